@@ -1,0 +1,42 @@
+/**
+ * Continues a conversation by the application's own id, also in another run of the application.
+ *
+ *   npx tsx examples/conversations.ts chat-1 PATH "What is this repository for?"
+ *   npx tsx examples/conversations.ts chat-1 PATH "And who would use it?"
+ *
+ * The library keeps the bindings in memory; this file keeps them for the next run.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { argv, exit, stderr, stdout } from 'node:process';
+import { JarvisOpenCode, type Session, type SessionBinding } from 'jarvis-opencode';
+
+const FILE = join(tmpdir(), 'jarvis-conversations.json');
+
+const [chat, path, question] = argv.slice(2);
+if (chat === undefined || path === undefined || question === undefined) {
+  stderr.write('Usage: npx tsx examples/conversations.ts CHAT PATH QUESTION\n');
+  exit(2);
+}
+process.once('SIGINT', () => exit(130));
+
+await using jarvis = await JarvisOpenCode.start();
+
+for (const binding of load()) {
+  jarvis.sessions.bind(binding.jarvisSessionID, { id: binding.sessionID, directory: binding.directory });
+}
+const session = await sessionOf(chat, resolve(path));
+writeFileSync(FILE, JSON.stringify(jarvis.sessions.list()));
+
+const { text } = await session.prompt(question);
+stdout.write(`${session.id} in ${session.directory}\n${text}\n`);
+
+async function sessionOf(jarvisSessionID: string, directory: string): Promise<Session> {
+  if (jarvis.sessions.get(jarvisSessionID) !== undefined) return jarvis.forSession(jarvisSessionID);
+  return jarvis.forRepo(directory).sessions.create({ title: jarvisSessionID }, { jarvisSessionID });
+}
+
+function load(): SessionBinding[] {
+  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as SessionBinding[]) : [];
+}

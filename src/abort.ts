@@ -1,0 +1,88 @@
+interface FanOut {
+  readonly listeners: Set<{ readonly run: () => void }>;
+  readonly handler: () => void;
+}
+
+/** One listener per signal, however many wait for it: a shared signal must not warn of a leak that is none. */
+const fanOuts = new WeakMap<AbortSignal, FanOut>();
+
+function fanOutOf(signal: AbortSignal): FanOut {
+  let fanOut = fanOuts.get(signal);
+  if (fanOut === undefined) {
+    const listeners: FanOut['listeners'] = new Set();
+    const handler = (): void => {
+      for (const listener of listeners) listener.run();
+    };
+    fanOut = { listeners, handler };
+    fanOuts.set(signal, fanOut);
+    signal.addEventListener('abort', handler, { once: true });
+  }
+  return fanOut;
+}
+
+/** Calls `run` once when `signal` aborts, at once if it already has; the returned function takes the listener off. */
+export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  if (signal === undefined) return () => undefined;
+  if (signal.aborted) {
+    run();
+    return () => undefined;
+  }
+  const { listeners, handler } = fanOutOf(signal);
+  const listener = { run };
+  listeners.add(listener);
+  return () => {
+    if (!listeners.delete(listener) || listeners.size > 0) return;
+    signal.removeEventListener('abort', handler);
+    fanOuts.delete(signal);
+  };
+}
+
+/**
+ * Waits for `promise`, but no longer than until `signal` aborts; then rejects with the signal's own reason.
+ * The listener is gone afterwards on every path; the abandoned promise's rejection is swallowed.
+ */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  promise.catch(() => undefined);
+  signal.throwIfAborted();
+  let detach = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    // The reason passes through untouched, whatever the caller chose it to be.
+    detach = onAbort(signal, () => reject(signal.reason));
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    detach();
+  }
+}
+
+/** A promise with its resolver outside. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Makes a {@link Deferred}. Its rejection never surfaces as unhandled; whoever awaits it still sees it. */
+export function deferred<T = void>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+/** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
+export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = deferred();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await abortable(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}

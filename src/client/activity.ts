@@ -1,0 +1,53 @@
+import { RequestError } from '../errors.js';
+import type { Http } from './http.js';
+import { booleanSchema, ptyListSchema } from './schema/server.js';
+import { sessionStatusMapSchema } from './schema/session.js';
+
+/** What the server is doing in one directory. */
+export interface Activity {
+  /** Sessions that work, wait for an answer or for their provider; children included. */
+  readonly busySessions: readonly string[];
+  readonly runningPtys: readonly string[];
+}
+
+/**
+ * Asks what the server is doing in a directory. It must be loaded: asking would load it.
+ *
+ * @throws when it cannot be known.
+ */
+export async function readActivity(http: Http, directory: string, signal: AbortSignal): Promise<Activity> {
+  const [statuses, runningPtys] = await Promise.all([
+    http.send(
+      { method: 'GET', path: '/session/status', directory, schema: sessionStatusMapSchema },
+      { signal },
+    ),
+    readRunningPtys(http, directory, signal),
+  ]);
+  const busy = Object.entries(statuses).filter(([, status]) => status.type !== 'idle');
+  return { busySessions: busy.map(([sessionID]) => sessionID), runningPtys };
+}
+
+/**
+ * When the directory itself was deleted, OpenCode 1.18.33 answers 500 unless the instance has had a terminal before, and
+ * cannot make one either: there is none then.
+ */
+async function readRunningPtys(http: Http, directory: string, signal: AbortSignal): Promise<string[]> {
+  try {
+    const ptys = await http.send(
+      { method: 'GET', path: '/pty', directory, schema: ptyListSchema },
+      { signal },
+    );
+    return ptys.filter((pty) => pty.status === 'running').map((pty) => pty.id);
+  } catch (error) {
+    if (error instanceof RequestError && error.status === 500) return [];
+    throw error;
+  }
+}
+
+/** Asks the server to dispose of a directory's instance. It answers before that is done. */
+export async function sendDispose(http: Http, directory: string, signal: AbortSignal): Promise<void> {
+  await http.send(
+    { method: 'POST', path: '/instance/dispose', directory, schema: booleanSchema },
+    { signal },
+  );
+}

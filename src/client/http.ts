@@ -1,0 +1,258 @@
+import ky, { HTTPError } from 'ky';
+import type { z } from 'zod';
+import { onAbort } from '../abort.js';
+import { MAX_TIMER_MS } from '../clock.js';
+import {
+  ConnectionError,
+  JarvisError,
+  RequestError,
+  ResponseShapeError,
+  TimeoutError,
+  type RequestTarget,
+} from '../errors.js';
+import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
+
+/** Where the server is now, and how to prove that we may talk to it. */
+export interface Endpoint {
+  /** Origin, e.g. `http://127.0.0.1:4096`. */
+  readonly url: string;
+  /** Value of the `authorization` header. */
+  readonly authorization?: string | undefined;
+}
+
+/** Ends what {@link Admit} began; calling it again does nothing. */
+export type Release = () => void;
+
+/** Takes a hold on the instance a request needs and waits until it may be sent. */
+export type Admit = (signal: AbortSignal) => Promise<Release>;
+
+/** One operation: where it goes, what it carries, and what it returns. */
+export interface HttpRequest<T> {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  /** Encoded path, made with `route`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
+  readonly json?: unknown;
+  readonly schema: z.ZodType<T>;
+  /** The repository the request is pinned to. */
+  readonly directory?: string | undefined;
+  readonly admit?: Admit | undefined;
+}
+
+export interface HttpInit {
+  /** Asked for every request, because a server may come back elsewhere. */
+  readonly endpoint: () => Endpoint;
+  /** Ends every request with its reason. */
+  readonly signal: AbortSignal;
+  readonly fetch?: FetchFunction | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_RETRIES = 2;
+const MAX_ERROR_BODY_BYTES = 64 * 1024;
+const RETRY_STATUS_CODES = [429, 502, 503, 504];
+
+/** The header that pins a request to a directory. The server decodes it once, so `%`, `#` and non-ASCII must be encoded. */
+export const DIRECTORY_HEADER = 'x-opencode-directory';
+
+/** Sends requests to one server: pinning, time limits, retries, error mapping and parsing have their home here. */
+export class Http {
+  readonly #init: HttpInit;
+
+  constructor(init: HttpInit) {
+    this.#init = init;
+  }
+
+  /**
+   * Sends one request and parses its answer.
+   *
+   * @throws {RequestError} when the server refuses it.
+   * @throws {ConnectionError} when no answer arrives.
+   * @throws {TimeoutError} when it takes longer than `timeoutMs`.
+   * @throws {ResponseShapeError} when the answer is not what this operation returns.
+   */
+  async send<T>(request: HttpRequest<T>, options: RequestOptions = {}): Promise<T> {
+    const target = { method: request.method, path: request.path };
+    const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS);
+    const retries = parseRetries(options.retry);
+    // Argument mistakes surface here, before anything is held or sent.
+    const headers = new Headers(options.headers);
+    const body = request.json === undefined ? undefined : JSON.stringify(request.json);
+    const scope = new RequestScope(target, [options.signal, this.#init.signal], timeoutMs);
+    let release: Release | undefined;
+    try {
+      scope.signal.throwIfAborted();
+      release = await request.admit?.(scope.signal);
+      const response = await this.#fetch(request, { headers, body, retries, signal: scope.signal });
+      return parseBody(target, request.schema, await readJson(target, response));
+    } catch (error) {
+      throw await this.#translate(target, error, scope.signal);
+    } finally {
+      release?.();
+      scope.end();
+    }
+  }
+
+  /**
+   * Opens a stream: resolves with its body as soon as the headers have arrived. No time limit applies to the body.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link ResponseShapeError}
+   */
+  async open(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const target = { method: 'GET', path };
+    try {
+      const request = { method: 'GET', path } as const;
+      const headers = new Headers({ accept: 'text/event-stream' });
+      const response = await this.#fetch(request, { headers, body: undefined, retries: 0, signal });
+      const type = response.headers.get('content-type') ?? 'no content type';
+      if (!type.startsWith('text/event-stream') || response.body === null) {
+        await response.body?.cancel();
+        throw new ResponseShapeError(target, [
+          { path: '', message: `expected an event stream, got ${type}` },
+        ]);
+      }
+      return response.body;
+    } catch (error) {
+      throw await this.#translate(target, error, signal);
+    }
+  }
+
+  async #fetch(
+    request: Pick<HttpRequest<unknown>, 'method' | 'path' | 'query' | 'directory'>,
+    prepared: {
+      readonly headers: Headers;
+      readonly body: string | undefined;
+      readonly retries: number;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Response> {
+    const { headers, body, retries, signal } = prepared;
+    const endpoint = this.#init.endpoint();
+    if (!headers.has('accept')) headers.set('accept', 'application/json');
+    if (body !== undefined) headers.set('content-type', 'application/json');
+    if (endpoint.authorization !== undefined) headers.set('authorization', endpoint.authorization);
+    if (request.directory !== undefined) headers.set(DIRECTORY_HEADER, encodeURIComponent(request.directory));
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(request.query ?? {})) {
+      if (value !== undefined) query.set(name, String(value));
+    }
+    const search = query.size > 0 ? `?${query.toString()}` : '';
+    return ky(endpoint.url + request.path + search, {
+      method: request.method,
+      headers,
+      signal,
+      timeout: false,
+      // Credentials must not follow a redirect elsewhere; the API has none.
+      redirect: 'manual',
+      retry: { limit: retries, methods: ['get'], statusCodes: RETRY_STATUS_CODES, backoffLimit: 2_000 },
+      hooks: { beforeRetry: [({ error }) => discard(error)] },
+      ...(body === undefined ? {} : { body }),
+      ...(this.#init.fetch === undefined ? {} : { fetch: this.#init.fetch }),
+    });
+  }
+
+  /** The first cause wins: once the scope is aborted, its reason is what happened, whatever fetch made of it. */
+  async #translate(target: RequestTarget, error: unknown, signal: AbortSignal): Promise<unknown> {
+    if (signal.aborted) return signal.reason;
+    if (error instanceof HTTPError) {
+      const body = await readErrorBody(error.response);
+      if (signal.aborted) return signal.reason;
+      return new RequestError({ ...target, status: error.response.status, body });
+    }
+    return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
+  }
+}
+
+/** An answer that is not read must be let go of, or it keeps its connection. */
+async function discard(error: unknown): Promise<void> {
+  if (error instanceof HTTPError) await error.response.body?.cancel();
+}
+
+/** One signal for everything that can end a request; its listeners and its timer are gone after `end()`. */
+class RequestScope {
+  readonly #controller = new AbortController();
+  readonly #detach: (() => void)[];
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    target: RequestTarget,
+    signals: readonly (AbortSignal | undefined)[],
+    timeoutMs: number | false,
+  ) {
+    this.#detach = signals.map((signal) => onAbort(signal, () => this.#controller.abort(signal?.reason)));
+    if (timeoutMs !== false) {
+      const what = `${target.method} ${target.path}`;
+      this.#timer = setTimeout(
+        () => this.#controller.abort(new TimeoutError(what, { phase: 'request', timeoutMs })),
+        Math.min(timeoutMs, MAX_TIMER_MS),
+      );
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    for (const detach of this.#detach) detach();
+  }
+}
+
+function parseRetries(retry: RequestOptions['retry']): number {
+  if (retry === undefined) return DEFAULT_RETRIES;
+  if (retry === false) return 0;
+  if (typeof retry === 'number' && Number.isInteger(retry) && retry >= 0) return retry;
+  throw new RangeError(`Expected retry to be a non-negative integer or false, got ${retry}.`);
+}
+
+async function readJson(target: RequestTarget, response: Response): Promise<unknown> {
+  if (response.status === 204) {
+    await response.body?.cancel();
+    return undefined;
+  }
+  if (response.headers.get('content-type')?.startsWith('text/html') === true) {
+    // The server answers every path it does not know with its web page.
+    await response.body?.cancel();
+    throw new RequestError({ ...target, status: response.status });
+  }
+  const text = await response.text();
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    const message = text === '' ? 'the body is empty' : 'the body is not valid JSON';
+    throw new ResponseShapeError(target, [{ path: '', message }], { cause });
+  }
+}
+
+function parseBody<T>(target: RequestTarget, schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  throw new ResponseShapeError(target, issues, { cause: parsed.error });
+}
+
+/** The error's body as JSON, else as text, else `undefined`; at most 64 KiB of it, and never an error of its own. */
+async function readErrorBody(response: Response): Promise<unknown> {
+  const text = await readBounded(response.body, MAX_ERROR_BODY_BYTES).catch(() => '');
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+  if (body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  // Leaving the loop early cancels the rest of the body.
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    text += decoder.decode(chunk, { stream: true });
+    if (bytes >= maxBytes) break;
+  }
+  return text + decoder.decode();
+}

@@ -1,0 +1,91 @@
+import type { DisposeResult, RepoStats } from '../instance.js';
+import type { EventHub } from './events/hub.js';
+import type { EventOptions, EventStream } from './events/event-stream.js';
+import type { RequestOptions } from './options.js';
+import type { RepoTransport } from './repo-transport.js';
+import { PermissionsResource } from './resources/permissions.js';
+import { QuestionsResource } from './resources/questions.js';
+import { SessionsResource } from './resources/sessions.js';
+import type { EventType } from './schema/event.js';
+import { pathInfoSchema, type PathInfo } from './schema/server.js';
+import type { SessionContext } from './session.js';
+
+/** What a repository's client needs of the registry and the disposer. */
+export interface RepoControl {
+  hold(reason: string): () => void;
+  stats(): RepoStats;
+  dispose(options?: RequestOptions): Promise<DisposeResult>;
+}
+
+/** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
+export class RepoClient {
+  /** The canonical absolute path. */
+  readonly directory: string;
+  readonly permissions: PermissionsResource;
+  readonly questions: QuestionsResource;
+  readonly sessions: SessionsResource;
+  readonly #transport: RepoTransport;
+  readonly #hub: EventHub;
+  readonly #control: RepoControl;
+
+  /** @internal */
+  constructor(context: SessionContext, control: RepoControl) {
+    this.#transport = context.transport;
+    this.#hub = context.hub;
+    this.#control = control;
+    this.directory = context.transport.directory;
+    this.permissions = new PermissionsResource(context.transport);
+    this.questions = new QuestionsResource(context.transport);
+    this.sessions = new SessionsResource(context.transport, context);
+  }
+
+  /**
+   * This repository's events, and the library's own `jarvis.*`. A subscription neither loads the instance nor keeps it.
+   *
+   * @throws {RangeError} for an invalid `bufferSize`.
+   */
+  events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
+    return this.#hub.stream(this.directory, options);
+  }
+
+  /** Keeps the instance loaded, once it is, until the returned object is disposed, e.g. while a tab is open. */
+  hold(reason = 'hold()'): Disposable {
+    const release = this.#control.hold(reason);
+    return { [Symbol.dispose]: release };
+  }
+
+  /**
+   * Loads the instance now, so that the first prompt need not wait for it.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async warm(options?: RequestOptions): Promise<void> {
+    await this.path(options);
+  }
+
+  /**
+   * Where the server keeps things for this repository.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  path(options?: RequestOptions): Promise<PathInfo> {
+    return this.#transport.send({ method: 'GET', path: '/path', schema: pathInfoSchema }, options);
+  }
+
+  /**
+   * Gives the instance back to the server, with its MCP and LSP children, and resolves when it is gone. Calls made
+   * meanwhile wait and then succeed on a fresh instance. Does nothing when it is not loaded.
+   *
+   * @throws {DisposeRefusedError} when something holds it; nothing was cut off then.
+   * @throws {RequestError} {@link ConnectionError}
+   * @throws {TimeoutError} when the server does not tell that it is gone; it may be.
+   */
+  dispose(options?: RequestOptions): Promise<DisposeResult> {
+    return this.#control.dispose(options);
+  }
+
+  /** What is known of the instance at this moment. */
+  stats(): RepoStats {
+    return this.#control.stats();
+  }
+}

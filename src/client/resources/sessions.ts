@@ -1,0 +1,124 @@
+import { SessionDirectoryError } from '../../errors.js';
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import {
+  createSessionInputSchema,
+  listSessionsInputSchema,
+  type CreateSessionInput,
+  type ListSessionsInput,
+} from '../schema/prompt.js';
+import {
+  sessionListSchema,
+  sessionSchema,
+  sessionStatusMapSchema,
+  type SessionInfo,
+  type SessionStatus,
+} from '../schema/session.js';
+import { Session, type SessionContext } from '../session.js';
+
+/** Options of {@link SessionsResource.create}. */
+export interface CreateSessionOptions extends RequestOptions {
+  /** Binds the new session to this jarvis session in the same step. */
+  readonly jarvisSessionID?: string | undefined;
+}
+
+/** The sessions of one repository. */
+export class SessionsResource {
+  readonly #transport: RepoTransport;
+  readonly #context: SessionContext;
+
+  /** @internal */
+  constructor(transport: RepoTransport, context: SessionContext) {
+    this.#transport = transport;
+    this.#context = context;
+  }
+
+  /**
+   * Creates a session in this repository.
+   *
+   * @throws {SessionAlreadyBoundError} when `jarvisSessionID` is bound already; nothing is sent then.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async create(input: CreateSessionInput = {}, options: CreateSessionOptions = {}): Promise<Session> {
+    const json = parseInput(createSessionInputSchema, 'session', input);
+    const { jarvisSessionID, ...requestOptions } = options;
+    const reservation = jarvisSessionID === undefined ? undefined : this.#context.reserve(jarvisSessionID);
+    try {
+      const info = await this.#transport.send(
+        { method: 'POST', path: '/session', json, schema: sessionSchema },
+        requestOptions,
+      );
+      const session = this.#own(info);
+      reservation?.bind(session);
+      return session;
+    } finally {
+      reservation?.release();
+    }
+  }
+
+  /**
+   * Lists this directory's sessions, newest updated first. Other clones and worktrees of the same project are left out.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async list(input: ListSessionsInput = {}, options?: RequestOptions): Promise<Session[]> {
+    const filter = parseInput(listSessionsInputSchema, 'session filter', input);
+    const infos = await this.#transport.send(
+      {
+        method: 'GET',
+        path: '/session',
+        // By the header alone the server lists the whole project, and it decodes this parameter twice.
+        query: { ...filter, directory: encodeURIComponent(this.#transport.directory) },
+        schema: sessionListSchema,
+      },
+      options,
+    );
+    return infos.map((info) => this.#own(info));
+  }
+
+  /**
+   * Reads one session.
+   *
+   * @throws {SessionDirectoryError} when it belongs to another repository.
+   * @throws {RequestError} with status 404 when there is none.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async get(sessionID: string, options?: RequestOptions): Promise<Session> {
+    const session = this.session(sessionID);
+    await session.refresh(options);
+    return session;
+  }
+
+  /**
+   * The session with this id, without a request: whether it exists and belongs here is found out by its first use.
+   *
+   * @throws {SessionDirectoryError} when it is already known to belong to another repository.
+   */
+  session(sessionID: string): Session {
+    return new Session(this.#context, sessionID);
+  }
+
+  /**
+   * What the sessions of this directory are doing, by session id. Those that are idle are absent.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  status(options?: RequestOptions): Promise<Record<string, SessionStatus>> {
+    return this.#transport.send(
+      { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
+      options,
+    );
+  }
+
+  #own(info: SessionInfo): Session {
+    if (info.directory !== this.#transport.directory) {
+      throw new SessionDirectoryError({
+        sessionID: info.id,
+        expected: this.#transport.directory,
+        found: info.directory,
+      });
+    }
+    this.#context.learn(info);
+    return new Session(this.#context, info.id, info);
+  }
+}

@@ -1,0 +1,103 @@
+import type { PermissionRequest, QuestionRequest } from './ask.js';
+import type { MessageInfo, Part, ServerErrorInfo } from './message.js';
+import type { SessionInfo, SessionStatus } from './session.js';
+
+/** A pseudo terminal as `pty.*` events carry it. */
+export interface PtyInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly status: string;
+  readonly pid: number;
+}
+
+/** Why events may have been missed. */
+export type GapReason = 'reconnect' | 'overflow';
+
+/** The properties of every event type this library knows, by type. */
+export interface EventProperties {
+  'server.connected': Readonly<Record<string, never>>;
+  'server.heartbeat': Readonly<Record<string, never>>;
+  'server.instance.disposed': { readonly directory: string };
+  'global.disposed': Readonly<Record<string, never>>;
+  'session.created': { readonly sessionID: string; readonly info: SessionInfo };
+  'session.updated': { readonly sessionID: string; readonly info: SessionInfo };
+  'session.deleted': { readonly sessionID: string; readonly info: SessionInfo };
+  'session.status': { readonly sessionID: string; readonly status: SessionStatus };
+  'session.idle': { readonly sessionID: string };
+  'session.error': { readonly sessionID?: string; readonly error?: ServerErrorInfo };
+  'session.diff': { readonly sessionID: string; readonly diff: readonly unknown[] };
+  'session.compacted': { readonly sessionID: string };
+  'message.updated': { readonly sessionID: string; readonly info: MessageInfo };
+  'message.removed': { readonly sessionID: string; readonly messageID: string };
+  'message.part.updated': { readonly sessionID: string; readonly part: Part; readonly time: number };
+  'message.part.removed': { readonly sessionID: string; readonly messageID: string; readonly partID: string };
+  'message.part.delta': {
+    readonly sessionID: string;
+    readonly messageID: string;
+    readonly partID: string;
+    readonly field: string;
+    readonly delta: string;
+  };
+  'permission.asked': PermissionRequest;
+  'permission.replied': { readonly sessionID: string; readonly requestID: string; readonly reply: string };
+  'question.asked': QuestionRequest;
+  'question.replied': {
+    readonly sessionID: string;
+    readonly requestID: string;
+    readonly answers: readonly (readonly string[])[];
+  };
+  'question.rejected': { readonly sessionID: string; readonly requestID: string };
+  'todo.updated': {
+    readonly sessionID: string;
+    readonly todos: readonly {
+      readonly content: string;
+      readonly status: string;
+      readonly priority: string;
+    }[];
+  };
+  'command.executed': {
+    readonly name: string;
+    readonly sessionID: string;
+    readonly arguments: string;
+    readonly messageID: string;
+  };
+  'file.edited': { readonly file: string };
+  'file.watcher.updated': { readonly file: string; readonly event: string };
+  'vcs.branch.updated': { readonly branch?: string };
+  'project.updated': Readonly<Record<string, unknown>>;
+  'pty.created': { readonly info: PtyInfo };
+  'pty.updated': { readonly info: PtyInfo };
+  'pty.exited': { readonly id: string; readonly exitCode: number };
+  'pty.deleted': { readonly id: string };
+  'worktree.ready': { readonly name: string; readonly branch?: string };
+  /**
+   * Made by this library: events may have been missed before this one. `dropped` counts those that did not fit the
+   * subscriber's buffer; after a reconnect the number is unknown and 0.
+   */
+  'jarvis.gap': { readonly reason: GapReason; readonly dropped: number };
+}
+
+/** The name of an event type this library knows. */
+export type EventType = keyof EventProperties;
+
+/**
+ * The event of one type, or a union on `type` of several. Types the server adds later arrive the same way with their own
+ * properties, so a `switch` over `type` should have a `default`. Properties are the server's own and are not validated
+ * one by one.
+ */
+export type EventOf<T extends EventType> = {
+  [K in T]: {
+    /** The repository it belongs to; `undefined` for events of the whole server. */
+    readonly directory: string | undefined;
+    /** `evt_…`, ascending in time; empty for events made by this library. */
+    readonly id: string;
+    readonly type: K;
+    readonly properties: EventProperties[K];
+  };
+}[T];
+
+/** Any event, a union on `type`. */
+export type OpenCodeEvent = EventOf<EventType>;

@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+const modelRefSchema = z.strictObject({ providerID: z.string().min(1), modelID: z.string().min(1) });
+/** A model, by the provider's and its own id. */
+export type ModelRef = z.infer<typeof modelRefSchema>;
+
+const textInputSchema = z.strictObject({ type: z.literal('text'), text: z.string() });
+const fileInputSchema = z.strictObject({
+  type: z.literal('file'),
+  mime: z.string().min(1),
+  url: z.string().min(1),
+  filename: z.string().optional(),
+});
+const agentInputSchema = z.strictObject({ type: z.literal('agent'), name: z.string().min(1) });
+const subtaskInputSchema = z.strictObject({
+  type: z.literal('subtask'),
+  prompt: z.string(),
+  description: z.string(),
+  agent: z.string().min(1),
+});
+
+const promptPartInputSchema = z.discriminatedUnion('type', [
+  textInputSchema,
+  fileInputSchema,
+  agentInputSchema,
+  subtaskInputSchema,
+]);
+/**
+ * One piece of a prompt, a union on `type`: `text`, `file` (a `data:` URL, or a `file:` URL that the server reads on its
+ * own disk, also outside the repository and without asking), `agent` (mention an agent by name) or `subtask` (run one
+ * in a child session).
+ */
+export type PromptPartInput = z.infer<typeof promptPartInputSchema>;
+
+export const promptInputSchema = z.strictObject({
+  parts: z.array(promptPartInputSchema).min(1),
+  model: modelRefSchema.optional(),
+  agent: z.string().min(1).optional(),
+  system: z.string().optional(),
+  tools: z.record(z.string(), z.boolean()).optional(),
+  variant: z.string().optional(),
+  format: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('text') }),
+      z.strictObject({
+        type: z.literal('json_schema'),
+        schema: z.record(z.string(), z.unknown()),
+        retryCount: z.number().int().nonnegative().optional(),
+      }),
+    ])
+    .optional(),
+});
+/**
+ * A prompt with everything the server accepts.
+ *
+ * - `model`, `agent`, `variant`: for this turn; the session's own otherwise.
+ * - `system`: appended to the system prompt for this message.
+ * - `tools`: `{ bash: false }` takes a tool away. The server writes it into the session's permission list, so it also
+ *   holds for later turns.
+ * - `format`: `json_schema` asks for an object, found in `result.message.structured`. The server does not validate it.
+ */
+export type PromptInput = z.infer<typeof promptInputSchema>;
+
+export const createSessionInputSchema = z.strictObject({
+  title: z.string().optional(),
+  parentID: z.string().optional(),
+  agent: z.string().optional(),
+  model: z
+    .strictObject({ id: z.string().min(1), providerID: z.string().min(1), variant: z.string().optional() })
+    .optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  permission: z
+    .array(
+      z.strictObject({
+        permission: z.string(),
+        pattern: z.string(),
+        action: z.enum(['allow', 'deny', 'ask']),
+      }),
+    )
+    .optional(),
+});
+/** What a new session starts with; everything is optional. */
+export type CreateSessionInput = z.infer<typeof createSessionInputSchema>;
+
+export const listSessionsInputSchema = z.strictObject({
+  roots: z.boolean().optional(),
+  start: z.number().int().nonnegative().optional(),
+  search: z.string().optional(),
+  limit: z.number().int().positive().optional(),
+});
+/**
+ * Filters of a session list.
+ *
+ * - `roots`: leave out child sessions.
+ * - `start`: updated at or after this time, epoch milliseconds.
+ * - `search`: text in the title, case-insensitive.
+ * - `limit`: at most this many, newest updated first. @default 100
+ */
+export type ListSessionsInput = z.infer<typeof listSessionsInputSchema>;
+
+export const listMessagesInputSchema = z.strictObject({ limit: z.number().int().positive().optional() });
+/** Which messages to list: `limit` keeps the newest ones. All by default. */
+export type ListMessagesInput = z.infer<typeof listMessagesInputSchema>;

@@ -1,0 +1,86 @@
+import { TurnError, type TurnErrorReason } from '../errors.js';
+import type { AssistantMessage, Message, ServerErrorInfo } from './schema/message.js';
+import type { Tokens } from './schema/session.js';
+import type { TurnResult } from './turn.js';
+
+/** Names of server errors that come from the model provider. */
+const PROVIDER_ERRORS = new Set([
+  'APIError',
+  'ProviderAuthError',
+  'MessageOutputLengthError',
+  'ContextOverflowError',
+  'ContentFilterError',
+  'StructuredOutputError',
+]);
+
+type AssistantEntry = Message & { readonly info: AssistantMessage };
+
+/** What the stored messages say about a turn of an idle session. */
+export type TurnEvidence =
+  /** The user message is not there. */
+  | { readonly kind: 'not-stored' }
+  /** The user message is there, and nothing answers it. */
+  | { readonly kind: 'unanswered' }
+  /** The last answer has neither an end nor an error. */
+  | { readonly kind: 'unfinished' }
+  | { readonly kind: 'error'; readonly error: ServerErrorInfo }
+  | { readonly kind: 'answered'; readonly result: TurnResult };
+
+/** Reads from the messages how a turn ended. They must reach back to its user message. */
+export function readTurn(sessionID: string, messageID: string, messages: readonly Message[]): TurnEvidence {
+  const index = messages.findIndex((message) => message.info.id === messageID);
+  if (index === -1) return { kind: 'not-stored' };
+  const answers = messages.slice(index + 1).filter(isAssistantEntry);
+  const own = answers.filter((answer) => answer.info.parentID === messageID);
+  // Prompted again while it ran, the server answers only the newest prompt: that answer is then the turn's.
+  const entries = own.length > 0 ? own : answers;
+  const last = entries.at(-1);
+  if (last === undefined) return { kind: 'unanswered' };
+  if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
+  if (last.info.time.completed === undefined) return { kind: 'unfinished' };
+  return { kind: 'answered', result: toResult(sessionID, entries, last) };
+}
+
+/** The error of a turn that the server reported as failed. */
+export function turnErrorOf(
+  target: { readonly sessionID: string; readonly messageID: string },
+  error: ServerErrorInfo,
+  wasInterrupted: boolean,
+): TurnError {
+  return new TurnError({ ...target, reason: reasonOf(error, wasInterrupted), serverError: error });
+}
+
+function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {
+  if (error.name === 'MessageAbortedError') return wasInterrupted ? 'interrupted' : 'aborted';
+  return PROVIDER_ERRORS.has(error.name) ? 'provider' : 'failed';
+}
+
+function toResult(sessionID: string, entries: readonly AssistantEntry[], last: AssistantEntry): TurnResult {
+  return {
+    sessionID,
+    message: last.info,
+    parts: last.parts,
+    text: last.parts
+      .map((part) =>
+        part.type === 'text' && part.synthetic !== true && part.ignored !== true ? part.text : '',
+      )
+      .join(''),
+    messages: entries,
+    cost: entries.reduce((sum, entry) => sum + entry.info.cost, 0),
+    tokens: entries.map((entry) => entry.info.tokens).reduce(addTokens),
+  };
+}
+
+function addTokens(a: Tokens, b: Tokens): Tokens {
+  return {
+    ...(a.total === undefined && b.total === undefined ? {} : { total: (a.total ?? 0) + (b.total ?? 0) }),
+    input: a.input + b.input,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+    cache: { read: a.cache.read + b.cache.read, write: a.cache.write + b.cache.write },
+  };
+}
+
+function isAssistantEntry(message: Message): message is AssistantEntry {
+  return message.info.role === 'assistant';
+}

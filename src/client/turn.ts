@@ -1,0 +1,182 @@
+import { deferred, type Deferred } from '../abort.js';
+import type { RequestOptions } from './options.js';
+import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
+import type { AssistantMessage, Message, Part, ToolState } from './schema/message.js';
+import type { Tokens } from './schema/session.js';
+
+/** Options of one turn. */
+export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry'> {
+  /**
+   * Milliseconds for the whole turn, its time in the queue included; when they are over it is aborted.
+   *
+   * @default false
+   */
+  readonly timeoutMs?: number | false | undefined;
+  /**
+   * Turns of higher priority start first when `turns.concurrency` is reached.
+   *
+   * @default 0
+   */
+  readonly priority?: number | undefined;
+}
+
+/** The answer of a turn, as the server stores it. */
+export interface TurnResult {
+  readonly sessionID: string;
+  /** The last assistant message of the turn. */
+  readonly message: AssistantMessage;
+  /** Its parts. */
+  readonly parts: readonly Part[];
+  /** Its text: the text parts in order, without what the server added. */
+  readonly text: string;
+  /** Every assistant message of the turn, one per model call, oldest first. */
+  readonly messages: readonly Message[];
+  /** What the whole turn cost, in the provider's currency as the server reports it. */
+  readonly cost: number;
+  /** The tokens of the whole turn. */
+  readonly tokens: Tokens;
+}
+
+/** What happened in a turn, a union on `type`. `sessionID` is a child's for what happened in a child session. */
+export type TurnStep =
+  | { readonly type: 'text'; readonly delta: string; readonly messageID: string; readonly partID: string }
+  | {
+      readonly type: 'reasoning';
+      readonly delta: string;
+      readonly messageID: string;
+      readonly partID: string;
+    }
+  | {
+      readonly type: 'tool';
+      readonly tool: string;
+      readonly callID: string;
+      readonly status: ToolState['status'];
+      readonly input: Readonly<Record<string, unknown>>;
+      /** What the tool returned, or its error text; `undefined` while it runs. */
+      readonly output: string | undefined;
+    }
+  /** The server asks before a tool may run. The turn waits until it is answered. */
+  | { readonly type: 'permission'; readonly request: PermissionRequest }
+  /** The model asks the user. The turn waits until it is answered. */
+  | { readonly type: 'question'; readonly request: QuestionRequest }
+  /** A child session began. */
+  | { readonly type: 'child'; readonly sessionID: string; readonly title: string }
+  /** The provider failed and is asked again at `next`, epoch milliseconds. */
+  | { readonly type: 'retry'; readonly attempt: number; readonly message: string; readonly next: number }
+  /** One model call is done. */
+  | { readonly type: 'usage'; readonly cost: number; readonly tokens: Tokens };
+
+/**
+ * One prompt and everything until the session is idle again: iterate it for its steps, await `result` for its answer.
+ *
+ * Iteration ends when the turn does: by throwing what `result` rejects with, or quietly when the caller ended it.
+ */
+export class Turn implements AsyncIterable<TurnStep> {
+  readonly sessionID: string;
+  /** Id of the user message. */
+  readonly messageID: string;
+  /** The answer; rejects when the turn ends without one. Settles exactly once. */
+  readonly result: Promise<TurnResult>;
+  readonly #settled = deferred<TurnResult>();
+  readonly #steps: StepBuffer | undefined;
+  readonly #onAbort: () => Promise<void>;
+  readonly #onSettle: () => void;
+  #outcome: { readonly error?: unknown; readonly quiet: boolean } | undefined;
+
+  /** @internal */
+  constructor(init: {
+    readonly sessionID: string;
+    readonly messageID: string;
+    readonly collectSteps: boolean;
+    readonly onAbort: () => Promise<void>;
+    readonly onSettle: () => void;
+  }) {
+    this.sessionID = init.sessionID;
+    this.messageID = init.messageID;
+    this.#steps = init.collectSteps ? new StepBuffer() : undefined;
+    this.#onAbort = init.onAbort;
+    this.#onSettle = init.onSettle;
+    this.result = this.#settled.promise;
+  }
+
+  /**
+   * Aborts the turn on the server and resolves when the session is idle again; `result` rejects with reason `aborted`.
+   * Does nothing when the turn has ended.
+   */
+  async abort(): Promise<void> {
+    if (this.#outcome === undefined) await this.#onAbort();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TurnStep, void, undefined> {
+    for (;;) {
+      const step = this.#steps?.take();
+      if (step !== undefined) {
+        yield step;
+      } else if (this.#outcome !== undefined) {
+        if ('error' in this.#outcome && !this.#outcome.quiet) throw this.#outcome.error;
+        return;
+      } else {
+        await this.#steps?.next();
+      }
+    }
+  }
+
+  /** @internal */
+  get isSettled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** @internal */
+  push(step: TurnStep): void {
+    if (this.#outcome === undefined) this.#steps?.push(step);
+  }
+
+  /** @internal The only way a turn ends; what comes second changes nothing. */
+  settle(
+    outcome: { readonly result: TurnResult } | { readonly error: unknown; readonly quiet?: boolean },
+  ): void {
+    if (this.#outcome !== undefined) return;
+    if ('result' in outcome) {
+      this.#outcome = { quiet: true };
+      this.#settled.resolve(outcome.result);
+    } else {
+      this.#outcome = { error: outcome.error, quiet: outcome.quiet ?? false };
+      this.#settled.reject(outcome.error);
+    }
+    this.#onSettle();
+    this.#steps?.wake();
+  }
+}
+
+/** Steps that wait to be read. Deltas of one part are joined, so it never holds more than the answer itself. */
+class StepBuffer {
+  #steps: TurnStep[] = [];
+  #waiting: Deferred<void> | undefined;
+
+  push(step: TurnStep): void {
+    const last = this.#steps.at(-1);
+    if (
+      (step.type === 'text' || step.type === 'reasoning') &&
+      last?.type === step.type &&
+      last.partID === step.partID
+    ) {
+      this.#steps[this.#steps.length - 1] = { ...step, delta: last.delta + step.delta };
+    } else {
+      this.#steps.push(step);
+    }
+    this.wake();
+  }
+
+  take(): TurnStep | undefined {
+    return this.#steps.shift();
+  }
+
+  next(): Promise<void> {
+    this.#waiting = deferred();
+    return this.#waiting.promise;
+  }
+
+  wake(): void {
+    this.#waiting?.resolve();
+  }
+}

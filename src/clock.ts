@@ -1,0 +1,26 @@
+/** A cancellable timer of a {@link Clock}. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** The time source of idle timers; replace it to test without waiting. */
+export interface Clock {
+  /** The time in epoch milliseconds. */
+  now(): number;
+  /** Calls `run` once after `delayMs`; must not keep the process alive. */
+  after(delayMs: number, run: () => void): Timer;
+}
+
+/** The longest delay `setTimeout` can hold, about 24.8 days; longer ones fire at once. */
+export const MAX_TIMER_MS = 2_147_483_647;
+
+/** The real clock, with timers that do not keep a Node process alive. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(delayMs, run) {
+    const handle: unknown = setTimeout(run, Math.min(delayMs, MAX_TIMER_MS));
+    if (typeof handle === 'object' && handle !== null && 'unref' in handle)
+      (handle as { unref(): void }).unref();
+    return { cancel: () => clearTimeout(handle as Parameters<typeof clearTimeout>[0]) };
+  },
+};

@@ -1,0 +1,408 @@
+/** The `code` of every error this library makes; stable across releases, for `switch` and for logs. */
+export type JarvisErrorCode =
+  | 'REQUEST_FAILED'
+  | 'CONNECTION_FAILED'
+  | 'TIMEOUT'
+  | 'RESPONSE_SHAPE'
+  | 'REPO_PATH'
+  | 'SESSION_DIRECTORY'
+  | 'SESSION_NOT_BOUND'
+  | 'SESSION_ALREADY_BOUND'
+  | 'TURN_FAILED'
+  | 'DISPOSE_REFUSED'
+  | 'SERVER_START'
+  | 'SERVER_LOST'
+  | 'UNSUPPORTED_SERVER'
+  | 'CLOSED';
+
+/**
+ * Base class of every error this library makes.
+ *
+ * Two things are never wrapped in it: an argument mistake (`TypeError` or `RangeError`, thrown at the call) and the
+ * caller's own abort reason, which passes through untouched.
+ */
+export abstract class JarvisError extends Error {
+  abstract override readonly name: string;
+  abstract readonly code: JarvisErrorCode;
+}
+
+/** Where a request went; part of every error that concerns one. */
+export interface RequestTarget {
+  /** HTTP method in upper case. */
+  readonly method: string;
+  /** Path on the server, without origin and query. */
+  readonly path: string;
+}
+
+/** What the server answered when it refused a request. */
+export interface RequestErrorInit extends RequestTarget {
+  /** HTTP status code. 200 when the server answered an unknown path with its web page. */
+  readonly status: number;
+  /** The parsed JSON body, or the text of any other body, cut to a bounded size; `undefined` when it was empty. */
+  readonly body?: unknown;
+}
+
+/** A body's own name for the error: `name` of `{name,data}`, `_tag` of `{_tag,…}`. */
+function errorNameOf(body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const { name, _tag } = body as { name?: unknown; _tag?: unknown };
+  return typeof name === 'string' ? name : typeof _tag === 'string' ? _tag : undefined;
+}
+
+/** What a body says in words: its first line only, because the server appends its own stack to some. */
+function errorMessageOf(body: unknown): string | undefined {
+  const text = typeof body === 'string' ? body : messageFieldOf(body);
+  return text?.trim().split('\n', 1)[0]?.slice(0, 200) || undefined;
+}
+
+function messageFieldOf(body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const { message, data } = body as { message?: unknown; data?: { message?: unknown } };
+  if (typeof message === 'string') return message;
+  return typeof data?.message === 'string' ? data.message : undefined;
+}
+
+function adviceFor(status: number, serverError: string | undefined): string {
+  if (status === 200) return 'The server does not know this path: is it an OpenCode 1.18 server?';
+  if (status === 401) return 'Check the username and password of the server.';
+  if (serverError === 'ConfigInvalidError' || serverError === 'ConfigJsonError') {
+    return 'Repair the configuration file it names; the server reads it again only after a restart.';
+  }
+  return '';
+}
+
+/** The server answered, and refused. */
+export class RequestError extends JarvisError {
+  override readonly name = 'RequestError';
+  override readonly code = 'REQUEST_FAILED';
+  readonly status: number;
+  readonly method: string;
+  readonly path: string;
+  /** The parsed JSON body, or the text of any other body; `undefined` when it was empty (a 401 has none). */
+  readonly body: unknown;
+  /** The server's own name for the error (`name` or `_tag` of the body), e.g. `NotFoundError`. */
+  readonly serverError: string | undefined;
+
+  constructor(init: RequestErrorInit, options?: ErrorOptions) {
+    const serverError = errorNameOf(init.body);
+    const detail = [serverError, errorMessageOf(init.body)].filter(Boolean).join(': ');
+    const head = `${init.method} ${init.path} failed with status ${init.status}`;
+    super(
+      [head + (detail && ` (${detail})`) + '.', adviceFor(init.status, serverError)]
+        .filter(Boolean)
+        .join(' '),
+      options,
+    );
+    this.status = init.status;
+    this.method = init.method;
+    this.path = init.path;
+    this.body = init.body;
+    this.serverError = serverError;
+  }
+}
+
+/** The request did not get an answer: refused, reset, or cut in the middle. `cause` is the transport's own error. */
+export class ConnectionError extends JarvisError {
+  override readonly name = 'ConnectionError';
+  override readonly code = 'CONNECTION_FAILED';
+  readonly method: string;
+  readonly path: string;
+
+  constructor(target: RequestTarget, options?: ErrorOptions) {
+    super(
+      `${target.method} ${target.path} got no answer${causeText(options)}. Is the server still running at this address?`,
+      options,
+    );
+    this.method = target.method;
+    this.path = target.path;
+  }
+}
+
+/** What took too long: one request, becoming ready, or the event stream's first frame. */
+export type TimeoutPhase = 'request' | 'events' | 'dispose';
+
+/** A time limit of this library ran out. The server may still be at work on what it was asked. */
+export class TimeoutError extends JarvisError {
+  override readonly name = 'TimeoutError';
+  override readonly code = 'TIMEOUT';
+  readonly phase: TimeoutPhase;
+  readonly timeoutMs: number;
+
+  constructor(
+    what: string,
+    init: { readonly phase: TimeoutPhase; readonly timeoutMs: number },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${what} took longer than ${init.timeoutMs} ms. Raise timeoutMs if the work may take that long.`,
+      options,
+    );
+    this.phase = init.phase;
+    this.timeoutMs = init.timeoutMs;
+  }
+}
+
+/** One thing that was wrong with a response: where, and what. */
+export interface ShapeIssue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The server answered with success, but not with what this operation returns. */
+export class ResponseShapeError extends JarvisError {
+  override readonly name = 'ResponseShapeError';
+  override readonly code = 'RESPONSE_SHAPE';
+  readonly method: string;
+  readonly path: string;
+  /** The first issues, at most ten. */
+  readonly issues: readonly ShapeIssue[];
+
+  constructor(target: RequestTarget, issues: readonly ShapeIssue[], options?: ErrorOptions) {
+    const shown = issues
+      .slice(0, 3)
+      .map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message));
+    super(
+      `${target.method} ${target.path} answered with an unexpected shape (${shown.join('; ')}). ` +
+        'Is the server a supported OpenCode version?',
+      options,
+    );
+    this.method = target.method;
+    this.path = target.path;
+    this.issues = issues.slice(0, 10);
+  }
+}
+
+/** Why a path cannot be a repository. */
+export type RepoPathReason = 'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid';
+
+const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
+  'not-absolute': 'is not absolute. Pass an absolute path, e.g. path.resolve(directory)',
+  'not-found': 'does not exist. Check the spelling, or create it first',
+  'not-a-directory': 'is not a directory. Pass the directory that contains it',
+  unreadable: 'cannot be read. Check its permissions',
+  invalid: 'is not a valid path. It must be well-formed text without NUL',
+};
+
+/** The path given to `forRepo` cannot be a repository; thrown before anything is sent. */
+export class RepoPathError extends JarvisError {
+  override readonly name = 'RepoPathError';
+  override readonly code = 'REPO_PATH';
+  readonly path: string;
+  readonly reason: RepoPathReason;
+
+  constructor(path: string, reason: RepoPathReason, options?: ErrorOptions) {
+    super(`Repository path ${JSON.stringify(path)} ${REPO_PATH_TEXT[reason]}.`, options);
+    this.path = path;
+    this.reason = reason;
+  }
+}
+
+/** The session belongs to another directory than the repository it was asked of. */
+export class SessionDirectoryError extends JarvisError {
+  override readonly name = 'SessionDirectoryError';
+  override readonly code = 'SESSION_DIRECTORY';
+  readonly sessionID: string;
+  /** The repository that was asked. */
+  readonly expected: string;
+  /** The directory the session belongs to. */
+  readonly found: string;
+
+  constructor(init: { readonly sessionID: string; readonly expected: string; readonly found: string }) {
+    super(
+      `Session ${init.sessionID} belongs to ${JSON.stringify(init.found)}, not to ${JSON.stringify(init.expected)}. ` +
+        'Use forRepo() with its own directory.',
+    );
+    this.sessionID = init.sessionID;
+    this.expected = init.expected;
+    this.found = init.found;
+  }
+}
+
+/** No OpenCode session is bound to this jarvis session. */
+export class SessionNotBoundError extends JarvisError {
+  override readonly name = 'SessionNotBoundError';
+  override readonly code = 'SESSION_NOT_BOUND';
+  readonly jarvisSessionID: string;
+
+  constructor(jarvisSessionID: string) {
+    super(
+      `Jarvis session ${JSON.stringify(jarvisSessionID)} is not bound to a session. ` +
+        'Bind one with sessions.bind() or create it with { jarvisSessionID }.',
+    );
+    this.jarvisSessionID = jarvisSessionID;
+  }
+}
+
+/** One side of the pair is already bound to something else; nothing was changed. */
+export class SessionAlreadyBoundError extends JarvisError {
+  override readonly name = 'SessionAlreadyBoundError';
+  override readonly code = 'SESSION_ALREADY_BOUND';
+  /** The binding that is in the way. */
+  readonly jarvisSessionID: string;
+  readonly sessionID: string;
+  readonly directory: string;
+
+  constructor(existing: {
+    readonly jarvisSessionID: string;
+    readonly sessionID: string;
+    readonly directory: string;
+  }) {
+    super(
+      `Jarvis session ${JSON.stringify(existing.jarvisSessionID)} is already bound to ${existing.sessionID} in ` +
+        `${JSON.stringify(existing.directory)}. Call sessions.unbind() first.`,
+    );
+    this.jarvisSessionID = existing.jarvisSessionID;
+    this.sessionID = existing.sessionID;
+    this.directory = existing.directory;
+  }
+}
+
+/**
+ * Why a turn ended without an answer.
+ *
+ * - `aborted`: somebody aborted it (`turn.abort()`, `session.abort()`, or another client).
+ * - `interrupted`: the instance was disposed or the server ended while it ran.
+ * - `not-started`: the server accepted the prompt and never began to work on it.
+ * - `stalled`: nothing happened for `stallTimeoutMs`.
+ * - `provider`: the model provider failed or refused.
+ * - `failed`: the server reported another error, e.g. an agent or a model that does not exist.
+ */
+export type TurnErrorReason = 'aborted' | 'interrupted' | 'not-started' | 'stalled' | 'provider' | 'failed';
+
+const TURN_TEXT: Record<TurnErrorReason, string> = {
+  aborted: 'was aborted',
+  interrupted: 'was interrupted: its instance was disposed or the server ended. Prompt again to go on',
+  'not-started': 'was accepted by the server but never started. Prompt again',
+  stalled: 'made no progress within stallTimeoutMs and was aborted',
+  provider: 'failed at the model provider',
+  failed: 'failed',
+};
+
+/** A turn ended without an answer. */
+export class TurnError extends JarvisError {
+  override readonly name = 'TurnError';
+  override readonly code = 'TURN_FAILED';
+  readonly reason: TurnErrorReason;
+  readonly sessionID: string;
+  /** Id of the user message of this turn. */
+  readonly messageID: string;
+  /** The server's own error, `{ name, data }`, when it gave one. */
+  readonly serverError: { readonly name: string; readonly data?: unknown } | undefined;
+
+  constructor(
+    init: {
+      readonly reason: TurnErrorReason;
+      readonly sessionID: string;
+      readonly messageID: string;
+      readonly serverError?: { readonly name: string; readonly data?: unknown } | undefined;
+    },
+    options?: ErrorOptions,
+  ) {
+    const detail =
+      init.serverError &&
+      [init.serverError.name, errorMessageOf(init.serverError)].filter(Boolean).join(': ');
+    super(
+      `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}.`,
+      options,
+    );
+    this.reason = init.reason;
+    this.sessionID = init.sessionID;
+    this.messageID = init.messageID;
+    this.serverError = init.serverError;
+  }
+}
+
+/** The instance has holds, so it was not disposed. */
+export class DisposeRefusedError extends JarvisError {
+  override readonly name = 'DisposeRefusedError';
+  override readonly code = 'DISPOSE_REFUSED';
+  readonly directory: string;
+  /** What keeps the instance loaded, e.g. `turn`, `session-busy`. */
+  readonly holds: readonly string[];
+
+  constructor(directory: string, holds: readonly string[], options?: ErrorOptions) {
+    super(
+      `The instance of ${JSON.stringify(directory)} is in use (${holds.join(', ')}) and was not disposed. ` +
+        'Wait until it is idle.',
+      options,
+    );
+    this.directory = directory;
+    this.holds = holds;
+  }
+}
+
+/** The server process could not be started; nothing of it is left running. */
+export class ServerStartError extends JarvisError {
+  override readonly name = 'ServerStartError';
+  override readonly code = 'SERVER_START';
+  /** The command line, without secrets. */
+  readonly command: string;
+  /** The exit code when it exited by itself, otherwise `null`. */
+  readonly exitCode: number | null;
+  /** The last lines of its output, with secrets removed. */
+  readonly recentOutput: readonly string[];
+
+  constructor(
+    init: {
+      readonly message: string;
+      readonly command: string;
+      readonly exitCode?: number | null;
+      readonly recentOutput?: readonly string[];
+    },
+    options?: ErrorOptions,
+  ) {
+    const output = init.recentOutput ?? [];
+    super(
+      init.message + (output.length > 0 ? ` Last output:\n  ${output.slice(-5).join('\n  ')}` : ''),
+      options,
+    );
+    this.command = init.command;
+    this.exitCode = init.exitCode ?? null;
+    this.recentOutput = output;
+  }
+}
+
+/** The server process ended while something still needed it. */
+export class ServerLostError extends JarvisError {
+  override readonly name = 'ServerLostError';
+  override readonly code = 'SERVER_LOST';
+
+  constructor(what: string, options?: ErrorOptions) {
+    super(`${what} was cut off: the server process has ended.`, options);
+  }
+}
+
+/** The server is not one this library can talk to. */
+export class UnsupportedServerError extends JarvisError {
+  override readonly name = 'UnsupportedServerError';
+  override readonly code = 'UNSUPPORTED_SERVER';
+  readonly found: string;
+  readonly supported: string;
+
+  constructor(found: string, supported: string, options?: ErrorOptions) {
+    super(
+      `OpenCode server ${found} is not supported; this library needs ${supported}. ` +
+        'Install a supported one, e.g. npm install opencode-ai@1.18.',
+      options,
+    );
+    this.found = found;
+    this.supported = supported;
+  }
+}
+
+/** The object was used after `close()`. */
+export class ClosedError extends JarvisError {
+  override readonly name = 'ClosedError';
+  override readonly code = 'CLOSED';
+
+  constructor(what = 'JarvisOpenCode') {
+    super(`${what} is closed. Start or connect a new one.`);
+  }
+}
+
+function causeText(options: ErrorOptions | undefined): string {
+  const cause = options?.cause;
+  if (!(cause instanceof Error)) return '';
+  const inner = cause.cause instanceof Error ? cause.cause : cause;
+  return ` (${inner.message || inner.name})`;
+}

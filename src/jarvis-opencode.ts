@@ -1,0 +1,48 @@
+import type { FetchFunction } from './client/options.js';
+import { serverApi } from './client/server-calls.js';
+import { JarvisClient, type JarvisOptions } from './jarvis-client.js';
+import { canonicalPath } from './lifecycle/canonical-path.js';
+import { OwnedServer, type ServerCalls, type ServerOptions } from './lifecycle/owned-server.js';
+
+/** How to start a server and use it. */
+export interface StartOptions extends ServerOptions, JarvisOptions {}
+
+/**
+ * One OpenCode server and the repositories behind it.
+ *
+ * @example
+ * ```ts
+ * await using jarvis = await JarvisOpenCode.start();
+ * const session = await jarvis.forRepo('/home/me/app').sessions.create();
+ * const { text } = await session.prompt('What does this project do?');
+ * ```
+ */
+export class JarvisOpenCode extends JarvisClient {
+  /**
+   * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it.
+   *
+   * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy within `startTimeoutMs`.
+   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
+   */
+  static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
+    const server = await OwnedServer.start(options, serverCalls(options.fetch));
+    try {
+      return new JarvisOpenCode(server, options);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  protected override canonicalDirectory(directory: string): string {
+    return this.paths === 'local' ? canonicalPath(directory) : super.canonicalDirectory(directory);
+  }
+}
+
+function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
+  return {
+    probe: (url, authorization) => (signal) => serverApi(url, authorization, fetch).health(signal),
+    disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization, fetch).disposeAll(timeoutMs),
+  };
+}

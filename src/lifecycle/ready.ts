@@ -1,0 +1,62 @@
+import { delay } from '../abort.js';
+import { RequestError, ResponseShapeError, UnsupportedServerError } from '../errors.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../version.js';
+
+/** Asks a server for its health; rejects when it does not answer. */
+export type Probe = (signal: AbortSignal) => Promise<{ readonly healthy: boolean; readonly version: string }>;
+
+const POLL_MS = 50;
+
+/**
+ * Polls until the server is healthy, and returns its version. A request sent while the server starts may never be
+ * answered, so the probe must have a time limit of its own.
+ *
+ * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to.
+ */
+export async function waitUntilHealthy(probe: Probe, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    try {
+      const health = await probe(signal);
+      if (health.healthy) return assertSupported(health.version);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isFinal(error)) throw asUnsupported(error);
+    }
+    await delay(POLL_MS, signal);
+  }
+}
+
+/**
+ * Asks once.
+ *
+ * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to, or whatever the probe throws.
+ */
+export async function assertServer(probe: Probe, signal: AbortSignal): Promise<string> {
+  try {
+    return assertSupported((await probe(signal)).version);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asUnsupported(error);
+  }
+}
+
+function assertSupported(version: string): string {
+  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS);
+  return version;
+}
+
+/** Not worth asking again: another kind of server, another version, or not for us. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof RequestError) return error.status < 500;
+  return error instanceof UnsupportedServerError || error instanceof ResponseShapeError;
+}
+
+/** An answer that is no health report comes from something that is not OpenCode 1.x. */
+function asUnsupported(error: unknown): unknown {
+  const isOtherKind =
+    error instanceof ResponseShapeError ||
+    (error instanceof RequestError && [200, 404].includes(error.status));
+  return isOtherKind
+    ? new UnsupportedServerError('of another kind', SUPPORTED_SERVERS, { cause: error })
+    : error;
+}

@@ -1,0 +1,49 @@
+import { delay } from '../abort.js';
+import type { ServerExit } from './server-handle.js';
+
+/** How long the rest of a killed process group may take to vanish from the process table. */
+const GROUP_GONE_MS = 2_000;
+const POLL_MS = 20;
+
+/** Servers that are alive, by pid: what must not outlive this process. */
+const alive = new Set<number>();
+
+function killAll(): void {
+  for (const pid of alive) signalGroup(pid, 'SIGKILL');
+}
+
+/** Makes sure that the process group ends when this process exits by itself or by `process.exit()`. */
+export function endWithHost(pid: number): () => void {
+  if (alive.size === 0) process.on('exit', killAll);
+  alive.add(pid);
+  return () => {
+    alive.delete(pid);
+    if (alive.size === 0) process.off('exit', killAll);
+  };
+}
+
+/**
+ * Ends a process group: SIGTERM, SIGKILL after `graceMs`, and at last SIGKILL for whoever outlived its leader. Resolves
+ * when they are gone. The server can swallow SIGTERM for some seconds after its first start, so this always escalates.
+ */
+export async function terminate(pid: number, exited: Promise<ServerExit>, graceMs: number): Promise<void> {
+  signalGroup(pid, 'SIGTERM');
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+  try {
+    await exited;
+  } finally {
+    clearTimeout(timer);
+  }
+  const deadline = performance.now() + GROUP_GONE_MS;
+  while (signalGroup(pid, 'SIGKILL') && performance.now() < deadline) await delay(POLL_MS);
+}
+
+/** Sends a signal to every process of the group; `false` when there is none. */
+function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

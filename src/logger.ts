@@ -1,0 +1,14 @@
+/** Where the library writes what it decides. Every method takes a sentence and plain data without secrets. */
+export interface Logger {
+  debug(message: string, data?: Readonly<Record<string, unknown>>): void;
+  info(message: string, data?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, data?: Readonly<Record<string, unknown>>): void;
+  error(message: string, data?: Readonly<Record<string, unknown>>): void;
+}
+
+function ignore(): void {
+  // Silence is the default: a library does not write to its host's console.
+}
+
+/** The default logger: says nothing. */
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

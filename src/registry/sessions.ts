@@ -1,0 +1,153 @@
+import { LRUCache } from 'lru-cache';
+import { SessionAlreadyBoundError, SessionDirectoryError } from '../errors.js';
+
+/** One host conversation and the OpenCode session behind it. */
+export interface SessionBinding {
+  /** The host application's own conversation id. */
+  readonly jarvisSessionID: string;
+  /** The OpenCode session, `ses_…`. */
+  readonly sessionID: string;
+  /** The repository it belongs to for good. */
+  readonly directory: string;
+}
+
+/** What is needed of a session to bind it. */
+export interface BindableSession {
+  readonly id: string;
+  readonly directory: string;
+}
+
+/** jarvis session → OpenCode session → directory. In memory, one to one on every arrow. */
+export interface SessionMap {
+  /**
+   * Binds a jarvis session to a session; binding the same pair again does nothing.
+   *
+   * @throws {SessionAlreadyBoundError} when either side is bound to something else.
+   */
+  bind(jarvisSessionID: string, session: BindableSession): void;
+  /** Removes a binding; `false` when there was none. The session itself is left as it is. */
+  unbind(jarvisSessionID: string): boolean;
+  /** The binding of a jarvis session. */
+  get(jarvisSessionID: string): SessionBinding | undefined;
+  /** The directory a session belongs to, child sessions included, as far as this client has seen it. */
+  directoryOf(sessionID: string): string | undefined;
+  /** Every binding, oldest first. */
+  list(): SessionBinding[];
+}
+
+/** What a session tells about where it belongs. */
+export interface SessionOrigin {
+  readonly id: string;
+  readonly directory: string;
+  readonly parentID?: string | undefined;
+}
+
+/** A jarvis session id that is taken before its session exists. */
+export interface Reservation {
+  /** Binds it to the session. */
+  bind(session: BindableSession): void;
+  /** Lets go of an id that was not bound; does nothing after `bind`. */
+  release(): void;
+}
+
+/** Sessions that are seen but not bound are remembered up to this many; a forgotten one is asked for again. */
+const MAX_SEEN_SESSIONS = 10_000;
+
+/** What is known about sessions: which directory and parent each has, and which jarvis session it serves. */
+export class SessionRegistry implements SessionMap {
+  readonly #byJarvisSession = new Map<string, SessionBinding>();
+  readonly #bySession = new Map<string, SessionBinding>();
+  readonly #reserved = new Map<string, SessionBinding>();
+  readonly #seen = new LRUCache<string, SessionOrigin>({ max: MAX_SEEN_SESSIONS });
+
+  bind(jarvisSessionID: string, session: BindableSession): void {
+    assertJarvisSessionID(jarvisSessionID);
+    const owner = this.directoryOf(session.id);
+    if (owner !== undefined && owner !== session.directory) {
+      throw new SessionDirectoryError({ sessionID: session.id, expected: session.directory, found: owner });
+    }
+    const taken = [
+      this.#byJarvisSession.get(jarvisSessionID),
+      this.#bySession.get(session.id),
+      this.#reserved.get(jarvisSessionID),
+    ];
+    for (const existing of taken) {
+      if (existing === undefined) continue;
+      if (existing.jarvisSessionID === jarvisSessionID && existing.sessionID === session.id) return;
+      throw new SessionAlreadyBoundError(existing);
+    }
+    const binding = Object.freeze({ jarvisSessionID, sessionID: session.id, directory: session.directory });
+    this.#byJarvisSession.set(jarvisSessionID, binding);
+    this.#bySession.set(session.id, binding);
+  }
+
+  /**
+   * Takes a jarvis session id for a session that is being created, so that two creations cannot race for it.
+   *
+   * @throws {SessionAlreadyBoundError} when it is bound or reserved.
+   */
+  reserve(jarvisSessionID: string, directory: string): Reservation {
+    assertJarvisSessionID(jarvisSessionID);
+    const taken = this.#byJarvisSession.get(jarvisSessionID) ?? this.#reserved.get(jarvisSessionID);
+    if (taken !== undefined) throw new SessionAlreadyBoundError(taken);
+    this.#reserved.set(jarvisSessionID, { jarvisSessionID, sessionID: 'a session being created', directory });
+    let open = true;
+    const release = (): void => {
+      if (open) this.#reserved.delete(jarvisSessionID);
+      open = false;
+    };
+    return {
+      bind: (session) => {
+        release();
+        this.bind(jarvisSessionID, session);
+      },
+      release,
+    };
+  }
+
+  unbind(jarvisSessionID: string): boolean {
+    const binding = this.#byJarvisSession.get(jarvisSessionID);
+    if (binding === undefined) return false;
+    this.#byJarvisSession.delete(jarvisSessionID);
+    this.#bySession.delete(binding.sessionID);
+    return true;
+  }
+
+  get(jarvisSessionID: string): SessionBinding | undefined {
+    return this.#byJarvisSession.get(jarvisSessionID);
+  }
+
+  directoryOf(sessionID: string): string | undefined {
+    return this.#bySession.get(sessionID)?.directory ?? this.#seen.get(sessionID)?.directory;
+  }
+
+  list(): SessionBinding[] {
+    return [...this.#byJarvisSession.values()];
+  }
+
+  /** Remembers where a session belongs. */
+  learn(session: SessionOrigin): void {
+    const { id, directory, parentID } = session;
+    this.#seen.set(id, { id, directory, parentID });
+  }
+
+  /** Forgets a session that is gone from the server, and its binding with it. */
+  forget(sessionID: string): void {
+    const binding = this.#bySession.get(sessionID);
+    if (binding !== undefined) this.unbind(binding.jarvisSessionID);
+    this.#seen.delete(sessionID);
+  }
+
+  /** Whether `sessionID` is `rootID` or a child of it, at any depth, as far as this client has seen. */
+  isWithin(sessionID: string, rootID: string): boolean {
+    let current: string | undefined = sessionID;
+    while (current !== undefined && current !== rootID) current = this.#seen.get(current)?.parentID;
+    return current === rootID;
+  }
+}
+
+function assertJarvisSessionID(jarvisSessionID: unknown): void {
+  if (typeof jarvisSessionID !== 'string' || jarvisSessionID === '') {
+    throw new TypeError('Expected jarvisSessionID to be a non-empty string.');
+  }
+}

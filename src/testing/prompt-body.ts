@@ -1,0 +1,41 @@
+import type { ModelRef, PromptPartInput } from '../client/schema/prompt.js';
+import { badRequest } from './replies.js';
+
+/** The body of a prompt, as far as the mock looks at it. */
+export interface PromptBody {
+  readonly messageID: string | undefined;
+  readonly parts: readonly PromptPartInput[];
+  readonly agent: string | undefined;
+  readonly model: ModelRef | undefined;
+}
+
+/** Reads the body of a prompt, or refuses it as the server does. */
+export function parsePromptBody(json: unknown): PromptBody | Response {
+  if (!isRecord(json)) return badRequest(`Expected object, got ${JSON.stringify(json)}`, 'Payload');
+  const { messageID, parts, agent, model } = json;
+  if (messageID !== undefined && !(typeof messageID === 'string' && messageID.startsWith('msg'))) {
+    const message = `Expected a string starting with "msg", got ${JSON.stringify(messageID)}\n  at ["messageID"]`;
+    return badRequest(message, 'Payload');
+  }
+  if (parts === undefined) return badRequest('Missing key\n  at ["parts"]', 'Payload');
+  if (!Array.isArray(parts)) {
+    return badRequest(`Expected array, got ${JSON.stringify(parts)}\n  at ["parts"]`, 'Payload');
+  }
+  const wrong = parts.findIndex((part) => !isRecord(part) || typeof part.type !== 'string');
+  if (wrong !== -1) return badRequest(`Missing key\n  at ["parts"][${wrong}]["type"]`, 'Payload');
+  return {
+    messageID,
+    parts: parts as PromptPartInput[],
+    agent: typeof agent === 'string' ? agent : undefined,
+    model: isRecord(model) ? (model as ModelRef) : undefined,
+  };
+}
+
+/** What the user wrote: the text parts, one per line. */
+export function textOf(parts: readonly PromptPartInput[]): string {
+  return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

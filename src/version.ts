@@ -1,0 +1,9 @@
+/** The OpenCode versions this library can talk to, in words. */
+export const SUPPORTED_SERVERS = 'OpenCode 1.18 or a later 1.x';
+
+/** Whether a server of this version speaks the API this library uses: 1.x from 1.18 on. OpenCode 2 has another one. */
+export function isSupportedVersion(version: string): boolean {
+  const match = /^v?(\d+)\.(\d+)\./.exec(version);
+  if (match === null) return false;
+  return Number(match[1]) === 1 && Number(match[2]) >= 18;
+}

@@ -1,0 +1,42 @@
+import { setupServer } from 'msw/node';
+import { JarvisOpenCode } from 'jarvis-opencode';
+import { mockOpenCode } from 'jarvis-opencode/testing';
+import { wireFetch } from './wire-fetch.js';
+import { ODD_NAME, type World } from './worlds.js';
+
+/** The mock behind msw; whatever else is requested is an error. */
+export async function openMockWorld(): Promise<World> {
+  const password = 'a password of ü';
+  const projects = new Map<string, string>();
+  const mock = mockOpenCode({ password, projectOf: (directory) => projects.get(directory) ?? directory });
+  const server = setupServer(...mock.handlers);
+  server.listen({ onUnhandledRequest: 'error' });
+  const clients: JarvisOpenCode[] = [];
+  let made = 0;
+
+  const connect: World['connect'] = async (options) => {
+    const jarvis = await JarvisOpenCode.connect({ ...mock.connectOptions, ...options });
+    clients.push(jarvis);
+    return jarvis;
+  };
+  const directory = (name: string): string => `/repos/${++made}/${name}`;
+
+  return {
+    jarvis: await connect({ idle: false }),
+    connect,
+    fetch: (path, request) => wireFetch(mock.url, password, path, request),
+    script: (script) => mock.script(script),
+    repo: async () => directory('repo'),
+    clones: async () => {
+      const clones = [directory('clone'), directory('clone')] as const;
+      for (const clone of clones) projects.set(clone, `project of ${clones[0]}`);
+      return clones;
+    },
+    oddRepo: async () => directory(ODD_NAME),
+    close: async () => {
+      for (const client of clients) await client.close();
+      mock.close();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import {
+  RequestError,
+  SessionAlreadyBoundError,
+  SessionDirectoryError,
+  SessionNotBoundError,
+} from 'jarvis-opencode';
+import { text, waitFor } from 'jarvis-opencode/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { gate } from './helpers.js';
+import { worlds, type World } from './worlds.js';
+
+describe.each(worlds)('sessions in $name', ({ open }) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await open();
+  });
+  afterAll(() => world?.close());
+  beforeEach(() => world.script(() => [text('ok')]));
+
+  it('are created, read and listed, newest updated first', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const first = await repo.sessions.create({ title: 'First', metadata: { ticket: 7 } });
+    const second = await repo.sessions.create();
+    expect(first.info).toMatchObject({ title: 'First', directory: repo.directory, metadata: { ticket: 7 } });
+    expect(first.info?.time.created).toBeTypeOf('number');
+    expect(second.info?.title).toMatch(/^New session - \d{4}-/);
+
+    const read = await repo.sessions.get(first.id);
+    expect(read.id).toBe(first.id);
+    expect(read.info).toEqual(first.info);
+    expect(await read.messages()).toEqual([]);
+
+    await first.prompt('Hello');
+    const listed = await repo.sessions.list();
+    expect(listed.map((session) => session.id)).toEqual([first.id, second.id]);
+    expect(listed.map((session) => session.directory)).toEqual([repo.directory, repo.directory]);
+  });
+
+  it('are filtered by title, parent, time and number', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const parent = await repo.sessions.create({ title: 'A parent' });
+    const child = await repo.sessions.create({ title: 'Its child', parentID: parent.id });
+    const ids = async (filter: Parameters<typeof repo.sessions.list>[0]): Promise<string[]> =>
+      (await repo.sessions.list(filter)).map((session) => session.id);
+
+    expect(child.info?.parentID).toBe(parent.id);
+    expect((await ids({})).sort()).toEqual([parent.id, child.id].sort());
+    expect(await ids({ roots: true })).toEqual([parent.id]);
+    expect(await ids({ search: 'CHILD' })).toEqual([child.id]);
+    expect(await ids({ search: 'nobody' })).toEqual([]);
+    expect(await ids({ limit: 1 })).toHaveLength(1);
+    expect(await ids({ start: (parent.info?.time.created ?? 0) + 3_600_000 })).toEqual([]);
+  });
+
+  it('of one clone are not seen in another', async () => {
+    const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
+    if (here === undefined || there === undefined) throw new Error('no clones');
+    const mine = await here.sessions.create();
+    const theirs = await there.sessions.create();
+    expect(mine.info?.projectID).toBe(theirs.info?.projectID);
+    expect((await here.sessions.list()).map((session) => session.id)).toEqual([mine.id]);
+    expect((await there.sessions.list()).map((session) => session.id)).toEqual([theirs.id]);
+  });
+
+  it('of another repository are refused, also by a client that has never seen them', async () => {
+    const owner = await world.repo();
+    const other = await world.repo();
+    const { id } = await world.jarvis.forRepo(owner).sessions.create();
+    expect(() => world.jarvis.forRepo(other).sessions.session(id)).toThrow(SessionDirectoryError);
+
+    const stranger = (await world.connect({ idle: false })).forRepo(other).sessions;
+    const refused = { expected: other, found: owner, sessionID: id, name: 'SessionDirectoryError' };
+    await expect(stranger.get(id)).rejects.toMatchObject(refused);
+    const unseen = (await world.connect({ idle: false })).forRepo(other).sessions.session(id);
+    await expect(unseen.prompt('Hello')).rejects.toMatchObject(refused);
+    expect(await world.jarvis.forRepo(owner).sessions.session(id).messages()).toEqual([]);
+  });
+
+  it('that do not exist are refused with 404', async () => {
+    const { sessions } = world.jarvis.forRepo(await world.repo());
+    const unknown = sessions.session('ses_00000000000000000000000000');
+    const refused = { name: 'RequestError', status: 404, serverError: 'NotFoundError' };
+    await expect(sessions.get(unknown.id)).rejects.toMatchObject(refused);
+    await expect(unknown.messages()).rejects.toMatchObject(refused);
+    await expect(unknown.message('msg_1')).rejects.toMatchObject(refused);
+    await expect(unknown.prompt('Hello')).rejects.toMatchObject(refused);
+    await expect(unknown.abort()).rejects.toMatchObject(refused);
+    await expect(unknown.delete()).rejects.toMatchObject(refused);
+  });
+
+  it('give their messages, all, the newest ones, or one by its id', async () => {
+    const session = await world.jarvis.forRepo(await world.repo()).sessions.create();
+    const other = await world.jarvis.forRepo(session.directory).sessions.create();
+    world.script(({ prompt }) => [text(`You said ${prompt}.`)]);
+    await session.prompt('one');
+    const { message } = await session.prompt('two');
+
+    const all = await session.messages();
+    expect(all.map(({ info }) => info.role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    expect(await session.messages({ limit: 1 })).toEqual(all.slice(-1));
+    expect(await session.messages({ limit: 100 })).toEqual(all);
+    const single = await session.message(message.id);
+    expect(single).toEqual(all[3]);
+    expect(single.parts).toContainEqual(expect.objectContaining({ type: 'text', text: 'You said two.' }));
+    const refused = { name: 'RequestError', status: 404 };
+    await expect(session.message('msg_unknown')).rejects.toMatchObject(refused);
+    await expect(other.message(message.id)).rejects.toMatchObject(refused);
+  });
+
+  it('are busy in the status of their own directory only, as long as they work', async () => {
+    const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
+    if (here === undefined || there === undefined) throw new Error('no clones');
+    const answer = gate();
+    world.script(() => [text('Working'), waitFor(answer.promise)]);
+    const session = await here.sessions.create();
+    const turn = session.stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    expect(await here.sessions.status()).toEqual({ [session.id]: { type: 'busy' } });
+    expect(await there.sessions.status()).toEqual({});
+    answer.open();
+    await turn.result;
+    expect(await here.sessions.status()).toEqual({});
+  });
+
+  it('are gone when they are deleted, with their children', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const session = await repo.sessions.create({}, { jarvisSessionID: 'deleted' });
+    const child = await repo.sessions.create({ parentID: session.id });
+    const kept = await repo.sessions.create();
+    await session.delete();
+    expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([kept.id]);
+    await expect(repo.sessions.get(session.id)).rejects.toThrow(RequestError);
+    await expect(repo.sessions.get(child.id)).rejects.toMatchObject({ status: 404 });
+    await expect(session.prompt('Hello')).rejects.toMatchObject({ name: 'RequestError', status: 404 });
+    await expect(session.delete()).rejects.toMatchObject({ name: 'RequestError', status: 404 });
+    expect(() => world.jarvis.forSession('deleted')).toThrow(SessionNotBoundError);
+  });
+
+  it('serve one jarvis session each', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const session = await repo.sessions.create({ title: 'Chat' }, { jarvisSessionID: 'chat' });
+    expect(world.jarvis.sessions.get('chat')).toEqual({
+      jarvisSessionID: 'chat',
+      sessionID: session.id,
+      directory: repo.directory,
+    });
+    expect((await world.jarvis.forSession('chat').prompt('Hello')).text).toBe('ok');
+
+    await expect(repo.sessions.create({}, { jarvisSessionID: 'chat' })).rejects.toThrow(
+      SessionAlreadyBoundError,
+    );
+    expect(await repo.sessions.list()).toHaveLength(1);
+    expect(world.jarvis.sessions.unbind('chat')).toBe(true);
+    expect(() => world.jarvis.forSession('chat')).toThrow(SessionNotBoundError);
+    world.jarvis.sessions.bind('chat', session);
+    expect(world.jarvis.forSession('chat').id).toBe(session.id);
+  });
+
+  it('need the password of the server', async () => {
+    const refused = { name: 'RequestError', status: 401, path: '/global/health' };
+    const connecting = world.connect({ password: 'not the password' });
+    await expect(connecting).rejects.toMatchObject(refused);
+    await expect(connecting).rejects.not.toThrow('not the password');
+  });
+});

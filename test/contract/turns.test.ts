@@ -1,0 +1,304 @@
+import { getEventListeners } from 'node:events';
+import { TimeoutError, TurnError, type RepoClient, type TurnStep } from 'jarvis-opencode';
+import { fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { gate } from './helpers.js';
+import { worlds, type World } from './worlds.js';
+
+const echo = tool('bash', { command: 'echo listed', description: 'List' }, 'listed\n');
+
+describe.each(worlds)('turns in $name', ({ open }) => {
+  let world: World;
+  let repo: RepoClient;
+  beforeAll(async () => {
+    world = await open();
+  });
+  afterAll(() => world?.close());
+  beforeEach(async () => {
+    repo = world.jarvis.forRepo(await world.repo());
+    world.script(() => [text('ok')]);
+  });
+
+  /** Idle again, and able to answer. */
+  async function expectUsable(sessionID: string): Promise<void> {
+    await vi.waitFor(async () => expect(await repo.sessions.status()).toEqual({}), { timeout: 20_000 });
+    world.script(() => [text('still here')]);
+    expect((await repo.sessions.session(sessionID).prompt('Are you there?')).text).toBe('still here');
+  }
+
+  it('answer with the text, the message, its parts and what it took', async () => {
+    world.script(({ prompt }) => [text(`You said: ${prompt}`)]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Hello');
+    const result = await turn.result;
+    expect(result).toMatchObject({ sessionID: session.id, text: 'You said: Hello' });
+    expect(result.message).toMatchObject({
+      role: 'assistant',
+      sessionID: session.id,
+      parentID: turn.messageID,
+      finish: 'stop',
+      path: { cwd: repo.directory, root: repo.directory },
+    });
+    expect(result.message.error).toBeUndefined();
+    expect(result.message.time.completed).toBeGreaterThanOrEqual(result.message.time.created);
+    expect(result.parts.map((part) => part.type)).toEqual(['step-start', 'text', 'step-finish']);
+    expect(result.tokens).toMatchObject({ input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } });
+    expect(result.cost).toBeTypeOf('number');
+    expect(result.messages).toEqual([{ info: result.message, parts: result.parts }]);
+
+    const stored = await session.messages();
+    expect(stored.map(({ info }) => info.id)).toEqual([turn.messageID, result.message.id]);
+    expect(stored[0]?.parts).toMatchObject([{ type: 'text', text: 'Hello' }]);
+    expect((await session.refresh()).tokens).toMatchObject({ input: 10, output: 5 });
+  });
+
+  it('stream their text in pieces that are the answer together', async () => {
+    const middle = gate();
+    world.script(() => [
+      text('Once upon a ', { chunks: 4 }),
+      waitFor(middle.promise),
+      text('time.', { chunks: 2 }),
+    ]);
+    const turn = (await repo.sessions.create()).stream('Tell me a story');
+    let streamed = '';
+    const steps: TurnStep[] = [];
+    for await (const step of turn) {
+      steps.push(step);
+      if (step.type !== 'text') continue;
+      streamed += step.delta;
+      if (streamed === 'Once upon a ') middle.open();
+    }
+    const { text: answer, message } = await turn.result;
+    expect(answer).toBe('Once upon a time.');
+    expect(streamed).toBe(answer);
+    const texts = steps.filter((step) => step.type === 'text');
+    expect(new Set(texts.map((step) => step.messageID))).toEqual(new Set([message.id]));
+    expect(new Set(texts.map((step) => step.partID)).size).toBe(1);
+    expect(steps.at(-1)).toMatchObject({ type: 'usage', tokens: { input: 10, output: 5 } });
+  });
+
+  it('tell how a tool comes along, and count every call of the model', async () => {
+    world.script(() => [text('I will look.'), echo, text('Seen.')]);
+    const turn = (await repo.sessions.create()).stream('Look');
+    const tools: Extract<TurnStep, { type: 'tool' }>[] = [];
+    for await (const step of turn) if (step.type === 'tool') tools.push(step);
+    const { text: answer, messages, message, tokens } = await turn.result;
+
+    expect([...new Set(tools.map((step) => step.status))]).toEqual(['pending', 'running', 'completed']);
+    expect(new Set(tools.map((step) => step.callID)).size).toBe(1);
+    expect(tools.at(-1)).toMatchObject({
+      tool: 'bash',
+      status: 'completed',
+      input: { command: 'echo listed' },
+      output: 'listed\n',
+    });
+    expect(tools[0]?.output).toBeUndefined();
+    expect(answer).toBe('Seen.');
+    expect(messages).toHaveLength(2);
+    expect(messages.map(({ info }) => info.role === 'assistant' && info.finish)).toEqual([
+      'tool-calls',
+      'stop',
+    ]);
+    expect(messages.map(({ info }) => info.role === 'assistant' && info.parentID)).toEqual([
+      turn.messageID,
+      turn.messageID,
+    ]);
+    expect(messages[0]?.parts).toContainEqual(
+      expect.objectContaining({ type: 'text', text: 'I will look.' }),
+    );
+    expect(messages[1]?.info).toEqual(message);
+    expect(tokens).toMatchObject({ input: 20, output: 10 });
+  });
+
+  it('run tools that were called together in one message', async () => {
+    const other = tool('bash', { command: 'echo other', description: 'Other' }, 'other\n');
+    world.script(() => [echo, other, text('Both seen.')]);
+    const { text: answer, messages } = await (await repo.sessions.create()).prompt('Look twice');
+    expect(answer).toBe('Both seen.');
+    expect(messages).toHaveLength(2);
+    const outputs = messages[0]?.parts.flatMap((part) =>
+      part.type === 'tool' && part.state.status === 'completed' ? [part.state.output] : [],
+    );
+    expect(outputs).toEqual(['listed\n', 'other\n']);
+  });
+
+  it('reject with what the model provider says, and leave a usable session', async () => {
+    world.script(() => [fail('APIError', 'the context is too long')]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Fail');
+    const error: unknown = await turn.result.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TurnError);
+    expect(error).toMatchObject({
+      reason: 'provider',
+      sessionID: session.id,
+      messageID: turn.messageID,
+      serverError: { name: 'APIError', data: { message: 'the context is too long', statusCode: 400 } },
+    });
+    await expect(async () => {
+      for await (const _step of turn);
+    }).rejects.toBe(error);
+    await expectUsable(session.id);
+  });
+
+  it('end by turn.abort() in the middle, and leave a usable session', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Think');
+    for await (const step of turn) if (step.type === 'text') await turn.abort();
+    await expect(turn.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    expect(await repo.sessions.status()).toEqual({});
+
+    const [, cut] = await session.messages();
+    expect(cut?.info).toMatchObject({ role: 'assistant', error: { name: 'MessageAbortedError' } });
+    expect(cut?.parts).toContainEqual(expect.objectContaining({ type: 'text', text: 'Thinking' }));
+    await expectUsable(session.id);
+  });
+
+  it('end by session.abort(), whoever calls it', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const turn = (await repo.sessions.create()).stream('Think');
+    for await (const step of turn) if (step.type === 'text') break;
+    const elsewhere = (await world.connect({ idle: false })).forRepo(repo.directory);
+    await elsewhere.sessions.session(turn.sessionID).abort();
+    await expect(turn.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    await expectUsable(turn.sessionID);
+  });
+
+  it('end while a tool runs, and the tool with them', async () => {
+    const sleep = tool('bash', { command: 'sleep 60', description: 'Sleep' }, '');
+    world.script(() => [sleep, hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Sleep');
+    for await (const step of turn) {
+      if (step.type === 'tool' && step.status === 'running') await turn.abort();
+    }
+    await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
+    const messages = await session.messages();
+    const tools = messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'tool'));
+    expect(tools).toMatchObject([{ tool: 'bash', state: { output: expect.stringContaining('aborted') } }]);
+    await expectUsable(session.id);
+  });
+
+  it('end by a signal with its reason untouched, and leave a usable session', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const session = await repo.sessions.create();
+    const caller = new AbortController();
+    const reason = { why: 'the tab was closed' };
+    const turn = session.stream('Think', { signal: caller.signal });
+    for await (const step of turn) if (step.type === 'text') caller.abort(reason);
+    await expect(turn.result).rejects.toBe(reason);
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    await expectUsable(session.id);
+  });
+
+  it('end by turn.abort() as soon as the server has taken the prompt, and leave nothing running', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const taken = gate();
+    const early = await world.connect({
+      idle: false,
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        if (response.status === 204) taken.open();
+        return response;
+      },
+    });
+    const session = await early.forRepo(repo.directory).sessions.create();
+    const turn = session.stream('Think');
+    await taken.promise;
+    await turn.abort();
+    await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
+    await expectUsable(session.id);
+    // The answer to the aborted prompt is cut off, or was never begun.
+    const answers = (await session.messages()).filter(
+      ({ info }) => info.role === 'assistant' && info.parentID === turn.messageID,
+    );
+    for (const { info } of answers) expect(info).toMatchObject({ error: { name: 'MessageAbortedError' } });
+  });
+
+  it('are not begun with a signal that is aborted already', async () => {
+    const session = await repo.sessions.create();
+    const reason = new Error('too late');
+    await expect(session.prompt('Hello', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(await session.messages()).toEqual([]);
+  });
+
+  it('are aborted when their time is over', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const session = await repo.sessions.create();
+    await session.prompt('Think', { timeoutMs: 3_000 }).then(
+      () => expect.unreachable(),
+      (error: unknown) => expect(error).toBeInstanceOf(TimeoutError),
+    );
+    await expectUsable(session.id);
+  });
+
+  it('go on when nobody looks any more', async () => {
+    const end = gate();
+    world.script(() => [text('Thinking '), waitFor(end.promise), text('done.')]);
+    const turn = (await repo.sessions.create()).stream('Think');
+    for await (const step of turn) if (step.type === 'text') break;
+    end.open();
+    expect((await turn.result).text).toBe('Thinking done.');
+  });
+
+  it('of one session run one after the other', async () => {
+    const end = gate();
+    world.script(({ prompt }) =>
+      prompt === 'first' ? [text('One '), waitFor(end.promise), text('done.')] : [text('Two done.')],
+    );
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    const second = repo.sessions.session(session.id).stream('second');
+    for await (const step of first) if (step.type === 'text') break;
+    expect((await session.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(1);
+    end.open();
+    expect((await first.result).text).toBe('One done.');
+    expect((await second.result).text).toBe('Two done.');
+    const ids = (await session.messages()).map(({ info }) => info.id);
+    const answers = [(await first.result).message.id, (await second.result).message.id];
+    expect(ids).toEqual([first.messageID, answers[0], second.messageID, answers[1]]);
+  });
+
+  it('that wait in the queue can be aborted and are never sent', async () => {
+    const end = gate();
+    world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    const second = session.stream('second');
+    for await (const step of first) if (step.type === 'text') break;
+    await second.abort();
+    await expect(second.result).rejects.toMatchObject({ reason: 'aborted' });
+    end.open();
+    expect((await first.result).text).toBe('One done.');
+    expect(await session.messages()).toHaveLength(2);
+  });
+
+  it('of two sessions run at the same time', async () => {
+    const end = gate();
+    world.script(({ prompt }) => [text(`${prompt} `), waitFor(end.promise), text('done.')]);
+    const turns = [(await repo.sessions.create()).stream('A'), (await repo.sessions.create()).stream('B')];
+    for (const turn of turns) for await (const step of turn) if (step.type === 'text') break;
+    expect(Object.keys(await repo.sessions.status()).sort()).toEqual(
+      turns.map((turn) => turn.sessionID).sort(),
+    );
+    end.open();
+    const results = await Promise.all(turns.map((turn) => turn.result));
+    expect(results.map((result) => result.text)).toEqual(['A done.', 'B done.']);
+  });
+
+  it('take their parts, agent and model from the prompt', async () => {
+    const session = await repo.sessions.create({ title: 'Kept' });
+    world.script(({ prompt }) => [text(prompt.includes('Second line') ? 'both lines' : 'not all')]);
+    const result = await session.prompt({
+      agent: 'plan',
+      parts: [
+        { type: 'text', text: 'First line' },
+        { type: 'text', text: 'Second line' },
+      ],
+    });
+    expect(result.text).toBe('both lines');
+    expect(result.message).toMatchObject({ agent: 'plan', mode: 'plan' });
+    expect((await session.messages())[0]?.parts.map((part) => part.type)).toEqual(['text', 'text']);
+    expect((await session.refresh()).title).toBe('Kept');
+  });
+});

@@ -1,0 +1,54 @@
+import type { JarvisOpenCode, JarvisOptions } from 'jarvis-opencode';
+import type { MockStep } from 'jarvis-opencode/testing';
+import { openMockWorld } from './mock-world.js';
+import { openRealWorld } from './real-world.js';
+
+/**
+ * Says how the model answers, in both worlds. The real server asks once for each call of the model, so it must give the
+ * same steps for the same prompt every time; what a script waits for is made outside of it.
+ */
+export type ContractScript = (input: { readonly prompt: string }) => readonly MockStep[];
+
+/** A request past the library. */
+export interface WireRequest {
+  /** @default 'GET' */
+  readonly method?: string;
+  /** Sent encoded in the header. */
+  readonly directory?: string;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is. */
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** @default the right one */
+  readonly password?: string | false;
+}
+
+/** One server, its model, and directories on its disk. */
+export interface World {
+  /** A client that disposes nothing by itself. */
+  readonly jarvis: JarvisOpenCode;
+  /** Connects one more client to the same server; it is closed with the world. */
+  connect(options?: JarvisOptions & { readonly password?: string }): Promise<JarvisOpenCode>;
+  /** Sends a request without the library. */
+  fetch(path: string, request?: WireRequest): Promise<Response>;
+  /** Lets the model answer as the script says from now on. */
+  script(script: ContractScript): void;
+  /** A git repository of its own project. */
+  repo(): Promise<string>;
+  /** Two clones of one repository. */
+  clones(): Promise<readonly [string, string]>;
+  /** A repository in a directory of the name {@link ODD_NAME}. */
+  oddRepo(): Promise<string>;
+  /** Closes the clients and ends the server, with everything that was made for it. */
+  close(): Promise<void>;
+}
+
+/** Every kind of character that an encoding too many or too few would change. */
+export const ODD_NAME = `a b%20ü日#?+'`;
+
+/** The two worlds; a suite is written once and runs in each. */
+export const worlds: readonly { readonly name: string; readonly open: () => Promise<World> }[] = [
+  { name: 'the mock', open: openMockWorld },
+  { name: 'the real server', open: openRealWorld },
+];

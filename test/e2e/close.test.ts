@@ -1,0 +1,448 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import {
+  ClosedError,
+  ConnectionError,
+  JarvisOpenCode,
+  ServerLostError,
+  type StartOptions,
+} from 'jarvis-opencode';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fakeServer, mcpServer, type FakeServer } from '../support/fixtures.js';
+import { gitRepo } from '../support/git-repo.js';
+import {
+  descendantsOf,
+  endProcessesWith,
+  expectNoProcesses,
+  isAlive,
+  processesWith,
+  waitForNone,
+} from '../support/processes.js';
+import { realServerOptions, type RealServerSetup } from '../support/real-opencode.js';
+import { hang, text, toolCall } from '../support/scripted-model.js';
+import { until } from '../support/wait.js';
+
+/** In the environment of every process that a test starts. */
+let marker: string;
+
+beforeEach(() => {
+  marker = randomUUID();
+});
+
+afterEach(async () => {
+  const left = await endProcessesWith(marker, { graceMs: 0 });
+  expect(left, 'processes that the test left behind').toEqual([]);
+});
+
+function startFake(name: FakeServer, options: StartOptions = {}): Promise<JarvisOpenCode> {
+  return JarvisOpenCode.start({ ...options, command: fakeServer(name), env: { JARVIS_TEST_MARKER: marker } });
+}
+
+/** A real server in the test's environment, with what is needed to use it. */
+async function startReal(setup: RealServerSetup = {}): Promise<{
+  readonly jarvis: JarvisOpenCode;
+  readonly model: Awaited<ReturnType<typeof realServerOptions>>['model'];
+  repository(): Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
+}> {
+  const real = await realServerOptions({ ...setup, env: { ...setup.env, JARVIS_TEST_MARKER: marker } });
+  // The marker of the test, so that its processes are found by it.
+  const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+  const jarvis = await JarvisOpenCode.start({ ...real.startOptions, env });
+  const repos: AsyncDisposable[] = [];
+  return {
+    jarvis,
+    model: real.model,
+    async repository() {
+      const repo = await gitRepo();
+      repos.push(repo);
+      return repo.directory;
+    },
+    async [Symbol.asyncDispose]() {
+      await jarvis.close();
+      for (const repo of repos) await repo[Symbol.asyncDispose]();
+      await real.dispose();
+    },
+  };
+}
+
+const bashSleep = [toolCall('bash', { command: 'sleep 1000', description: 'Wait' })];
+
+/** What a call rejects with or throws. */
+async function rejection(call: () => unknown): Promise<unknown> {
+  let value: unknown;
+  try {
+    value = await call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`expected a rejection, got ${String(value)}`);
+}
+
+describe('after close() of a real server', () => {
+  it('nothing is left of it and of its MCP servers, of those that do not want to end too', async () => {
+    await using world = await startReal({
+      config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
+    });
+    const { jarvis } = world;
+    for (const directory of [await world.repository(), await world.repository()]) {
+      const session = await jarvis.forRepo(directory).sessions.create();
+      expect((await session.prompt('hi')).text).toBe('ok');
+    }
+    const { pid, url } = jarvis.server;
+    expect(descendantsOf(pid as number)).toHaveLength(4);
+    const states: string[] = [];
+    jarvis.server.on('state', (state) => states.push(state));
+
+    await jarvis.close();
+
+    expectNoProcesses(marker);
+    expect(isAlive(pid as number)).toBe(false);
+    expect(states).toEqual(['stopping', 'stopped']);
+    expect(jarvis.server.state).toBe('stopped');
+    await expect(jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGTERM' });
+    await expect(fetch(`${url}/global/health`)).rejects.toThrow();
+  });
+
+  it('nothing is left of a tool that was running', async () => {
+    await using world = await startReal({ script: () => bashSleep });
+    const { jarvis } = world;
+    const session = await jarvis.forRepo(await world.repository()).sessions.create();
+    const turn = session.stream('wait');
+    for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
+    await until(() => processesWith(marker).length > 1, { what: 'the process of the tool' });
+
+    await jarvis.close();
+
+    expectNoProcesses(marker);
+    await expect(turn.result).rejects.toBeInstanceOf(ClosedError);
+  });
+
+  it('nothing is left of a tool either when many MCP servers take their time to end', async () => {
+    await using world = await startReal({
+      config: { mcp: { stubborn: mcpServer({ stubborn: true }) } },
+      script: ({ prompt, step }) => (prompt === 'wait' && step === 0 ? bashSleep : [text('ok')]),
+    });
+    const { jarvis } = world;
+    for (let count = 0; count < 3; count += 1) {
+      const session = await jarvis.forRepo(await world.repository()).sessions.create();
+      await session.prompt('hi');
+    }
+    const session = await jarvis.forRepo(await world.repository()).sessions.create();
+    const turn = session.stream('wait');
+    turn.result.catch(() => undefined);
+    for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
+    // Four MCP servers, the tool, and the server itself.
+    await until(() => processesWith(marker).length >= 6, { what: 'the process of the tool' });
+
+    await jarvis.close();
+
+    expectNoProcesses(marker);
+  });
+
+  it('nothing is left when it had stopped answering', async () => {
+    await using world = await startReal();
+    const { jarvis } = world;
+    const repo = jarvis.forRepo(await world.repository());
+    await repo.warm();
+    process.kill(jarvis.server.pid as number, 'SIGSTOP');
+    const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
+      rejection(() => call),
+    );
+    await jarvis.close({ graceMs: 200 });
+    expectNoProcesses(marker);
+    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
+  });
+
+  it('it ended by itself, not by force, however long it may take', async () => {
+    await using world = await startReal();
+    await world.jarvis.close({ graceMs: 2 ** 31 });
+    await expect(world.jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('what was under way has rejected, and who listened has ended', async () => {
+    await using world = await startReal({ script: () => [text('on the way'), hang()] });
+    const { jarvis } = world;
+    const directory = await world.repository();
+    const session = await jarvis.forRepo(directory).sessions.create();
+    const listening = [jarvis.events(), jarvis.forRepo(directory).events(), session.events()].map(
+      async (events) => {
+        for await (const event of events) void event;
+        return 'ended';
+      },
+    );
+    const queued = await jarvis.forRepo(directory).sessions.create();
+    const turn = session.stream('one');
+    const calls = [turn.result, session.prompt('two'), queued.prompt('three')].map((call) =>
+      rejection(() => call),
+    );
+    const reading = (async () => {
+      const seen: string[] = [];
+      for await (const step of turn) seen.push(step.type);
+      return seen;
+    })();
+    await world.model.waitForRequest();
+
+    const closing = jarvis.close();
+    // They need not wait for the end of the server.
+    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
+    expect(await Promise.all(listening)).toEqual(['ended', 'ended', 'ended']);
+    await expect(reading).resolves.toBeInstanceOf(Array);
+    await closing;
+  });
+
+  it('nothing that is called is sent, and everything says so', async () => {
+    await using world = await startReal();
+    const { jarvis } = world;
+    const directory = await world.repository();
+    const repo = jarvis.forRepo(directory);
+    const session = await repo.sessions.create({}, { jarvisSessionID: 'chat-1' });
+    await repo.events({ types: ['session.idle'] }).ready;
+    await jarvis.close();
+    const calls: Record<string, () => unknown> = {
+      'jarvis.forRepo': () => jarvis.forRepo(directory),
+      'jarvis.forSession': () => jarvis.forSession('chat-1'),
+      'jarvis.events': () => jarvis.events(),
+      'jarvis.global.health': () => jarvis.global.health(),
+      'repo.path': () => repo.path(),
+      'repo.warm': () => repo.warm(),
+      'repo.dispose': () => repo.dispose(),
+      'repo.events': () => repo.events().ready,
+      'repo.sessions.create': () => repo.sessions.create(),
+      'repo.sessions.list': () => repo.sessions.list(),
+      'repo.sessions.get': () => repo.sessions.get(session.id),
+      'repo.sessions.status': () => repo.sessions.status(),
+      'repo.permissions.list': () => repo.permissions.list(),
+      'repo.questions.list': () => repo.questions.list(),
+      'session.prompt': () => session.prompt('hi'),
+      'session.stream': () => session.stream('hi').result,
+      'session.messages': () => session.messages(),
+      'session.refresh': () => session.refresh(),
+      'session.abort': () => session.abort(),
+      'session.delete': () => session.delete(),
+      'session.events': () => session.events().ready,
+    };
+    const wrong: string[] = [];
+    for (const [name, call] of Object.entries(calls)) {
+      const error = await rejection(call).catch(() => 'no rejection');
+      if (!(error instanceof ClosedError)) wrong.push(`${name}: ${String(error)}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(world.model.calls).toBe(0);
+  });
+
+  it('a loop over events does not wait for ever', async () => {
+    await using world = await startReal();
+    const { jarvis } = world;
+    const repo = jarvis.forRepo(await world.repository());
+    const session = await repo.sessions.create();
+    const early = repo.events();
+    await early.ready;
+    await jarvis.close();
+    for (const events of [() => early, () => repo.events(), () => session.events()]) {
+      const loop = async (): Promise<string> => {
+        for await (const event of events()) void event;
+        return 'ended';
+      };
+      // Quietly or with the error: either way it ends.
+      expect(['ended', 'ClosedError']).toContain(await loop().catch((error: Error) => error.name));
+    }
+  });
+});
+
+describe('close()', () => {
+  it('is one thing, however often and by whomever it is called', async () => {
+    const jarvis = await startFake('floods');
+    const first = jarvis.close();
+    const second = jarvis.close({ graceMs: 5 });
+    expect(second).toBe(first);
+    expect(jarvis[Symbol.asyncDispose]()).toBe(first);
+    await Promise.all([first, second, jarvis.server.stop()]);
+    expectNoProcesses(marker);
+    await jarvis.close();
+    await jarvis.server.stop();
+    expect(jarvis.server.state).toBe('stopped');
+  });
+
+  it('comes by itself at the end of a block, also when that throws', async () => {
+    let jarvis: JarvisOpenCode | undefined;
+    const block = async (): Promise<never> => {
+      await using own = await startFake('floods');
+      jarvis = own;
+      expect(processesWith(marker)).toHaveLength(1);
+      throw new Error('mine');
+    };
+    await expect(block()).rejects.toThrow('mine');
+    expectNoProcesses(marker);
+    expect(jarvis?.server.state).toBe('stopped');
+  });
+
+  it('ends a server that ignores SIGTERM', async () => {
+    const jarvis = await startFake('ignores-sigterm');
+    await jarvis.close({ graceMs: 100 });
+    expectNoProcesses(marker);
+    await expect(jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('ends a server without any grace', async () => {
+    const jarvis = await startFake('ignores-sigterm');
+    await jarvis.close({ graceMs: 0 });
+    expectNoProcesses(marker);
+  });
+
+  it('ends a child of the server that ignores SIGTERM', async () => {
+    const jarvis = await startFake('spawns-child');
+    await until(() => processesWith(marker).length === 2, { what: 'the child' });
+    await jarvis.close({ graceMs: 100 });
+    expectNoProcesses(marker);
+  });
+
+  it('ends what a server that died has left behind', async () => {
+    const jarvis = await startFake('spawns-child');
+    await until(() => processesWith(marker).length === 2, { what: 'the child' });
+    process.kill(jarvis.server.pid as number, 'SIGKILL');
+    await expect(jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGKILL' });
+    expect(jarvis.server.state).toBe('failed');
+    await jarvis.close();
+    expectNoProcesses(marker);
+  });
+
+  it.each([-1, Number.NaN, '5'])('refuses graceMs: %s', async (graceMs) => {
+    const jarvis = await startFake('floods');
+    try {
+      const error = await rejection(() => jarvis.close({ graceMs: graceMs as number }));
+      expect([RangeError, TypeError]).toContain((error as Error).constructor);
+      expect((error as Error).message).toMatch(/expected graceMs to be .*got/i);
+    } finally {
+      await jarvis.close();
+    }
+    // A call that was refused did not close anything; this one did.
+    expectNoProcesses(marker);
+  });
+
+  it('takes its listener off the process', async () => {
+    const before = process.listenerCount('exit');
+    const both = await Promise.all([startFake('floods'), startFake('floods')]);
+    expect(process.listenerCount('exit')).toBeGreaterThan(before);
+    for (const jarvis of both) await jarvis.close();
+    expect(process.listenerCount('exit')).toBe(before);
+    const failed = startFake('exits-at-once');
+    await expect(failed).rejects.toThrow();
+    expect(process.listenerCount('exit')).toBe(before);
+  });
+
+  it('of a handle that was stopped by its own hand does nothing more', async () => {
+    const jarvis = await startFake('floods');
+    await jarvis.server.stop();
+    expectNoProcesses(marker);
+    const error = await rejection(() => jarvis.global.health());
+    expect([ClosedError, ServerLostError, ConnectionError]).toContain((error as Error).constructor);
+    await jarvis.close();
+  });
+});
+
+describe('a host', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+
+  /** Runs a module in a process of its own, with `options` for start(), and gives what it printed. */
+  async function runHost(body: string, options: StartOptions, env: NodeJS.ProcessEnv): Promise<string> {
+    const directory = mkdtempSync(join(tmpdir(), 'jarvis-host-'));
+    try {
+      const script = join(directory, 'host.mts');
+      const source = `import { JarvisOpenCode } from ${JSON.stringify(join(root, 'src/index.ts'))};
+        const options = ${JSON.stringify(options)};
+        ${body}`;
+      writeFileSync(script, source);
+      const host = promisify(execFile)(process.execPath, ['--import', 'tsx', script], {
+        cwd: root,
+        env,
+        timeout: 60_000,
+        killSignal: 'SIGKILL',
+      });
+      const { stdout } = await host.catch((error: { stdout: string; stderr: string; killed: boolean }) => {
+        if (error.killed) throw new Error(`the host did not end: ${error.stdout}${error.stderr}`);
+        return error;
+      });
+      return stdout;
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  const fakeOptions = (name: FakeServer): StartOptions => ({
+    command: fakeServer(name),
+    env: { JARVIS_TEST_MARKER: marker },
+  });
+
+  it('that calls process.exit() takes its server along, and the MCP servers of that', async () => {
+    await using real = await realServerOptions({
+      config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
+    });
+    await using repo = await gitRepo();
+    const printed = await runHost(
+      `const jarvis = await JarvisOpenCode.start(options);
+       const session = await jarvis.forRepo(${JSON.stringify(repo.directory)}).sessions.create();
+       await session.prompt('hi');
+       console.log(jarvis.server.pid);
+       process.exit(0);`,
+      { config: real.startOptions.config },
+      real.env as NodeJS.ProcessEnv,
+    );
+    const pid = Number(printed.trim());
+    expect(pid).toBeGreaterThan(1);
+    await waitForNone(real.marker);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it.each([
+    ['calls process.exit()', 'process.exit(3);'],
+    [
+      'ends by an exception',
+      `setImmediate(() => { throw new Error('unexpected'); }); await new Promise(() => {});`,
+    ],
+    ['ends by a rejection', `void Promise.reject(new Error('unexpected')); await new Promise(() => {});`],
+  ])('that %s leaves no server', async (_what, ending) => {
+    const printed = await runHost(
+      `const jarvis = await JarvisOpenCode.start(options);
+       console.log(jarvis.server.pid);
+       ${ending}`,
+      fakeOptions('spawns-child'),
+      process.env,
+    );
+    expect(Number(printed.trim())).toBeGreaterThan(1);
+    await waitForNone(marker);
+  });
+
+  it('that calls process.exit() while it starts leaves no server', async () => {
+    const printed = await runHost(
+      `JarvisOpenCode.start(options).catch(() => undefined);
+       setImmediate(() => {
+         console.log(process.getActiveResourcesInfo().includes('ProcessWrap'));
+         process.exit(0);
+       });`,
+      fakeOptions('silent'),
+      process.env,
+    );
+    expect(printed.trim()).toBe('true');
+    await waitForNone(marker);
+  });
+
+  it('that closes what it started can end by itself', async () => {
+    const printed = await runHost(
+      `const jarvis = await JarvisOpenCode.start(options);
+       await jarvis.global.health();
+       await jarvis.close();
+       console.log('closed');
+       process.on('exit', (code) => console.log('ended', code));`,
+      fakeOptions('floods'),
+      process.env,
+    );
+    expect(printed.trim()).toBe('closed\nended 0');
+    await waitForNone(marker);
+  });
+});

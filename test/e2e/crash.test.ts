@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { ServerLostError, TurnError } from 'jarvis-opencode';
+import { realJarvis } from '../support/real-jarvis.js';
+import { hang, text } from '../support/scripted-model.js';
+
+describe('a server that is killed', () => {
+  it('interrupts its turns and calls, tells who listens, and can still be closed', async () => {
+    await using world = await realJarvis({ script: () => [text('on the way'), hang()] });
+    const { jarvis } = world;
+    const repo = jarvis.forRepo((await world.repo()).directory);
+    const session = await repo.sessions.create();
+    const states: string[] = [];
+    jarvis.server.on('state', (state) => states.push(state));
+    const events = repo.events();
+    const listening = (async () => {
+      for await (const event of events) void event;
+    })();
+    const turns = [session.stream('one'), session.stream('two')];
+    for await (const step of turns[0] ?? []) if (step.type === 'text') break;
+    process.kill(jarvis.server.pid ?? 0, 'SIGKILL');
+    for (const turn of turns) {
+      const error = await turn.result.catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(TurnError);
+      expect(error).toMatchObject({ reason: 'interrupted', cause: expect.any(ServerLostError) as unknown });
+    }
+    await expect(listening).rejects.toBeInstanceOf(ServerLostError);
+    expect(await jarvis.server.closed).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(states).toEqual(['failed']);
+    await expect(repo.sessions.list()).rejects.toBeInstanceOf(ServerLostError);
+    await expect(session.prompt('three')).rejects.toMatchObject({ reason: 'interrupted' });
+    await jarvis.close();
+  });
+});

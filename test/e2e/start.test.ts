@@ -1,0 +1,486 @@
+import { randomUUID } from 'node:crypto';
+import { getEventListeners, once } from 'node:events';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import {
+  JarvisOpenCode,
+  RequestError,
+  ServerStartError,
+  UnsupportedServerError,
+  type FetchFunction,
+  type StartOptions,
+} from 'jarvis-opencode';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fakeServer } from '../support/fixtures.js';
+import { endProcessesWith, expectNoProcesses, isAlive, processesWith } from '../support/processes.js';
+import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
+import { deferred, until } from '../support/wait.js';
+
+const PASSWORD = 'swordfish-c3dvcmRmaXNo';
+const TOKEN = Buffer.from(`opencode:${PASSWORD}`).toString('base64');
+
+/** In the environment of every process that a test starts. */
+let marker: string;
+
+beforeEach(() => {
+  marker = randomUUID();
+});
+
+afterEach(async () => {
+  const left = await endProcessesWith(marker, { graceMs: 0 });
+  expect(left, 'processes that the test left behind').toEqual([]);
+});
+
+/** Options to start a fake server, or any other command. */
+function starting(command: string, options: StartOptions = {}): StartOptions {
+  return { command, ...options, env: { JARVIS_TEST_MARKER: marker, ...options.env } };
+}
+
+/** What a start rejects with; by then nothing of it may run. */
+async function failure(options: StartOptions): Promise<unknown> {
+  let error: unknown;
+  try {
+    const jarvis = await JarvisOpenCode.start(options);
+    await jarvis.close();
+  } catch (reason) {
+    error = reason;
+  }
+  expectNoProcesses(marker);
+  expect(error, 'it started').toBeDefined();
+  return error;
+}
+
+/** Everything an error shows: its message, its inspection with all that is hidden, and its JSON. */
+function shown(error: unknown): string {
+  return [
+    String(error),
+    inspect(error, { depth: null, showHidden: true, maxStringLength: null, maxArrayLength: null }),
+    JSON.stringify(error),
+    JSON.stringify(error, Object.getOwnPropertyNames(error)),
+  ].join('\n');
+}
+
+describe('a server that does not start', () => {
+  it('because there is no such command', async () => {
+    const error = await failure(starting('/nowhere/opencode'));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ command: '/nowhere/opencode', exitCode: null, recentOutput: [] });
+    expect((error as Error).message).toContain('"/nowhere/opencode" is not an executable file');
+  });
+
+  it('because there is no such command on PATH', async () => {
+    const error = await failure(starting('opencode-that-is-nowhere', { env: { PATH: '/nowhere' } }));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect((error as Error).message).toMatch(/"opencode-that-is-nowhere" .* on PATH/);
+  });
+
+  it('because the command is not executable', async () => {
+    const command = join(import.meta.dirname, 'start.test.ts');
+    const error = await failure(starting(command));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ command, exitCode: null });
+    expect((error as Error).message).toContain('not an executable file');
+  });
+
+  it('because the command is a directory', async () => {
+    const error = await failure(starting(import.meta.dirname));
+    expect(error).toBeInstanceOf(ServerStartError);
+  });
+
+  it('because the system cannot execute it', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
+    try {
+      const command = join(root, 'opencode');
+      writeFileSync(command, '#!/nowhere/interpreter\n');
+      chmodSync(command, 0o755);
+      const error = await failure(starting(command));
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect(error).toMatchObject({ exitCode: null, cause: { code: 'ENOENT' } });
+      expect((error as Error).message).toContain(command);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  it('because its working directory does not exist: it is named, not the command', async () => {
+    const error = await failure(starting(fakeServer('silent'), { cwd: '/nowhere/at/all' }));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect((error as Error).message).toContain('/nowhere/at/all');
+  });
+
+  it('because it exits at once', async () => {
+    const error = await failure(starting(fakeServer('exits-at-once'), { password: PASSWORD }));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({
+      exitCode: 3,
+      command: expect.stringContaining(fakeServer('exits-at-once')),
+      recentOutput: ['Error: cannot start with password [redacted]'],
+    });
+    expect((error as Error).message).toMatch(/exited with code 3: .*exits-at-once\.mjs serve/);
+    expect((error as Error).message).toContain('cannot start with password [redacted]');
+  });
+
+  it('with its last words, however fast it exits after them', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
+    try {
+      const command = join(root, 'opencode');
+      writeFileSync(command, '#!/bin/sh\necho "last words" >&2\nexit 7\n');
+      chmodSync(command, 0o755);
+      for (let round = 0; round < 10; round += 1) {
+        const error = await failure(starting(command));
+        expect(error).toMatchObject({ exitCode: 7, recentOutput: ['last words'] });
+      }
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  it('because it is another program', async () => {
+    const error = await failure(starting(process.execPath));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ exitCode: 1 });
+    expect((error as ServerStartError).recentOutput.join('\n')).toContain('Cannot find module');
+  });
+
+  it('because it is ended by a signal', async () => {
+    const started = JarvisOpenCode.start(starting(fakeServer('silent'))).catch((error: unknown) => error);
+    const [pid] = await until(() => (processesWith(marker).length > 0 ? processesWith(marker) : undefined));
+    process.kill(pid as number, 'SIGKILL');
+    const error = await started;
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ exitCode: null });
+    expect((error as Error).message).toContain('SIGKILL');
+  });
+
+  it.each(['silent', 'never-healthy', 'hangs-on-health'] as const)('in time: %s', async (name) => {
+    const error = await failure(starting(fakeServer(name), { startTimeoutMs: 1_500, password: PASSWORD }));
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ exitCode: null, command: expect.stringContaining(`${name}.mjs serve`) });
+    expect((error as Error).message).toContain('did not become ready within 1500 ms');
+  });
+
+  it('in time, and leaves no child that ignores SIGTERM', async () => {
+    const never: FetchFunction = () => Promise.reject(new TypeError('fetch failed', { cause: 'never' }));
+    const spawned = starting(fakeServer('spawns-child'), { startTimeoutMs: 1_500, fetch: never });
+    expect(await failure(spawned)).toBeInstanceOf(ServerStartError);
+  });
+
+  it('because it tells an address that is none', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
+    const uncaught = vi.fn();
+    process.on('uncaughtException', uncaught);
+    try {
+      const command = join(root, 'opencode');
+      const script = [
+        '#!/bin/sh',
+        'echo "opencode server listening on http://127.0.0.1:99999"',
+        'sleep 1000',
+      ];
+      writeFileSync(command, script.join('\n'));
+      chmodSync(command, 0o755);
+      const error = await failure(starting(command, { startTimeoutMs: 1_500 }));
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect((error as ServerStartError).recentOutput.join('\n')).toContain('http://127.0.0.1:99999');
+      expect(uncaught).not.toHaveBeenCalled();
+    } finally {
+      process.off('uncaughtException', uncaught);
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  it('because it is not OpenCode', async () => {
+    const error = await failure(starting(fakeServer('not-opencode')));
+    expect(error).toBeInstanceOf(UnsupportedServerError);
+    expect((error as Error).message).toContain('OpenCode 1.18');
+  });
+
+  it('because it is too old', async () => {
+    const error = await failure(starting(fakeServer('old-version')));
+    expect(error).toBeInstanceOf(UnsupportedServerError);
+    expect(error).toMatchObject({ found: '1.4.2', supported: expect.stringContaining('1.18') });
+    expect((error as Error).message).toContain('1.4.2');
+  });
+
+  it('because an option of the client is wrong', async () => {
+    const error = await failure(starting(fakeServer('floods'), { idle: { maxLoaded: 0 } }));
+    expect(error).toBeInstanceOf(RangeError);
+  });
+
+  it.each(['exits-at-once', 'silent', 'never-healthy', 'old-version', 'not-opencode'] as const)(
+    'tells nothing of its password: %s',
+    async (name) => {
+      const error = await failure(
+        starting(fakeServer(name), {
+          password: PASSWORD,
+          args: [`--password=${PASSWORD}`],
+          startTimeoutMs: 1_500,
+        }),
+      );
+      for (const secret of [PASSWORD, TOKEN]) expect(shown(error)).not.toContain(secret);
+    },
+  );
+});
+
+describe('an abort', () => {
+  const reasons = [
+    ['an Error', new Error('the user left')],
+    ['an object', { because: 'the user left' }],
+    ['a string', 'left'],
+  ] as const;
+
+  it.each(reasons)(
+    'before the start rejects with its own reason and starts nothing: %s',
+    async (_what, reason) => {
+      const signal = AbortSignal.abort(reason);
+      expect(await failure(starting(fakeServer('silent'), { signal }))).toBe(reason);
+    },
+  );
+
+  it.each(reasons)('during the start rejects with its own reason: %s', async (_what, reason) => {
+    const abort = new AbortController();
+    const failed = failure(starting(fakeServer('silent'), { signal: abort.signal }));
+    await until(() => processesWith(marker).length > 0);
+    abort.abort(reason);
+    expect(await failed).toBe(reason);
+    expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
+  });
+
+  it('while the server is asked for its health rejects with its own reason', async () => {
+    const abort = new AbortController();
+    const reason = new Error('the user left');
+    const asked = deferred();
+    const fetch: FetchFunction = (input, init) => {
+      asked.resolve();
+      return globalThis.fetch(input, init);
+    };
+    const failed = failure(starting(fakeServer('hangs-on-health'), { signal: abort.signal, fetch }));
+    await asked.promise;
+    abort.abort(reason);
+    expect(await failed).toBe(reason);
+  });
+
+  it('between two questions for its health rejects with its own reason', async () => {
+    const abort = new AbortController();
+    const reason = new Error('the user left');
+    const fetch: FetchFunction = async (input, init) => {
+      const response = await globalThis.fetch(input, init);
+      setImmediate(() => abort.abort(reason));
+      return response;
+    };
+    expect(await failure(starting(fakeServer('never-healthy'), { signal: abort.signal, fetch }))).toBe(
+      reason,
+    );
+  });
+
+  it('after the start changes nothing', async () => {
+    const abort = new AbortController();
+    await using jarvis = await JarvisOpenCode.start(starting(fakeServer('floods'), { signal: abort.signal }));
+    expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
+    abort.abort();
+    await expect(jarvis.global.health()).resolves.toMatchObject({ healthy: true });
+    expect(jarvis.server.state).toBe('ready');
+  });
+});
+
+describe('an option that is wrong', () => {
+  const silent = fakeServer('silent');
+
+  it.each<[option: string, value: unknown, type: ErrorConstructor]>([
+    ['startTimeoutMs', 0, RangeError],
+    ['startTimeoutMs', -1, RangeError],
+    ['startTimeoutMs', Number.NaN, RangeError],
+    ['startTimeoutMs', Number.POSITIVE_INFINITY, RangeError],
+    ['port', -1, RangeError],
+    ['port', 65_536, RangeError],
+    ['port', 80.5, RangeError],
+    ['port', Number.NaN, RangeError],
+    ['password', '', TypeError],
+    ['password', 5, TypeError],
+  ])('%s: %s is refused before anything is started', async (option, value, type) => {
+    const error = await failure(starting(silent, { [option]: value }));
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toMatch(new RegExp(`expected ${option} to be `, 'i'));
+    if (type === RangeError) expect((error as Error).message).toContain(`got ${String(value)}`);
+  });
+
+  it.each<[options: StartOptions, name: string]>([
+    [{ idle: { idleTimeoutMs: 0 } }, 'idle.idleTimeoutMs'],
+    [{ idle: { idleTimeoutMs: Number.NaN } }, 'idle.idleTimeoutMs'],
+    [{ idle: { maxLoaded: 0 } }, 'idle.maxLoaded'],
+    [{ idle: { maxLoaded: 1.5 } }, 'idle.maxLoaded'],
+    [{ turns: { concurrency: 0 } }, 'turns.concurrency'],
+    [{ turns: { concurrency: Number.NaN } }, 'turns.concurrency'],
+  ])('%j is refused, and nothing stays behind', async (options, name) => {
+    const error = await failure(starting(fakeServer('floods'), options));
+    expect(error).toBeInstanceOf(RangeError);
+    expect((error as Error).message).toMatch(new RegExp(`expected ${name} to be .*got`, 'i'));
+  });
+
+  it('a time limit that no timer can hold is no limit, not an end at once', async () => {
+    await using jarvis = await JarvisOpenCode.start(
+      starting(fakeServer('floods'), { startTimeoutMs: 2 ** 31 }),
+    );
+    expect(jarvis.server.state).toBe('ready');
+  });
+});
+
+describe('a server that writes without end', () => {
+  it('starts all the same, and its output can be followed', async () => {
+    const lines: string[] = [];
+    const jarvis = await JarvisOpenCode.start(starting(fakeServer('floods')));
+    jarvis.server.on('log', (line) => lines.push(line));
+    await expect(jarvis.global.health()).resolves.toEqual({ healthy: true, version: '1.18.33' });
+    await jarvis.close();
+    expectNoProcesses(marker);
+    expect(lines.every((line) => line.length < 10_000)).toBe(true);
+  });
+});
+
+describe('the real server', () => {
+  let real: RealServerOptions;
+  let jarvis: JarvisOpenCode;
+
+  beforeAll(async () => {
+    real = await realServerOptions();
+    jarvis = await JarvisOpenCode.start({ ...real.startOptions, args: ['--print-logs'] });
+  });
+
+  afterAll(async () => {
+    await jarvis.close();
+    await real.dispose();
+  });
+
+  it('is found in the opencode-ai package, listens on loopback and says what it is', async () => {
+    const { server } = jarvis;
+    expect(new URL(server.url).hostname).toBe('127.0.0.1');
+    expect(server.version).toMatch(/^1\.18\.\d+$/);
+    expect(server.state).toBe('ready');
+    expect(isAlive(server.pid as number)).toBe(true);
+    await expect(jarvis.global.health()).resolves.toMatchObject({ healthy: true, version: server.version });
+  });
+
+  it('is the native binary itself, not the wrapper of npm', () => {
+    const command = readFileSync(`/proc/${jarvis.server.pid}/cmdline`, 'utf8').split('\0');
+    expect(command[0]).toMatch(
+      /node_modules\/opencode-(\w+-\w+[\w-]*\/bin\/opencode|ai\/bin\/opencode\.exe)$/,
+    );
+    expect(command.slice(1, 6)).toEqual(['serve', '--hostname', '127.0.0.1', '--port', '0']);
+    expect(processesWith(real.marker)).toContain(jarvis.server.pid);
+  });
+
+  it('lets nobody in without its password', async () => {
+    const { server } = jarvis;
+    for (const headers of [{}, { authorization: `Basic ${btoa('opencode:guess')}` }]) {
+      const response = await fetch(`${server.url}/global/health`, { headers });
+      expect(response.status).toBe(401);
+    }
+    const authorization = server.authorization as string;
+    const response = await fetch(`${server.url}/global/health`, { headers: { authorization } });
+    expect(response.status).toBe(200);
+  });
+
+  it('has a password that no one sees', () => {
+    const authorization = jarvis.server.authorization as string;
+    const token = authorization.replace('Basic ', '');
+    const password = atob(token).replace('opencode:', '');
+    expect(password.length).toBeGreaterThanOrEqual(32);
+    const options = { depth: null, maxStringLength: null };
+    for (const text of [
+      inspect(jarvis, options),
+      inspect(jarvis.server, options),
+      JSON.stringify(jarvis.server),
+      JSON.stringify({ ...jarvis.server }),
+      Object.keys(jarvis.server).join(),
+    ]) {
+      expect(text).not.toContain(password);
+      expect(text).not.toContain(token);
+    }
+    expect(inspect(jarvis.server)).toContain(jarvis.server.url);
+    const commandLine = readFileSync(`/proc/${jarvis.server.pid}/cmdline`, 'utf8');
+    expect(commandLine).not.toContain(password);
+  });
+
+  it('tells its log, line by line, until nobody listens', async () => {
+    const line = deferred<string>();
+    const lines: string[] = [];
+    const off = jarvis.server.on('log', (text) => {
+      lines.push(text);
+      line.resolve(text);
+    });
+    const repo = jarvis.forRepo(real.root);
+    await repo.warm();
+    expect(await line.promise).not.toContain('\n');
+    off();
+    const seen = lines.length;
+    const other = new Promise<string>((resolve) => jarvis.server.on('log', resolve));
+    await repo.dispose();
+    await repo.warm();
+    await other;
+    expect(lines).toHaveLength(seen);
+  });
+
+  it('has the environment it was given, and no more', () => {
+    const environment = readFileSync(`/proc/${jarvis.server.pid}/environ`, 'utf8').split('\0');
+    expect(environment).toContain(`HOME=${real.env['HOME']}`);
+    expect(environment).toContain(`JARVIS_TEST_MARKER=${real.marker}`);
+    expect(environment.filter((variable) => variable.startsWith('VITEST'))).toEqual([]);
+  });
+
+  it('that finds its port taken names the port and leaves its owner alone', async () => {
+    const owner = createServer((_request, response) => response.end('mine'));
+    owner.listen(0, '127.0.0.1');
+    await once(owner, 'listening');
+    try {
+      const { port } = owner.address() as AddressInfo;
+      const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+      const error = await failure({ ...real.startOptions, env, port });
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect(error).toMatchObject({ exitCode: 1, command: expect.stringContaining(`--port ${port}`) });
+      expect((error as Error).message).toContain(String(port));
+      expect((error as ServerStartError).recentOutput.join('\n')).toMatch(/port|serve/i);
+      const response = await fetch(`http://127.0.0.1:${port}/`);
+      expect(await response.text()).toBe('mine');
+    } finally {
+      owner.closeAllConnections();
+      owner.close();
+      await once(owner, 'close');
+    }
+  });
+
+  it('takes a working directory, a port and a password of the caller; its binary is still found', async () => {
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    free.close();
+    await once(free, 'close');
+    const cwd = realpathSync(real.root);
+    const env = { ...real.startOptions.env, PATH: '/usr/bin:/bin', JARVIS_TEST_MARKER: marker };
+    await using other = await JarvisOpenCode.start({
+      ...real.startOptions,
+      env,
+      cwd,
+      port,
+      password: PASSWORD,
+    });
+    expect(other.server.url).toBe(`http://127.0.0.1:${port}`);
+    expect(realpathSync(`/proc/${other.server.pid}/cwd`)).toBe(cwd);
+    expect(other.server.authorization).toBe(`Basic ${TOKEN}`);
+    expect(other.server.authorization).not.toBe(jarvis.server.authorization);
+    await expect(other.global.health()).resolves.toMatchObject({ healthy: true });
+    await using guest = await JarvisOpenCode.connect({ url: other.server.url, password: PASSWORD });
+    expect(guest.server.version).toBe(other.server.version);
+    const refused = JarvisOpenCode.connect({ url: other.server.url, password: 'another' });
+    await expect(refused).rejects.toBeInstanceOf(RequestError);
+  });
+
+  it('can listen on the other loopback address', async () => {
+    const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+    await using other = await JarvisOpenCode.start({ ...real.startOptions, env, hostname: '::1' });
+    expect(other.server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
+    await expect(other.global.health()).resolves.toMatchObject({ healthy: true });
+  });
+});

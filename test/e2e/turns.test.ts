@@ -1,0 +1,326 @@
+import { getEventListeners } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RequestError, TimeoutError, TurnError, type RepoClient, type TurnStep } from 'jarvis-opencode';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { cut, fail, hang, reasoning, text, toolCall, waitFor } from '../support/scripted-model.js';
+import { deferred } from '../support/wait.js';
+
+let world: RealJarvis;
+let repo: RepoClient;
+
+beforeAll(async () => {
+  world = await realJarvis({ idle: false });
+  repo = world.jarvis.forRepo((await world.repo()).directory);
+});
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(() => world.model.use(() => [text('ok')]));
+
+/** The error a promise rejects with. */
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => expect.fail(`expected a rejection, got ${JSON.stringify(value)}`),
+    (error: unknown) => error,
+  );
+}
+
+describe('a turn', () => {
+  it('answers with what the server stores, in one model call', async () => {
+    world.model.use(() => [reasoning('hm'), text('The answer is 42.', { chunks: 4 })]);
+    const session = await repo.sessions.create({ title: 'one call' });
+    const calls = world.model.calls;
+    const result = await session.prompt('What is the answer?');
+    expect(result.text).toBe('The answer is 42.');
+    expect(world.model.calls - calls).toBe(1);
+    const stored = await session.messages();
+    expect(stored.map((message) => message.info.role)).toEqual(['user', 'assistant']);
+    expect(stored[1]).toEqual({ info: result.message, parts: result.parts });
+    expect(result.message.parentID).toBe(stored[0]?.info.id);
+    expect(await session.message(result.message.id)).toEqual(stored[1]);
+  });
+
+  it('streams text, reasoning, tools and usage in order, and the deltas make up the stored text', async () => {
+    world.model.use(({ step }) =>
+      step === 0
+        ? [reasoning('let me look'), toolCall('bash', { command: 'echo from-the-tool', description: 'Echo' })]
+        : [text('It said: from-the-tool', { chunks: 5, delayMs: 5 })],
+    );
+    const session = await repo.sessions.create();
+    const turn = session.stream('Run the tool.');
+    const steps: TurnStep[] = [];
+    for await (const step of turn) steps.push(step);
+    const result = await turn.result;
+    const deltas = steps.filter((step) => step.type === 'text');
+    expect(deltas.length).toBeGreaterThan(1);
+    expect(deltas.map((step) => step.delta).join('')).toBe(result.text);
+    expect(result.text).toBe('It said: from-the-tool');
+    expect(
+      steps
+        .filter((step) => step.type === 'reasoning')
+        .map((step) => step.delta)
+        .join(''),
+    ).toBe('let me look');
+    const tools = steps.filter((step) => step.type === 'tool');
+    expect(tools.at(-1)).toMatchObject({ tool: 'bash', status: 'completed', output: 'from-the-tool\n' });
+    expect(steps.filter((step) => step.type === 'usage')).toHaveLength(2);
+    expect(result.messages).toHaveLength(2);
+    expect(result.messages.map((message) => message.info)).toContainEqual(result.message);
+  });
+
+  it('runs the prompts of one session one after the other, each with its own answer', async () => {
+    world.model.use(({ prompt }) => [text(`re: ${prompt}`)]);
+    const session = await repo.sessions.create();
+    const results = await Promise.all(['one', 'two', 'three'].map((prompt) => session.prompt(prompt)));
+    expect(results.map((result) => result.text)).toEqual(['re: one', 're: two', 're: three']);
+  });
+
+  it('runs the prompts of several sessions at the same time', async () => {
+    const gates = [deferred(), deferred()];
+    world.model.use(({ prompt }) => {
+      gates[Number(prompt)]?.resolve();
+      return [waitFor(Promise.all(gates.map((gate) => gate.promise))), text('both ran')];
+    });
+    const sessions = await Promise.all([repo.sessions.create(), repo.sessions.create()]);
+    const results = await Promise.all(sessions.map((session, index) => session.prompt(String(index))));
+    expect(results.map((result) => result.text)).toEqual(['both ran', 'both ran']);
+  });
+
+  it('goes on when the caller stops listening', async () => {
+    const gate = deferred();
+    world.model.use(() => [text('first '), waitFor(gate.promise), text('second')]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('go on');
+    for await (const step of turn) if (step.type === 'text') break;
+    gate.resolve();
+    expect((await turn.result).text).toBe('first second');
+  });
+});
+
+describe('a turn that ends without an answer', () => {
+  it('rejects with reason provider and the error of the provider', async () => {
+    world.model.use(() => [fail(400, { error: { message: 'no such thing' } })]);
+    const session = await repo.sessions.create();
+    const error = await errorOf(session.prompt('x'));
+    expect(error).toBeInstanceOf(TurnError);
+    expect(error).toMatchObject({
+      reason: 'provider',
+      sessionID: session.id,
+      serverError: { name: 'APIError' },
+    });
+    expect((error as Error).message).toContain('no such thing');
+    world.model.use(() => [text('again')]);
+    expect((await session.prompt('y')).text).toBe('again');
+  });
+
+  it('rejects for an unknown agent, which the server only tells by an event', async () => {
+    const session = await repo.sessions.create();
+    const error = await errorOf(session.prompt({ agent: 'nobody', parts: [{ type: 'text', text: 'x' }] }));
+    expect(error).toBeInstanceOf(TurnError);
+    expect(error).toMatchObject({ reason: 'failed' });
+    expect((await session.prompt('y')).text).toBe('ok');
+  });
+
+  it('rejects for an unknown model', async () => {
+    const session = await repo.sessions.create();
+    const model = { providerID: 'scripted', modelID: 'nothing' };
+    const error = await errorOf(session.prompt({ model, parts: [{ type: 'text', text: 'x' }] }));
+    expect(error).toBeInstanceOf(TurnError);
+    expect((error as Error).message).toContain('scripted/nothing');
+    expect((error as Error).message).not.toContain('\n');
+  });
+
+  it('tells of retries while the provider fails for a while', async () => {
+    let calls = 0;
+    world.model.use(() => (calls++ === 0 ? [text('half'), cut()] : [text('whole')]));
+    const session = await repo.sessions.create();
+    const turn = session.stream('x');
+    const types = new Set<string>();
+    for await (const step of turn) types.add(step.type);
+    expect(types).toContain('retry');
+    expect((await turn.result).text).toBe('whole');
+  });
+
+  it('ends by turn.abort(), quietly for who iterates, and leaves the session usable', async () => {
+    world.model.use(() => [text('start'), hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('x');
+    for await (const step of turn) if (step.type === 'text') await turn.abort();
+    const error = await errorOf(turn.result);
+    expect(error).toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    expect(await repo.sessions.status()).toEqual({});
+    await turn.abort();
+    world.model.use(() => [text('back')]);
+    expect((await session.prompt('y')).text).toBe('back');
+  });
+
+  it('ends when another client aborts it', async () => {
+    world.model.use(() => [text('start'), hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('x');
+    for await (const step of turn) {
+      if (step.type === 'text') break;
+    }
+    await repo.sessions.session(session.id).abort();
+    expect(await errorOf(turn.result)).toMatchObject({ name: 'TurnError', reason: 'aborted' });
+  });
+
+  it('passes the reason of the caller through and aborts on the server', async () => {
+    world.model.use(() => [text('start'), hang()]);
+    const session = await repo.sessions.create();
+    const controller = new AbortController();
+    const reason = { because: 'the user left' };
+    const turn = session.stream('x', { signal: controller.signal });
+    for await (const step of turn) if (step.type === 'text') controller.abort(reason);
+    expect(await errorOf(turn.result)).toBe(reason);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+    world.model.use(() => [text('free again')]);
+    expect((await session.prompt('y')).text).toBe('free again');
+  });
+
+  it('is never sent when the signal was aborted before, or while it waits in the queue', async () => {
+    const gate = deferred();
+    world.model.use(() => [waitFor(gate.promise), text('ok')]);
+    const session = await repo.sessions.create();
+    const calls = world.model.calls;
+    const first = session.prompt('first');
+    const queued = new AbortController();
+    const second = session.prompt('second', { signal: queued.signal });
+    const third = session.prompt('third', { signal: AbortSignal.abort('too late') });
+    const fourth = session.stream('fourth');
+    queued.abort('changed my mind');
+    expect(await errorOf(second)).toBe('changed my mind');
+    expect(await errorOf(third)).toBe('too late');
+    await fourth.abort();
+    expect(await errorOf(fourth.result)).toMatchObject({ reason: 'aborted' });
+    gate.resolve();
+    expect((await first).text).toBe('ok');
+    const prompts = (await session.messages()).filter((message) => message.info.role === 'user');
+    expect(prompts).toHaveLength(1);
+    expect(world.model.calls - calls).toBe(1);
+    expect(getEventListeners(queued.signal, 'abort')).toEqual([]);
+  });
+
+  it('rejects with TimeoutError when its own time limit is over, and is aborted', async () => {
+    world.model.use(() => [hang()]);
+    const session = await repo.sessions.create();
+    const error = await errorOf(session.prompt('x', { timeoutMs: 300 }));
+    expect(error).toBeInstanceOf(TimeoutError);
+    world.model.use(() => [text('next')]);
+    expect((await session.prompt('y')).text).toBe('next');
+  });
+
+  it('rejects with status 404 for a session that is gone', async () => {
+    const session = await repo.sessions.create();
+    await session.delete();
+    const error = await errorOf(session.prompt('x'));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error).toMatchObject({ status: 404, serverError: 'NotFoundError' });
+  });
+
+  it('ends the turn of a session that is deleted while it runs', async () => {
+    world.model.use(() => [text('start'), hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('x');
+    const steps = turn[Symbol.asyncIterator]();
+    await steps.next();
+    await session.delete();
+    const error = await errorOf(turn.result);
+    expect([TurnError.name, RequestError.name]).toContain((error as Error).name);
+    expect(await repo.sessions.status()).toEqual({});
+  });
+
+  it('refuses a prompt that is none', async () => {
+    const session = await repo.sessions.create();
+    expect(() => session.prompt({ parts: [] })).toThrow(TypeError);
+    expect(() => session.prompt(42 as unknown as string)).toThrow(/Invalid prompt: .*expected/i);
+    expect(() => session.prompt('x', { timeoutMs: -1 })).toThrow(RangeError);
+  });
+});
+
+describe('what the server asks', () => {
+  it('is a step, and the turn goes on when it is answered', async () => {
+    const session = await repo.sessions.create({
+      permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
+    });
+    world.model.use(({ step }) =>
+      step === 0 ? [toolCall('bash', { command: 'echo allowed', description: 'Echo' })] : [text('done')],
+    );
+    const turn = session.stream('x');
+    for await (const step of turn) {
+      if (step.type !== 'permission') continue;
+      expect((await repo.permissions.list()).map((request) => request.id)).toEqual([step.request.id]);
+      await repo.permissions.reply(step.request.id, { reply: 'once' });
+    }
+    const result = await turn.result;
+    expect(result.text).toBe('done');
+    const parts = result.messages.flatMap((message) => message.parts);
+    expect(parts.find((part) => part.type === 'tool')).toMatchObject({
+      state: { status: 'completed', output: 'allowed\n' },
+    });
+    expect(await repo.permissions.list()).toEqual([]);
+  });
+
+  it('can be rejected, which ends the turn with the last message', async () => {
+    const session = await repo.sessions.create({
+      permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
+    });
+    world.model.use(() => [toolCall('bash', { command: 'echo no', description: 'Echo' })]);
+    const turn = session.stream('x');
+    for await (const step of turn) {
+      if (step.type === 'permission') await repo.permissions.reply(step.request.id, { reply: 'reject' });
+    }
+    const { message } = await turn.result;
+    expect(message.finish).toBe('tool-calls');
+    const again = repo.permissions.reply('per_unknown', { reply: 'once' });
+    expect(await errorOf(again)).toMatchObject({ status: 404, serverError: 'PermissionNotFoundError' });
+  });
+
+  it('can be a question of the model', async () => {
+    const session = await repo.sessions.create();
+    const question = {
+      question: 'Which colour?',
+      header: 'Colour',
+      options: [
+        { label: 'red', description: 'Red' },
+        { label: 'blue', description: 'Blue' },
+      ],
+    };
+    world.model.use(({ step }) =>
+      step === 0 ? [toolCall('question', { questions: [question] })] : [text('noted')],
+    );
+    const turn = session.stream('x');
+    for await (const step of turn) {
+      if (step.type !== 'question') continue;
+      expect(step.request.questions[0]?.question).toBe('Which colour?');
+      expect((await repo.questions.list()).map((request) => request.id)).toEqual([step.request.id]);
+      await repo.questions.reply(step.request.id, { answers: [['blue']] });
+    }
+    expect((await turn.result).text).toBe('noted');
+  });
+});
+
+describe('a child session', () => {
+  it('is a step of the turn, belongs to the same repository, and its activity holds the instance', async () => {
+    const gate = deferred();
+    const session = await repo.sessions.create();
+    world.model.use(({ prompt, step }) => {
+      if (prompt === 'delegate' && step === 0) {
+        return [toolCall('task', { description: 'sub', prompt: 'child work', subagent_type: 'general' })];
+      }
+      if (prompt.includes('child work')) return [waitFor(gate.promise), text('child done')];
+      return [text('parent done')];
+    });
+    const turn = session.stream('delegate');
+    let child: string | undefined;
+    for await (const step of turn) {
+      if (step.type !== 'child') continue;
+      child = step.sessionID;
+      await world.model.waitForRequest((request) => request.prompt.includes('child work'));
+      expect(world.jarvis.sessions.directoryOf(child)).toBe(repo.directory);
+      const holds = repo.stats().holds.filter((hold) => hold.kind === 'session-busy');
+      expect(holds.map((hold) => hold.detail).sort()).toEqual([session.id, child].sort());
+      gate.resolve();
+    }
+    expect(child).toMatch(/^ses_/);
+    expect((await turn.result).text).toBe('parent done');
+  });
+});

@@ -1,0 +1,205 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+// The packed tarball, unpacked into an empty project: what a user gets. Needs `npm run build` first.
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies: Record<string, string>;
+  readonly exports: Record<string, unknown>;
+}
+
+let project: string;
+let installed: string;
+let files: string[];
+let manifest: Manifest;
+
+async function link(name: string): Promise<void> {
+  const path = join(project, 'node_modules', name);
+  await mkdir(dirname(path), { recursive: true });
+  await symlink(join(root, 'node_modules', name), path);
+}
+
+/** Runs a module in the user's project and gives back what it printed as JSON. */
+async function evaluate(code: string, ...flags: string[]): Promise<unknown> {
+  const { stdout } = await run(process.execPath, [...flags, '--input-type=module', '-e', code], {
+    cwd: project,
+    timeout: 60_000,
+  });
+  return JSON.parse(stdout);
+}
+
+/** Every specifier that an entry of dist/ imports, through its chunks. */
+async function imports(entry: string, seen = new Set<string>()): Promise<Set<string>> {
+  seen.add(entry);
+  const source = await readFile(join(installed, 'dist', entry), 'utf8');
+  for (const [, name = ''] of source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g)) {
+    if (name.startsWith('./')) {
+      const file = entry.endsWith('.d.ts') ? name.replace(/\.js$/, '.d.ts') : name;
+      if (!seen.has(file.slice(2))) await imports(file.slice(2), seen);
+    } else {
+      seen.add(name);
+    }
+  }
+  return seen;
+}
+
+beforeAll(async () => {
+  if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist/ is not built: npm run build first');
+  project = await mkdtemp(join(tmpdir(), 'jarvis-package-'));
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', project];
+  await run('npm', pack, { cwd: root, timeout: 60_000 });
+  const tarball = (await readdir(project)).find((name) => name.endsWith('.tgz'));
+  if (tarball === undefined) throw new Error('npm pack made no tarball');
+  await run('tar', ['-xzf', tarball], { cwd: project, timeout: 60_000 });
+
+  installed = join(project, 'node_modules/jarvis-opencode');
+  await mkdir(dirname(installed), { recursive: true });
+  await rename(join(project, 'package'), installed);
+  manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as Manifest;
+  for (const name of Object.keys(manifest.dependencies)) await link(name);
+  files = (await readdir(installed, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1))
+    .sort();
+});
+
+afterAll(async () => {
+  if (project) await rm(project, { recursive: true, force: true });
+});
+
+describe('the tarball', () => {
+  it('holds the build, the README, the licence and the changelog, and nothing else', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'package.json',
+        ...['index', 'browser', 'testing'].flatMap((name) =>
+          ['.js', '.js.map', '.d.ts'].map((suffix) => `dist/${name}${suffix}`),
+        ),
+      ]),
+    );
+    const others = files.filter((file) => !/^dist\/[\w.-]+\.(js|js\.map|d\.ts)$/.test(file));
+    expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
+  });
+
+  it('has source maps that carry their sources and name them by relative path', async () => {
+    for (const file of files.filter((name) => name.endsWith('.js.map'))) {
+      const map = JSON.parse(await readFile(join(installed, file), 'utf8')) as {
+        sources: string[];
+        sourcesContent?: (string | null)[];
+      };
+      expect(map.sources.filter((source) => !source.startsWith('../src/'))).toEqual([]);
+      expect(map.sourcesContent?.filter((text) => text !== null)).toHaveLength(map.sources.length);
+    }
+  });
+
+  it('names no path of the machine it was built on', async () => {
+    for (const file of files) {
+      expect(await readFile(join(installed, file), 'utf8'), file).not.toContain(root.replace(/\/$/, ''));
+    }
+  });
+});
+
+describe('the entry points', () => {
+  it('are the main one, /testing and /package.json', () => {
+    expect(Object.keys(manifest.exports)).toEqual(['.', './testing', './package.json']);
+  });
+
+  it('load the class from the main one, in a project without msw', async () => {
+    const code = `
+      import { JarvisOpenCode } from 'jarvis-opencode';
+      let msw = true;
+      try { import.meta.resolve('msw'); await import('msw'); } catch { msw = false; }
+      console.log(JSON.stringify({ type: typeof JarvisOpenCode, start: typeof JarvisOpenCode.start, msw }));
+    `;
+    expect(await evaluate(code)).toEqual({ type: 'function', start: 'function', msw: false });
+  });
+
+  it('load the class without start() under the browser condition', async () => {
+    const code = `
+      import { JarvisOpenCode } from 'jarvis-opencode';
+      const { start, connect } = JarvisOpenCode;
+      console.log(JSON.stringify({ start: typeof start, connect: typeof connect }));
+    `;
+    const loaded = await evaluate(code, '--conditions=browser');
+    expect(loaded).toEqual({ start: 'undefined', connect: 'function' });
+  });
+
+  it('give the manifest', async () => {
+    const code = `
+      import manifest from 'jarvis-opencode/package.json' with { type: 'json' };
+      console.log(JSON.stringify(manifest.version));
+    `;
+    expect(await evaluate(code, '--no-warnings')).toBe(manifest.version);
+  });
+
+  it('refuse what is not exported', async () => {
+    const code = `
+      const error = await import('jarvis-opencode/dist/index.js').catch((reason) => reason);
+      console.log(JSON.stringify(error.code ?? null));
+    `;
+    expect(await evaluate(code)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
+  });
+
+  it('load /testing where msw is installed', async () => {
+    await link('msw');
+    const code = `
+      const names = Object.keys(await import('jarvis-opencode/testing'));
+      console.log(JSON.stringify(names.length > 0));
+    `;
+    expect(await evaluate(code)).toBe(true);
+  });
+
+  it('import declared dependencies only, msw only in /testing, no ky in a declaration', async () => {
+    const packages = (names: Set<string>): string[] =>
+      [...names].filter((name) => !/\.(js|d\.ts)$/.test(name) && !name.startsWith('node:'));
+    const declared = Object.keys(manifest.dependencies);
+    for (const entry of ['index.js', 'browser.js', 'index.d.ts', 'browser.d.ts']) {
+      expect(declared, entry).toEqual(expect.arrayContaining(packages(await imports(entry))));
+    }
+    expect([...declared, 'msw', 'msw/node']).toEqual(
+      expect.arrayContaining(packages(await imports('testing.js'))),
+    );
+    expect(await imports('testing.js')).toContain('msw');
+    for (const entry of ['index.d.ts', 'browser.d.ts', 'testing.d.ts']) {
+      expect([...(await imports(entry))], entry).not.toContain('ky');
+    }
+  });
+});
+
+describe('the browser build', () => {
+  it('bundles for a browser, with all its dependencies, without a Node module', async () => {
+    const { metafile } = await build({
+      stdin: {
+        contents: `export { JarvisOpenCode } from 'jarvis-opencode';`,
+        resolveDir: project,
+      },
+      platform: 'browser',
+      format: 'esm',
+      bundle: true,
+      write: false,
+      metafile: true,
+      external: ['node:*'],
+      logLevel: 'silent',
+    });
+    const inputs = Object.entries(metafile.inputs);
+    expect(inputs.some(([path]) => path.endsWith('dist/browser.js'))).toBe(true);
+    const outside = inputs.flatMap(([path, { imports: list }]) =>
+      list.filter((one) => one.external).map((one) => `${path} → ${one.path}`),
+    );
+    expect(outside).toEqual([]);
+  });
+});

@@ -1,0 +1,41 @@
+/** A chat message as the provider receives it. */
+export interface ModelMessage {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content?: string | readonly { readonly type: string; readonly text?: string }[] | null;
+  readonly tool_calls?: readonly { readonly id: string; readonly function: { readonly name: string } }[];
+}
+
+/** What a script decides on: one request of OpenCode to its model. */
+export interface ModelTurn {
+  /** Text of the last user message. */
+  readonly prompt: string;
+  readonly messages: readonly ModelMessage[];
+  /** Number of tool results since the last user message: 0 in the first call of a turn. */
+  readonly step: number;
+  /** Names of the tools offered. */
+  readonly tools: readonly string[];
+}
+
+/** Reads the body of a chat request. */
+export function turnOf(body: Readonly<Record<string, unknown>>): ModelTurn {
+  const messages = (body['messages'] ?? []) as readonly ModelMessage[];
+  const tools = (body['tools'] ?? []) as readonly { readonly function: { readonly name: string } }[];
+  const lastUser = messages.findLastIndex((message) => message.role === 'user');
+  return {
+    prompt: textOf(messages[lastUser]),
+    messages,
+    step: messages.slice(lastUser + 1).filter((message) => message.role === 'tool').length,
+    tools: tools.map((tool) => tool.function.name),
+  };
+}
+
+/** Whether OpenCode asks for a session title: its title agent has a system prompt of its own and no tools. */
+export function isTitleRequest(turn: ModelTurn): boolean {
+  return turn.tools.length === 0 && textOf(turn.messages[0]).startsWith('You are a title generator');
+}
+
+function textOf(message: ModelMessage | undefined): string {
+  const content = message?.content ?? '';
+  if (typeof content === 'string') return content;
+  return content.map((part) => part.text ?? '').join('\n');
+}

@@ -1,0 +1,267 @@
+import { describe, expectTypeOf, it } from 'vitest';
+import {
+  GlobalResource,
+  JarvisOpenCode,
+  PermissionsResource,
+  QuestionsResource,
+  SessionsResource,
+  type BindableSession,
+  type ConnectOptions,
+  type DisposeResult,
+  type EventStream,
+  type FetchFunction,
+  type Health,
+  type Hold,
+  type IdlePolicy,
+  type JarvisOptions,
+  type Message,
+  type PathInfo,
+  type RepoClient,
+  type RepoStats,
+  type RequestOptions,
+  type ServerExit,
+  type ServerHandle,
+  type ServerState,
+  type Session,
+  type SessionBinding,
+  type SessionInfo,
+  type SessionMap,
+  type SessionStatus,
+  type StartOptions,
+  type StopOptions,
+  type Turn,
+  type TurnLimits,
+  type TurnOptions,
+} from 'jarvis-opencode';
+import { JarvisOpenCode as BrowserJarvisOpenCode } from '../../src/browser.js';
+
+declare const jarvis: JarvisOpenCode;
+declare const repo: RepoClient;
+declare const session: Session;
+declare const handle: ServerHandle;
+
+/** The keys of `T` that can be assigned to. */
+type Mutable<T> = {
+  [K in keyof T]-?: (<U>() => U extends { [P in K]: T[P] } ? 1 : 2) extends <U>() => U extends {
+    -readonly [P in K]: T[P];
+  }
+    ? 1
+    : 2
+    ? K
+    : never;
+}[keyof T];
+
+describe('JarvisOpenCode', () => {
+  it('is what its ways to make one return', () => {
+    expectTypeOf(JarvisOpenCode.start).returns.resolves.toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf(JarvisOpenCode.connect({ url: '' })).resolves.toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf(new JarvisOpenCode(handle)).toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf(JarvisOpenCode).constructorParameters.toEqualTypeOf<
+      [server: ServerHandle, options?: JarvisOptions]
+    >();
+  });
+
+  it('starts with no option at all, and connects with a url', () => {
+    expectTypeOf(JarvisOpenCode.start).parameters.toEqualTypeOf<[options?: StartOptions]>();
+    expectTypeOf<StartOptions>().toExtend<JarvisOptions>();
+    expectTypeOf<ConnectOptions>().toExtend<JarvisOptions>();
+    expectTypeOf<ConnectOptions['url']>().toEqualTypeOf<string | URL>();
+    // @ts-expect-error there is nowhere to connect to
+    void JarvisOpenCode.connect();
+    // @ts-expect-error nor here
+    void JarvisOpenCode.connect({ password: 'secret' });
+  });
+
+  it('of a subclass connects to that', () => {
+    class Mine extends JarvisOpenCode {
+      readonly mine = true;
+    }
+    expectTypeOf(Mine.connect({ url: '' })).resolves.toEqualTypeOf<Mine>();
+  });
+
+  it('can be closed in every way', () => {
+    expectTypeOf(jarvis).toExtend<AsyncDisposable>();
+    expectTypeOf(jarvis.close).parameters.toEqualTypeOf<[options?: StopOptions]>();
+    expectTypeOf(jarvis.close).returns.toEqualTypeOf<Promise<void>>();
+  });
+
+  it('gives clients, sessions and what is known without waiting', () => {
+    expectTypeOf(jarvis.forRepo).toEqualTypeOf<(directory: string) => RepoClient>();
+    expectTypeOf(jarvis.forSession).toEqualTypeOf<(jarvisSessionID: string) => Session>();
+    expectTypeOf(jarvis.repos).returns.toEqualTypeOf<RepoStats[]>();
+    expectTypeOf(jarvis.server).toEqualTypeOf<ServerHandle>();
+    expectTypeOf(jarvis.sessions).toEqualTypeOf<SessionMap>();
+    expectTypeOf(jarvis.global).toEqualTypeOf<GlobalResource>();
+    expectTypeOf(jarvis.global.health()).resolves.toEqualTypeOf<Health>();
+  });
+
+  it('has no members that can be replaced', () => {
+    expectTypeOf<Mutable<Pick<JarvisOpenCode, 'server' | 'sessions' | 'global'>>>().toEqualTypeOf<never>();
+  });
+
+  it('has no start() for a browser', () => {
+    expectTypeOf(BrowserJarvisOpenCode).not.toHaveProperty('start');
+    expectTypeOf(BrowserJarvisOpenCode.connect({ url: '' })).resolves.toEqualTypeOf<BrowserJarvisOpenCode>();
+    expectTypeOf(jarvis).toExtend<BrowserJarvisOpenCode>();
+  });
+});
+
+describe('RepoClient', () => {
+  it('has one resource per noun', () => {
+    expectTypeOf(repo.sessions).toEqualTypeOf<SessionsResource>();
+    expectTypeOf(repo.permissions).toEqualTypeOf<PermissionsResource>();
+    expectTypeOf(repo.questions).toEqualTypeOf<QuestionsResource>();
+    expectTypeOf(repo.directory).toEqualTypeOf<string>();
+    expectTypeOf<
+      Mutable<Pick<RepoClient, 'directory' | 'sessions' | 'permissions' | 'questions'>>
+    >().toEqualTypeOf<never>();
+  });
+
+  it('returns sessions, not wire objects', () => {
+    expectTypeOf(repo.sessions.create()).resolves.toEqualTypeOf<Session>();
+    expectTypeOf(
+      repo.sessions.create({ title: 'a' }, { jarvisSessionID: 'b' }),
+    ).resolves.toEqualTypeOf<Session>();
+    expectTypeOf(repo.sessions.list()).resolves.toEqualTypeOf<Session[]>();
+    expectTypeOf(repo.sessions.get('ses_1')).resolves.toEqualTypeOf<Session>();
+    expectTypeOf(repo.sessions.session('ses_1')).toEqualTypeOf<Session>();
+    expectTypeOf(repo.sessions.status()).resolves.toEqualTypeOf<Record<string, SessionStatus>>();
+  });
+
+  it('loads, keeps and gives back its instance', () => {
+    expectTypeOf(repo.warm()).resolves.toBeVoid();
+    expectTypeOf(repo.hold('a tab')).toEqualTypeOf<Disposable>();
+    expectTypeOf(repo.dispose()).resolves.toEqualTypeOf<DisposeResult>();
+    expectTypeOf(repo.stats()).toEqualTypeOf<RepoStats>();
+    expectTypeOf(repo.path()).resolves.toEqualTypeOf<PathInfo>();
+    expectTypeOf<RepoStats['holds']>().toEqualTypeOf<readonly Hold[]>();
+    expectTypeOf<RepoStats['state']>().toEqualTypeOf<'unloaded' | 'idle' | 'busy' | 'disposing'>();
+    expectTypeOf<RepoStats['idleDeadline']>().toEqualTypeOf<number | undefined>();
+  });
+});
+
+describe('Session', () => {
+  it('is told apart by ids and knows what it was last seen as', () => {
+    expectTypeOf(session.id).toEqualTypeOf<string>();
+    expectTypeOf(session.directory).toEqualTypeOf<string>();
+    expectTypeOf(session.info).toEqualTypeOf<SessionInfo | undefined>();
+    expectTypeOf<Mutable<Pick<Session, 'id' | 'directory' | 'info'>>>().toEqualTypeOf<never>();
+    expectTypeOf(session).toExtend<BindableSession>();
+  });
+
+  it('takes text or a whole prompt', () => {
+    void session.prompt('text');
+    void session.prompt({ parts: [{ type: 'text', text: 'a' }], agent: 'plan', tools: { bash: false } });
+    // @ts-expect-error a prompt has parts
+    void session.prompt({ text: 'a' });
+    // @ts-expect-error nobody knows such a part
+    void session.prompt({ parts: [{ type: 'video', url: 'a' }] });
+    // @ts-expect-error a misspelt option is no option
+    void session.prompt('text', { timeout: 5 });
+    expectTypeOf(session.stream('text')).toEqualTypeOf<Turn>();
+  });
+
+  it('reads messages', () => {
+    expectTypeOf(session.messages()).resolves.toEqualTypeOf<Message[]>();
+    expectTypeOf(session.message('msg_1')).resolves.toEqualTypeOf<Message>();
+    expectTypeOf(session.refresh()).resolves.toEqualTypeOf<SessionInfo>();
+    expectTypeOf(session.abort()).resolves.toBeVoid();
+    expectTypeOf(session.delete()).resolves.toBeVoid();
+  });
+
+  it('has events of its own, for which the session cannot be chosen', () => {
+    expectTypeOf(session.events()).toEqualTypeOf<EventStream>();
+    // @ts-expect-error it is this one
+    session.events({ sessionID: 'ses_2' });
+  });
+});
+
+describe('options', () => {
+  it('can be made of constants, and every one may be undefined', () => {
+    const options = {
+      signal: undefined,
+      timeoutMs: undefined,
+      headers: undefined,
+      retry: undefined,
+    } as const satisfies RequestOptions;
+    void repo.warm(options);
+    void JarvisOpenCode.start({
+      command: undefined,
+      args: ['--print-logs'] as const,
+      cwd: undefined,
+      env: { HOME: undefined, PATH: '/bin' } as const,
+      config: { mcp: {} } as const,
+      hostname: undefined,
+      port: undefined,
+      password: undefined,
+      startTimeoutMs: undefined,
+      signal: undefined,
+      idle: undefined,
+      turns: undefined,
+      logger: undefined,
+      fetch: undefined,
+      clock: undefined,
+      paths: undefined,
+    });
+  });
+
+  it('are readonly', () => {
+    expectTypeOf<Mutable<StartOptions>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<ConnectOptions>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<JarvisOptions>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<RequestOptions>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<TurnOptions>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<TurnLimits>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<IdlePolicy>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<StopOptions>>().toEqualTypeOf<never>();
+    // The helper itself: it does find what can be assigned to.
+    expectTypeOf<Mutable<{ readonly a: 1; b: 2; c?: 3 }>>().toEqualTypeOf<'b' | 'c'>();
+  });
+
+  it('switch a feature off with false', () => {
+    expectTypeOf<JarvisOptions['idle']>().toEqualTypeOf<IdlePolicy | false | undefined>();
+    expectTypeOf<RequestOptions['timeoutMs']>().toEqualTypeOf<number | false | undefined>();
+    expectTypeOf<RequestOptions['retry']>().toEqualTypeOf<number | false | undefined>();
+    expectTypeOf<TurnOptions['timeoutMs']>().toEqualTypeOf<number | false | undefined>();
+    expectTypeOf<JarvisOptions['paths']>().toEqualTypeOf<'local' | 'remote' | undefined>();
+    expectTypeOf<FetchFunction>().toEqualTypeOf<typeof globalThis.fetch>();
+  });
+
+  it('of a turn have no retry: a prompt is sent once', () => {
+    expectTypeOf<TurnOptions>().not.toHaveProperty('retry');
+    expectTypeOf<TurnOptions>().toHaveProperty('priority');
+  });
+});
+
+describe('ServerHandle', () => {
+  it('tells where the server is and how it is', () => {
+    expectTypeOf(handle.url).toEqualTypeOf<string>();
+    expectTypeOf(handle.version).toEqualTypeOf<string>();
+    expectTypeOf(handle.pid).toEqualTypeOf<number | undefined>();
+    expectTypeOf(handle.state).toEqualTypeOf<ServerState>();
+    expectTypeOf(handle.closed).toEqualTypeOf<Promise<ServerExit>>();
+    expectTypeOf(handle).toExtend<AsyncDisposable>();
+    expectTypeOf<
+      Mutable<Pick<ServerHandle, 'url' | 'version' | 'pid' | 'state' | 'closed' | 'authorization'>>
+    >().toEqualTypeOf<never>();
+  });
+
+  it('has listeners of the type of what they are told', () => {
+    handle.on('state', (state) => expectTypeOf(state).toEqualTypeOf<ServerState>());
+    handle.on('log', (line) => expectTypeOf(line).toEqualTypeOf<string>());
+    expectTypeOf(handle.on('log', () => undefined)).toEqualTypeOf<() => void>();
+    // @ts-expect-error nobody ever emits this
+    handle.on('exit', () => undefined);
+  });
+});
+
+describe('SessionMap', () => {
+  it('binds ids to sessions', () => {
+    expectTypeOf(jarvis.sessions.get('chat-1')).toEqualTypeOf<SessionBinding | undefined>();
+    expectTypeOf(jarvis.sessions.list()).toEqualTypeOf<SessionBinding[]>();
+    expectTypeOf(jarvis.sessions.directoryOf('ses_1')).toEqualTypeOf<string | undefined>();
+    expectTypeOf(jarvis.sessions.unbind('chat-1')).toEqualTypeOf<boolean>();
+    expectTypeOf(jarvis.sessions.bind('chat-1', session)).toBeVoid();
+    expectTypeOf<Mutable<SessionBinding>>().toEqualTypeOf<never>();
+  });
+});

@@ -1,0 +1,228 @@
+import { describe, expectTypeOf, it } from 'vitest';
+import type {
+  AssistantMessage,
+  EventOf,
+  EventOptions,
+  EventProperties,
+  EventStream,
+  EventType,
+  GapReason,
+  JarvisOpenCode,
+  MessageInfo,
+  OpenCodeEvent,
+  Part,
+  PermissionRequest,
+  QuestionRequest,
+  RepoClient,
+  Session,
+  SessionInfo,
+  SessionStatus,
+  TextPart,
+  Tokens,
+  ToolPart,
+  ToolState,
+  Turn,
+  TurnResult,
+  TurnStep,
+  UserMessage,
+} from 'jarvis-opencode';
+
+declare const jarvis: JarvisOpenCode;
+declare const repo: RepoClient;
+declare const session: Session;
+declare const event: OpenCodeEvent;
+declare const turn: Turn;
+declare const step: TurnStep;
+
+/** What a `for await` loop over `T` yields. */
+type Yielded<T> = T extends AsyncIterable<infer U> ? U : never;
+
+describe('an event', () => {
+  it('has the same frame whatever its type', () => {
+    expectTypeOf(event.directory).toEqualTypeOf<string | undefined>();
+    expectTypeOf(event.id).toEqualTypeOf<string>();
+    expectTypeOf(event.type).toEqualTypeOf<EventType>();
+  });
+
+  it('narrows by its type', () => {
+    switch (event.type) {
+      case 'session.created':
+        expectTypeOf(event.properties.info).toEqualTypeOf<SessionInfo>();
+        break;
+      case 'session.status':
+        expectTypeOf(event.properties.status).toEqualTypeOf<SessionStatus>();
+        break;
+      case 'message.updated':
+        expectTypeOf(event.properties.info).toEqualTypeOf<MessageInfo>();
+        break;
+      case 'message.part.updated':
+        expectTypeOf(event.properties.part).toEqualTypeOf<Part>();
+        break;
+      case 'message.part.delta':
+        expectTypeOf(event.properties.delta).toEqualTypeOf<string>();
+        break;
+      case 'permission.asked':
+        expectTypeOf(event.properties).toEqualTypeOf<PermissionRequest>();
+        break;
+      case 'question.asked':
+        expectTypeOf(event.properties).toEqualTypeOf<QuestionRequest>();
+        break;
+      case 'jarvis.gap':
+        expectTypeOf(event.properties.reason).toEqualTypeOf<GapReason>();
+        expectTypeOf(event.properties.dropped).toEqualTypeOf<number>();
+        break;
+      default:
+        expectTypeOf(event).not.toBeNever();
+    }
+  });
+
+  it('does not give away the properties of one type for another', () => {
+    // @ts-expect-error not every event has it
+    void event.properties.info;
+    if (event.type === 'session.idle') {
+      // @ts-expect-error this one has none
+      void event.properties.info;
+    }
+  });
+
+  it('of one type is what OpenCodeEvent narrows to', () => {
+    expectTypeOf<Extract<OpenCodeEvent, { type: 'session.idle' }>>().toEqualTypeOf<EventOf<'session.idle'>>();
+    expectTypeOf<OpenCodeEvent['type']>().toEqualTypeOf<keyof EventProperties>();
+  });
+
+  it('narrows a status by its own type', () => {
+    if (event.type !== 'session.status' || event.properties.status.type !== 'retry') return;
+    expectTypeOf(event.properties.status.attempt).toEqualTypeOf<number>();
+    expectTypeOf(event.properties.status.next).toEqualTypeOf<number>();
+  });
+});
+
+describe('events()', () => {
+  it('yields every type without a choice', () => {
+    expectTypeOf<Yielded<ReturnType<typeof jarvis.events>>>().toEqualTypeOf<OpenCodeEvent>();
+    const all = repo.events();
+    expectTypeOf<Yielded<typeof all>>().toEqualTypeOf<OpenCodeEvent>();
+    const bounded = jarvis.events({ sessionID: 'ses_1', bufferSize: 5 });
+    expectTypeOf<Yielded<typeof bounded>>().toEqualTypeOf<OpenCodeEvent>();
+  });
+
+  it('yields the chosen types, and the gap, which is always delivered', () => {
+    const one = repo.events({ types: ['session.idle'] });
+    expectTypeOf<Yielded<typeof one>['type']>().toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+    const two = jarvis.events({ types: ['session.status', 'message.part.delta'] });
+    expectTypeOf<Yielded<typeof two>['type']>().toEqualTypeOf<
+      'session.status' | 'message.part.delta' | 'jarvis.gap'
+    >();
+    const own = session.events({ types: ['session.idle'] });
+    expectTypeOf<Yielded<typeof own>['type']>().toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+  });
+
+  it('narrows the chosen types among themselves', async () => {
+    for await (const chosen of jarvis.events({ types: ['session.status', 'message.part.delta'] })) {
+      if (chosen.type === 'session.status') {
+        expectTypeOf(chosen.properties.status).toEqualTypeOf<SessionStatus>();
+      } else if (chosen.type === 'message.part.delta') {
+        expectTypeOf(chosen.properties.delta).toEqualTypeOf<string>();
+      } else {
+        expectTypeOf(chosen.properties.reason).toEqualTypeOf<GapReason>();
+      }
+    }
+  });
+
+  it('takes a constant list', () => {
+    const types = ['session.idle', 'session.error'] as const;
+    const stream = repo.events({ types });
+    expectTypeOf<Yielded<typeof stream>['type']>().toEqualTypeOf<
+      'session.idle' | 'session.error' | 'jarvis.gap'
+    >();
+  });
+
+  it('knows no type that does not exist', () => {
+    // @ts-expect-error a misspelt type would never arrive
+    repo.events({ types: ['session.idel'] });
+    // @ts-expect-error a misspelt option is no option
+    repo.events({ type: ['session.idle'] });
+    expectTypeOf<EventOptions['types']>().toEqualTypeOf<readonly EventType[] | undefined>();
+  });
+
+  it('returns what can be waited for and closed', () => {
+    const stream = repo.events();
+    expectTypeOf(stream).toEqualTypeOf<EventStream>();
+    expectTypeOf(stream).toExtend<AsyncDisposable>();
+    expectTypeOf(stream.ready).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(stream.close()).toEqualTypeOf<Promise<void>>();
+  });
+});
+
+describe('a turn', () => {
+  it('yields steps and has a result', () => {
+    expectTypeOf<Yielded<Turn>>().toEqualTypeOf<TurnStep>();
+    expectTypeOf(turn.result).toEqualTypeOf<Promise<TurnResult>>();
+    expectTypeOf(turn.abort()).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(session.prompt('a')).toEqualTypeOf<Promise<TurnResult>>();
+  });
+
+  it('tells its steps apart by their type', () => {
+    expectTypeOf(step.type).toEqualTypeOf<
+      'text' | 'reasoning' | 'tool' | 'permission' | 'question' | 'child' | 'retry' | 'usage'
+    >();
+    switch (step.type) {
+      case 'text':
+      case 'reasoning':
+        expectTypeOf(step.delta).toEqualTypeOf<string>();
+        break;
+      case 'tool':
+        expectTypeOf(step.tool).toEqualTypeOf<string>();
+        expectTypeOf(step.status).toEqualTypeOf<'pending' | 'running' | 'completed' | 'error'>();
+        expectTypeOf(step.output).toEqualTypeOf<string | undefined>();
+        break;
+      case 'permission':
+        expectTypeOf(step.request).toEqualTypeOf<PermissionRequest>();
+        break;
+      case 'question':
+        expectTypeOf(step.request).toEqualTypeOf<QuestionRequest>();
+        break;
+      case 'child':
+        expectTypeOf(step.sessionID).toEqualTypeOf<string>();
+        break;
+      case 'retry':
+        expectTypeOf(step.attempt).toEqualTypeOf<number>();
+        break;
+      case 'usage':
+        expectTypeOf(step.tokens).toEqualTypeOf<Tokens>();
+        break;
+      default:
+        expectTypeOf(step).toBeNever();
+    }
+  });
+
+  it('has a result of the assistant', async () => {
+    const result = await turn.result;
+    expectTypeOf(result.message).toEqualTypeOf<AssistantMessage>();
+    expectTypeOf(result.parts).toEqualTypeOf<readonly Part[]>();
+    expectTypeOf(result.text).toEqualTypeOf<string>();
+    expectTypeOf(result.cost).toEqualTypeOf<number>();
+    expectTypeOf(result.tokens).toEqualTypeOf<Tokens>();
+    // @ts-expect-error a result is what it is
+    result.text = 'another';
+  });
+});
+
+describe('messages and parts', () => {
+  it('narrow by role', () => {
+    const info = {} as MessageInfo;
+    if (info.role === 'user') expectTypeOf(info).toEqualTypeOf<UserMessage>();
+    else expectTypeOf(info).toEqualTypeOf<AssistantMessage>();
+  });
+
+  it('narrow by type', () => {
+    const part = {} as Part;
+    if (part.type === 'text') expectTypeOf(part).toEqualTypeOf<TextPart>();
+    if (part.type === 'tool') {
+      expectTypeOf(part).toEqualTypeOf<ToolPart>();
+      expectTypeOf(part.state).toEqualTypeOf<ToolState>();
+      if (part.state.status === 'completed') expectTypeOf(part.state.output).toEqualTypeOf<string>();
+      if (part.state.status === 'error') expectTypeOf(part.state.error).toEqualTypeOf<string>();
+    }
+  });
+});

@@ -1,0 +1,303 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import {
+  ClosedError,
+  ConnectionError,
+  DisposeRefusedError,
+  JarvisError,
+  RepoPathError,
+  RequestError,
+  ResponseShapeError,
+  ServerLostError,
+  ServerStartError,
+  SessionAlreadyBoundError,
+  SessionDirectoryError,
+  SessionNotBoundError,
+  TimeoutError,
+  TurnError,
+  UnsupportedServerError,
+  type RepoPathReason,
+  type TurnErrorReason,
+} from 'jarvis-opencode';
+import * as api from 'jarvis-opencode';
+
+const target = { method: 'POST', path: '/session/ses_1/prompt_async' };
+const cause = new Error('the cause');
+const turn = { sessionID: 'ses_1', messageID: 'msg_1' };
+
+/** One of each, with the code that is promised for it. */
+const errors: readonly (readonly [name: string, code: string, error: JarvisError])[] = [
+  ['RequestError', 'REQUEST_FAILED', new RequestError({ ...target, status: 404 }, { cause })],
+  ['ConnectionError', 'CONNECTION_FAILED', new ConnectionError(target, { cause })],
+  ['TimeoutError', 'TIMEOUT', new TimeoutError('Work', { phase: 'request', timeoutMs: 5 }, { cause })],
+  ['ResponseShapeError', 'RESPONSE_SHAPE', new ResponseShapeError(target, [], { cause })],
+  ['RepoPathError', 'REPO_PATH', new RepoPathError('/srv', 'not-found', { cause })],
+  [
+    'SessionDirectoryError',
+    'SESSION_DIRECTORY',
+    new SessionDirectoryError({ sessionID: 'ses_1', expected: '/srv/a', found: '/srv/b' }),
+  ],
+  ['SessionNotBoundError', 'SESSION_NOT_BOUND', new SessionNotBoundError('chat-1')],
+  [
+    'SessionAlreadyBoundError',
+    'SESSION_ALREADY_BOUND',
+    new SessionAlreadyBoundError({ jarvisSessionID: 'chat-1', sessionID: 'ses_1', directory: '/srv/a' }),
+  ],
+  ['TurnError', 'TURN_FAILED', new TurnError({ ...turn, reason: 'failed' }, { cause })],
+  ['DisposeRefusedError', 'DISPOSE_REFUSED', new DisposeRefusedError('/srv', ['turn: ses_1'], { cause })],
+  ['ServerStartError', 'SERVER_START', new ServerStartError({ message: 'No.', command: 'x' }, { cause })],
+  ['ServerLostError', 'SERVER_LOST', new ServerLostError('The work', { cause })],
+  ['UnsupportedServerError', 'UNSUPPORTED_SERVER', new UnsupportedServerError('2.0.0', '1.18', { cause })],
+  ['ClosedError', 'CLOSED', new ClosedError()],
+];
+
+describe('every error', () => {
+  it('is exported and is in this list', () => {
+    const exported = Object.entries(api)
+      .filter(([, value]) => typeof value === 'function' && value.prototype instanceof Error)
+      .map(([name]) => name)
+      .filter((name) => name !== 'JarvisError');
+    expect(errors.map(([name]) => name).sort()).toEqual(exported.sort());
+  });
+
+  it.each(errors)('%s has its name and its code %s, and is a JarvisError', (name, code, error) => {
+    expect(error).toBeInstanceOf(JarvisError);
+    expect(error).toBeInstanceOf(Error);
+    expect(error.constructor.name).toBe(name);
+    expect(error).toMatchObject({ name, code });
+    expect(error.stack).toContain(error.message);
+  });
+
+  it('has a code of its own', () => {
+    expect(new Set(errors.map(([, code]) => code)).size).toBe(errors.length);
+  });
+
+  it.each(errors)('%s says something, in sentences', (_name, _code, error) => {
+    expect(error.message).toMatch(/^\S.*[.!?]$/s);
+    expect(error.message).not.toMatch(/undefined|\[object|NaN/);
+  });
+
+  it.each(errors.filter(([, , error]) => 'cause' in error))('%s keeps its cause', (_name, _code, error) => {
+    expect(error.cause).toBe(cause);
+    expect(Object.keys(error)).not.toContain('cause');
+  });
+
+  it.each([
+    new ClosedError(),
+    new ServerLostError('The work'),
+    new RequestError({ ...target, status: 500 }),
+    new TurnError({ ...turn, reason: 'failed' }),
+  ])('$name made without a cause has none', (error) => {
+    expect(error).not.toHaveProperty('cause');
+  });
+});
+
+describe('RequestError', () => {
+  it('tells what failed, how, and what the server called it', () => {
+    const body = { name: 'NotFoundError', data: { message: 'Session not found: ses_1' } };
+    const error = new RequestError({ ...target, status: 404, body });
+    expect(error).toMatchObject({ ...target, status: 404, body, serverError: 'NotFoundError' });
+    expect(error.message).toBe(
+      'POST /session/ses_1/prompt_async failed with status 404 (NotFoundError: Session not found: ses_1).',
+    );
+  });
+
+  it.each<[body: unknown, serverError: string | undefined, detail: string]>([
+    [{ _tag: 'SessionBusyError', message: 'busy' }, 'SessionBusyError', ' (SessionBusyError: busy)'],
+    [{ _tag: 'BadRequest' }, 'BadRequest', ' (BadRequest)'],
+    [{ name: 'A', data: null }, 'A', ' (A)'],
+    [{ name: 'A', data: { message: 5 } }, 'A', ' (A)'],
+    [{ name: 5 }, undefined, ''],
+    [{ message: 'plain' }, undefined, ' (plain)'],
+    ['  text\n', undefined, ' (text)'],
+    ['', undefined, ''],
+    [undefined, undefined, ''],
+    [null, undefined, ''],
+    [[], undefined, ''],
+    [42, undefined, ''],
+  ])('reads the body %j', (body, serverError, detail) => {
+    const error = new RequestError({ ...target, status: 400, body });
+    expect(error.serverError).toBe(serverError);
+    expect(error.body).toBe(body);
+    expect(error.message).toBe(`POST ${target.path} failed with status 400${detail}.`);
+  });
+
+  it('does not put a whole text into its message', () => {
+    const error = new RequestError({ ...target, status: 502, body: 'x'.repeat(60_000) });
+    expect(error.message.length).toBeLessThan(500);
+    expect(error.body).toHaveLength(60_000);
+  });
+
+  it.each([
+    [401, undefined, /username and password/],
+    [200, undefined, /does not know this path.*OpenCode 1\.18/],
+    [400, { name: 'ConfigInvalidError', data: { path: '/srv/opencode.json' } }, /Repair the configuration/],
+    [400, { name: 'ConfigJsonError', data: {} }, /Repair the configuration/],
+  ])('says what to try after a %i with %j', (status, body, advice) => {
+    expect(new RequestError({ ...target, status, body }).message).toMatch(advice);
+  });
+});
+
+describe('ConnectionError', () => {
+  it('tells the cause of the cause, where fetch hides the reason', () => {
+    const inner = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' });
+    const error = new ConnectionError(target, { cause: new TypeError('fetch failed', { cause: inner }) });
+    expect(error).toMatchObject(target);
+    expect(error.message).toContain(`POST ${target.path} got no answer (connect ECONNREFUSED 127.0.0.1:1)`);
+  });
+
+  it.each([
+    [new Error('socket hang up'), ' (socket hang up)'],
+    [new AggregateError([], ''), ' (AggregateError)'],
+    ['a string', ''],
+    [undefined, ''],
+  ])('tells of the cause %s what there is to tell', (reason, told) => {
+    expect(new ConnectionError(target, { cause: reason }).message).toContain(`got no answer${told}.`);
+  });
+});
+
+describe('TimeoutError', () => {
+  it('tells what took too long, and which limit it met', () => {
+    const error = new TimeoutError('GET /path', { phase: 'dispose', timeoutMs: 250 });
+    expect(error).toMatchObject({ phase: 'dispose', timeoutMs: 250 });
+    expect(error.message).toMatch(/^GET \/path took longer than 250 ms\. .*timeoutMs/);
+  });
+});
+
+describe('ResponseShapeError', () => {
+  const issues = Array.from({ length: 12 }, (_, index) => ({ path: `${index}.id`, message: 'is no string' }));
+
+  it('keeps ten issues and shows three', () => {
+    const error = new ResponseShapeError(target, issues);
+    expect(error).toMatchObject(target);
+    expect(error.issues).toEqual(issues.slice(0, 10));
+    expect(error.message).toContain('(0.id: is no string; 1.id: is no string; 2.id: is no string)');
+    expect(error.message).not.toContain('3.id');
+  });
+
+  it('shows an issue of the whole body without a path', () => {
+    const error = new ResponseShapeError(target, [{ path: '', message: 'the body is empty' }]);
+    expect(error.message).toContain('(the body is empty)');
+  });
+});
+
+describe('RepoPathError', () => {
+  const reasons: readonly RepoPathReason[] = [
+    'not-absolute',
+    'not-found',
+    'not-a-directory',
+    'unreadable',
+    'invalid',
+  ];
+
+  it('says something else for each reason, and quotes the path', () => {
+    const path = 'a "b"\n\0';
+    const made = reasons.map((reason) => new RepoPathError(path, reason));
+    expect(made.map((error) => error.reason)).toEqual(reasons);
+    for (const error of made) {
+      expect(error.path).toBe(path);
+      expect(error.message).toContain(JSON.stringify(path));
+    }
+    expect(new Set(made.map((error) => error.message)).size).toBe(reasons.length);
+  });
+});
+
+describe('the errors of sessions', () => {
+  it('SessionDirectoryError names both directories', () => {
+    const error = new SessionDirectoryError({ sessionID: 'ses_1', expected: '/srv/a', found: '/srv/b' });
+    expect(error).toMatchObject({ sessionID: 'ses_1', expected: '/srv/a', found: '/srv/b' });
+    expect(error.message).toMatch(/ses_1 belongs to "\/srv\/b", not to "\/srv\/a"/);
+  });
+
+  it('SessionNotBoundError names the jarvis session', () => {
+    const error = new SessionNotBoundError('chat "1"');
+    expect(error.jarvisSessionID).toBe('chat "1"');
+    expect(error.message).toContain('"chat \\"1\\""');
+  });
+
+  it('SessionAlreadyBoundError names what is in the way', () => {
+    const existing = { jarvisSessionID: 'chat-1', sessionID: 'ses_1', directory: '/srv/a' };
+    const error = new SessionAlreadyBoundError(existing);
+    expect(error).toMatchObject(existing);
+    for (const value of Object.values(existing)) expect(error.message).toContain(value);
+    expect(error.message).toContain('unbind');
+  });
+
+  it('DisposeRefusedError names the holds', () => {
+    const error = new DisposeRefusedError('/srv/a', ['turn: ses_1', 'pty: pty_1']);
+    expect(error).toMatchObject({ directory: '/srv/a', holds: ['turn: ses_1', 'pty: pty_1'] });
+    expect(error.message).toContain('"/srv/a" is in use (turn: ses_1, pty: pty_1)');
+  });
+});
+
+describe('TurnError', () => {
+  const reasons: readonly TurnErrorReason[] = [
+    'aborted',
+    'interrupted',
+    'not-started',
+    'stalled',
+    'provider',
+    'failed',
+  ];
+
+  it('says something else for each reason', () => {
+    const made = reasons.map((reason) => new TurnError({ ...turn, reason }));
+    expect(made.map((error) => error.reason)).toEqual(reasons);
+    for (const error of made) {
+      expect(error).toMatchObject({ ...turn, serverError: undefined });
+      expect(error.message).toContain('ses_1');
+    }
+    expect(new Set(made.map((error) => error.message)).size).toBe(reasons.length);
+  });
+
+  it("tells the server's own error", () => {
+    const serverError = { name: 'APIError', data: { message: 'overloaded', statusCode: 529 } };
+    const error = new TurnError({ ...turn, reason: 'provider', serverError });
+    expect(error.serverError).toEqual(serverError);
+    expect(error.message).toContain('(APIError: overloaded)');
+  });
+});
+
+describe('the errors of the server process', () => {
+  it('ServerStartError shows the last lines and keeps all it was given', () => {
+    const recentOutput = Array.from({ length: 8 }, (_, index) => `line ${index}`);
+    const error = new ServerStartError({
+      message: 'No.',
+      command: 'opencode serve',
+      exitCode: 3,
+      recentOutput,
+    });
+    expect(error).toMatchObject({ command: 'opencode serve', exitCode: 3, recentOutput });
+    expect(error.message).toBe('No. Last output:\n  line 3\n  line 4\n  line 5\n  line 6\n  line 7');
+  });
+
+  it('ServerStartError has no exit code when the process did not exit by itself', () => {
+    const error = new ServerStartError({ message: 'No.', command: 'opencode' });
+    expect(error).toMatchObject({ exitCode: null, recentOutput: [], message: 'No.' });
+  });
+
+  it('UnsupportedServerError names what was found and what is needed', () => {
+    const error = new UnsupportedServerError('2.0.0', 'OpenCode 1.18 or a later 1.x');
+    expect(error).toMatchObject({ found: '2.0.0', supported: 'OpenCode 1.18 or a later 1.x' });
+    expect(error.message).toMatch(/2\.0\.0 is not supported.*OpenCode 1\.18 or a later 1\.x/);
+  });
+
+  it('ServerLostError and ClosedError name what ended', () => {
+    expect(new ServerLostError('The work on the server').message).toMatch(
+      /^The work on the server was cut off/,
+    );
+    expect(new ClosedError().message).toMatch(/^JarvisOpenCode is closed/);
+    expect(new ClosedError('The stream').message).toMatch(/^The stream is closed/);
+  });
+});
+
+describe('for logs', () => {
+  it.each(errors)('%s is readable as text', (name, code, error) => {
+    expect(String(error)).toBe(`${name}: ${error.message}`);
+    expect(inspect(error)).toContain(code);
+  });
+
+  it.each(errors)('%s keeps its code as JSON', (_name, code, error) => {
+    expect(JSON.parse(JSON.stringify(error))).toMatchObject({ code });
+  });
+});

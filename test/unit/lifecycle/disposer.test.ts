@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClosedError, DisposeRefusedError, TimeoutError } from 'jarvis-opencode';
+import { Disposer, type DisposerInit } from '../../../src/lifecycle/disposer.js';
+import { silentLogger } from '../../../src/logger.js';
+import { RepoRegistry, type RepoEntry } from '../../../src/registry/repos.js';
+import { fakeClock } from '../../support/fake-clock.js';
+import { deferred } from '../../support/wait.js';
+
+const closed = new AbortController();
+
+function setUp(init: Partial<DisposerInit> = {}): { entry: RepoEntry; disposer: Disposer; sent: string[] } {
+  const entry = new RepoRegistry(fakeClock(), { loaded: () => undefined, released: () => undefined }).entry(
+    '/a',
+  );
+  entry.use();
+  const sent: string[] = [];
+  const disposer = new Disposer({
+    confirm: () => Promise.resolve(),
+    send: (directory) => {
+      sent.push(directory);
+      return Promise.resolve();
+    },
+    streamLive: () => Promise.resolve(),
+    closed: closed.signal,
+    logger: silentLogger,
+    ...init,
+  });
+  return { entry, disposer, sent };
+}
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe('a disposal', () => {
+  it('keeps the gate closed until the server tells that the instance is gone', async () => {
+    const { entry, disposer, sent } = setUp();
+    const disposing = disposer.dispose(entry, 'explicit');
+    await vi.waitFor(() => expect(sent).toEqual(['/a']));
+    let entered = false;
+    const entering = entry.enter('request', 'GET /x').then((release) => {
+      entered = true;
+      release();
+    });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(entered).toBe(false);
+    disposer.disposed(entry);
+    expect(await disposing).toBe(true);
+    await entering;
+    expect(entry).toMatchObject({ boots: 2, disposals: { explicit: 1, external: 0 } });
+  });
+
+  it('is called off by whoever comes before it is sent, and by what the server turns out to be doing', async () => {
+    const confirming = deferred();
+    const { entry, disposer, sent } = setUp({ confirm: () => confirming.promise });
+    const disposing = disposer.dispose(entry, 'idle');
+    disposing.catch(() => undefined);
+    const entering = entry.enter('request', 'GET /x');
+    confirming.resolve();
+    await expect(disposing).rejects.toMatchObject({
+      name: 'DisposeRefusedError',
+      holds: ['request: GET /x'],
+    });
+    (await entering)();
+    expect(sent).toEqual([]);
+    const busy = setUp({
+      confirm: () => {
+        busy.entry.setActive('session-busy', 'ses_1', true);
+        return Promise.resolve();
+      },
+    });
+    await expect(busy.disposer.dispose(busy.entry, 'idle')).rejects.toBeInstanceOf(DisposeRefusedError);
+    expect(busy.sent).toEqual([]);
+    expect(busy.entry.isDisposing).toBe(false);
+  });
+
+  it('keeps what it cannot ask about', async () => {
+    const failure = new Error('nobody answers');
+    const { entry, disposer, sent } = setUp({ confirm: () => Promise.reject(failure) });
+    await expect(disposer.dispose(entry, 'idle')).rejects.toBe(failure);
+    expect(sent).toEqual([]);
+    expect(entry).toMatchObject({ loaded: true, isDisposing: false });
+  });
+
+  it('waits for the event stream before it does anything, within its time limit', async () => {
+    const { entry, disposer, sent } = setUp({
+      streamLive: () => new Promise(() => undefined),
+      timeoutMs: 100,
+    });
+    const disposing = disposer.dispose(entry, 'idle');
+    disposing.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    await expect(disposing).rejects.toBeInstanceOf(TimeoutError);
+    expect(sent).toEqual([]);
+    expect(entry).toMatchObject({ loaded: true, isDisposing: false });
+  });
+
+  it('says when the end is not told in time, and counts the instance as loaded until it is', async () => {
+    const { entry, disposer } = setUp({ timeoutMs: 100 });
+    const disposing = disposer.dispose(entry, 'explicit');
+    disposing.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(100);
+    await expect(disposing).rejects.toMatchObject({ name: 'TimeoutError', phase: 'dispose', timeoutMs: 100 });
+    expect(entry).toMatchObject({ loaded: true, isDisposing: false });
+    disposer.disposed(entry);
+    expect(entry).toMatchObject({ loaded: false, disposals: { external: 1 } });
+  });
+
+  it('goes on when a caller stops waiting: the gate stays closed until it is over', async () => {
+    const { entry, disposer, sent } = setUp();
+    const controller = new AbortController();
+    const disposing = disposer.dispose(entry, 'explicit', controller.signal);
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    controller.abort('never mind');
+    await expect(disposing).rejects.toBe('never mind');
+    expect(entry.isDisposing).toBe(true);
+    const second = disposer.dispose(entry, 'explicit');
+    disposer.disposed(entry);
+    expect(await second).toBe(true);
+    expect(sent).toHaveLength(1);
+  });
+
+  it('does nothing for an instance that is not loaded, and notes what others dispose', async () => {
+    const { entry, disposer, sent } = setUp();
+    disposer.disposed(entry);
+    expect(entry.disposals.external).toBe(1);
+    expect(await disposer.dispose(entry, 'explicit')).toBe(false);
+    expect(sent).toEqual([]);
+  });
+
+  it('ends with its client', async () => {
+    const ending = new AbortController();
+    const { entry, disposer, sent } = setUp({ closed: ending.signal });
+    const disposing = disposer.dispose(entry, 'explicit');
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    const error = new ClosedError();
+    ending.abort(error);
+    await expect(disposing).rejects.toBe(error);
+  });
+});

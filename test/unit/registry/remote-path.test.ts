@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { RepoPathError } from '../../../src/errors.js';
+import { assertPathText, normalizePath } from '../../../src/registry/remote-path.js';
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('normalizePath', () => {
+  describe.each([
+    ['/srv/app', ['/srv/app', '/srv/app/', '/srv//app', '/srv/./app', '/srv/x/../app', '//srv/app/.']],
+    ['/', ['/', '//', '/.', '/..', '/../..', '/srv/..']],
+    ['/a b%20ü日#?+\'"🦊', ['/a b%20ü日#?+\'"🦊', '/a b%20ü日#?+\'"🦊/', '/x/../a b%20ü日#?+\'"🦊']],
+    ['/a\\b', ['/a\\b', '/a\\b/']],
+    ['/...', ['/...', '/.../']],
+    ['/C:', ['/C:', '/C:/']],
+  ])('POSIX: %s', (expected, spellings) => {
+    it.each(spellings)('from %s', (spelling) => {
+      expect(normalizePath(spelling)).toBe(expected);
+    });
+  });
+
+  describe.each([
+    ['C:\\app', ['C:\\app', 'C:\\app\\', 'C:/app', 'C:/app/', 'C:\\\\app', 'C:\\x\\..\\app', 'C:\\.\\app']],
+    ['C:\\', ['C:\\', 'C:/', 'C:\\..', 'C:\\app\\..\\..']],
+    [
+      '\\\\host\\share\\app',
+      ['\\\\host\\share\\app', '\\\\host\\share\\app\\', '\\\\host\\share\\x\\..\\app'],
+    ],
+    ['\\\\host\\share\\', ['\\\\host\\share', '\\\\host\\share\\', '\\\\host\\share\\..']],
+  ])('Windows: %s', (expected, spellings) => {
+    it.each(spellings)('from %s', (spelling) => {
+      expect(normalizePath(spelling)).toBe(expected);
+    });
+  });
+
+  it('takes the letter of a drive for what it is on Windows: of no case', () => {
+    expect(normalizePath('c:\\app')).toBe('C:\\app');
+  });
+
+  it('takes either slash between the host and the share', () => {
+    expect(normalizePath('\\\\host/share/app')).toBe('\\\\host\\share\\app');
+  });
+
+  it('does not take a link or a percent sign for more than text', () => {
+    expect(normalizePath('/srv/%2e%2e/app')).toBe('/srv/%2e%2e/app');
+    expect(normalizePath('/srv/~/app')).toBe('/srv/~/app');
+  });
+
+  it.each(['app', './app', '../app', '~', '~/app', 'C:', 'C:app', '\\app', 'file:///srv/app', ' /srv/app'])(
+    'refuses %j, which is not absolute',
+    (path) => {
+      const error = thrownBy(() => normalizePath(path));
+      expect(error).toBeInstanceOf(RepoPathError);
+      expect(error).toMatchObject({ code: 'REPO_PATH', reason: 'not-absolute', path });
+      expect((error as Error).message).toContain(JSON.stringify(path));
+      expect((error as Error).message).toContain('absolute');
+    },
+  );
+
+  it('is stable: what it returns stays what it is', () => {
+    for (const path of ['/srv/../a//b/', 'C:/x/../y/', '\\\\host\\share\\z\\', '/']) {
+      const once = normalizePath(path);
+      expect(normalizePath(once)).toBe(once);
+    }
+  });
+});
+
+describe('assertPathText', () => {
+  it.each(['/srv/app', 'relative', ' ', '🦊'])('takes %j', (path) => {
+    expect(() => assertPathText(path)).not.toThrow();
+  });
+
+  it.each(['', '/srv/\0app', '/srv/\ud800'])('refuses %j, which is no path anywhere', (path) => {
+    const error = thrownBy(() => assertPathText(path));
+    expect(error).toBeInstanceOf(RepoPathError);
+    expect(error).toMatchObject({ reason: 'invalid', path });
+  });
+
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [5, 'number'],
+    [new URL('file:///srv/app'), 'object'],
+  ])('refuses %s with a TypeError that says what it got', (path, got) => {
+    const error = thrownBy(() => assertPathText(path));
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(new RegExp(`path to be a string, got ${got}`));
+  });
+});

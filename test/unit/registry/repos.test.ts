@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { RepoRegistry } from '../../../src/registry/repos.js';
+import { fakeClock } from '../../support/fake-clock.js';
+
+function registry(): RepoRegistry {
+  return new RepoRegistry(fakeClock(), { loaded: () => undefined, released: () => undefined });
+}
+
+describe('an entry', () => {
+  it('counts a boot per load and tells what holds it', async () => {
+    const entry = registry().entry('/a');
+    expect(entry.stats(undefined)).toMatchObject({ loaded: false, state: 'unloaded', boots: 0, holds: [] });
+    const release = await entry.enter('request', 'GET /path');
+    expect(entry.stats(undefined)).toMatchObject({
+      loaded: true,
+      state: 'busy',
+      boots: 1,
+      holds: [{ kind: 'request', detail: 'GET /path', since: 1_000_000 }],
+    });
+    release();
+    release();
+    expect(entry.stats(undefined)).toMatchObject({ state: 'idle', holds: [] });
+    entry.unload('explicit');
+    entry.unload('explicit');
+    expect(entry.stats(undefined)).toMatchObject({ state: 'unloaded', disposals: { explicit: 1 } });
+    (await entry.enter('request', 'GET /path'))();
+    expect(entry.boots).toBe(2);
+  });
+
+  it('lets nobody through a closed gate, but holds for who waits', async () => {
+    const entry = registry().entry('/a');
+    (await entry.enter('request', 'first'))();
+    const open = entry.closeGate();
+    let entered = false;
+    const waiting = entry.enter('request', 'second').then((release) => {
+      entered = true;
+      return release;
+    });
+    await Promise.resolve();
+    expect(entered).toBe(false);
+    expect(entry.isHeld).toBe(true);
+    expect(entry.stats(undefined).state).toBe('disposing');
+    entry.unload('idle');
+    open();
+    (await waiting)();
+    expect(entry.boots).toBe(2);
+  });
+
+  it('gives the hold back when who waits at the gate gives up', async () => {
+    const entry = registry().entry('/a');
+    const open = entry.closeGate();
+    const controller = new AbortController();
+    const waiting = entry.enter('request', 'x', controller.signal);
+    controller.abort('enough');
+    await expect(waiting).rejects.toBe('enough');
+    expect(entry.isHeld).toBe(false);
+    open();
+    expect(entry.loaded).toBe(false);
+  });
+
+  it('is held by what the server does, once per session, and by nothing of a former instance', () => {
+    const entry = registry().entry('/a');
+    entry.setActive('session-busy', 'ses_1', true);
+    entry.setActive('session-busy', 'ses_1', true);
+    entry.setActive('pty', 'pty_1', true);
+    expect(entry.holds().map((hold) => hold.detail)).toEqual(['ses_1', 'pty_1']);
+    entry.setAllActive('session-busy', ['ses_2']);
+    expect(entry.holds().map((hold) => hold.detail)).toEqual(['pty_1', 'ses_2']);
+    entry.unload('external');
+    expect(entry.holds()).toEqual([]);
+    expect(entry.loaded).toBe(false);
+  });
+
+  it('is not used by a mere sign of life', async () => {
+    const clock = fakeClock();
+    const entry = new RepoRegistry(clock, { loaded: () => undefined, released: () => undefined }).entry('/a');
+    (await entry.enter('request', 'x'))();
+    const { lastUsedAt } = entry;
+    clock.advance(10);
+    entry.notice();
+    expect(entry.lastUsedAt).toBe(lastUsedAt);
+  });
+});

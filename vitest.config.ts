@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+// Set by .ci/run, which reads the counts from it.
+const jsonFile = process.env['VITEST_JSON'];
+
+export default defineConfig({
+  resolve: {
+    // The same two names as `paths` in tsconfig.json.
+    alias: [
+      { find: /^jarvis-opencode$/, replacement: source('index.ts') },
+      { find: /^jarvis-opencode\/testing$/, replacement: source('testing/index.ts') },
+    ],
+  },
+  test: {
+    allowOnly: false,
+    reporters: jsonFile ? ['default', ['json', { outputFile: jsonFile }]] : ['default'],
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+    // Projects run one group after the other: each kind gets the machine to itself.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: './tsconfig.json',
+          },
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        // The same suite on the mock and on a real server.
+        extends: true,
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        // Two files at once, so at most two real servers at once.
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 5 },
+        },
+      },
+    ],
+  },
+});
