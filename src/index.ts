@@ -11,10 +11,12 @@ export { GlobalResource } from './client/resources/global.js';
 export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turn.js';
 export type { TurnLimits } from './client/turn-engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';
+export { Paged } from './client/paged.js';
 export { EventStream, type DeliveredEvent, type EventOptions } from './client/events/event-stream.js';
 export type {
   PermissionReplyInput,
   PermissionRequest,
+  PermissionResponse,
   QuestionReplyInput,
   QuestionRequest,
 } from './client/schema/ask.js';
@@ -28,11 +30,14 @@ export type {
 } from './client/schema/event.js';
 export type {
   AgentPart,
+  ApiErrorInfo,
   AssistantMessage,
   CompactionPart,
   FilePart,
+  FilePartSource,
   Message,
   MessageInfo,
+  OutputFormat,
   Part,
   PatchPart,
   ReasoningPart,
@@ -48,15 +53,30 @@ export type {
   UserMessage,
 } from './client/schema/message.js';
 export type {
+  CommandInput,
   CreateSessionInput,
+  DiffInput,
+  ForkInput,
+  InitInput,
   ListMessagesInput,
   ListSessionsInput,
   ModelRef,
   PromptInput,
   PromptPartInput,
+  RevertInput,
+  ShellInput,
+  SummarizeInput,
+  UpdateSessionInput,
 } from './client/schema/prompt.js';
 export type { Health, PathInfo } from './client/schema/server.js';
-export type { PermissionRule, SessionInfo, SessionStatus, Tokens } from './client/schema/session.js';
+export type {
+  FileDiff,
+  PermissionRule,
+  SessionInfo,
+  SessionStatus,
+  Todo,
+  Tokens,
+} from './client/schema/session.js';
 export type { ActivityKind, DisposeReason, DisposeResult, Hold, HoldKind, RepoStats } from './instance.js';
 export type { IdlePolicy } from './registry/idle.js';
 export type { BindableSession, SessionBinding, SessionMap } from './registry/sessions.js';

@@ -73,8 +73,10 @@ async function playOn(
     check(second.repo.stats().loaded, `${second.name} was disposed too`);
     check(holds !== '', `${second.name} was not in use any more when ${first.name} was disposed`);
     check(!second.isAnswered || !stage.isSecondPaced, `${second.name} was not busy any more`);
-    const is = second.isAnswered ? 'is in use' : 'is busy';
-    screen.say(`${first.name}: disposed after ${seconds(idleMs)} idle while ${second.name} ${is} (${holds})`);
+    const busy = second.isAnswered ? 'in use' : 'busy';
+    screen.say(
+      `${first.name}: disposed after ${seconds(idleMs)} idle while ${second.name} is ${busy} (${holds})`,
+    );
     await sleep(PAUSE_MS, undefined, { signal });
 
     const wokenAt = performance.now();
@@ -92,7 +94,7 @@ async function playOn(
     check(secondBoots === 1 && disposals.idle === 0, `${second.name} was disposed while it was busy`);
     return [
       `two turns ran${isParallel ? ' and streamed' : ''} at the same time, each in its own repository`,
-      `${first.name} was disposed while ${second.name} was in use; the next prompt woke it and its session went on`,
+      `${first.name} was disposed while ${second.name} was ${busy}; the next prompt woke it and its session went on`,
       first.proof(),
       second.proof(),
     ];

@@ -39,6 +39,13 @@ export interface HttpRequest<T> {
   readonly admit?: Admit | undefined;
 }
 
+/** One page of a list. */
+export interface Page<T> {
+  readonly items: T[];
+  /** Asks for the page after this one; `undefined` when this is the last. */
+  readonly next: string | undefined;
+}
+
 export interface HttpInit {
   /** Asked for every request, because a server may come back elsewhere. */
   readonly endpoint: () => Endpoint;
@@ -71,7 +78,33 @@ export class Http {
    * @throws {TimeoutError} when it takes longer than `timeoutMs`.
    * @throws {ResponseShapeError} when the answer is not what this operation returns.
    */
-  async send<T>(request: HttpRequest<T>, options: RequestOptions = {}): Promise<T> {
+  send<T>(request: HttpRequest<T>, options?: RequestOptions): Promise<T> {
+    return this.#exchange(request, options, async (target, response) =>
+      parseBody(target, request.schema, await readJson(target, response)),
+    );
+  }
+
+  /** The same for an operation whose answer is one page of a longer list. */
+  sendPage<T>(request: HttpRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
+    return this.#exchange(request, options, async (target, response) => ({
+      items: parseBody(target, request.schema, await readJson(target, response)),
+      next: response.headers.get('x-next-cursor') ?? undefined,
+    }));
+  }
+
+  /** The same for an operation whose answer is plain text. */
+  sendText(request: Omit<HttpRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
+    return this.#exchange(request, options, async (target, response) => {
+      await refuseWebPage(target, response);
+      return response.text();
+    });
+  }
+
+  async #exchange<T>(
+    request: Omit<HttpRequest<unknown>, 'schema'>,
+    options: RequestOptions = {},
+    read: (target: RequestTarget, response: Response) => Promise<T>,
+  ): Promise<T> {
     const target = { method: request.method, path: request.path };
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS);
     const retries = parseRetries(options.retry);
@@ -84,7 +117,7 @@ export class Http {
       scope.signal.throwIfAborted();
       release = await request.admit?.(scope.signal);
       const response = await this.#fetch(request, { headers, body, retries, signal: scope.signal });
-      return parseBody(target, request.schema, await readJson(target, response));
+      return await read(target, response);
     } catch (error) {
       throw await this.#translate(target, error, scope.signal);
     } finally {
@@ -206,16 +239,19 @@ function parseRetries(retry: RequestOptions['retry']): number {
   throw new RangeError(`Expected retry to be a non-negative integer or false, got ${retry}.`);
 }
 
+/** The server answers every path it does not know with its web page and status 200. */
+async function refuseWebPage(target: RequestTarget, response: Response): Promise<void> {
+  if (response.headers.get('content-type')?.startsWith('text/html') !== true) return;
+  await response.body?.cancel();
+  throw new RequestError({ ...target, status: response.status });
+}
+
 async function readJson(target: RequestTarget, response: Response): Promise<unknown> {
   if (response.status === 204) {
     await response.body?.cancel();
     return undefined;
   }
-  if (response.headers.get('content-type')?.startsWith('text/html') === true) {
-    // The server answers every path it does not know with its web page.
-    await response.body?.cancel();
-    throw new RequestError({ ...target, status: response.status });
-  }
+  await refuseWebPage(target, response);
   const text = await response.text();
   try {
     return JSON.parse(text) as unknown;

@@ -1,8 +1,11 @@
-import type { Http, HttpRequest, Release } from './http.js';
+import type { Admit, Http, HttpRequest, Page, Release } from './http.js';
 import type { RequestOptions } from './options.js';
 
 /** Takes a hold on a repository's instance; resolves when it may be used. */
 export type Enter = (kind: 'request' | 'turn', detail: string, signal?: AbortSignal) => Promise<Release>;
+
+/** A request before it is pinned. */
+export type RepoRequest<T> = Omit<HttpRequest<T>, 'directory' | 'admit'>;
 
 /** Sends requests of one repository: each is pinned to its directory and holds its instance until it is answered. */
 export class RepoTransport {
@@ -16,12 +19,26 @@ export class RepoTransport {
     this.enter = enter;
   }
 
-  send<T>(request: Omit<HttpRequest<T>, 'directory' | 'admit'>, options?: RequestOptions): Promise<T> {
+  send<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
+    return this.#http.send(this.#pin(request), options);
+  }
+
+  /** For an operation whose answer is one page of a longer list. */
+  sendPage<T>(request: RepoRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
+    return this.#http.sendPage(this.#pin(request), options);
+  }
+
+  /** For an operation whose answer is plain text. */
+  sendText(request: Omit<RepoRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
+    return this.#http.sendText(this.#pin(request), options);
+  }
+
+  #pin<R extends Pick<HttpRequest<unknown>, 'method' | 'path'>>(
+    request: R,
+  ): R & { directory: string; admit: Admit } {
     const { directory } = this;
-    const path = pinnedPath(request.path, directory);
-    const admit = (signal: AbortSignal): Promise<Release> =>
-      this.enter('request', `${request.method} ${request.path}`, signal);
-    return this.#http.send({ ...request, path, directory, admit }, options);
+    const admit: Admit = (signal) => this.enter('request', `${request.method} ${request.path}`, signal);
+    return { ...request, path: pinnedPath(request.path, directory), directory, admit };
   }
 }
 
@@ -30,7 +47,7 @@ export class RepoTransport {
  * `a%20b` it would work in `a b`. It finds that session by the text of the path, so an escaped id is not found there,
  * only by the route itself, and the directory of the header counts.
  */
-function pinnedPath(path: string, directory: string): string {
+export function pinnedPath(path: string, directory: string): string {
   return changesWhenDecoded(directory) ? path.replace(/^\/session\/ses_/, '/session/ses%5F') : path;
 }
 

@@ -1,15 +1,51 @@
+import type { z } from 'zod';
 import { SessionDirectoryError } from '../errors.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
+import type { HttpRequest, Page } from './http.js';
 import { parseInput, type RequestOptions } from './options.js';
+import { Paged } from './paged.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';
+import { permissionResponseSchema, type PermissionResponse } from './schema/ask.js';
 import type { EventType } from './schema/event.js';
-import { messageListSchema, messageSchema, type Message } from './schema/message.js';
-import { listMessagesInputSchema, type ListMessagesInput, type PromptInput } from './schema/prompt.js';
+import { messageListSchema, messageSchema, partSchema, type Message, type Part } from './schema/message.js';
+import {
+  diffInputSchema,
+  forkInputSchema,
+  listMessagesInputSchema,
+  revertInputSchema,
+  summarizeInputSchema,
+  updateSessionInputSchema,
+  type CommandInput,
+  type DiffInput,
+  type ForkInput,
+  type InitInput,
+  type ListMessagesInput,
+  type PromptInput,
+  type RevertInput,
+  type ShellInput,
+  type SummarizeInput,
+  type UpdateSessionInput,
+} from './schema/prompt.js';
 import { booleanSchema } from './schema/server.js';
-import { sessionSchema, type SessionInfo } from './schema/session.js';
+import {
+  fileDiffListSchema,
+  sessionListSchema,
+  sessionSchema,
+  todoListSchema,
+  type FileDiff,
+  type SessionInfo,
+  type Todo,
+} from './schema/session.js';
 import type { TurnEngine } from './turn-engine.js';
+import {
+  commandRequest,
+  initRequest,
+  promptRequest,
+  shellRequest,
+  type TurnRequest,
+} from './turn-request.js';
 import type { Turn, TurnOptions, TurnResult } from './turn.js';
 
 /** What a session needs of the repository it belongs to. */
@@ -73,8 +109,7 @@ export class Session {
     );
     this.#context.learn(info);
     this.#assertOwner(info.directory);
-    this.#info = info;
-    return info;
+    return this.#keep(info);
   }
 
   /**
@@ -87,7 +122,7 @@ export class Session {
    * @throws {ConnectionError} {@link ServerLostError} {@link ClosedError}
    */
   prompt(input: string | PromptInput, options?: TurnOptions): Promise<TurnResult> {
-    return this.#context.turns.start(this.#context, this, input, options, { collectSteps: false }).result;
+    return this.#turn(promptRequest(input), options, false).result;
   }
 
   /**
@@ -96,22 +131,69 @@ export class Session {
    * @throws {TypeError} for an invalid prompt. All else rejects `turn.result`, see {@link prompt}.
    */
   stream(input: string | PromptInput, options?: TurnOptions): Turn {
-    return this.#context.turns.start(this.#context, this, input, options, { collectSteps: true });
+    return this.#turn(promptRequest(input), options, true);
   }
 
   /**
-   * Lists the messages, oldest first; with `limit` the newest ones.
+   * Runs one of the repository's commands (`/name` in OpenCode) as a turn.
    *
-   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {TurnError} with reason `failed` for a command that does not exist. See {@link prompt} for the rest.
+   */
+  command(input: CommandInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(commandRequest(input), options, false).result;
+  }
+
+  /**
+   * Runs a command line in the server's shell as a turn without a model: its output is the tool part of the answer. The
+   * server does not report the exit code.
+   *
+   * @throws {RequestError} with status 409 while another client's turn runs. See {@link prompt} for the rest.
+   */
+  shell(input: ShellInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(shellRequest(input), options, false).result;
+  }
+
+  /**
+   * Has the model study the repository and write its `AGENTS.md`, as a turn.
+   *
+   * @throws {TurnError} see {@link prompt}.
+   */
+  init(input: InitInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(initRequest(input), options, false).result;
+  }
+
+  /**
+   * Stores a message for the model to read with the next prompt, without asking it now.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async addContext(input: string | PromptInput, options?: RequestOptions): Promise<Message> {
+    const json = { ...promptRequest(input).body, noReply: true };
+    return this.#send('POST', '/message', messageSchema, { json }, options);
+  }
+
+  /**
+   * Lists the messages, oldest first; with `limit` the newest ones. Iterated, it walks through all of them from the newest
+   * to the oldest, `limit` at a time.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
    */
-  async messages(input: ListMessagesInput = {}, options?: RequestOptions): Promise<Message[]> {
-    const query = parseInput(listMessagesInputSchema, 'message filter', input);
-    await this.verify(options);
-    return this.#context.transport.send(
-      { method: 'GET', path: route`/session/${this.id}/message`, query, schema: messageListSchema },
-      options,
-    );
+  messages(input: ListMessagesInput = {}, options?: RequestOptions): Paged<Message> {
+    const { limit, before } = parseInput(listMessagesInputSchema, 'message filter', input);
+    const read = async (cursor: string | undefined): Promise<Page<Message>> => {
+      await this.verify(options);
+      return this.#context.transport.sendPage(
+        {
+          method: 'GET',
+          path: route`/session/${this.id}/message`,
+          query: { limit, before: cursor ?? before },
+          schema: messageListSchema,
+        },
+        options,
+      );
+    };
+    return new Paged(read, (items) => items.toReversed());
   }
 
   /**
@@ -121,9 +203,159 @@ export class Session {
    * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async message(messageID: string, options?: RequestOptions): Promise<Message> {
-    const path = route`/session/${this.id}/message/${messageID}`;
-    await this.verify(options);
-    return this.#context.transport.send({ method: 'GET', path, schema: messageSchema }, options);
+    return this.#send('GET', route`/message/${messageID}`, messageSchema, {}, options);
+  }
+
+  /**
+   * Deletes one message with its parts.
+   *
+   * @throws {RequestError} with status 404 when there is none, 409 while the session is busy.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async deleteMessage(messageID: string, options?: RequestOptions): Promise<void> {
+    await this.#send('DELETE', route`/message/${messageID}`, booleanSchema, {}, options);
+  }
+
+  /**
+   * Replaces one part of a message by `part`, which carries its ids.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async updatePart(part: Part, options?: RequestOptions): Promise<Part> {
+    const path = route`/message/${part.messageID}/part/${part.id}`;
+    return this.#send('PATCH', path, partSchema, { json: part }, options);
+  }
+
+  /**
+   * Deletes one part of a message.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async deletePart(messageID: string, partID: string, options?: RequestOptions): Promise<void> {
+    await this.#send('DELETE', route`/message/${messageID}/part/${partID}`, booleanSchema, {}, options);
+  }
+
+  /**
+   * Lists the sessions that this one's agents began.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async children(options?: RequestOptions): Promise<Session[]> {
+    const infos = await this.#send('GET', '/children', sessionListSchema, {}, options);
+    return infos.map((info) => this.#own(info));
+  }
+
+  /**
+   * Reads what the agent has noted to do.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async todos(options?: RequestOptions): Promise<Todo[]> {
+    return this.#send('GET', '/todo', todoListSchema, {}, options);
+  }
+
+  /**
+   * Reads what a turn changed in the files.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async diff(input: DiffInput = {}, options?: RequestOptions): Promise<FileDiff[]> {
+    const query = parseInput(diffInputSchema, 'diff filter', input);
+    return this.#send('GET', '/diff', fileDiffListSchema, { query }, options);
+  }
+
+  /**
+   * Copies the session, or its beginning, into a new one of the same repository. Works while it is busy.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async fork(input: ForkInput = {}, options?: RequestOptions): Promise<Session> {
+    const json = parseInput(forkInputSchema, 'fork', input);
+    return this.#own(await this.#send('POST', '/fork', sessionSchema, { json }, options));
+  }
+
+  /**
+   * Changes title, metadata, permission rules or the archive mark.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async update(input: UpdateSessionInput, options?: RequestOptions): Promise<SessionInfo> {
+    const json = parseInput(updateSessionInputSchema, 'session update', input);
+    return this.#keep(await this.#send('PATCH', '', sessionSchema, { json }, options));
+  }
+
+  /**
+   * Has a model replace the history by a summary, and resolves when it has. Node's own `fetch` gives up on it after 300 s.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async summarize(input: SummarizeInput, options?: RequestOptions): Promise<void> {
+    const json = parseInput(summarizeInputSchema, 'summary', input);
+    await this.#send('POST', '/summarize', booleanSchema, { json }, { timeoutMs: false, ...options });
+  }
+
+  /**
+   * Takes back what was said and changed from a message on, files included, until {@link unrevert}.
+   *
+   * @throws {RequestError} with status 409 while the session is busy.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async revert(input: RevertInput, options?: RequestOptions): Promise<SessionInfo> {
+    const json = parseInput(revertInputSchema, 'revert', input);
+    return this.#keep(await this.#send('POST', '/revert', sessionSchema, { json }, options));
+  }
+
+  /**
+   * Undoes {@link revert}.
+   *
+   * @throws {RequestError} with status 409 while the session is busy.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async unrevert(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('POST', '/unrevert', sessionSchema, {}, options));
+  }
+
+  /**
+   * Publishes the session; `info.share.url` tells where.
+   *
+   * @throws {RequestError} with status 500 on a server whose configuration forbids it (`share: "disabled"`).
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async share(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('POST', '/share', sessionSchema, {}, options));
+  }
+
+  /**
+   * Takes a published session back.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async unshare(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('DELETE', '/share', sessionSchema, {}, options));
+  }
+
+  /**
+   * Answers a permission request of this session, for who knows the session and not the repository it asks in. Where both
+   * are known, `repo.permissions.reply` also takes a message.
+   *
+   * @throws {RequestError} with status 404 when it is not pending.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async replyPermission(
+    requestID: string,
+    input: PermissionResponse,
+    options?: RequestOptions,
+  ): Promise<void> {
+    const { reply } = parseInput(permissionResponseSchema, 'permission reply', input);
+    const json = { response: reply };
+    await this.#send('POST', route`/permissions/${requestID}`, booleanSchema, { json }, options);
   }
 
   /**
@@ -133,11 +365,7 @@ export class Session {
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async abort(options?: RequestOptions): Promise<void> {
-    await this.verify(options);
-    await this.#context.transport.send(
-      { method: 'POST', path: route`/session/${this.id}/abort`, schema: booleanSchema },
-      options,
-    );
+    await this.#send('POST', '/abort', booleanSchema, {}, options);
   }
 
   /**
@@ -148,10 +376,7 @@ export class Session {
    */
   async delete(options?: RequestOptions): Promise<void> {
     await this.abort(options);
-    await this.#context.transport.send(
-      { method: 'DELETE', path: route`/session/${this.id}`, schema: booleanSchema },
-      options,
-    );
+    await this.#send('DELETE', '', booleanSchema, {}, options);
     this.#context.forget(this.id);
   }
 
@@ -165,6 +390,34 @@ export class Session {
     const owner = this.#context.directoryOf(this.id);
     if (owner === undefined) await this.refresh(options);
     else this.#assertOwner(owner);
+  }
+
+  #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {
+    return this.#context.turns.start(this.#context, this, request, options, { collectSteps });
+  }
+
+  /** Sends a request about this session, once it is known to be of this repository. */
+  async #send<T>(
+    method: HttpRequest<T>['method'],
+    suffix: string,
+    schema: z.ZodType<T>,
+    carries: Pick<HttpRequest<T>, 'json' | 'query'>,
+    options: RequestOptions | undefined,
+  ): Promise<T> {
+    await this.verify(options);
+    const path = route`/session/${this.id}` + suffix;
+    return this.#context.transport.send({ method, path, schema, ...carries }, options);
+  }
+
+  #keep(info: SessionInfo): SessionInfo {
+    this.#context.learn(info);
+    this.#info = info;
+    return info;
+  }
+
+  #own(info: SessionInfo): Session {
+    this.#context.learn(info);
+    return new Session(this.#context, info.id, info);
   }
 
   #assertOwner(found: string | undefined): void {

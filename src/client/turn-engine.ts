@@ -1,16 +1,17 @@
 import PQueue from 'p-queue';
+import { z } from 'zod';
 import { abortable, deferred, delay, onAbort, type Deferred } from '../abort.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';
 import { sessionIDOf } from './events/event-stream.js';
-import { parseInput, parseTimeoutMs } from './options.js';
+import { parseTimeoutMs } from './options.js';
 import { route } from './route.js';
 import type { OpenCodeEvent } from './schema/event.js';
 import { messageListSchema, type Message, type ServerErrorInfo } from './schema/message.js';
-import { promptInputSchema, type PromptInput } from './schema/prompt.js';
-import { booleanSchema, emptySchema } from './schema/server.js';
+import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
 import type { Session, SessionContext } from './session.js';
+import type { TurnRequest } from './turn-request.js';
 import { readTurn, turnErrorOf, type TurnEvidence } from './turn-result.js';
 import { TurnSteps } from './turn-steps.js';
 import { Turn, type TurnOptions } from './turn.js';
@@ -70,12 +71,11 @@ export class TurnEngine {
   start(
     context: SessionContext,
     session: Session,
-    input: string | PromptInput,
+    request: TurnRequest,
     options: TurnOptions = {},
     { collectSteps }: { readonly collectSteps: boolean },
   ): Turn {
-    const body = parsePrompt(input);
-    const run = new TurnRun(context, session, body, options, collectSteps, this.#closed);
+    const run = new TurnRun(context, session, request, options, collectSteps, this.#closed);
     const queue = this.#sessions.get(session.id) ?? new PQueue({ concurrency: 1 });
     this.#sessions.set(session.id, queue);
     const priority = options.priority ?? 0;
@@ -88,11 +88,6 @@ export class TurnEngine {
   }
 }
 
-function parsePrompt(input: unknown): PromptInput {
-  if (typeof input === 'string') return { parts: [{ type: 'text', text: input }] };
-  return parseInput(promptInputSchema, 'prompt', input);
-}
-
 /** A message id of our own, so that the answer can be told from others and a prompt is never sent twice. */
 function newMessageID(): string {
   return `msg_${crypto.randomUUID().replaceAll('-', '')}`;
@@ -103,7 +98,7 @@ class TurnRun {
   readonly turn: Turn;
   readonly #context: SessionContext;
   readonly #session: Session;
-  readonly #body: PromptInput;
+  readonly #request: TurnRequest;
   readonly #headers: TurnOptions['headers'];
   readonly #closed: AbortSignal;
   readonly #steps: TurnSteps;
@@ -112,6 +107,8 @@ class TurnRun {
   readonly #cancelled = new AbortController();
   readonly #ended = deferred();
   #sent = false;
+  /** Resolves when the user message of this turn is seen. */
+  readonly #stored = deferred();
   #abortedAt: number | undefined;
   #wake: Deferred<void> = deferred();
   #lastEventAt = performance.now();
@@ -122,7 +119,7 @@ class TurnRun {
   constructor(
     context: SessionContext,
     session: Session,
-    body: PromptInput,
+    request: TurnRequest,
     options: TurnOptions,
     collectSteps: boolean,
     closed: AbortSignal,
@@ -130,7 +127,7 @@ class TurnRun {
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, false);
     this.#context = context;
     this.#session = session;
-    this.#body = body;
+    this.#request = request;
     this.#headers = options.headers;
     this.#closed = closed;
     this.turn = new Turn({
@@ -207,16 +204,19 @@ class TurnRun {
   /** Sends the prompt, once. When nobody knows whether it arrived, the server is asked instead of sending it again. */
   async #send(signal: AbortSignal): Promise<void> {
     this.#sent = true;
+    const { route: name, body, isBlocking } = this.#request;
+    const sending = this.#context.transport.send(
+      {
+        method: 'POST',
+        path: `${route`/session/${this.#session.id}`}/${name}`,
+        json: { ...body, messageID: this.turn.messageID },
+        schema: z.unknown(),
+      },
+      { signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
+    );
+    sending.catch(() => undefined);
     try {
-      await this.#context.transport.send(
-        {
-          method: 'POST',
-          path: route`/session/${this.#session.id}/prompt_async`,
-          json: { ...this.#body, messageID: this.turn.messageID },
-          schema: emptySchema,
-        },
-        { signal, headers: this.#headers },
-      );
+      await (isBlocking ? Promise.race([sending, this.#stored.promise]) : sending);
     } catch (error) {
       if (!(error instanceof ConnectionError || error instanceof TimeoutError)) {
         // Cancelled while it was under way: it may have arrived, so it is followed to its end.
@@ -352,8 +352,10 @@ class TurnRun {
       this.#wake.resolve();
     } else if (event.type === 'session.idle') {
       this.#wake.resolve();
-    } else if (event.type === 'message.updated' && event.properties.info.role === 'assistant') {
-      if (event.properties.info.time.completed !== undefined) this.#wake.resolve();
+    } else if (event.type === 'message.updated') {
+      const { info } = event.properties;
+      if (info.id === this.turn.messageID) this.#stored.resolve();
+      if (info.role === 'assistant' && info.time.completed !== undefined) this.#wake.resolve();
     }
   }
 

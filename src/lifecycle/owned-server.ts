@@ -102,7 +102,11 @@ export class OwnedServer implements ServerHandle {
     options.signal?.throwIfAborted();
     const env = serverEnv(options, password);
     const cwd = options.cwd ?? process.cwd();
-    const command = findBinary({ command: options.command, projectDirectory: cwd, searchPath: env.PATH });
+    const command = findBinary({
+      command: options.command,
+      projectDirectory: process.cwd(),
+      searchPath: env.PATH,
+    });
     const args = [
       'serve',
       '--hostname',

@@ -15,5 +15,6 @@ export function wireFetch(
   }
   if (json !== undefined) headers.set('content-type', 'application/json');
   const body = json === undefined ? request.body : JSON.stringify(json);
-  return fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) });
+  const { signal = null } = request;
+  return fetch(url + path, { method, headers, signal, ...(body === undefined ? {} : { body }) });
 }

@@ -22,6 +22,7 @@ export interface WireRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** @default the right one */
   readonly password?: string | false;
+  readonly signal?: AbortSignal;
 }
 
 /** One server, its model, and directories on its disk. */

@@ -23,7 +23,8 @@ import {
   processesWith,
   waitForNone,
 } from '../support/processes.js';
-import { realServerOptions, type RealServerSetup } from '../support/real-opencode.js';
+import { realJarvis } from '../support/real-jarvis.js';
+import { realServerOptions } from '../support/real-opencode.js';
 import { hang, text, toolCall } from '../support/scripted-model.js';
 import { until } from '../support/wait.js';
 
@@ -43,34 +44,6 @@ function startFake(name: FakeServer, options: StartOptions = {}): Promise<Jarvis
   return JarvisOpenCode.start({ ...options, command: fakeServer(name), env: { JARVIS_TEST_MARKER: marker } });
 }
 
-/** A real server in the test's environment, with what is needed to use it. */
-async function startReal(setup: RealServerSetup = {}): Promise<{
-  readonly jarvis: JarvisOpenCode;
-  readonly model: Awaited<ReturnType<typeof realServerOptions>>['model'];
-  repository(): Promise<string>;
-  [Symbol.asyncDispose](): Promise<void>;
-}> {
-  const real = await realServerOptions({ ...setup, env: { ...setup.env, JARVIS_TEST_MARKER: marker } });
-  // The marker of the test, so that its processes are found by it.
-  const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
-  const jarvis = await JarvisOpenCode.start({ ...real.startOptions, env });
-  const repos: AsyncDisposable[] = [];
-  return {
-    jarvis,
-    model: real.model,
-    async repository() {
-      const repo = await gitRepo();
-      repos.push(repo);
-      return repo.directory;
-    },
-    async [Symbol.asyncDispose]() {
-      await jarvis.close();
-      for (const repo of repos) await repo[Symbol.asyncDispose]();
-      await real.dispose();
-    },
-  };
-}
-
 const bashSleep = [toolCall('bash', { command: 'sleep 1000', description: 'Wait' })];
 
 /** What a call rejects with or throws. */
@@ -86,11 +59,11 @@ async function rejection(call: () => unknown): Promise<unknown> {
 
 describe('after close() of a real server', () => {
   it('nothing is left of it and of its MCP servers, of those that do not want to end too', async () => {
-    await using world = await startReal({
+    await using world = await realJarvis({
       config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
     });
     const { jarvis } = world;
-    for (const directory of [await world.repository(), await world.repository()]) {
+    for (const directory of [(await world.repo()).directory, (await world.repo()).directory]) {
       const session = await jarvis.forRepo(directory).sessions.create();
       expect((await session.prompt('hi')).text).toBe('ok');
     }
@@ -101,7 +74,7 @@ describe('after close() of a real server', () => {
 
     await jarvis.close();
 
-    expectNoProcesses(marker);
+    expectNoProcesses(world.marker);
     expect(isAlive(pid as number)).toBe(false);
     expect(states).toEqual(['stopping', 'stopped']);
     expect(jarvis.server.state).toBe('stopped');
@@ -110,65 +83,65 @@ describe('after close() of a real server', () => {
   });
 
   it('nothing is left of a tool that was running', async () => {
-    await using world = await startReal({ script: () => bashSleep });
+    await using world = await realJarvis({ script: () => bashSleep });
     const { jarvis } = world;
-    const session = await jarvis.forRepo(await world.repository()).sessions.create();
+    const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
     const turn = session.stream('wait');
     for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
-    await until(() => processesWith(marker).length > 1, { what: 'the process of the tool' });
+    await until(() => processesWith(world.marker).length > 1, { what: 'the process of the tool' });
 
     await jarvis.close();
 
-    expectNoProcesses(marker);
+    expectNoProcesses(world.marker);
     await expect(turn.result).rejects.toBeInstanceOf(ClosedError);
   });
 
   it('nothing is left of a tool either when many MCP servers take their time to end', async () => {
-    await using world = await startReal({
+    await using world = await realJarvis({
       config: { mcp: { stubborn: mcpServer({ stubborn: true }) } },
       script: ({ prompt, step }) => (prompt === 'wait' && step === 0 ? bashSleep : [text('ok')]),
     });
     const { jarvis } = world;
     for (let count = 0; count < 3; count += 1) {
-      const session = await jarvis.forRepo(await world.repository()).sessions.create();
+      const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
       await session.prompt('hi');
     }
-    const session = await jarvis.forRepo(await world.repository()).sessions.create();
+    const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
     const turn = session.stream('wait');
     turn.result.catch(() => undefined);
     for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
     // Four MCP servers, the tool, and the server itself.
-    await until(() => processesWith(marker).length >= 6, { what: 'the process of the tool' });
+    await until(() => processesWith(world.marker).length >= 6, { what: 'the process of the tool' });
 
     await jarvis.close();
 
-    expectNoProcesses(marker);
+    expectNoProcesses(world.marker);
   });
 
   it('nothing is left when it had stopped answering', async () => {
-    await using world = await startReal();
+    await using world = await realJarvis();
     const { jarvis } = world;
-    const repo = jarvis.forRepo(await world.repository());
+    const repo = jarvis.forRepo((await world.repo()).directory);
     await repo.warm();
     process.kill(jarvis.server.pid as number, 'SIGSTOP');
     const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
       rejection(() => call),
     );
     await jarvis.close({ graceMs: 200 });
-    expectNoProcesses(marker);
+    expectNoProcesses(world.marker);
     for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
   });
 
   it('it ended by itself, not by force, however long it may take', async () => {
-    await using world = await startReal();
+    await using world = await realJarvis();
     await world.jarvis.close({ graceMs: 2 ** 31 });
     await expect(world.jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGTERM' });
   });
 
   it('what was under way has rejected, and who listened has ended', async () => {
-    await using world = await startReal({ script: () => [text('on the way'), hang()] });
+    await using world = await realJarvis({ script: () => [text('on the way'), hang()] });
     const { jarvis } = world;
-    const directory = await world.repository();
+    const directory = (await world.repo()).directory;
     const session = await jarvis.forRepo(directory).sessions.create();
     const listening = [jarvis.events(), jarvis.forRepo(directory).events(), session.events()].map(
       async (events) => {
@@ -197,9 +170,9 @@ describe('after close() of a real server', () => {
   });
 
   it('nothing that is called is sent, and everything says so', async () => {
-    await using world = await startReal();
+    await using world = await realJarvis();
     const { jarvis } = world;
-    const directory = await world.repository();
+    const directory = (await world.repo()).directory;
     const repo = jarvis.forRepo(directory);
     const session = await repo.sessions.create({}, { jarvisSessionID: 'chat-1' });
     await repo.events({ types: ['session.idle'] }).ready;
@@ -237,9 +210,9 @@ describe('after close() of a real server', () => {
   });
 
   it('a loop over events does not wait for ever', async () => {
-    await using world = await startReal();
+    await using world = await realJarvis();
     const { jarvis } = world;
-    const repo = jarvis.forRepo(await world.repository());
+    const repo = jarvis.forRepo((await world.repo()).directory);
     const session = await repo.sessions.create();
     const early = repo.events();
     await early.ready;
@@ -391,12 +364,34 @@ describe('a host', () => {
        console.log(jarvis.server.pid);
        process.exit(0);`,
       { config: real.startOptions.config },
-      real.env as NodeJS.ProcessEnv,
+      real.env,
     );
     const pid = Number(printed.trim());
     expect(pid).toBeGreaterThan(1);
     await waitForNone(real.marker);
-    expect(isAlive(pid)).toBe(false);
+    await until(() => !isAlive(pid));
+  });
+
+  it('that calls process.exit() takes the running tools of its server along', async () => {
+    await using real = await realServerOptions({ script: () => bashSleep });
+    await using repo = await gitRepo();
+    const printed = await runHost(
+      `const { descendantsOf } = await import(${JSON.stringify(join(root, 'test/support/processes.ts'))});
+       const { until } = await import(${JSON.stringify(join(root, 'test/support/wait.ts'))});
+       const { readFileSync } = await import('node:fs');
+       const jarvis = await JarvisOpenCode.start(options);
+       const session = await jarvis.forRepo(${JSON.stringify(repo.directory)}).sessions.create();
+       const turn = session.stream('wait');
+       for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
+       const isTool = (pid) => readFileSync('/proc/' + pid + '/cmdline', 'utf8').startsWith('sleep');
+       await until(() => descendantsOf(jarvis.server.pid).some(isTool));
+       console.log('running');
+       process.exit(0);`,
+      { config: real.startOptions.config },
+      real.env,
+    );
+    expect(printed.trim()).toBe('running');
+    await waitForNone(real.marker);
   });
 
   it.each([

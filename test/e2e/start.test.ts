@@ -392,6 +392,7 @@ describe('the real server', () => {
     for (const text of [
       inspect(jarvis, options),
       inspect(jarvis.server, options),
+      JSON.stringify(jarvis),
       JSON.stringify(jarvis.server),
       JSON.stringify({ ...jarvis.server }),
       Object.keys(jarvis.server).join(),

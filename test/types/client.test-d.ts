@@ -1,10 +1,12 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import {
+import type {
   GlobalResource,
-  JarvisOpenCode,
   PermissionsResource,
   QuestionsResource,
   SessionsResource,
+} from 'jarvis-opencode';
+import {
+  JarvisOpenCode,
   type BindableSession,
   type ConnectOptions,
   type DisposeResult,

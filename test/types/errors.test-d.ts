@@ -1,20 +1,22 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import {
+import type {
   ClosedError,
   ConnectionError,
+  ServerLostError,
+  SessionAlreadyBoundError,
+  SessionDirectoryError,
+  SessionNotBoundError,
+  UnsupportedServerError,
+} from 'jarvis-opencode';
+import {
   DisposeRefusedError,
   JarvisError,
   RepoPathError,
   RequestError,
   ResponseShapeError,
-  ServerLostError,
   ServerStartError,
-  SessionAlreadyBoundError,
-  SessionDirectoryError,
-  SessionNotBoundError,
   TimeoutError,
   TurnError,
-  UnsupportedServerError,
   type JarvisErrorCode,
   type RepoPathReason,
   type RequestErrorInit,

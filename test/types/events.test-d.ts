@@ -34,8 +34,8 @@ declare const event: OpenCodeEvent;
 declare const turn: Turn;
 declare const step: TurnStep;
 
-/** What a `for await` loop over `T` yields. */
-type Yielded<T> = T extends AsyncIterable<infer U> ? U : never;
+/** What a `for await` loop over it yields. */
+declare function itemOf<T>(iterable: AsyncIterable<T>): T;
 
 describe('an event', () => {
   it('has the same frame whatever its type', () => {
@@ -99,22 +99,20 @@ describe('an event', () => {
 
 describe('events()', () => {
   it('yields every type without a choice', () => {
-    expectTypeOf<Yielded<ReturnType<typeof jarvis.events>>>().toEqualTypeOf<OpenCodeEvent>();
-    const all = repo.events();
-    expectTypeOf<Yielded<typeof all>>().toEqualTypeOf<OpenCodeEvent>();
-    const bounded = jarvis.events({ sessionID: 'ses_1', bufferSize: 5 });
-    expectTypeOf<Yielded<typeof bounded>>().toEqualTypeOf<OpenCodeEvent>();
+    expectTypeOf(itemOf(jarvis.events())).toEqualTypeOf<OpenCodeEvent>();
+    expectTypeOf(itemOf(repo.events())).toEqualTypeOf<OpenCodeEvent>();
+    expectTypeOf(itemOf(session.events())).toEqualTypeOf<OpenCodeEvent>();
+    const options = { sessionID: 'ses_1', bufferSize: 5 };
+    expectTypeOf(itemOf(jarvis.events(options))).toEqualTypeOf<OpenCodeEvent>();
   });
 
   it('yields the chosen types, and the gap, which is always delivered', () => {
-    const one = repo.events({ types: ['session.idle'] });
-    expectTypeOf<Yielded<typeof one>['type']>().toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
-    const two = jarvis.events({ types: ['session.status', 'message.part.delta'] });
-    expectTypeOf<Yielded<typeof two>['type']>().toEqualTypeOf<
-      'session.status' | 'message.part.delta' | 'jarvis.gap'
-    >();
-    const own = session.events({ types: ['session.idle'] });
-    expectTypeOf<Yielded<typeof own>['type']>().toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+    const one = itemOf(repo.events({ types: ['session.idle'] }));
+    expectTypeOf(one.type).toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+    const two = itemOf(jarvis.events({ types: ['session.status', 'message.part.delta'] }));
+    expectTypeOf(two.type).toEqualTypeOf<'session.status' | 'message.part.delta' | 'jarvis.gap'>();
+    const own = itemOf(session.events({ types: ['session.idle'] }));
+    expectTypeOf(own.type).toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
   });
 
   it('narrows the chosen types among themselves', async () => {
@@ -131,8 +129,7 @@ describe('events()', () => {
 
   it('takes a constant list', () => {
     const types = ['session.idle', 'session.error'] as const;
-    const stream = repo.events({ types });
-    expectTypeOf<Yielded<typeof stream>['type']>().toEqualTypeOf<
+    expectTypeOf(itemOf(repo.events({ types })).type).toEqualTypeOf<
       'session.idle' | 'session.error' | 'jarvis.gap'
     >();
   });
@@ -156,7 +153,7 @@ describe('events()', () => {
 
 describe('a turn', () => {
   it('yields steps and has a result', () => {
-    expectTypeOf<Yielded<Turn>>().toEqualTypeOf<TurnStep>();
+    expectTypeOf(itemOf(turn)).toEqualTypeOf<TurnStep>();
     expectTypeOf(turn.result).toEqualTypeOf<Promise<TurnResult>>();
     expectTypeOf(turn.abort()).toEqualTypeOf<Promise<void>>();
     expectTypeOf(session.prompt('a')).toEqualTypeOf<Promise<TurnResult>>();

@@ -17,10 +17,11 @@ export const permissionRequestSchema = z.looseObject({
  */
 export type PermissionRequest = z.infer<typeof permissionRequestSchema>;
 
-export const permissionReplyInputSchema = z.strictObject({
-  reply: z.enum(['once', 'always', 'reject']),
-  message: z.string().optional(),
-});
+export const permissionResponseSchema = z.strictObject({ reply: z.enum(['once', 'always', 'reject']) });
+/** An answer to a permission request without a word to the model, see {@link PermissionReplyInput}. */
+export type PermissionResponse = z.infer<typeof permissionResponseSchema>;
+
+export const permissionReplyInputSchema = permissionResponseSchema.extend({ message: z.string().optional() });
 /**
  * An answer to a permission request.
  *

@@ -1,173 +1,211 @@
 import { z } from 'zod';
-import { tokensSchema } from './session.js';
-
-const metadataSchema = z.record(z.string(), z.unknown());
+import { tokensSchema, type FileDiff, type Tokens } from './session.js';
+import { wire } from './wire.js';
 
 /** An error as the server stores it on a message or sends it in `session.error`. */
-export const serverErrorSchema = z.looseObject({ name: z.string(), data: z.unknown().optional() });
-export type ServerErrorInfo = z.infer<typeof serverErrorSchema>;
+export type ServerErrorInfo =
+  | { name: 'ProviderAuthError'; data: { providerID: string; message: string } }
+  | { name: 'UnknownError'; data: { message: string; ref?: string } }
+  | { name: 'MessageOutputLengthError'; data: Record<string, unknown> }
+  | { name: 'MessageAbortedError'; data: { message: string } }
+  | { name: 'StructuredOutputError'; data: { message: string; retries: number } }
+  | { name: 'ContextOverflowError'; data: { message: string; responseBody?: string } }
+  | { name: 'ContentFilterError'; data: { message: string } }
+  | ApiErrorInfo;
 
-const userMessageSchema = z.looseObject({
-  id: z.string(),
-  sessionID: z.string(),
-  role: z.literal('user'),
-  time: z.looseObject({ created: z.number() }),
-  agent: z.string(),
-  model: z.looseObject({ providerID: z.string(), modelID: z.string(), variant: z.string().optional() }),
-  system: z.string().optional(),
-  tools: z.record(z.string(), z.boolean()).optional(),
-});
+/** The model provider refused or failed. */
+export interface ApiErrorInfo {
+  name: 'APIError';
+  data: {
+    message: string;
+    statusCode?: number;
+    isRetryable: boolean;
+    responseHeaders?: Record<string, string>;
+    responseBody?: string;
+    metadata?: Record<string, string>;
+  };
+}
+
+/** The shape the answer of a turn may be asked for. */
+export type OutputFormat =
+  { type: 'text' } | { type: 'json_schema'; schema: Record<string, unknown>; retryCount?: number };
+
 /** What was prompted. `time.created` is epoch milliseconds. */
-export type UserMessage = z.infer<typeof userMessageSchema>;
+export interface UserMessage {
+  id: string;
+  sessionID: string;
+  role: 'user';
+  time: { created: number };
+  format?: OutputFormat;
+  summary?: { title?: string; body?: string; diffs: FileDiff[] };
+  agent: string;
+  model: { providerID: string; modelID: string; variant?: string };
+  system?: string;
+  tools?: Record<string, boolean>;
+}
 
-const assistantMessageSchema = z.looseObject({
-  id: z.string(),
-  sessionID: z.string(),
-  role: z.literal('assistant'),
-  /** Id of the user message it answers. A turn has one assistant message per model call. */
-  parentID: z.string(),
-  time: z.looseObject({ created: z.number(), completed: z.number().optional() }),
-  modelID: z.string(),
-  providerID: z.string(),
-  mode: z.string(),
-  agent: z.string(),
-  path: z.looseObject({ cwd: z.string(), root: z.string() }),
-  cost: z.number(),
-  tokens: tokensSchema,
-  error: serverErrorSchema.optional(),
-  finish: z.string().optional(),
-  structured: z.unknown().optional(),
-  summary: z.boolean().optional(),
-  variant: z.string().optional(),
-});
 /** What the model answered in one step. It is unfinished as long as `time.completed` is absent. */
-export type AssistantMessage = z.infer<typeof assistantMessageSchema>;
+export interface AssistantMessage {
+  id: string;
+  sessionID: string;
+  role: 'assistant';
+  /** Id of the user message it answers. A turn has one assistant message per model call. */
+  parentID: string;
+  time: { created: number; completed?: number };
+  error?: ServerErrorInfo;
+  modelID: string;
+  providerID: string;
+  mode: string;
+  agent: string;
+  path: { cwd: string; root: string };
+  summary?: boolean;
+  cost: number;
+  tokens: Tokens;
+  structured?: unknown;
+  variant?: string;
+  finish?: string;
+}
 
-export const messageInfoSchema = z.discriminatedUnion('role', [userMessageSchema, assistantMessageSchema]);
-export type MessageInfo = z.infer<typeof messageInfoSchema>;
+/** A message without its parts, a union on `role`. */
+export type MessageInfo = UserMessage | AssistantMessage;
 
-const partBase = { id: z.string(), sessionID: z.string(), messageID: z.string() };
-const partTimeSchema = z.looseObject({ start: z.number(), end: z.number().optional() });
+interface PartBase {
+  id: string;
+  sessionID: string;
+  messageID: string;
+}
 
-const textPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('text'),
-  text: z.string(),
+export interface TextPart extends PartBase {
+  type: 'text';
+  text: string;
   /** Made by the server, not by the user or the model. */
-  synthetic: z.boolean().optional(),
-  ignored: z.boolean().optional(),
-  time: partTimeSchema.optional(),
-  metadata: metadataSchema.optional(),
-});
-export type TextPart = z.infer<typeof textPartSchema>;
+  synthetic?: boolean;
+  ignored?: boolean;
+  time?: { start: number; end?: number };
+  metadata?: Record<string, unknown>;
+}
 
-const reasoningPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('reasoning'),
-  text: z.string(),
-  time: partTimeSchema,
-  metadata: metadataSchema.optional(),
-});
-export type ReasoningPart = z.infer<typeof reasoningPartSchema>;
+export interface ReasoningPart extends PartBase {
+  type: 'reasoning';
+  text: string;
+  metadata?: Record<string, unknown>;
+  time: { start: number; end?: number };
+}
 
-const filePartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('file'),
-  mime: z.string(),
-  url: z.string(),
-  filename: z.string().optional(),
-});
-export type FilePart = z.infer<typeof filePartSchema>;
+interface FileSourceText {
+  value: string;
+  start: number;
+  end: number;
+}
 
-const toolInputSchema = z.record(z.string(), z.unknown());
-const toolStateSchema = z.discriminatedUnion('status', [
-  z.looseObject({ status: z.literal('pending'), input: toolInputSchema, raw: z.string() }),
-  z.looseObject({
-    status: z.literal('running'),
-    input: toolInputSchema,
-    title: z.string().optional(),
-    metadata: metadataSchema.optional(),
-    time: partTimeSchema,
-  }),
-  z.looseObject({
-    status: z.literal('completed'),
-    input: toolInputSchema,
-    output: z.string(),
-    title: z.string(),
-    metadata: metadataSchema,
-    time: z.looseObject({ start: z.number(), end: z.number() }),
-  }),
-  z.looseObject({
-    status: z.literal('error'),
-    input: toolInputSchema,
-    error: z.string(),
-    metadata: metadataSchema.optional(),
-    time: z.looseObject({ start: z.number(), end: z.number() }),
-  }),
-]);
-export type ToolState = z.infer<typeof toolStateSchema>;
+/** Where in the repository, or at which MCP server, a file part comes from. */
+export type FilePartSource =
+  | { type: 'file'; text: FileSourceText; path: string }
+  | {
+      type: 'symbol';
+      text: FileSourceText;
+      path: string;
+      range: { start: { line: number; character: number }; end: { line: number; character: number } };
+      name: string;
+      kind: number;
+    }
+  | { type: 'resource'; text: FileSourceText; clientName: string; uri: string };
 
-const toolPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('tool'),
-  callID: z.string(),
-  tool: z.string(),
-  state: toolStateSchema,
-  metadata: metadataSchema.optional(),
-});
-export type ToolPart = z.infer<typeof toolPartSchema>;
+export interface FilePart extends PartBase {
+  type: 'file';
+  mime: string;
+  filename?: string;
+  url: string;
+  source?: FilePartSource;
+}
 
-const subtaskPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('subtask'),
-  prompt: z.string(),
-  description: z.string(),
-  agent: z.string(),
-});
-export type SubtaskPart = z.infer<typeof subtaskPartSchema>;
+/** Where a tool call is, a union on `status`. */
+export type ToolState =
+  | { status: 'pending'; input: Record<string, unknown>; raw: string }
+  | {
+      status: 'running';
+      input: Record<string, unknown>;
+      title?: string;
+      metadata?: Record<string, unknown>;
+      time: { start: number };
+    }
+  | {
+      status: 'completed';
+      input: Record<string, unknown>;
+      output: string;
+      title: string;
+      metadata: Record<string, unknown>;
+      time: { start: number; end: number; compacted?: number };
+      attachments?: FilePart[];
+    }
+  | {
+      status: 'error';
+      input: Record<string, unknown>;
+      error: string;
+      metadata?: Record<string, unknown>;
+      time: { start: number; end: number };
+    };
 
-const stepStartPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('step-start'),
-  snapshot: z.string().optional(),
-});
-export type StepStartPart = z.infer<typeof stepStartPartSchema>;
+export interface ToolPart extends PartBase {
+  type: 'tool';
+  callID: string;
+  tool: string;
+  state: ToolState;
+  metadata?: Record<string, unknown>;
+}
 
-const stepFinishPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('step-finish'),
-  reason: z.string(),
-  cost: z.number(),
-  tokens: tokensSchema,
-  snapshot: z.string().optional(),
-});
-export type StepFinishPart = z.infer<typeof stepFinishPartSchema>;
+export interface SubtaskPart extends PartBase {
+  type: 'subtask';
+  prompt: string;
+  description: string;
+  agent: string;
+  model?: { providerID: string; modelID: string };
+  command?: string;
+}
 
-const snapshotPartSchema = z.looseObject({ ...partBase, type: z.literal('snapshot'), snapshot: z.string() });
-export type SnapshotPart = z.infer<typeof snapshotPartSchema>;
+export interface StepStartPart extends PartBase {
+  type: 'step-start';
+  snapshot?: string;
+}
 
-const patchPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('patch'),
-  hash: z.string(),
-  files: z.array(z.string()),
-});
-export type PatchPart = z.infer<typeof patchPartSchema>;
+export interface StepFinishPart extends PartBase {
+  type: 'step-finish';
+  reason: string;
+  snapshot?: string;
+  cost: number;
+  tokens: Tokens;
+}
 
-const agentPartSchema = z.looseObject({ ...partBase, type: z.literal('agent'), name: z.string() });
-export type AgentPart = z.infer<typeof agentPartSchema>;
+export interface SnapshotPart extends PartBase {
+  type: 'snapshot';
+  snapshot: string;
+}
 
-const retryPartSchema = z.looseObject({
-  ...partBase,
-  type: z.literal('retry'),
-  attempt: z.number(),
-  error: serverErrorSchema,
-  time: z.looseObject({ created: z.number() }),
-});
-export type RetryPart = z.infer<typeof retryPartSchema>;
+export interface PatchPart extends PartBase {
+  type: 'patch';
+  hash: string;
+  files: string[];
+}
 
-const compactionPartSchema = z.looseObject({ ...partBase, type: z.literal('compaction'), auto: z.boolean() });
-export type CompactionPart = z.infer<typeof compactionPartSchema>;
+export interface AgentPart extends PartBase {
+  type: 'agent';
+  name: string;
+  source?: FileSourceText;
+}
+
+export interface RetryPart extends PartBase {
+  type: 'retry';
+  attempt: number;
+  error: ApiErrorInfo;
+  time: { created: number };
+}
+
+export interface CompactionPart extends PartBase {
+  type: 'compaction';
+  auto: boolean;
+  overflow?: boolean;
+  tail_start_id?: string;
+}
 
 /**
  * One piece of a message, a union on `type`. A part of a type the server adds later arrives as it is, so a `switch`
@@ -187,25 +225,43 @@ export type Part =
   | RetryPart
   | CompactionPart;
 
-const knownPartSchema = z.discriminatedUnion('type', [
-  textPartSchema,
-  reasoningPartSchema,
-  filePartSchema,
-  toolPartSchema,
-  subtaskPartSchema,
-  stepStartPartSchema,
-  stepFinishPartSchema,
-  snapshotPartSchema,
-  patchPartSchema,
-  agentPartSchema,
-  retryPartSchema,
-  compactionPartSchema,
+const KNOWN_ROLES = ['user', 'assistant'];
+const knownMessageSchema = z.discriminatedUnion('role', [
+  z.looseObject({ role: z.literal('user'), id: z.string(), sessionID: z.string() }),
+  z.looseObject({
+    role: z.literal('assistant'),
+    id: z.string(),
+    sessionID: z.string(),
+    parentID: z.string(),
+    time: z.looseObject({ completed: z.number().optional() }),
+    error: z.looseObject({ name: z.string() }).optional(),
+    cost: z.number(),
+    tokens: tokensSchema,
+  }),
 ]);
-const anyPartSchema = z.looseObject({ ...partBase, type: z.string() });
-export const partSchema = z.union([knownPartSchema, anyPartSchema]) as unknown as z.ZodType<Part>;
+const otherMessageSchema = z.looseObject({
+  role: z.string().refine((role) => !KNOWN_ROLES.includes(role)),
+  id: z.string(),
+  sessionID: z.string(),
+});
+export const messageInfoSchema = wire<MessageInfo>(z.union([knownMessageSchema, otherMessageSchema]));
 
-export const messageSchema = z.object({ info: messageInfoSchema, parts: z.array(partSchema) });
+/** A turn's answer is made of its text parts, so their text is checked. */
+export const partSchema = wire<Part>(
+  z
+    .looseObject({ id: z.string(), messageID: z.string(), type: z.string() })
+    .refine((part) => part.type !== 'text' || typeof part['text'] === 'string', {
+      path: ['text'],
+      error: 'Invalid input: expected string',
+    }),
+);
+
 /** A message with its parts, as `session.messages()` lists them. */
-export type Message = z.infer<typeof messageSchema>;
-
+export interface Message {
+  info: MessageInfo;
+  parts: Part[];
+}
+export const messageSchema = wire<Message>(
+  z.looseObject({ info: messageInfoSchema, parts: z.array(partSchema) }),
+);
 export const messageListSchema = z.array(messageSchema);

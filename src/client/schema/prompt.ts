@@ -86,6 +86,7 @@ export const listSessionsInputSchema = z.strictObject({
   roots: z.boolean().optional(),
   start: z.number().int().nonnegative().optional(),
   search: z.string().optional(),
+  path: z.string().optional(),
   limit: z.number().int().positive().optional(),
 });
 /**
@@ -94,10 +95,75 @@ export const listSessionsInputSchema = z.strictObject({
  * - `roots`: leave out child sessions.
  * - `start`: updated at or after this time, epoch milliseconds.
  * - `search`: text in the title, case-insensitive.
+ * - `path`: of this path within the project, as `info.path` shows it.
  * - `limit`: at most this many, newest updated first. @default 100
  */
 export type ListSessionsInput = z.infer<typeof listSessionsInputSchema>;
 
-export const listMessagesInputSchema = z.strictObject({ limit: z.number().int().positive().optional() });
-/** Which messages to list: `limit` keeps the newest ones. All by default. */
+export const listMessagesInputSchema = z.strictObject({
+  limit: z.number().int().positive().optional(),
+  before: z.string().min(1).optional(),
+});
+/**
+ * Which messages to list. `limit` keeps the newest ones, and is the page size when the list is iterated; all by default.
+ * `before` is the cursor of an earlier page.
+ */
 export type ListMessagesInput = z.infer<typeof listMessagesInputSchema>;
+
+export const commandInputSchema = z.strictObject({
+  command: z.string().min(1),
+  arguments: z.string().optional(),
+  agent: z.string().min(1).optional(),
+  model: modelRefSchema.optional(),
+  variant: z.string().optional(),
+  parts: z.array(fileInputSchema).optional(),
+});
+/** A command by its name without the slash, and the text that replaces its `$ARGUMENTS`. */
+export type CommandInput = z.infer<typeof commandInputSchema>;
+
+export const shellInputSchema = z.strictObject({
+  command: z.string().min(1),
+  agent: z.string().min(1),
+  model: modelRefSchema.optional(),
+});
+/** A command line for the server's shell, and the agent in whose name it is recorded. */
+export type ShellInput = z.infer<typeof shellInputSchema>;
+
+export const initInputSchema = modelRefSchema;
+/** The model that writes `AGENTS.md`. */
+export type InitInput = z.infer<typeof initInputSchema>;
+
+export const summarizeInputSchema = z.strictObject({
+  providerID: z.string().min(1),
+  modelID: z.string().min(1),
+  auto: z.boolean().optional(),
+});
+/** The model that summarises. `auto` marks it as not asked for by the user. */
+export type SummarizeInput = z.infer<typeof summarizeInputSchema>;
+
+export const updateSessionInputSchema = z.strictObject({
+  title: z.string().optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  permission: createSessionInputSchema.shape.permission,
+  time: z.strictObject({ archived: z.number().optional() }).optional(),
+});
+/**
+ * What to change of a session. `permission` rules are appended to those it has; `time.archived`, epoch milliseconds, marks
+ * it as archived, which does not take it off the list.
+ */
+export type UpdateSessionInput = z.infer<typeof updateSessionInputSchema>;
+
+export const forkInputSchema = z.strictObject({ messageID: z.string().min(1).optional() });
+/** Where the copy ends: before this message. The whole session by default. */
+export type ForkInput = z.infer<typeof forkInputSchema>;
+
+export const revertInputSchema = z.strictObject({
+  messageID: z.string().min(1),
+  partID: z.string().min(1).optional(),
+});
+/** The message, or the part of it, to go back to. */
+export type RevertInput = z.infer<typeof revertInputSchema>;
+
+export const diffInputSchema = z.strictObject({ messageID: z.string().min(1).optional() });
+/** The user message whose changes to show. Without it OpenCode 1.18.33 answers an empty list. */
+export type DiffInput = z.infer<typeof diffInputSchema>;

@@ -6,9 +6,6 @@ export type Health = z.infer<typeof healthSchema>;
 
 export const booleanSchema = z.boolean();
 
-/** The answer of a route that has none (status 204). */
-export const emptySchema = z.undefined();
-
 export const pathInfoSchema = z.looseObject({
   directory: z.string(),
   worktree: z.string(),

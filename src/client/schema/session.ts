@@ -1,6 +1,14 @@
 import { z } from 'zod';
+import { wire } from './wire.js';
 
 /** Token counts of a message, a session or a turn. */
+export interface Tokens {
+  total?: number;
+  input: number;
+  output: number;
+  reasoning: number;
+  cache: { read: number; write: number };
+}
 export const tokensSchema = z.looseObject({
   total: z.number().optional(),
   input: z.number(),
@@ -8,66 +16,90 @@ export const tokensSchema = z.looseObject({
   reasoning: z.number(),
   cache: z.looseObject({ read: z.number(), write: z.number() }),
 });
-export type Tokens = z.infer<typeof tokensSchema>;
 
 /** One rule of a session's permission list; the last matching rule wins on the server. */
-export const permissionRuleSchema = z.looseObject({
-  permission: z.string(),
-  pattern: z.string(),
-  action: z.string() as z.ZodType<'allow' | 'deny' | 'ask'>,
-});
-export type PermissionRule = z.infer<typeof permissionRuleSchema>;
+export interface PermissionRule {
+  permission: string;
+  pattern: string;
+  action: 'allow' | 'deny' | 'ask';
+}
+
+/** What changed in one file. */
+export interface FileDiff {
+  file?: string;
+  patch?: string;
+  additions: number;
+  deletions: number;
+  status?: 'added' | 'deleted' | 'modified';
+}
+export const fileDiffListSchema = wire<FileDiff[]>(z.array(z.looseObject({})));
 
 /** A session as the server sends it. `time.*` are epoch milliseconds; `directory` is the one it belongs to for good. */
-export const sessionSchema = z.looseObject({
-  id: z.string(),
-  slug: z.string().optional(),
-  projectID: z.string(),
-  directory: z.string(),
-  path: z.string().optional(),
-  parentID: z.string().optional(),
-  title: z.string(),
-  version: z.string(),
-  time: z.looseObject({
-    created: z.number(),
-    updated: z.number(),
-    compacting: z.number().optional(),
-    archived: z.number().optional(),
+export interface SessionInfo {
+  id: string;
+  slug: string;
+  projectID: string;
+  workspaceID?: string;
+  directory: string;
+  path?: string;
+  parentID?: string;
+  title: string;
+  version: string;
+  time: { created: number; updated: number; compacting?: number; archived?: number };
+  summary?: { additions: number; deletions: number; files: number; diffs?: FileDiff[] };
+  cost?: number;
+  tokens?: Tokens;
+  share?: { url: string };
+  agent?: string;
+  model?: { id: string; providerID: string; variant?: string };
+  metadata?: Record<string, unknown>;
+  permission?: PermissionRule[];
+  revert?: { messageID: string; partID?: string; snapshot?: string; diff?: string };
+}
+export const sessionSchema = wire<SessionInfo>(
+  z.looseObject({
+    id: z.string(),
+    directory: z.string(),
+    title: z.string(),
+    parentID: z.string().optional(),
+    time: z.looseObject({ created: z.number(), updated: z.number() }),
   }),
-  cost: z.number().optional(),
-  tokens: tokensSchema.optional(),
-  agent: z.string().optional(),
-  model: z.looseObject({ id: z.string(), providerID: z.string(), variant: z.string().optional() }).optional(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  permission: z.array(permissionRuleSchema).optional(),
-  share: z.looseObject({ url: z.string() }).optional(),
-  revert: z
-    .looseObject({
-      messageID: z.string(),
-      partID: z.string().optional(),
-      snapshot: z.string().optional(),
-      diff: z.string().optional(),
-    })
-    .optional(),
-});
-export type SessionInfo = z.infer<typeof sessionSchema>;
-
+);
 export const sessionListSchema = z.array(sessionSchema);
 
-/** What a session is doing. A session that is idle is absent from the status map. */
+/**
+ * What a session is doing. A session that is idle is absent from the status map. A type the server adds later is passed
+ * through: it is not idle, and that is what counts.
+ */
 export type SessionStatus =
-  | { readonly type: 'idle' }
-  | { readonly type: 'busy' }
+  | { type: 'idle' }
+  | { type: 'busy' }
   | {
-      readonly type: 'retry';
-      readonly attempt: number;
-      readonly message: string;
+      type: 'retry';
+      attempt: number;
+      message: string;
+      action?: {
+        reason: string;
+        provider: string;
+        title: string;
+        message: string;
+        label: string;
+        link?: string;
+      };
       /** When the provider is asked again, epoch milliseconds. */
-      readonly next: number;
+      next: number;
     };
-
-/** A status of a type this library does not know is passed through: it is not idle, and that is what counts. */
-export const sessionStatusSchema = z.looseObject({ type: z.string() }) as unknown as z.ZodType<SessionStatus>;
+export const sessionStatusSchema = wire<SessionStatus>(z.looseObject({ type: z.string() }));
 
 /** The sessions of one directory that are not idle, by session id. */
 export const sessionStatusMapSchema = z.record(z.string(), sessionStatusSchema);
+
+/** One entry of the list an agent keeps of what it has to do. */
+export interface Todo {
+  content: string;
+  /** `pending`, `in_progress`, `completed` or `cancelled`. */
+  status: string;
+  /** `high`, `medium` or `low`. */
+  priority: string;
+}
+export const todoListSchema = wire<Todo[]>(z.array(z.looseObject({ content: z.string() })));

@@ -1,0 +1,208 @@
+import { DisposeRefusedError, type JarvisOpenCode, type RepoClient } from 'jarvis-opencode';
+import { hang, text, waitFor } from 'jarvis-opencode/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { gate } from './helpers.js';
+import { worlds, type World } from './worlds.js';
+
+const PATIENCE = { timeout: 30_000, interval: 20 };
+
+describe.each(worlds)('instances in $name', ({ open }) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await open();
+  });
+  afterAll(() => world?.close());
+  beforeEach(() => world.script(() => [text('ok')]));
+
+  /** Begins a turn that goes on until it is let. */
+  async function busyTurn(
+    repo: RepoClient,
+  ): Promise<{ readonly sessionID: string; finish(): Promise<string> }> {
+    const end = gate();
+    world.script(({ prompt }) =>
+      prompt === 'Work' ? [text('Working '), waitFor(end.promise), text('done.')] : [text('ok')],
+    );
+    const turn = (await repo.sessions.create()).stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    return {
+      sessionID: turn.sessionID,
+      finish: async () => {
+        end.open();
+        return (await turn.result).text;
+      },
+    };
+  }
+
+  /** Resolves when another repository of the client was disposed for idleness: long enough for this one, too. */
+  async function untilOthersAreDisposed(jarvis: JarvisOpenCode): Promise<void> {
+    const other = jarvis.forRepo(await world.repo());
+    await other.warm();
+    await vi.waitFor(() => expect(other.stats().disposals.idle).toBe(1), PATIENCE);
+  }
+
+  it('are loaded by the first use, and disposed when nothing has used them for a while', async () => {
+    const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
+    const repo = jarvis.forRepo(await world.repo());
+    expect(repo.stats()).toMatchObject({ state: 'unloaded', loaded: false, boots: 0 });
+    const session = await repo.sessions.create();
+    expect(repo.stats()).toMatchObject({ loaded: true, boots: 1 });
+    const before = await session.prompt('Hello').then(() => repo.stats().boots);
+    await vi.waitFor(() => expect(repo.stats().loaded).toBe(false), PATIENCE);
+    expect(repo.stats()).toMatchObject({
+      state: 'unloaded',
+      boots: before,
+      disposals: { idle: before, explicit: 0 },
+    });
+
+    expect((await session.prompt('Once more')).text).toBe('ok');
+    expect(repo.stats().boots).toBeGreaterThan(before);
+    expect(await session.messages()).toHaveLength(4);
+  });
+
+  it('are not disposed for idleness while a turn runs', async () => {
+    const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
+    const repo = jarvis.forRepo(await world.repo());
+    const turn = await busyTurn(repo);
+    const { disposals } = repo.stats();
+    await untilOthersAreDisposed(jarvis);
+    expect(repo.stats()).toMatchObject({ state: 'busy', loaded: true, disposals });
+    expect(await turn.finish()).toBe('Working done.');
+    await vi.waitFor(() => expect(repo.stats().disposals.idle).toBe(disposals.idle + 1), PATIENCE);
+  });
+
+  it('are not disposed for idleness while another client works in them', async () => {
+    const directory = await world.repo();
+    const turn = await busyTurn(world.jarvis.forRepo(directory));
+    const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
+    const repo = jarvis.forRepo(directory);
+    await repo.warm();
+    await untilOthersAreDisposed(jarvis);
+    expect(repo.stats()).toMatchObject({ loaded: true, disposals: { idle: 0, external: 0 } });
+    expect(await turn.finish()).toBe('Working done.');
+  });
+
+  it('are disposed on request, once', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false });
+    const session = await repo.sessions.create();
+    const disposals = await Promise.all([repo.dispose(), repo.dispose()]);
+    expect(disposals).toEqual(disposals.map(() => ({ directory: repo.directory, disposed: true })));
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false });
+    expect(repo.stats()).toMatchObject({ state: 'unloaded', boots: 1, disposals: { explicit: 1 } });
+    expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([session.id]);
+    expect(repo.stats()).toMatchObject({ loaded: true, boots: 2 });
+  });
+
+  it('can be disposed as soon as a turn has its answer', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const session = await repo.sessions.create();
+    await session.prompt('Hello');
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true });
+    await session.prompt('Hello');
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true });
+    expect(await session.messages()).toHaveLength(4);
+  });
+
+  it('are not disposed on request while a turn runs, whoever runs it', async () => {
+    const directory = await world.repo();
+    const repo = world.jarvis.forRepo(directory);
+    const turn = await busyTurn(repo);
+    const refused = await repo.dispose().catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(DisposeRefusedError);
+    expect(refused).toMatchObject({ directory, holds: expect.arrayContaining([`turn: ${turn.sessionID}`]) });
+
+    const other = (await world.connect({ idle: false })).forRepo(directory);
+    await other.path();
+    const holds = [`session-busy: ${turn.sessionID}`];
+    await expect(other.dispose()).rejects.toMatchObject({ name: 'DisposeRefusedError', holds });
+    expect(await turn.finish()).toBe('Working done.');
+    await vi.waitFor(() => expect(repo.stats().state).toBe('idle'), PATIENCE);
+    expect(await repo.dispose()).toMatchObject({ disposed: true });
+  });
+
+  it('are kept by a hold until it is let go', async () => {
+    const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
+    const repo = jarvis.forRepo(await world.repo());
+    {
+      using _tab = repo.hold('an open tab');
+      await repo.warm();
+      await expect(repo.dispose()).rejects.toMatchObject({ holds: ['lease: an open tab'] });
+      await untilOthersAreDisposed(jarvis);
+      expect(repo.stats()).toMatchObject({ state: 'busy', loaded: true });
+    }
+    await vi.waitFor(() => expect(repo.stats().disposals.idle).toBe(1), PATIENCE);
+  });
+
+  it('are disposed when too many are loaded, the least recently used first', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 2 } });
+    const repos: RepoClient[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      const repo = jarvis.forRepo(await world.repo());
+      await repo.warm();
+      repos.push(repo);
+    }
+    await vi.waitFor(() => expect(repos[0]?.stats().disposals.cap).toBe(1), PATIENCE);
+    expect(repos.map((repo) => repo.stats().loaded)).toEqual([false, true, true]);
+  });
+
+  it('take what is asked while they are being disposed', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    const session = await repo.sessions.create();
+    await session.prompt('Hello');
+    await vi.waitFor(() => expect(repo.stats().state).toBe('idle'), PATIENCE);
+    // Whoever came first decides whether the disposal is called off.
+    const disposing = repo.dispose().catch((error: unknown) => {
+      expect(error).toBeInstanceOf(DisposeRefusedError);
+    });
+    const [messages, sessions, path] = await Promise.all([
+      session.messages(),
+      repo.sessions.list(),
+      repo.path(),
+    ]);
+    expect([messages.length, sessions.length, path.directory]).toEqual([2, 1, repo.directory]);
+    await disposing;
+    expect((await session.prompt('Hello')).text).toBe('ok');
+  });
+
+  it('are known to be gone when another client disposed them', async () => {
+    const directory = await world.repo();
+    const repo = world.jarvis.forRepo(directory);
+    const other = (await world.connect({ idle: false })).forRepo(directory);
+    const session = await repo.sessions.create();
+    await session.prompt('Hello');
+    await using events = repo.events({ types: ['server.instance.disposed'] });
+    await events.ready;
+    await other.warm();
+    expect(await other.dispose()).toMatchObject({ disposed: true });
+    for await (const event of events) {
+      expect(event).toMatchObject({ directory, properties: { directory } });
+      break;
+    }
+    expect(repo.stats()).toMatchObject({ loaded: false, boots: 1, disposals: { external: 1, explicit: 0 } });
+    expect((await session.prompt('Hello again')).text).toBe('ok');
+    expect(repo.stats()).toMatchObject({ loaded: true, boots: 2 });
+  });
+
+  it('take their turns with them when they are disposed past the library', async () => {
+    world.script(({ prompt }) => (prompt === 'Work' ? [text('Working'), hang()] : [text('ok')]));
+    const directory = await world.repo();
+    const repo = world.jarvis.forRepo(directory);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    const response = await world.fetch('/instance/dispose', { method: 'POST', directory });
+    expect([response.status, await response.json()]).toEqual([200, true]);
+    await expect(turn.result).rejects.toMatchObject({ name: 'TurnError', reason: 'interrupted' });
+    expect((await session.prompt('Go on')).text).toBe('ok');
+  });
+
+  it('of other repositories are left alone', async () => {
+    const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
+    if (here === undefined || there === undefined) throw new Error('no clones');
+    const turn = await busyTurn(there);
+    await here.warm();
+    expect(await here.dispose()).toMatchObject({ disposed: true });
+    expect(there.stats()).toMatchObject({ state: 'busy', boots: 1, disposals: { external: 0 } });
+    expect(await turn.finish()).toBe('Working done.');
+  });
+});

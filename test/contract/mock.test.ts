@@ -1,0 +1,347 @@
+import { http, HttpResponse } from 'msw';
+import { setupServer } from 'msw/node';
+import { JarvisOpenCode, TurnError, UnsupportedServerError } from 'jarvis-opencode';
+import {
+  fail,
+  hang,
+  mockOpenCode,
+  text,
+  tool,
+  wait,
+  waitFor,
+  type MockOpenCode,
+  type MockOpenCodeOptions,
+  type MockStep,
+} from 'jarvis-opencode/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { gate } from './helpers.js';
+
+// What only the mock has: the rest of its behaviour is held to the real server's by the suites beside this one.
+
+const server = setupServer();
+const open: { close(): unknown }[] = [];
+
+beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
+afterAll(() => server.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const one of open.splice(0).reverse()) await one.close();
+  server.resetHandlers();
+});
+
+function aMock(options?: MockOpenCodeOptions): MockOpenCode {
+  const mock = mockOpenCode(options);
+  open.push(mock);
+  server.use(...mock.handlers);
+  return mock;
+}
+
+async function aClient(mock: MockOpenCode): Promise<JarvisOpenCode> {
+  const jarvis = await JarvisOpenCode.connect({ ...mock.connectOptions, idle: false });
+  open.push(jarvis);
+  return jarvis;
+}
+
+describe('what a test tells the mock', () => {
+  it('is nothing at first: every prompt is answered with ok', async () => {
+    const session = await (await aClient(aMock())).forRepo('/repo').sessions.create();
+    expect((await session.prompt('Hello')).text).toBe('ok');
+  });
+
+  it('can be one text, streamed by words', async () => {
+    const mock = aMock();
+    mock.reply('It is a  small\ncalculator.');
+    const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
+    await using events = session.events({ types: ['message.part.delta', 'session.idle'] });
+    await events.ready;
+    expect((await session.prompt('What is it?')).text).toBe('It is a  small\ncalculator.');
+    const deltas: string[] = [];
+    for await (const event of events) {
+      if (event.type !== 'message.part.delta') break;
+      deltas.push(event.properties.delta);
+    }
+    expect(deltas).toEqual(['It ', 'is ', 'a  ', 'small\n', 'calculator.']);
+  });
+
+  it('can be a script that goes by prompt, session and directory', async () => {
+    const mock = aMock();
+    mock.script(({ prompt, session, directory }) => [
+      text([prompt, session.id, session.title, directory].join()),
+    ]);
+    const jarvis = await aClient(mock);
+    for (const directory of ['/one', '/two']) {
+      const session = await jarvis.forRepo(directory).sessions.create({ title: 'T' });
+      expect((await session.prompt('P')).text).toBe(`P,${session.id},T,${directory}`);
+    }
+  });
+
+  it('can be a generator that waits for what it likes', async () => {
+    const mock = aMock();
+    const resumed = gate();
+    mock.script(async function* () {
+      yield text('One ');
+      await resumed.promise;
+      yield text('two.');
+    });
+    const turn = (await (await aClient(mock)).forRepo('/repo').sessions.create()).stream('Count');
+    for await (const step of turn) if (step.type === 'text') resumed.open();
+    expect((await turn.result).text).toBe('One two.');
+  });
+
+  it('gives an untitled session the first line of its first prompt as its title', async () => {
+    const mock = aMock();
+    const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
+    await session.prompt('Mend the fence\nand paint it');
+    await session.prompt('Now the gate');
+    expect(mock.sessions()).toMatchObject([{ id: session.id, title: 'Mend the fence' }]);
+  });
+
+  it('can leave a tool running for a while, and let the turn fail after it', async () => {
+    const mock = aMock();
+    const seen = gate();
+    mock.script(() => [
+      tool('grep', { pattern: 'x' }, 'none'),
+      waitFor(seen.promise),
+      text('Nothing.'),
+      fail('ProviderAuthError', 'no key'),
+    ]);
+    const turn = (await (await aClient(mock)).forRepo('/repo').sessions.create()).stream('Search');
+    const statuses: string[] = [];
+    const reading = (async () => {
+      for await (const step of turn) {
+        if (step.type !== 'tool') continue;
+        statuses.push(step.status);
+        if (step.status === 'running') seen.open();
+      }
+    })();
+    await expect(reading).rejects.toThrow(TurnError);
+    await expect(turn.result).rejects.toMatchObject({
+      reason: 'provider',
+      serverError: { name: 'ProviderAuthError', data: { message: 'no key' } },
+    });
+    expect(statuses).toEqual(['pending', 'running', 'completed']);
+  });
+
+  it.each<[string, () => Iterable<MockStep>, RegExp]>([
+    [
+      'that throws',
+      () => {
+        throw new Error('a mistake in the test');
+      },
+      /a mistake in the test/,
+    ],
+    ['that yields no step', () => [{ type: 'sing' } as unknown as MockStep], /no step: \{"type":"sing"\}/],
+    ['that waits for what never comes', () => [waitFor(Promise.reject(new Error('lost')))], /lost/],
+  ])('fails the turn by a script %s, and says why', async (_what, script, message) => {
+    const mock = aMock();
+    mock.script(script);
+    const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
+    await expect(session.prompt('Hello')).rejects.toMatchObject({
+      reason: 'failed',
+      serverError: { name: 'UnknownError', data: { message: expect.stringMatching(message) } },
+    });
+  });
+
+  it('is refused where it is written when it makes no sense', () => {
+    expect(() => text('x', { chunks: 0 })).toThrow(RangeError);
+    expect(() => wait(-1)).toThrow(RangeError);
+    expect(() => wait(Number.NaN)).toThrow(RangeError);
+    expect(() => mockOpenCode({ url: 'ftp://x' })).toThrow(TypeError);
+    expect(() => mockOpenCode({ url: 'nowhere' })).toThrow(TypeError);
+  });
+});
+
+describe('what a test asks the mock', () => {
+  it('is which requests came, for which directory, with which body', async () => {
+    const mock = aMock();
+    const directory = '/a b/%20';
+    const session = await (await aClient(mock)).forRepo(directory).sessions.create({ title: 'T' });
+    await session.prompt('Hello');
+    const requests = mock.requests();
+    const health = {
+      method: 'GET',
+      path: '/global/health',
+      query: {},
+      directory: undefined,
+      body: undefined,
+    };
+    expect(requests[0]).toEqual(health);
+    expect(requests).toContainEqual({
+      method: 'POST',
+      path: '/session',
+      query: {},
+      directory,
+      body: { title: 'T' },
+    });
+    expect(requests.find(({ path }) => path.endsWith('/prompt_async'))).toMatchObject({
+      method: 'POST',
+      directory,
+      body: { parts: [{ type: 'text', text: 'Hello' }], messageID: expect.stringMatching(/^msg_/) },
+    });
+  });
+
+  it('is which instances were loaded, and how often', async () => {
+    const mock = aMock();
+    const jarvis = await aClient(mock);
+    expect(mock.instances()).toEqual([]);
+    await jarvis.forRepo('/one').warm();
+    await jarvis.forRepo('/two').warm();
+    await jarvis.forRepo('/two').dispose();
+    await jarvis.forRepo('/two').warm();
+    expect(mock.instances()).toEqual([
+      { directory: '/one', loaded: true, boots: 1, disposals: 0 },
+      { directory: '/two', loaded: true, boots: 2, disposals: 1 },
+    ]);
+    const response = await fetch(`${mock.url}/global/dispose`, { method: 'POST' });
+    expect(await response.json()).toBe(true);
+    expect(mock.instances().map(({ loaded }) => loaded)).toEqual([false, false]);
+  });
+
+  it('cannot be changed through what it gives', async () => {
+    const mock = aMock();
+    const session = await (await aClient(mock)).forRepo('/repo').sessions.create({ title: 'T' });
+    for (const info of mock.sessions()) info.title = 'changed';
+    mock.requests().pop();
+    expect((await session.refresh()).title).toBe('T');
+    expect(mock.requests().at(-1)?.path).toContain(session.id);
+  });
+});
+
+describe('the origin of a mock', () => {
+  it('is one of its own, so that two of them do not meet', async () => {
+    const [one, two] = [aMock(), aMock()];
+    expect(one.url).not.toBe(two.url);
+    one.reply('one');
+    two.reply('two');
+    const answers = [one, two].map(async (mock) => {
+      const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
+      return (await session.prompt('Who are you?')).text;
+    });
+    expect(await Promise.all(answers)).toEqual(['one', 'two']);
+    expect([one, two].map((mock) => mock.sessions().length)).toEqual([1, 1]);
+  });
+
+  it.each([
+    ['GET', '/config'],
+    ['PUT', '/session'],
+    ['POST', '/session/ses_1/no-such-thing'],
+  ])('says of %s %s that it has it not', async (method, path) => {
+    const mock = aMock();
+    const response = await fetch(mock.url + path, { method });
+    expect(response.status).toBe(501);
+    expect(await response.json()).toEqual({
+      name: 'NotMocked',
+      data: { message: `not mocked: ${method} ${path} — add a handler` },
+    });
+    expect(mock.requests()).toMatchObject([{ method, path }]);
+    expect(mock.instances()).toEqual([]);
+  });
+
+  it('answers a path that cannot be decoded', async () => {
+    const response = await fetch(`${aMock().url}/%E0%A4%A`);
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
+  });
+
+  it('takes a handler of the test before its own', async () => {
+    const mock = aMock();
+    server.use(http.get(`${mock.url}/config`, () => HttpResponse.json({ model: 'mine' })));
+    expect(await (await fetch(`${mock.url}/config`)).json()).toEqual({ model: 'mine' });
+  });
+
+  it('can be of a version that is not supported, and can need a password', async () => {
+    await expect(aClient(aMock({ version: '2.0.1' }))).rejects.toThrow(UnsupportedServerError);
+    const mock = aMock({ url: 'http://opencode.test/ignored', username: 'me', password: 'secret' });
+    expect(mock.url).toBe('http://opencode.test');
+    await expect(JarvisOpenCode.connect({ url: mock.url })).rejects.toMatchObject({ status: 401 });
+    expect((await aClient(mock)).server.url).toBe('http://opencode.test');
+    const token = Buffer.from('me:secret').toString('base64');
+    expect((await fetch(`${mock.url}/global/health?auth_token=${token}`)).status).toBe(200);
+  });
+
+  it.each([
+    [undefined, '/srv'],
+    ['app/./x/..', '/srv/app'],
+    ['%2Fa%20b%2F', '/a b'],
+    ['%2Fa%2520b', '/a%20b'],
+    ['/%E0%A4%A', '/%E0%A4%A'],
+    ['C%3A%5Capp', 'C:\\app'],
+  ])('takes the header %j for the directory %j', async (header, directory) => {
+    const mock = aMock({ cwd: '/srv' });
+    const headers = header === undefined ? {} : { 'x-opencode-directory': header };
+    const response = await fetch(`${mock.url}/path`, { headers });
+    expect(await response.json()).toMatchObject({ directory, worktree: directory });
+  });
+});
+
+describe('a mock that is closed', () => {
+  it('is like a server that is gone', async () => {
+    const mock = aMock();
+    mock.script(() => [text('Working'), hang()]);
+    const jarvis = await aClient(mock);
+    const session = await jarvis.forRepo('/repo').sessions.create();
+    const turn = session.stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    mock.close();
+    mock.close();
+    await expect(session.refresh({ retry: false })).rejects.toMatchObject({ name: 'ConnectionError' });
+    await expect(fetch(mock.url)).rejects.toThrow(TypeError);
+    await jarvis.close();
+    await expect(turn.result).rejects.toMatchObject({ name: 'ClosedError' });
+  });
+
+  it('leaves no timer', async () => {
+    vi.useFakeTimers();
+    using mock = aMock();
+    mock.script(() => [wait(60_000)]);
+    const stream = await fetch(`${mock.url}/global/event`);
+    const json = { method: 'POST', headers: { 'content-type': 'application/json' } };
+    const created = await fetch(`${mock.url}/session`, json);
+    const { id } = (await created.json()) as { id: string };
+    await fetch(`${mock.url}/session/${id}/prompt_async`, { ...json, body: '{"parts":[]}' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(vi.getTimerCount()).toBe(2);
+    mock.close();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+    await expect(stream.text()).rejects.toThrow('closed');
+  });
+});
+
+describe('fake timers', () => {
+  it('drive everything, however long it takes', async () => {
+    vi.useFakeTimers();
+    const mock = aMock();
+    const hour = 3_600_000;
+    mock.script(() => [text('One '), wait(hour), text('hour.')]);
+    const connecting = aClient(mock);
+    await vi.advanceTimersByTimeAsync(100);
+    const jarvis = await connecting;
+    const answering = (async () => (await jarvis.forRepo('/repo').sessions.create()).prompt('Wait'))();
+    await vi.advanceTimersByTimeAsync(hour / 2);
+    expect(mock.sessions()).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(hour);
+    expect((await answering).text).toBe('One hour.');
+  });
+
+  it('let heartbeats come', async () => {
+    vi.useFakeTimers();
+    const mock = aMock();
+    const reading = new AbortController();
+    const response = await fetch(`${mock.url}/global/event`, { signal: reading.signal });
+    const decoder = new TextDecoder();
+    let received = '';
+    const reader = (async () => {
+      for await (const chunk of response.body ?? []) received += decoder.decode(chunk);
+    })();
+    reader.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(received.match(/server\.\w+/g)).toEqual([
+      'server.connected',
+      'server.heartbeat',
+      'server.heartbeat',
+    ]);
+    reading.abort(new Error('enough'));
+    await expect(reader).rejects.toThrow('enough');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
