@@ -41,6 +41,8 @@ export interface PlainOpenCode extends AsyncDisposable {
 export async function spawnPlainOpenCode(options: PlainOpenCodeOptions): Promise<PlainOpenCode> {
   const { env, config = {}, port = 0, password = randomUUID(), startTimeoutMs = 30_000 } = options;
   const child = spawn(opencodeBinary(), ['serve', '--hostname', '127.0.0.1', '--port', String(port)], {
+    // Not ours: the server resolves relative paths against it, also those it is told to delete.
+    cwd: env['TMPDIR'],
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

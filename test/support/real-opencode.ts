@@ -30,6 +30,8 @@ export interface RealServerOptions extends AsyncDisposable {
   readonly startOptions: {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly config: OpenCodeConfig;
+    /** A directory of its own: the server resolves relative paths against it, also those it is told to delete. */
+    readonly cwd: string;
   };
   readonly model: ScriptedModel;
   /** In the environment of the server and of all its descendants; see `processes.ts`. */
@@ -71,7 +73,11 @@ export async function realServerOptions(setup: RealServerSetup = {}): Promise<Re
   const dispose = (): Promise<void> => (released ??= release());
 
   return {
-    startOptions: { env: { ...removed, ...isolated.env }, config: opencodeConfig(model, setup.config) },
+    startOptions: {
+      env: { ...removed, ...isolated.env },
+      config: opencodeConfig(model, setup.config),
+      cwd: isolated.root,
+    },
     model,
     marker,
     env: isolated.env,

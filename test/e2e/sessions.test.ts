@@ -1,0 +1,194 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RequestError, TurnError, type RepoClient, type Session } from 'jarvis-opencode';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { text, toolCall } from '../support/scripted-model.js';
+
+// Every operation must reach this directory, whose name the server itself would decode once too often.
+const NAME = `a b%20ü日#?+'`;
+
+let world: RealJarvis;
+let repo: RepoClient;
+let session: Session;
+
+beforeAll(async () => {
+  world = await realJarvis({ idle: false });
+  const files = { '.opencode/command/greet.md': '---\ndescription: Greets\n---\nSay hello to $ARGUMENTS' };
+  repo = world.jarvis.forRepo((await world.repo({ name: NAME, files })).directory);
+});
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(async () => {
+  world.model.use(({ prompt }) => [text(`re: ${prompt}`)]);
+  session = await repo.sessions.create();
+});
+
+describe('a session', () => {
+  it('is updated, and shows what the server made of it', async () => {
+    const info = await session.update({
+      title: 'Renamed',
+      metadata: { ticket: 7 },
+      permission: [{ permission: 'bash', pattern: '*', action: 'deny' }],
+      time: { archived: 1_700_000_000_000 },
+    });
+    expect(info).toMatchObject({
+      title: 'Renamed',
+      metadata: { ticket: 7 },
+      permission: [{ permission: 'bash', pattern: '*', action: 'deny' }],
+      time: { archived: 1_700_000_000_000 },
+      directory: repo.directory,
+    });
+    expect(session.info).toBe(info);
+    expect((await repo.sessions.get(session.id)).info).toMatchObject({ title: 'Renamed' });
+  });
+
+  it('is listed by title, and among the roots when it is one', async () => {
+    await session.update({ title: 'needle in the list' });
+    const child = await repo.sessions.create({ parentID: session.id, title: 'needle child' });
+    const ids = async (input: Parameters<typeof repo.sessions.list>[0]): Promise<string[]> =>
+      (await repo.sessions.list(input)).map((entry) => entry.id);
+    expect(await ids({ search: 'NEEDLE' })).toEqual([child.id, session.id]);
+    expect(await ids({ search: 'needle', roots: true })).toEqual([session.id]);
+    expect(await ids({ limit: 1 })).toEqual([child.id]);
+    expect(await ids({ start: Date.now() + 60_000 })).toEqual([]);
+    expect((await session.children()).map((entry) => entry.id)).toEqual([child.id]);
+  });
+
+  it('is forked, in whole and up to a message', async () => {
+    await session.prompt('one');
+    await session.prompt('two');
+    const messages = await session.messages();
+    const whole = await session.fork();
+    expect(whole.directory).toBe(repo.directory);
+    expect(await whole.messages()).toHaveLength(4);
+    const second = messages[2]?.info.id ?? '';
+    expect(await (await session.fork({ messageID: second })).messages()).toHaveLength(2);
+  });
+
+  it('pages its messages, and walks through all of them from the newest to the oldest', async () => {
+    for (const prompt of ['one', 'two', 'three']) await session.prompt(prompt);
+    const all = await session.messages();
+    expect(all).toHaveLength(6);
+    expect((await session.messages({ limit: 2 })).map((message) => message.info.id)).toEqual(
+      all.slice(-2).map((message) => message.info.id),
+    );
+    const walked: string[] = [];
+    for await (const message of session.messages({ limit: 2 })) walked.push(message.info.id);
+    expect(walked).toEqual(all.map((message) => message.info.id).reverse());
+  });
+
+  it('takes context without asking the model', async () => {
+    const calls = world.model.calls;
+    const message = await session.addContext('The build is red.');
+    expect(message.info.role).toBe('user');
+    expect(world.model.calls).toBe(calls);
+    await session.prompt('So?');
+    expect(JSON.stringify(world.model.requests().at(-1)?.messages)).toContain('The build is red.');
+  });
+
+  it('loses single messages and parts, and has parts replaced', async () => {
+    const result = await session.prompt('x');
+    const part = result.parts.find((candidate) => candidate.type === 'text');
+    if (part?.type !== 'text') expect.fail('no text part');
+    const replaced = await session.updatePart({ ...part, text: 'edited' });
+    expect(replaced).toMatchObject({ id: part.id, text: 'edited' });
+    await session.deletePart(part.messageID, part.id);
+    expect((await session.message(part.messageID)).parts.map((left) => left.id)).not.toContain(part.id);
+    await session.deleteMessage(part.messageID);
+    await expect(session.message(part.messageID)).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('is summarised', async () => {
+    await session.prompt('a long story');
+    const compacted = session.events({ types: ['session.compacted'] });
+    await compacted.ready;
+    world.model.use(() => [text('the summary')]);
+    await session.summarize({ providerID: 'scripted', modelID: 'scripted' });
+    for await (const event of compacted) {
+      expect(event.properties).toEqual({ sessionID: session.id });
+      break;
+    }
+  });
+
+  it('goes back to a message and forth again', async () => {
+    await session.prompt('one');
+    await session.prompt('two');
+    const [, , second] = await session.messages();
+    const messageID = second?.info.id ?? '';
+    expect((await session.revert({ messageID })).revert).toMatchObject({ messageID });
+    expect((await session.unrevert()).revert).toBeUndefined();
+  });
+
+  it('tells what its agent noted and changed', async () => {
+    expect(await session.diff()).toEqual([]);
+    const todos = [{ content: 'write it', status: 'pending', priority: 'high' }];
+    world.model.use(({ step }) => (step === 0 ? [toolCall('todowrite', { todos })] : [text('noted')]));
+    await session.prompt('plan');
+    expect(await session.todos()).toEqual(todos);
+  });
+
+  it('cannot be shared where the configuration forbids it', async () => {
+    const error = await session.share().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error).toMatchObject({ status: 500, path: expect.stringContaining('/share') as string });
+    expect((await session.unshare()).share).toBeUndefined();
+  });
+
+  it('answers a permission request by its own route', async () => {
+    const asking = await repo.sessions.create({
+      permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
+    });
+    world.model.use(({ step }) =>
+      step === 0 ? [toolCall('bash', { command: 'pwd', description: 'Where' })] : [text('done')],
+    );
+    const turn = asking.stream('x');
+    for await (const step of turn) {
+      if (step.type === 'permission') await asking.replyPermission(step.request.id, { reply: 'once' });
+    }
+    const parts = (await turn.result).messages.flatMap((message) => message.parts);
+    expect(parts.find((part) => part.type === 'tool')).toMatchObject({
+      state: { status: 'completed', output: `${repo.directory}\n` },
+    });
+  });
+});
+
+describe('a turn without a prompt', () => {
+  it('is a command of the repository', async () => {
+    const result = await session.command({ command: 'greet', arguments: 'the world' });
+    expect(result.text).toBe('re: Say hello to the world');
+    const model = { providerID: 'scripted', modelID: 'scripted' };
+    expect((await session.command({ command: 'greet', arguments: 'you', model })).text).toBe(
+      're: Say hello to you',
+    );
+  });
+
+  it('fails for a command that does not exist, and the session goes on', async () => {
+    const error = await session.command({ command: 'nonsense' }).catch((reason: unknown) => reason);
+    expect([RequestError, TurnError].some((type) => error instanceof type)).toBe(true);
+    expect((await session.prompt('still here')).text).toBe('re: still here');
+  });
+
+  it('is a shell command, in the directory of the repository', async () => {
+    const calls = world.model.calls;
+    const result = await session.shell({ command: 'pwd; echo written > here.txt', agent: 'build' });
+    expect(result.parts).toMatchObject([{ type: 'tool', tool: 'bash', state: { status: 'completed' } }]);
+    expect(JSON.stringify(result.parts)).toContain(JSON.stringify(repo.directory).slice(1, -1));
+    expect(await readFile(join(repo.directory, 'here.txt'), 'utf8')).toBe('written\n');
+    expect(world.model.calls).toBe(calls);
+  });
+
+  it('can be aborted, and the shell with it', async () => {
+    const controller = new AbortController();
+    const running = session.shell({ command: 'sleep 600', agent: 'build' }, { signal: controller.signal });
+    running.catch(() => undefined);
+    await vi.waitFor(async () => expect(Object.keys(await repo.sessions.status())).toContain(session.id));
+    controller.abort('enough');
+    await expect(running).rejects.toBe('enough');
+    expect((await session.prompt('next')).text).toBe('re: next');
+  });
+
+  it('is the study of the repository', async () => {
+    const result = await session.init({ providerID: 'scripted', modelID: 'scripted' });
+    expect(result.text).toContain('AGENTS.md');
+  });
+});
