@@ -1,10 +1,18 @@
 import { getEventListeners } from 'node:events';
-import { TimeoutError, TurnError, type RepoClient, type TurnStep } from 'jarvis-opencode';
+import {
+  JarvisError,
+  TimeoutError,
+  TurnError,
+  type JarvisOpenCode,
+  type RepoClient,
+  type TurnStep,
+} from 'jarvis-opencode';
 import { fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { gate } from './helpers.js';
 import { worlds, type World } from './worlds.js';
 
+const PATIENCE = { timeout: 20_000, interval: 10 };
 const echo = tool('bash', { command: 'echo listed', description: 'List' }, 'listed\n');
 
 describe.each(worlds)('turns in $name', ({ open }) => {
@@ -21,7 +29,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
 
   /** Idle again, and able to answer. */
   async function expectUsable(sessionID: string): Promise<void> {
-    await vi.waitFor(async () => expect(await repo.sessions.status()).toEqual({}), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await repo.sessions.status()).toEqual({}), PATIENCE);
     world.script(() => [text('still here')]);
     expect((await repo.sessions.session(sessionID).prompt('Are you there?')).text).toBe('still here');
   }
@@ -191,10 +199,13 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('end by turn.abort() as soon as the server has taken the prompt, and leave nothing running', async () => {
-    world.script(() => [text('Thinking'), hang()]);
+  /** A client, and the moment when the server has taken a prompt of it. */
+  async function watchedClient(): Promise<{
+    readonly client: JarvisOpenCode;
+    readonly taken: Promise<void>;
+  }> {
     const taken = gate();
-    const early = await world.connect({
+    const client = await world.connect({
       idle: false,
       fetch: async (input, init) => {
         const response = await fetch(input, init);
@@ -202,17 +213,34 @@ describe.each(worlds)('turns in $name', ({ open }) => {
         return response;
       },
     });
-    const session = await early.forRepo(repo.directory).sessions.create();
+    return { client, taken: taken.promise };
+  }
+
+  it('end by turn.abort() as soon as the server has taken the prompt, and break nothing', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const { client, taken } = await watchedClient();
+    const session = await client.forRepo(repo.directory).sessions.create();
     const turn = session.stream('Think');
-    await taken.promise;
+    await taken;
     await turn.abort();
     await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
     await expectUsable(session.id);
-    // The answer to the aborted prompt is cut off, or was never begun.
+    // The answer to the aborted prompt was cut off, or never begun.
     const answers = (await session.messages()).filter(
       ({ info }) => info.role === 'assistant' && info.parentID === turn.messageID,
     );
     for (const { info } of answers) expect(info).toMatchObject({ error: { name: 'MessageAbortedError' } });
+  });
+
+  it('break nothing when their session is deleted as soon as it is busy', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const other = await repo.sessions.create();
+    const session = await repo.sessions.create();
+    const turn = session.stream('Think');
+    await vi.waitFor(async () => expect(await repo.sessions.status()).not.toEqual({}), PATIENCE);
+    await session.delete();
+    await expect(turn.result).rejects.toThrow(JarvisError);
+    await expectUsable(other.id);
   });
 
   it('are not begun with a signal that is aborted already', async () => {

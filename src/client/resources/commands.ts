@@ -1,0 +1,22 @@
+import type { RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { commandListSchema, type Command } from '../schema/commands.js';
+
+/** The commands of one repository. `session.command()` runs one. */
+export class CommandsResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Lists the commands: built-in ones, those of the configuration, of MCP servers, which it starts, and every skill.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  list(options?: RequestOptions): Promise<Command[]> {
+    return this.#transport.send({ method: 'GET', path: '/command', schema: commandListSchema }, options);
+  }
+}

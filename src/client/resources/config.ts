@@ -1,0 +1,39 @@
+import type { RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { configSchema, type Config } from '../schema/config.js';
+import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
+
+/**
+ * The configuration of one repository. It is read when the instance is loaded; an edit shows after `repo.dispose()`. A broken
+ * one answers every call with the status 400, also after a repair, until the server is restarted.
+ */
+export class ConfigResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Reads the configuration, merged from all that applies to this directory. It contains credentials in the clear.
+   *
+   * @throws {RequestError} with status 400 and `ConfigJsonError` or `ConfigInvalidError` when a file of it is broken.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  get(options?: RequestOptions): Promise<Config> {
+    return this.#transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+  }
+
+  /**
+   * Lists the providers that can be used now, and the default model of each. It contains credentials in the clear.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  providers(options?: RequestOptions): Promise<ConfigProviders> {
+    return this.#transport.send(
+      { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
+      options,
+    );
+  }
+}

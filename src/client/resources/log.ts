@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { booleanSchema } from '../schema/server.js';
+
+const logEntrySchema = z.strictObject({
+  service: z.string().min(1),
+  level: z.enum(['debug', 'info', 'warn', 'error']),
+  message: z.string(),
+  extra: z.record(z.string(), z.unknown()).optional(),
+});
+/**
+ * A line of the server's log.
+ *
+ * - `service`: who writes it. OpenCode 1.18.33 leaves it out of the log.
+ * - `extra`: values that follow the message as `key=value`.
+ */
+export type LogEntry = z.infer<typeof logEntrySchema>;
+
+/** The log file of the server, which all repositories share. */
+export class LogResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Writes a line to the log, below the log level of the server nothing. Loads no instance.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async write(input: LogEntry, options?: RequestOptions): Promise<void> {
+    const json = parseInput(logEntrySchema, 'log entry', input);
+    await this.#transport.send({ method: 'POST', path: '/log', json, schema: booleanSchema }, options);
+  }
+}

@@ -1,0 +1,82 @@
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
+import {
+  projectDirectoryListSchema,
+  projectListSchema,
+  projectSchema,
+  updateProjectInputSchema,
+  type Project,
+  type ProjectDirectory,
+  type UpdateProjectInput,
+} from '../schema/project.js';
+
+/** The project that one repository belongs to, with its clones and worktrees. */
+export class ProjectResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Lists every project the server has seen, those of other repositories included.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  list(options?: RequestOptions): Promise<Project[]> {
+    return this.#transport.send({ method: 'GET', path: '/project', schema: projectListSchema }, options);
+  }
+
+  /**
+   * Reads the project this repository belongs to, as it was when the instance was loaded.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  current(options?: RequestOptions): Promise<Project> {
+    return this.#transport.send({ method: 'GET', path: '/project/current', schema: projectSchema }, options);
+  }
+
+  /**
+   * Makes the directory a git repository, and does nothing where it is one. Otherwise the server disposes the instance behind
+   * its answer, which aborts what runs in it: do it before the first prompt. The project stays `global` until the first
+   * commit.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  initGit(options?: RequestOptions): Promise<Project> {
+    return this.#transport.send(
+      { method: 'POST', path: '/project/git/init', schema: projectSchema },
+      options,
+    );
+  }
+
+  /**
+   * Changes the name, the icon or the commands of a project; every clone and worktree shares them.
+   *
+   * @param projectID - the `id` of the project, which sessions call `projectID`; any project of the server, not only this one.
+   * @throws {RequestError} with status 404 when there is no such project.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async update(projectID: string, input: UpdateProjectInput, options?: RequestOptions): Promise<Project> {
+    const json = parseInput(updateProjectInputSchema, 'project', input);
+    return this.#transport.send(
+      { method: 'PATCH', path: route`/project/${projectID}`, json, schema: projectSchema },
+      options,
+    );
+  }
+
+  /**
+   * Lists the directories of a project that the server has seen; none when there is no such project.
+   *
+   * @param projectID - the `id` of the project; any project of the server, not only this one.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async directories(projectID: string, options?: RequestOptions): Promise<ProjectDirectory[]> {
+    return this.#transport.send(
+      { method: 'GET', path: route`/project/${projectID}/directories`, schema: projectDirectoryListSchema },
+      options,
+    );
+  }
+}

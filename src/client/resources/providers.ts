@@ -1,0 +1,92 @@
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
+import {
+  oauthAuthorizeInputSchema,
+  oauthCallbackInputSchema,
+  providerAuthAuthorizationSchema,
+  providerAuthMethodsSchema,
+  providerListSchema,
+  type OAuthAuthorizeInput,
+  type OAuthCallbackInput,
+  type ProviderAuthAuthorization,
+  type ProviderAuthMethod,
+  type ProviderList,
+} from '../schema/providers.js';
+import { booleanSchema } from '../schema/server.js';
+
+/** The providers of models for one repository, and signing in to them. Credentials belong to the server, not to a repository. */
+export class ProvidersResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Lists every provider the configuration allows, with all models, and tells which are connected. It can be megabytes, and
+   * contains credentials in the clear.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  list(options?: RequestOptions): Promise<ProviderList> {
+    return this.#transport.send({ method: 'GET', path: '/provider', schema: providerListSchema }, options);
+  }
+
+  /**
+   * Reads the ways to sign in, by provider id. A provider that is missing only takes a key.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  authMethods(options?: RequestOptions): Promise<Record<string, ProviderAuthMethod[]>> {
+    return this.#transport.send(
+      { method: 'GET', path: '/provider/auth', schema: providerAuthMethodsSchema },
+      options,
+    );
+  }
+
+  /**
+   * Begins to sign in: answers where to send the user. `oauthCallback()` ends it.
+   *
+   * @throws {RequestError} with status 500 when the provider or its method does not exist.
+   * @throws {ResponseShapeError} when the method is one for a key: the server answers `null` then.
+   * @throws {ConnectionError} {@link TimeoutError}
+   */
+  async oauthAuthorize(
+    providerID: string,
+    input: OAuthAuthorizeInput,
+    options?: RequestOptions,
+  ): Promise<ProviderAuthAuthorization> {
+    const json = parseInput(oauthAuthorizeInputSchema, 'authorization', input);
+    return this.#transport.send(
+      {
+        method: 'POST',
+        path: route`/provider/${providerID}/oauth/authorize`,
+        json,
+        schema: providerAuthAuthorizationSchema,
+      },
+      options,
+    );
+  }
+
+  /**
+   * Ends a sign-in that `oauthAuthorize()` began in this repository; the server stores the credentials. Where the
+   * authorization said `auto`, it is answered only when the user is done: raise `timeoutMs`.
+   *
+   * @throws {RequestError} with status 400 when none was begun (`ProviderAuthOauthMissing`), the code is missing
+   *   (`ProviderAuthOauthCodeMissing`) or the provider refuses (`ProviderAuthOauthCallbackFailed`).
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async oauthCallback(
+    providerID: string,
+    input: OAuthCallbackInput,
+    options?: RequestOptions,
+  ): Promise<void> {
+    const json = parseInput(oauthCallbackInputSchema, 'authorization', input);
+    await this.#transport.send(
+      { method: 'POST', path: route`/provider/${providerID}/oauth/callback`, json, schema: booleanSchema },
+      options,
+    );
+  }
+}

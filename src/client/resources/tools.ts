@@ -1,0 +1,44 @@
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import {
+  listToolsInputSchema,
+  toolIDListSchema,
+  toolListSchema,
+  type ListToolsInput,
+  type ToolListItem,
+} from '../schema/tools.js';
+
+/** The tools of one repository. Those of MCP servers are not among them. */
+export class ToolsResource {
+  readonly #transport: RepoTransport;
+
+  /** @internal */
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Lists the ids of all tools.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  ids(options?: RequestOptions): Promise<string[]> {
+    return this.#transport.send(
+      { method: 'GET', path: '/experimental/tool/ids', schema: toolIDListSchema },
+      options,
+    );
+  }
+
+  /**
+   * Lists the tools as they are described to one model. A model that does not exist gets them too.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async list(input: ListToolsInput, options?: RequestOptions): Promise<ToolListItem[]> {
+    const query = parseInput(listToolsInputSchema, 'model', input);
+    return this.#transport.send(
+      { method: 'GET', path: '/experimental/tool', query, schema: toolListSchema },
+      options,
+    );
+  }
+}

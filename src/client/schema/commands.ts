@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { withoutNulls } from './vcs.js';
+import { wire } from './wire.js';
+
+/** A command such as `/init`: a template for a prompt, from the configuration, an MCP server or a skill. */
+export interface Command {
+  /** Without the slash. */
+  name: string;
+  description?: string;
+  agent?: string;
+  /** As `provider/model`. */
+  model?: string;
+  source?: 'command' | 'mcp' | 'skill';
+  template: string;
+  /** Whether it runs in a child session. */
+  subtask?: boolean;
+  /** The placeholders in the template, e.g. `$1` and `$ARGUMENTS`. */
+  hints: string[];
+}
+
+const OPTIONAL = ['description', 'agent', 'model', 'source', 'subtask'];
+export const commandListSchema = wire<Command[]>(
+  z.array(z.looseObject({ name: z.string() }).overwrite(withoutNulls(...OPTIONAL))),
+);

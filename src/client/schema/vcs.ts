@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { wire } from './wire.js';
+
+/**
+ * For `overwrite`: removes the fields that are `null` although they are documented as optional. The server sends either for
+ * what it has not, and a caller who asks `=== undefined` must be right.
+ */
+export function withoutNulls(
+  ...keys: readonly string[]
+): (value: Record<string, unknown>) => Record<string, unknown> {
+  return (value) => {
+    for (const key of keys) if (value[key] === null) delete value[key];
+    return value;
+  };
+}
+
+/** The version control of a directory. Both are absent where there is no git, `default_branch` also before the first commit. */
+export interface VcsInfo {
+  branch?: string;
+  default_branch?: string;
+}
+export const vcsInfoSchema = wire<VcsInfo>(
+  z.looseObject({}).overwrite(withoutNulls('branch', 'default_branch')),
+);
+
+/** A file that differs from the last commit. `file` is relative to the root of the git repository. */
+export interface VcsFileStatus {
+  file: string;
+  additions: number;
+  deletions: number;
+  status: 'added' | 'deleted' | 'modified';
+}
+export const vcsFileStatusListSchema = wire<VcsFileStatus[]>(z.array(z.looseObject({ file: z.string() })));
+
+/** What changed in a file. `file` and the paths in `patch` are relative to the root of the git repository. */
+export interface VcsFileDiff {
+  file: string;
+  patch?: string;
+  additions: number;
+  deletions: number;
+  status?: 'added' | 'deleted' | 'modified';
+}
+export const vcsFileDiffListSchema = wire<VcsFileDiff[]>(z.array(z.looseObject({ file: z.string() })));
+
+/** Whether a patch was applied. */
+export interface VcsApplyResult {
+  applied: boolean;
+}
+export const vcsApplyResultSchema = wire<VcsApplyResult>(z.looseObject({ applied: z.boolean() }));
+
+export const vcsDiffInputSchema = z.strictObject({
+  mode: z.enum(['git', 'branch']),
+  context: z.number().int().nonnegative().optional(),
+});
+/**
+ * What to compare.
+ *
+ * - `mode`: `git` compares the files with the last commit, `branch` with the point where the current branch left the default
+ *   one. Both include what is not committed.
+ * - `context`: this many unchanged lines around a change. The whole file by default.
+ */
+export type VcsDiffInput = z.infer<typeof vcsDiffInputSchema>;
+
+export const vcsApplyInputSchema = z.strictObject({ patch: z.string().min(1) });
+/** A patch as git writes it. Its paths are relative to the directory of the repository client. */
+export type VcsApplyInput = z.infer<typeof vcsApplyInputSchema>;
