@@ -251,7 +251,7 @@ export class JarvisClient implements AsyncDisposable {
       isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
     };
-    return new RepoClient(context, {
+    return new RepoClient(this.#http, context, {
       hold: (reason) => entry.hold('lease', reason),
       stats: () => entry.stats(this.#idle?.deadline(entry)),
       dispose: (options) => this.#dispose(entry, 'explicit', options),

@@ -39,6 +39,17 @@ export interface HttpRequest<T> {
   readonly admit?: Admit | undefined;
 }
 
+/** A request that somebody else made. */
+export interface ForwardedRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Headers;
+  readonly body: ArrayBuffer | undefined;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
 /** One page of a list. */
 export interface Page<T> {
   readonly items: T[];
@@ -150,19 +161,37 @@ export class Http {
     }
   }
 
+  /** Aborts when no request can be sent any more. */
+  get closed(): AbortSignal {
+    return this.#init.signal;
+  }
+
+  /**
+   * Sends a request that was made elsewhere, as it is but for its origin, credentials and repository, and passes the
+   * answer on, whatever its status. It is the caller's to link `signal` with {@link closed}.
+   */
+  forward(request: ForwardedRequest): Promise<Response> {
+    const { headers, body, signal } = request;
+    return this.#fetch(request, { headers, body, signal, retries: 0, isForwarded: true });
+  }
+
   async #fetch(
-    request: Pick<HttpRequest<unknown>, 'method' | 'path' | 'query' | 'directory'>,
+    request: { readonly method: string; readonly path: string } & Pick<
+      HttpRequest<unknown>,
+      'query' | 'directory'
+    >,
     prepared: {
       readonly headers: Headers;
-      readonly body: string | undefined;
+      readonly body: string | ArrayBuffer | undefined;
       readonly retries: number;
       readonly signal: AbortSignal;
+      readonly isForwarded?: boolean;
     },
   ): Promise<Response> {
-    const { headers, body, retries, signal } = prepared;
+    const { headers, body, retries, signal, isForwarded = false } = prepared;
     const endpoint = this.#init.endpoint();
     if (!headers.has('accept')) headers.set('accept', 'application/json');
-    if (body !== undefined) headers.set('content-type', 'application/json');
+    if (typeof body === 'string') headers.set('content-type', 'application/json');
     if (endpoint.authorization !== undefined) headers.set('authorization', endpoint.authorization);
     if (request.directory !== undefined) headers.set(DIRECTORY_HEADER, encodeURIComponent(request.directory));
     const query = new URLSearchParams();
@@ -175,6 +204,7 @@ export class Http {
       headers,
       signal,
       timeout: false,
+      throwHttpErrors: !isForwarded,
       // Credentials must not follow a redirect elsewhere; the API has none.
       redirect: 'manual',
       retry: { limit: retries, methods: ['get'], statusCodes: RETRY_STATUS_CODES, backoffLimit: 2_000 },

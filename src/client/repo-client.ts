@@ -1,7 +1,9 @@
 import type { DisposeResult, RepoStats } from '../instance.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
-import type { RequestOptions } from './options.js';
+import type { Http } from './http.js';
+import type { FetchFunction, RequestOptions } from './options.js';
+import { createRepoFetch, REPO_BASE_URL } from './repo-fetch.js';
 import type { RepoTransport } from './repo-transport.js';
 import { PermissionsResource } from './resources/permissions.js';
 import { QuestionsResource } from './resources/questions.js';
@@ -21,6 +23,20 @@ export interface RepoControl {
 export class RepoClient {
   /** The canonical absolute path. */
   readonly directory: string;
+  /** What to give another client as its base URL, together with {@link fetch}. It never changes. */
+  readonly baseUrl = REPO_BASE_URL;
+  /**
+   * A `fetch` for other clients of OpenCode, such as the official SDK: `createOpencodeClient({ baseUrl: repo.baseUrl, fetch:
+   * repo.fetch })`. Requests below {@link baseUrl} go to this repository, whatever directory they name; they carry the
+   * credentials, hold the instance until their answer is read, and wait while it is being disposed.
+   *
+   * `GET /event` and `GET /global/event` are answered from the client's own event stream, with this repository's events
+   * only. `POST /instance/dispose` is refused with status 409 while something holds the instance.
+   *
+   * @throws {TypeError} for a URL that is not below `baseUrl`.
+   * @throws {SessionDirectoryError} for a session of another repository; nothing is sent then.
+   */
+  readonly fetch: FetchFunction;
   readonly permissions: PermissionsResource;
   readonly questions: QuestionsResource;
   readonly sessions: SessionsResource;
@@ -29,11 +45,19 @@ export class RepoClient {
   readonly #control: RepoControl;
 
   /** @internal */
-  constructor(context: SessionContext, control: RepoControl) {
+  constructor(http: Http, context: SessionContext, control: RepoControl) {
     this.#transport = context.transport;
     this.#hub = context.hub;
     this.#control = control;
     this.directory = context.transport.directory;
+    this.fetch = createRepoFetch({
+      directory: this.directory,
+      http,
+      hub: context.hub,
+      enter: context.transport.enter,
+      verify: (sessionID, signal) => this.sessions.session(sessionID).verify({ signal }),
+      dispose: async (signal) => void (await control.dispose({ signal })),
+    });
     this.permissions = new PermissionsResource(context.transport);
     this.questions = new QuestionsResource(context.transport);
     this.sessions = new SessionsResource(context.transport, context);

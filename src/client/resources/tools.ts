@@ -8,7 +8,7 @@ import {
   type ToolListItem,
 } from '../schema/tools.js';
 
-/** The tools of one repository. Those of MCP servers are not among them. */
+/** The tools that agents of one repository have. */
 export class ToolsResource {
   readonly #transport: RepoTransport;
 

@@ -5,16 +5,14 @@ import { wire } from './wire.js';
  * For `overwrite`: removes the fields that are `null` although they are documented as optional. The server sends either for
  * what it has not, and a caller who asks `=== undefined` must be right.
  */
-export function withoutNulls(
-  ...keys: readonly string[]
-): (value: Record<string, unknown>) => Record<string, unknown> {
+export function withoutNulls(...keys: readonly string[]): <T extends object>(value: T) => T {
   return (value) => {
-    for (const key of keys) if (value[key] === null) delete value[key];
+    for (const key of keys) if (Reflect.get(value, key) === null) Reflect.deleteProperty(value, key);
     return value;
   };
 }
 
-/** The version control of a directory. Both are absent where there is no git, `default_branch` also before the first commit. */
+/** The branches of a directory. Both are absent without git; the default one is `main`, `master` or what `origin` says. */
 export interface VcsInfo {
   branch?: string;
   default_branch?: string;
