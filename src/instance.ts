@@ -27,9 +27,10 @@ export interface Hold {
  * - `idle`: nothing used it for `idleTimeoutMs`.
  * - `cap`: more than `maxLoaded` were loaded and it was the least recently used one.
  * - `explicit`: `repo.dispose()`.
+ * - `server`: a call that disposes every instance, or this one, on its way: a change of the configuration, `global.dispose()`.
  * - `external`: somebody else did it: another client, or the server itself.
  */
-export type DisposeReason = 'idle' | 'cap' | 'explicit' | 'external';
+export type DisposeReason = 'idle' | 'cap' | 'explicit' | 'server' | 'external';
 
 /** What is known of one repository's instance; a picture of this moment. */
 export interface RepoStats {

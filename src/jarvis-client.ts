@@ -1,12 +1,14 @@
 import { systemClock, type Clock } from './clock.js';
-import { readActivity, sendDispose } from './client/activity.js';
+import { deferred, delay } from './abort.js';
+import { readActivity, sendDispose, sendDisposeAll } from './client/activity.js';
 import { EventHub, type HubObserver } from './client/events/hub.js';
 import type { EventOptions, EventStream } from './client/events/event-stream.js';
 import { Http } from './client/http.js';
-import type { FetchFunction, RequestOptions } from './client/options.js';
+import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './client/options.js';
 import { RepoClient } from './client/repo-client.js';
 import { RepoTransport } from './client/repo-transport.js';
 import { GlobalResource } from './client/resources/global.js';
+import { configSchema, type Config } from './client/schema/config.js';
 import type { EventType, OpenCodeEvent } from './client/schema/event.js';
 import { serverApi } from './client/server-calls.js';
 import type { Session, SessionContext } from './client/session.js';
@@ -14,7 +16,7 @@ import { TurnEngine, type TurnLimits } from './client/turn-engine.js';
 import { ClosedError, DisposeRefusedError, ServerLostError, SessionNotBoundError } from './errors.js';
 import type { DisposeReason, DisposeResult, RepoStats } from './instance.js';
 import { AttachedServer } from './lifecycle/attached-server.js';
-import { Disposer } from './lifecycle/disposer.js';
+import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import { assertServer } from './lifecycle/ready.js';
 import { basicAuthorization, type ServerHandle, type StopOptions } from './lifecycle/server-handle.js';
 import { silentLogger, type Logger } from './logger.js';
@@ -59,6 +61,8 @@ export interface ConnectOptions extends JarvisOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** How long `global.disposed` may take after a change of the server's configuration. */
+const GLOBAL_DISPOSED_MS = 1_000;
 
 /** One OpenCode server and the repositories behind it. */
 export class JarvisClient implements AsyncDisposable {
@@ -96,7 +100,10 @@ export class JarvisClient implements AsyncDisposable {
       signal: this.#over.signal,
       fetch: options.fetch,
     });
-    this.global = new GlobalResource(this.#http);
+    this.global = new GlobalResource(this.#http, {
+      dispose: (requestOptions) => this.#disposeAll(requestOptions),
+      updateConfig: (config, requestOptions) => this.#updateGlobalConfig(config, requestOptions),
+    });
     this.#hub = new EventHub({
       open: (signal) => this.#http.open('/global/event', signal),
       observer: this.#observer(),
@@ -111,6 +118,7 @@ export class JarvisClient implements AsyncDisposable {
         this.#idle.check();
       },
       released: (entry) => this.#idle?.released(entry),
+      reopened: () => this.#idle?.check(),
     });
     this.#disposer = new Disposer({
       confirm: (directory, signal) => this.#confirm(directory, signal),
@@ -255,13 +263,74 @@ export class JarvisClient implements AsyncDisposable {
       hold: (reason) => entry.hold('lease', reason),
       stats: () => entry.stats(this.#idle?.deadline(entry)),
       dispose: (options) => this.#dispose(entry, 'explicit', options),
+      updateConfig: (config, options) => this.#updateConfig(entry, config, options),
     });
   }
 
   async #dispose(entry: RepoEntry, reason: DisposeReason, options?: RequestOptions): Promise<DisposeResult> {
     this.#assertOpen();
-    const disposed = await this.#disposer.dispose(entry, reason, options?.signal);
+    const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
+    const disposed = await this.#disposer.dispose(entry, reason, { signal: options?.signal, timeoutMs });
     return { directory: entry.directory, disposed };
+  }
+
+  /** Everything that is loaded, behind one gate. */
+  async #disposeAll(options?: RequestOptions, after?: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    this.#assertOpen();
+    const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
+    const send = async (signal: AbortSignal): Promise<void> => {
+      await sendDisposeAll(this.#http, signal);
+      await after?.(signal);
+    };
+    const instances = { list, closeGate: () => this.#repos.closeGate() };
+    const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
+    return this.#disposer.disposeAll(instances, { signal: options?.signal, timeoutMs, send });
+  }
+
+  /** The server writes the file, then disposes the instance: the write takes the place of the dispose call. */
+  async #updateConfig(entry: RepoEntry, config: Config, options?: RequestOptions): Promise<Config> {
+    this.#assertOpen();
+    const { directory } = entry;
+    let updated: Config | undefined;
+    const send = async (signal: AbortSignal): Promise<void> => {
+      updated = await this.#http.send(
+        { method: 'PATCH', path: '/config', directory, json: config, schema: configSchema },
+        { ...options, signal },
+      );
+    };
+    // Somebody else's disposal may be shared, or be done first: then the write is still to come.
+    while (updated === undefined) {
+      await this.#clientOf(directory).warm(options);
+      await this.#disposer.dispose(entry, 'server', { signal: options?.signal, send });
+    }
+    return updated;
+  }
+
+  /**
+   * With nothing loaded when the file is written, the disposal that the server adds has nothing to cut off. It tells of it
+   * within some 10 ms, or not at all when nothing changed.
+   */
+  async #updateGlobalConfig(config: Config, options?: RequestOptions): Promise<Config> {
+    let updated: Config | undefined;
+    await this.#disposeAll(options, async (signal) => {
+      const disposed = deferred();
+      const unlisten = this.#hub.listen(undefined, {
+        event: (event) => {
+          if (event.type === 'global.disposed' && updated !== undefined) disposed.resolve();
+        },
+        lost: () => disposed.resolve(),
+      });
+      try {
+        updated = await this.#http.send(
+          { method: 'PATCH', path: '/global/config', json: config, schema: configSchema },
+          { ...options, signal },
+        );
+        await Promise.race([disposed.promise, delay(GLOBAL_DISPOSED_MS, signal)]);
+      } finally {
+        unlisten();
+      }
+    });
+    return updated ?? this.global.config.get(options);
   }
 
   async #disposeIdle(entry: RepoEntry, reason: 'idle' | 'cap'): Promise<void> {

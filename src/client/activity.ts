@@ -51,3 +51,8 @@ export async function sendDispose(http: Http, directory: string, signal: AbortSi
     { signal },
   );
 }
+
+/** Disposes every instance on the server; answers when that is done. */
+export async function sendDisposeAll(http: Http, signal: AbortSignal): Promise<void> {
+  await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, { signal });
+}

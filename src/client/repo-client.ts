@@ -5,9 +5,22 @@ import type { Http } from './http.js';
 import type { FetchFunction, RequestOptions } from './options.js';
 import { createRepoFetch, REPO_BASE_URL } from './repo-fetch.js';
 import type { RepoTransport } from './repo-transport.js';
+import { AgentsResource } from './resources/agents.js';
+import { CommandsResource } from './resources/commands.js';
+import { ConfigResource, type UpdateConfig } from './resources/config.js';
+import { FilesResource } from './resources/files.js';
+import { FindResource } from './resources/find.js';
+import { FormatterResource } from './resources/formatter.js';
+import { LogResource } from './resources/log.js';
+import { LspResource } from './resources/lsp.js';
 import { PermissionsResource } from './resources/permissions.js';
+import { ProjectResource } from './resources/project.js';
+import { ProvidersResource } from './resources/providers.js';
 import { QuestionsResource } from './resources/questions.js';
 import { SessionsResource } from './resources/sessions.js';
+import { SkillsResource } from './resources/skills.js';
+import { ToolsResource } from './resources/tools.js';
+import { VcsResource } from './resources/vcs.js';
 import type { EventType } from './schema/event.js';
 import { pathInfoSchema, type PathInfo } from './schema/server.js';
 import type { SessionContext } from './session.js';
@@ -17,6 +30,7 @@ export interface RepoControl {
   hold(reason: string): () => void;
   stats(): RepoStats;
   dispose(options?: RequestOptions): Promise<DisposeResult>;
+  readonly updateConfig: UpdateConfig;
 }
 
 /** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
@@ -37,9 +51,22 @@ export class RepoClient {
    * @throws {SessionDirectoryError} for a session of another repository; nothing is sent then.
    */
   readonly fetch: FetchFunction;
+  readonly agents: AgentsResource;
+  readonly commands: CommandsResource;
+  readonly config: ConfigResource;
+  readonly files: FilesResource;
+  readonly find: FindResource;
+  readonly formatter: FormatterResource;
+  readonly log: LogResource;
+  readonly lsp: LspResource;
   readonly permissions: PermissionsResource;
+  readonly project: ProjectResource;
+  readonly providers: ProvidersResource;
   readonly questions: QuestionsResource;
   readonly sessions: SessionsResource;
+  readonly skills: SkillsResource;
+  readonly tools: ToolsResource;
+  readonly vcs: VcsResource;
   readonly #transport: RepoTransport;
   readonly #hub: EventHub;
   readonly #control: RepoControl;
@@ -58,9 +85,22 @@ export class RepoClient {
       verify: (sessionID, signal) => this.sessions.session(sessionID).verify({ signal }),
       dispose: async (signal) => void (await control.dispose({ signal })),
     });
+    this.agents = new AgentsResource(context.transport);
+    this.commands = new CommandsResource(context.transport);
+    this.config = new ConfigResource(context.transport, control.updateConfig);
+    this.files = new FilesResource(context.transport);
+    this.find = new FindResource(context.transport);
+    this.formatter = new FormatterResource(context.transport);
+    this.log = new LogResource(context.transport);
+    this.lsp = new LspResource(context.transport);
     this.permissions = new PermissionsResource(context.transport);
+    this.project = new ProjectResource(context.transport);
+    this.providers = new ProvidersResource(context.transport);
     this.questions = new QuestionsResource(context.transport);
     this.sessions = new SessionsResource(context.transport, context);
+    this.skills = new SkillsResource(context.transport);
+    this.tools = new ToolsResource(context.transport);
+    this.vcs = new VcsResource(context.transport);
   }
 
   /**
@@ -102,7 +142,7 @@ export class RepoClient {
    *
    * @throws {DisposeRefusedError} when something holds it; nothing was cut off then.
    * @throws {RequestError} {@link ConnectionError}
-   * @throws {TimeoutError} when the server does not tell that it is gone; it may be.
+   * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be.
    */
   dispose(options?: RequestOptions): Promise<DisposeResult> {
     return this.#control.dispose(options);

@@ -100,6 +100,7 @@ class TurnRun {
   readonly #session: Session;
   readonly #request: TurnRequest;
   readonly #headers: TurnOptions['headers'];
+  readonly #stallTimeoutMs: number | false;
   readonly #closed: AbortSignal;
   readonly #steps: TurnSteps;
   readonly #detach: (() => void)[] = [];
@@ -125,6 +126,7 @@ class TurnRun {
     closed: AbortSignal,
   ) {
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, false);
+    this.#stallTimeoutMs = parseTimeoutMs('stallTimeoutMs', options.stallTimeoutMs, false);
     this.#context = context;
     this.#session = session;
     this.#request = request;
@@ -255,6 +257,13 @@ class TurnRun {
           if (performance.now() - this.#abortedAt > ABORT_LIMIT_MS) return this.#fail('aborted');
           await this.#sendAbort();
           waitMs = RECHECK_MS;
+        } else if (this.#stallTimeoutMs !== false) {
+          const leftMs = this.#stallTimeoutMs - (performance.now() - this.#lastEventAt);
+          if (leftMs <= 0) {
+            this.#fail('stalled');
+            void this.#abort();
+          }
+          waitMs = Math.max(1, Math.min(QUIET_MS, leftMs));
         }
       } catch (error) {
         if (this.#closed.aborted) return;
@@ -345,8 +354,10 @@ class TurnRun {
       return;
     }
     this.#steps.take(event);
-    if (sessionIDOf(event) !== this.#session.id) return;
+    const sessionID = sessionIDOf(event);
+    if (sessionID === undefined || !this.#context.isWithin(sessionID, this.#session.id)) return;
     this.#lastEventAt = performance.now();
+    if (sessionID !== this.#session.id) return;
     if (event.type === 'session.error') {
       this.#sessionError = event.properties.error;
       this.#wake.resolve();

@@ -13,6 +13,13 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry'>
    */
   readonly timeoutMs?: number | false | undefined;
   /**
+   * Milliseconds without any sign of life of the session or its children, after which the turn is aborted and rejects with
+   * reason `stalled`. A question or permission that nobody answers is no sign of life.
+   *
+   * @default false
+   */
+  readonly stallTimeoutMs?: number | false | undefined;
+  /**
    * Turns of higher priority start first when `turns.concurrency` is reached.
    *
    * @default 0

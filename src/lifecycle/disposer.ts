@@ -1,4 +1,5 @@
 import { abortable, deferred, onAbort, type Deferred } from '../abort.js';
+import { MAX_TIMER_MS } from '../clock.js';
 import { DisposeRefusedError, TimeoutError } from '../errors.js';
 import type { DisposeReason, Hold } from '../instance.js';
 import type { Logger } from '../logger.js';
@@ -11,6 +12,32 @@ export interface DisposableInstance {
   holds(): readonly Hold[];
   closeGate(): () => void;
   unload(reason: DisposeReason): void;
+}
+
+/** Some or all instances of a server, with the gate that keeps everybody from them. */
+export interface DisposableInstances {
+  /** Those that are loaded now. */
+  list(): DisposableInstance[];
+  closeGate(): () => void;
+}
+
+/** How one disposal differs from the usual. */
+export interface DisposalOptions {
+  /** Ends the waiting, not the disposal. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds the disposal may take, instead of the disposer's own limit. */
+  readonly timeoutMs?: number | false | undefined;
+  /**
+   * Makes the server dispose.
+   *
+   * @default `POST /instance/dispose`
+   */
+  readonly send?: ((signal: AbortSignal) => Promise<void>) | undefined;
+}
+
+/** How every instance is disposed. */
+export interface AllDisposalOptions extends DisposalOptions {
+  readonly send: (signal: AbortSignal) => Promise<void>;
 }
 
 /** How the disposer talks to the server. */
@@ -35,8 +62,10 @@ export interface DisposerInit {
   readonly timeoutMs?: number | undefined;
 }
 
-/** An MCP server that ignores the end of its stdin costs the server 2 s, one after the other. */
-const DISPOSE_TIMEOUT_MS = 30_000;
+/**
+ * How long a disposal may take, in milliseconds. An MCP server that ignores the end of its stdin costs the server 2 s, one after the other.
+ */
+export const DISPOSE_TIMEOUT_MS = 30_000;
 
 /**
  * Disposes instances so that nobody notices: never while something holds them, and with a closed gate until the server
@@ -68,57 +97,104 @@ export class Disposer {
    * @throws {DisposeRefusedError} when something holds it.
    * @throws {TimeoutError} when its end is not told in time.
    */
-  async dispose(instance: DisposableInstance, reason: DisposeReason, signal?: AbortSignal): Promise<boolean> {
-    const running = this.#running.get(instance.directory);
+  async dispose(
+    instance: DisposableInstance,
+    reason: DisposeReason,
+    options: DisposalOptions = {},
+  ): Promise<boolean> {
+    const { directory } = instance;
+    const { signal, timeoutMs, send = (limit) => this.#init.send(directory, limit) } = options;
+    const running = this.#running.get(directory);
     if (running !== undefined) return abortable(running, signal);
     if (!instance.loaded) return false;
     signal?.throwIfAborted();
-    this.#refuseHeld(instance);
-    const disposal = this.#run(instance, reason).finally(() => this.#running.delete(instance.directory));
-    this.#running.set(instance.directory, disposal);
+    this.#refuseHeld([instance]);
+    const disposal = this.#run(
+      { list: () => (instance.loaded ? [instance] : []), closeGate: () => instance.closeGate() },
+      reason,
+      send,
+      timeoutMs,
+    );
+    this.#running.set(directory, disposal);
+    const forget = (): boolean => this.#running.delete(directory);
+    disposal.then(forget, forget);
     return abortable(disposal, signal);
   }
 
-  async #run(instance: DisposableInstance, reason: DisposeReason): Promise<boolean> {
-    const { directory } = instance;
+  /**
+   * Has one call to the server dispose every instance, guarded like a disposal of each, with everybody waiting at the gate.
+   *
+   * @throws {DisposeRefusedError} when something holds one of them; none is disposed then.
+   * @throws {TimeoutError} when their end is not told in time.
+   */
+  async disposeAll(instances: DisposableInstances, options: AllDisposalOptions): Promise<void> {
+    const { signal, send, timeoutMs } = options;
+    signal?.throwIfAborted();
+    await abortable(Promise.allSettled(this.#running.values()), signal);
+    this.#refuseHeld(instances.list());
+    await abortable(this.#run(instances, 'server', send, timeoutMs), signal);
+  }
+
+  /** `true` when something was disposed. */
+  async #run(
+    instances: DisposableInstances,
+    reason: DisposeReason,
+    send: (signal: AbortSignal) => Promise<void>,
+    timeoutMs: number | false = this.#timeoutMs,
+  ): Promise<boolean> {
     const { closed } = this.#init;
     const limit = new AbortController();
     const detach = onAbort(closed, () => limit.abort(closed.reason));
-    const timer = setTimeout(() => limit.abort(this.#timeout(directory)), this.#timeoutMs);
-    const openGate = instance.closeGate();
-    const gone = deferred();
+    const timer =
+      timeoutMs === false
+        ? undefined
+        : setTimeout(
+            () => limit.abort(timeoutError(instances, timeoutMs)),
+            Math.min(timeoutMs, MAX_TIMER_MS),
+          );
+    const openGate = instances.closeGate();
+    const pending: string[] = [];
     try {
       await abortable(this.#init.streamLive(), limit.signal);
-      await this.#init.confirm(directory, limit.signal);
+      for (const { directory } of instances.list()) await this.#init.confirm(directory, limit.signal);
       // Whoever came to the gate meanwhile has a hold, and so has what the server told of.
-      this.#refuseHeld(instance);
-      if (!instance.loaded) return false;
-      this.#pending.set(directory, gone);
-      await this.#init.send(directory, limit.signal);
-      await abortable(gone.promise, limit.signal);
-      instance.unload(reason);
-      this.#init.logger.info('instance disposed', { directory, reason });
-      return true;
+      const doomed = instances.list();
+      this.#refuseHeld(doomed);
+      const gone = doomed.map(({ directory }) => {
+        const ending = deferred();
+        this.#pending.set(directory, ending);
+        pending.push(directory);
+        return ending.promise;
+      });
+      if (doomed.length > 0 || reason === 'server') await send(limit.signal);
+      await abortable(Promise.all(gone), limit.signal);
+      for (const instance of doomed) {
+        instance.unload(reason);
+        this.#init.logger.info('instance disposed', { directory: instance.directory, reason });
+      }
+      return doomed.length > 0;
     } finally {
-      this.#pending.delete(directory);
+      for (const directory of pending) this.#pending.delete(directory);
       clearTimeout(timer);
       detach();
       openGate();
     }
   }
 
-  #refuseHeld(instance: DisposableInstance): void {
-    if (!instance.isHeld) return;
+  #refuseHeld(instances: readonly DisposableInstance[]): void {
+    const held = instances.find((instance) => instance.isHeld);
+    if (held === undefined) return;
     throw new DisposeRefusedError(
-      instance.directory,
-      instance.holds().map((hold) => `${hold.kind}: ${hold.detail}`),
+      held.directory,
+      held.holds().map((hold) => `${hold.kind}: ${hold.detail}`),
     );
   }
+}
 
-  #timeout(directory: string): TimeoutError {
-    return new TimeoutError(`Disposing the instance of ${JSON.stringify(directory)}`, {
-      phase: 'dispose',
-      timeoutMs: this.#timeoutMs,
-    });
-  }
+function timeoutError(instances: DisposableInstances, timeoutMs: number): TimeoutError {
+  const directories = instances.list().map(({ directory }) => JSON.stringify(directory));
+  return new TimeoutError(`Disposing the instance of ${directories.join(', ')}`, {
+    phase: 'dispose',
+    timeoutMs,
+  });
 }

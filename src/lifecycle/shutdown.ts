@@ -1,4 +1,5 @@
 import { delay } from '../abort.js';
+import { descendantsOf } from './descendants.js';
 import type { ServerExit } from './server-handle.js';
 
 /** How long the rest of a killed process group may take to vanish from the process table. */
@@ -9,7 +10,11 @@ const POLL_MS = 20;
 const alive = new Set<number>();
 
 function killAll(): void {
-  for (const pid of alive) signalGroup(pid, 'SIGKILL');
+  for (const pid of alive) {
+    const descendants = descendantsOf(pid);
+    signalGroup(pid, 'SIGKILL');
+    for (const descendant of descendants) kill(descendant, 'SIGKILL');
+  }
 }
 
 /** Makes sure that the process group ends when this process exits by itself or by `process.exit()`. */
@@ -23,10 +28,11 @@ export function endWithHost(pid: number): () => void {
 }
 
 /**
- * Ends a process group: SIGTERM, SIGKILL after `graceMs`, and at last SIGKILL for whoever outlived its leader. Resolves
+ * Ends a server with all it runs: SIGTERM to its group, SIGKILL after `graceMs`, and at last SIGKILL for whoever outlived its leader. Resolves
  * when they are gone. The server can swallow SIGTERM for some seconds after its first start, so this always escalates.
  */
 export async function terminate(pid: number, exited: Promise<ServerExit>, graceMs: number): Promise<void> {
+  const descendants = descendantsOf(pid);
   signalGroup(pid, 'SIGTERM');
   const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
   try {
@@ -34,14 +40,19 @@ export async function terminate(pid: number, exited: Promise<ServerExit>, graceM
   } finally {
     clearTimeout(timer);
   }
+  for (const descendant of descendants) kill(descendant, 'SIGKILL');
   const deadline = performance.now() + GROUP_GONE_MS;
   while (signalGroup(pid, 'SIGKILL') && performance.now() < deadline) await delay(POLL_MS);
 }
 
 /** Sends a signal to every process of the group; `false` when there is none. */
 function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  return kill(process.platform === 'win32' ? pid : -pid, signal);
+}
+
+function kill(target: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(process.platform === 'win32' ? pid : -pid, signal);
+    process.kill(target, signal);
     return true;
   } catch {
     return false;

@@ -1,4 +1,4 @@
-import { abortable } from '../abort.js';
+import { abortable, deferred } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../instance.js';
 import { HoldSet } from './holds.js';
@@ -9,6 +9,8 @@ export interface RepoRegistryListener {
   loaded(entry: RepoEntry): void;
   /** The last hold of a loaded instance is gone. */
   released(entry: RepoEntry): void;
+  /** A gate was opened again: what was being disposed may be loaded still. */
+  reopened(): void;
 }
 
 /** One directory and what the server has loaded for it. */
@@ -16,7 +18,13 @@ export class RepoEntry {
   readonly directory: string;
   lastUsedAt: number | undefined;
   boots = 0;
-  readonly disposals: Record<DisposeReason, number> = { idle: 0, cap: 0, explicit: 0, external: 0 };
+  readonly disposals: Record<DisposeReason, number> = {
+    idle: 0,
+    cap: 0,
+    explicit: 0,
+    server: 0,
+    external: 0,
+  };
   readonly #holds: HoldSet;
   readonly #activity: Record<ActivityKind, Map<string, () => void>> = {
     'session-busy': new Map(),
@@ -39,7 +47,7 @@ export class RepoEntry {
   }
 
   get isDisposing(): boolean {
-    return this.#gate !== undefined;
+    return this.#currentGate !== undefined;
   }
 
   get isHeld(): boolean {
@@ -62,7 +70,9 @@ export class RepoEntry {
   async enter(kind: HoldKind, detail: string, signal?: AbortSignal): Promise<() => void> {
     const release = this.hold(kind, detail);
     try {
-      while (this.#gate !== undefined) await abortable(this.#gate, signal);
+      for (let gate = this.#currentGate; gate !== undefined; gate = this.#currentGate) {
+        await abortable(gate, signal);
+      }
     } catch (error) {
       release();
       throw error;
@@ -114,15 +124,12 @@ export class RepoEntry {
 
   /** Closes the gate: whoever enters now waits until the returned function is called. */
   closeGate(): () => void {
-    let open!: () => void;
-    this.#gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const { promise, resolve } = deferred();
+    this.#gate = promise;
     return () => {
       this.#gate = undefined;
-      open();
-      // The idle clock stood still while the gate was closed.
-      if (!this.isHeld) this.#registry.released(this);
+      resolve();
+      this.#registry.reopened();
     };
   }
 
@@ -149,6 +156,10 @@ export class RepoEntry {
     };
   }
 
+  get #currentGate(): Promise<void> | undefined {
+    return this.#gate ?? this.#registry.gate;
+  }
+
   #state(): RepoStats['state'] {
     if (!this.#loaded) return 'unloaded';
     if (this.isDisposing) return 'disposing';
@@ -163,6 +174,7 @@ export class RepoRegistry {
   /** Loaded instances, least recently used first. */
   readonly #loaded = new Set<RepoEntry>();
   readonly #listener: RepoRegistryListener;
+  #gate: Promise<void> | undefined;
 
   constructor(clock: Clock, listener: RepoRegistryListener) {
     this.clock = clock;
@@ -192,6 +204,22 @@ export class RepoRegistry {
     return this.#loaded;
   }
 
+  /** Closes the gate of every directory, also of those that are not loaded, until the returned function is called. */
+  closeGate(): () => void {
+    const { promise, resolve } = deferred();
+    this.#gate = promise;
+    return () => {
+      this.#gate = undefined;
+      resolve();
+      this.reopened();
+    };
+  }
+
+  /** @internal */
+  get gate(): Promise<void> | undefined {
+    return this.#gate;
+  }
+
   get loadedCount(): number {
     return this.#loaded.size;
   }
@@ -210,6 +238,11 @@ export class RepoRegistry {
   /** @internal */
   loaded(entry: RepoEntry): void {
     this.#listener.loaded(entry);
+  }
+
+  /** @internal */
+  reopened(): void {
+    this.#listener.reopened();
   }
 
   /** @internal A use ends when its last hold does. */

@@ -21,6 +21,9 @@ export function badSessionBody(): Response {
   return Response.json({ _tag: 'BadRequest' }, { status: 400 });
 }
 
+/** What a list of messages answers to a cursor it does not understand: as for a session, status 400. */
+export const badCursor = badSessionBody;
+
 /** Whatever the server did not foresee, status 500. */
 export function unknownError(): Response {
   const message = 'Unexpected server error. Check server logs for details.';

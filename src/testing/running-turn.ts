@@ -201,7 +201,7 @@ function errorInfoOf(error: unknown): ServerErrorInfo {
 
 function failureOf({ name, message, data }: Extract<MockStep, { readonly type: 'fail' }>): ServerErrorInfo {
   const common = name === 'APIError' ? { statusCode: 400, isRetryable: false } : {};
-  return { name, data: { message, ...common, ...data } };
+  return { name, data: { message, ...common, ...data } } as ServerErrorInfo;
 }
 
 /** The deltas of a text: its words with the blanks behind them, or as many pieces as were asked for. */

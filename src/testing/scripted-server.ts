@@ -1,4 +1,4 @@
-import type { UserMessage } from '../client/schema/message.js';
+import type { Part, UserMessage } from '../client/schema/message.js';
 import type { SessionInfo } from '../client/schema/session.js';
 import { EventBus } from './event-bus.js';
 import { Ids } from './ids.js';
@@ -79,12 +79,8 @@ export class ScriptedServer {
     }
     this.sessions.saveMessage(instance, message);
     for (const part of body.parts) {
-      this.sessions.savePart(instance, {
-        ...part,
-        id: this.#ids.next('prt'),
-        sessionID,
-        messageID: message.id,
-      });
+      const ids = { id: this.#ids.next('prt'), sessionID, messageID };
+      this.sessions.savePart(instance, { ...part, ...ids } as Part);
     }
     this.sessions.update(instance, sessionID);
     const running = instance.turns.get(sessionID);

@@ -1,16 +1,16 @@
-import type { CreateSessionInput } from '../client/schema/prompt.js';
 import type { SessionInfo } from '../client/schema/session.js';
 import { decodeOnce } from './directory.js';
+import { messagePage } from './message-page.js';
 import { isRecord, parsePromptBody } from './prompt-body.js';
 import { badRequest, badSessionBody, noContent, notFound, unknownError, unsupportedType } from './replies.js';
 import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import type { NewSession } from './session-store.js';
 
 /** The operations on sessions and their messages. */
 export const sessionRoutes: readonly Route[] = [
   scopedRoute('POST', '/session', ({ server, instance, bodyText }) => {
-    const input = parseJson(bodyText === '' ? '{}' : bodyText);
-    if (!isSessionInput(input)) return badSessionBody();
-    return Response.json(server.sessions.create(instance, input));
+    const input = parseNewSession(bodyText);
+    return input === undefined ? badSessionBody() : Response.json(server.sessions.create(instance, input));
   }),
   scopedRoute('GET', '/session', ({ server, instance, query }) => {
     const roots = query.get('roots');
@@ -59,18 +59,9 @@ export const sessionRoutes: readonly Route[] = [
       return noContent();
     });
   }),
-  scopedRoute('GET', '/session/:sessionID/message', (context) => {
-    const limit = Number(context.query.get('limit') ?? 0);
-    if (!Number.isInteger(limit)) {
-      return badRequest(`Expected an integer, got ${limit}\n  at ["limit"]`, 'Query');
-    }
-    if (limit < 0) {
-      return badRequest(`Expected a value greater than or equal to 0, got ${limit}\n  at ["limit"]`, 'Query');
-    }
-    return withSession(context, ({ id }) =>
-      Response.json(context.server.sessions.messages(id).slice(-limit)),
-    );
-  }),
+  scopedRoute('GET', '/session/:sessionID/message', (context) =>
+    withSession(context, ({ id }) => messagePage(context.server.sessions.messages(id), context.query)),
+  ),
   scopedRoute('GET', '/session/:sessionID/message/:messageID', (context) => {
     const messageID = context.params['messageID'] ?? '';
     if (!messageID.startsWith('msg')) {
@@ -91,9 +82,18 @@ function withSession(context: InstanceContext, answer: (session: SessionInfo) =>
   return session === undefined ? notFound(`Session not found: ${sessionID}`) : answer(session);
 }
 
-function isSessionInput(input: unknown): input is CreateSessionInput {
-  if (!isRecord(input)) return false;
-  return ['title', 'parentID', 'agent'].every((key) => ['undefined', 'string'].includes(typeof input[key]));
+/** What a session can be created with; anything else in the body is ignored. */
+const NEW_SESSION_KEYS = ['title', 'parentID', 'agent', 'model', 'metadata', 'permission'] as const;
+const TEXT_KEYS = ['title', 'parentID', 'agent'];
+
+function parseNewSession(bodyText: string): NewSession | undefined {
+  const body = parseJson(bodyText === '' ? '{}' : bodyText);
+  if (!isRecord(body)) return undefined;
+  const given = NEW_SESSION_KEYS.flatMap((key) =>
+    body[key] === undefined ? [] : [[key, body[key]] as const],
+  );
+  if (given.some(([key, value]) => TEXT_KEYS.includes(key) && typeof value !== 'string')) return undefined;
+  return Object.fromEntries(given);
 }
 
 /** The server ignores what is not a number. */

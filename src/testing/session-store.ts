@@ -1,8 +1,12 @@
 import type { Message, MessageInfo, Part } from '../client/schema/message.js';
-import type { CreateSessionInput } from '../client/schema/prompt.js';
 import type { SessionInfo, Tokens } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
+
+/** What a session may be created with. */
+export type NewSession = Partial<
+  Pick<SessionInfo, 'title' | 'parentID' | 'agent' | 'model' | 'metadata' | 'permission'>
+>;
 
 /** Which sessions of a project to list. */
 export interface SessionFilter {
@@ -41,10 +45,8 @@ export class SessionStore {
     this.#version = version;
   }
 
-  create(place: Place, input: CreateSessionInput): SessionInfo {
+  create(place: Place, input: NewSession): SessionInfo {
     const now = Date.now();
-    const { title = `New session - ${new Date(now).toISOString()}`, parentID, agent, model } = input;
-    const { metadata, permission } = input;
     const info: SessionInfo = {
       id: this.#ids.next('ses'),
       slug: 'mock-session',
@@ -53,14 +55,10 @@ export class SessionStore {
       path: '',
       cost: 0,
       tokens: noTokens(),
-      title,
+      title: `New session - ${new Date(now).toISOString()}`,
       version: this.#version,
       time: { created: now, updated: now },
-      ...(parentID !== undefined && { parentID }),
-      ...(agent !== undefined && { agent }),
-      ...(model !== undefined && { model }),
-      ...(metadata !== undefined && { metadata }),
-      ...(permission !== undefined && { permission }),
+      ...input,
     };
     this.#entries.set(info.id, { info, messages: [], untitled: input.title === undefined });
     this.#events.emit(place, 'session.created', { sessionID: info.id, info });

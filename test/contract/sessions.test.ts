@@ -1,4 +1,5 @@
 import {
+  type Message,
   RequestError,
   SessionAlreadyBoundError,
   SessionDirectoryError,
@@ -99,6 +100,9 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(all.map(({ info }) => info.role)).toEqual(['user', 'assistant', 'user', 'assistant']);
     expect(await session.messages({ limit: 1 })).toEqual(all.slice(-1));
     expect(await session.messages({ limit: 100 })).toEqual(all);
+    const walked: Message[] = [];
+    for await (const each of session.messages({ limit: 3 })) walked.push(each);
+    expect(walked).toEqual(all.toReversed());
     const single = await session.message(message.id);
     expect(single).toEqual(all[3]);
     expect(single.parts).toContainEqual(expect.objectContaining({ type: 'text', text: 'You said two.' }));

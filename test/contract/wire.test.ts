@@ -92,6 +92,7 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     const badBody = [400, { _tag: 'BadRequest' }];
     expect(await ask('/session', { method: 'POST', json: { title: 3 } })).toEqual(badBody);
     expect(await ask('/session', { method: 'POST', body: '{bad' })).toEqual(badBody);
+    expect(await ask(`/session/${sessionID}/message?limit=1&before=x`)).toEqual(badBody);
   });
 
   it('answers 500 to what it did not foresee', async () => {

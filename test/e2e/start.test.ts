@@ -130,8 +130,10 @@ describe('a server that does not start', () => {
       const command = join(root, 'opencode');
       writeFileSync(command, '#!/bin/sh\necho "last words" >&2\nexit 7\n');
       chmodSync(command, 0o755);
-      for (let round = 0; round < 10; round += 1) {
-        const error = await failure(starting(command));
+      // Many at once, so that the end of a process is often seen before what it wrote is read.
+      const start = (): Promise<unknown> => JarvisOpenCode.start(starting(command)).catch((error) => error);
+      const errors = await Promise.all(Array.from({ length: 20 }, start));
+      for (const error of errors) {
         expect(error).toMatchObject({ exitCode: 7, recentOutput: ['last words'] });
       }
     } finally {

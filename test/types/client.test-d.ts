@@ -12,11 +12,13 @@ import {
   type DisposeResult,
   type EventStream,
   type FetchFunction,
+  type FileDiff,
   type Health,
   type Hold,
   type IdlePolicy,
   type JarvisOptions,
   type Message,
+  type Paged,
   type PathInfo,
   type RepoClient,
   type RepoStats,
@@ -31,6 +33,7 @@ import {
   type SessionStatus,
   type StartOptions,
   type StopOptions,
+  type Todo,
   type Turn,
   type TurnLimits,
   type TurnOptions,
@@ -164,11 +167,27 @@ describe('Session', () => {
   });
 
   it('reads messages', () => {
-    expectTypeOf(session.messages()).resolves.toEqualTypeOf<Message[]>();
+    expectTypeOf(session.messages()).toEqualTypeOf<Paged<Message>>();
+    expectTypeOf<Awaited<Paged<Message>>>().toEqualTypeOf<Message[]>();
+    expectTypeOf<Paged<Message>>().toExtend<AsyncIterable<Message>>();
     expectTypeOf(session.message('msg_1')).resolves.toEqualTypeOf<Message>();
+    expectTypeOf(session.addContext('text')).resolves.toEqualTypeOf<Message>();
+    expectTypeOf(session.deleteMessage('msg_1')).resolves.toBeVoid();
+  });
+
+  it('changes and ends', () => {
     expectTypeOf(session.refresh()).resolves.toEqualTypeOf<SessionInfo>();
+    expectTypeOf(session.update({ title: 'a' })).resolves.toEqualTypeOf<SessionInfo>();
+    expectTypeOf(session.unrevert()).resolves.toEqualTypeOf<SessionInfo>();
     expectTypeOf(session.abort()).resolves.toBeVoid();
     expectTypeOf(session.delete()).resolves.toBeVoid();
+  });
+
+  it('returns sessions, not wire objects, for those that come of it', () => {
+    expectTypeOf(session.children()).resolves.toEqualTypeOf<Session[]>();
+    expectTypeOf(session.fork()).resolves.toEqualTypeOf<Session>();
+    expectTypeOf(session.todos()).resolves.toEqualTypeOf<Todo[]>();
+    expectTypeOf(session.diff()).resolves.toEqualTypeOf<FileDiff[]>();
   });
 
   it('has events of its own, for which the session cannot be chosen', () => {

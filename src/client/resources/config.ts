@@ -1,7 +1,10 @@
-import type { RequestOptions } from '../options.js';
+import { parseInput, type RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
-import { configSchema, type Config } from '../schema/config.js';
+import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
+
+/** Writes a configuration so that no work is cut off. */
+export type UpdateConfig = (config: Config, options?: RequestOptions) => Promise<Config>;
 
 /**
  * The configuration of one repository. It is read when the instance is loaded; an edit shows after `repo.dispose()`. A broken
@@ -9,10 +12,12 @@ import { configProvidersSchema, type ConfigProviders } from '../schema/providers
  */
 export class ConfigResource {
   readonly #transport: RepoTransport;
+  readonly #update: UpdateConfig;
 
-  /** @internal */
-  constructor(transport: RepoTransport) {
+  /** @internal `update` writes the configuration behind the guard of a disposal. */
+  constructor(transport: RepoTransport, update: UpdateConfig) {
     this.#transport = transport;
+    this.#update = update;
   }
 
   /**
@@ -23,6 +28,17 @@ export class ConfigResource {
    */
   get(options?: RequestOptions): Promise<Config> {
     return this.#transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+  }
+
+  /**
+   * Merges `config` into the configuration of this directory. The server writes a file `config.json` **into the repository**
+   * and disposes the instance; both wait until nothing holds it.
+   *
+   * @throws {DisposeRefusedError} when something holds the instance; nothing was written then.
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  update(config: Config, options?: RequestOptions): Promise<Config> {
+    return this.#update(parseInput(configInputSchema, 'configuration', config), options);
   }
 
   /**

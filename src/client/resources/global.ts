@@ -1,14 +1,98 @@
 import type { Http } from '../http.js';
-import type { RequestOptions } from '../options.js';
-import { healthSchema, type Health } from '../schema/server.js';
+import { parseInput, type RequestOptions } from '../options.js';
+import { route } from '../route.js';
+import { authInputSchema, type AuthInput } from '../schema/auth.js';
+import { configInputSchema, configSchema, type Config } from '../schema/config.js';
+import { booleanSchema, healthSchema, type Health } from '../schema/server.js';
+import type { UpdateConfig } from './config.js';
 
-/** What has no directory: the server itself. */
-export class GlobalResource {
+/** What the calls that dispose every instance need: the guard that lets none of them cut off work. */
+export interface GlobalGuard {
+  /** Disposes every instance. */
+  dispose(options?: RequestOptions): Promise<void>;
+  readonly updateConfig: UpdateConfig;
+}
+
+/** The configuration of the server's user, which every repository inherits. */
+export class GlobalConfigResource {
+  readonly #http: Http;
+  readonly #guard: GlobalGuard;
+
+  /** @internal */
+  constructor(http: Http, guard: GlobalGuard) {
+    this.#http = http;
+    this.#guard = guard;
+  }
+
+  /**
+   * Reads it.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  get(options?: RequestOptions): Promise<Config> {
+    return this.#http.send({ method: 'GET', path: '/global/config', schema: configSchema }, options);
+  }
+
+  /**
+   * Merges `config` into it. The server writes the user's configuration file and disposes every instance, which waits until
+   * nothing holds any of them.
+   *
+   * @throws {DisposeRefusedError} when something holds an instance; nothing was written then.
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async update(config: Config, options?: RequestOptions): Promise<Config> {
+    return this.#guard.updateConfig(parseInput(configInputSchema, 'configuration', config), options);
+  }
+}
+
+/** The credentials of the server's user, by provider. The server never tells them. */
+export class AuthResource {
   readonly #http: Http;
 
   /** @internal */
   constructor(http: Http) {
     this.#http = http;
+  }
+
+  /**
+   * Stores the credentials of a provider. Instances that are loaded go on with those they have.
+   *
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async set(providerID: string, auth: AuthInput, options?: RequestOptions): Promise<void> {
+    const json = parseInput(authInputSchema, 'credentials', auth);
+    await this.#http.send(
+      { method: 'PUT', path: route`/auth/${providerID}`, json, schema: booleanSchema },
+      options,
+    );
+  }
+
+  /**
+   * Forgets the credentials of a provider.
+   *
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async remove(providerID: string, options?: RequestOptions): Promise<void> {
+    await this.#http.send(
+      { method: 'DELETE', path: route`/auth/${providerID}`, schema: booleanSchema },
+      options,
+    );
+  }
+}
+
+/** What has no directory: the server itself. */
+export class GlobalResource {
+  readonly auth: AuthResource;
+  readonly config: GlobalConfigResource;
+  readonly #http: Http;
+  readonly #guard: GlobalGuard;
+
+  /** @internal */
+  constructor(http: Http, guard: GlobalGuard) {
+    this.#http = http;
+    this.#guard = guard;
+    this.auth = new AuthResource(http);
+    this.config = new GlobalConfigResource(http, guard);
   }
 
   /**
@@ -18,5 +102,15 @@ export class GlobalResource {
    */
   health(options?: RequestOptions): Promise<Health> {
     return this.#http.send({ method: 'GET', path: '/global/health', schema: healthSchema }, options);
+  }
+
+  /**
+   * Disposes every instance on the server and resolves when they are gone. Calls made meanwhile wait.
+   *
+   * @throws {DisposeRefusedError} when something holds one; none was disposed then.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  dispose(options?: RequestOptions): Promise<void> {
+    return this.#guard.dispose(options);
   }
 }

@@ -39,9 +39,8 @@ export class ProjectResource {
   }
 
   /**
-   * Makes the directory a git repository, and does nothing where it is one. Otherwise the server disposes the instance behind
-   * its answer, which aborts what runs in it: do it before the first prompt. The project stays `global` until the first
-   * commit.
+   * Makes the directory a git repository, and does nothing where it is one. Where it is not, the server disposes the instance,
+   * which aborts what runs in it: do it before the first prompt. The project stays `global` until the first commit.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -28,8 +28,8 @@ export class VcsResource {
   }
 
   /**
-   * Reads the current and the default branch. The server notices a checkout by a file watcher, so up to seconds late; it
-   * then sends `vcs.branch.updated`.
+   * Reads the current and the default branch, as they were when the instance was loaded. The server notices a checkout, and
+   * sends `vcs.branch.updated`, only after the first prompt or `files.list()`, which start its file watcher.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -50,8 +50,8 @@ export class VcsResource {
   }
 
   /**
-   * Reads what changed, file by file, untracked files included. With the mode `branch` it is empty on the default branch, and
-   * until the server has noticed a checkout. Empty without git.
+   * Reads what changed, file by file, untracked files included. Empty without git; with the mode `branch` also where `get()`
+   * answers the default branch, or none.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -64,9 +64,17 @@ export class VcsResource {
   }
 
   /**
-   * Applies a patch to the files; nothing is staged or committed. It applies as a whole or not at all, except that git skips
-   * what is outside the directory: in a subdirectory the patches of `diff()`, whose paths begin at the root of the git
-   * repository, change nothing and still answer `applied: true`.
+   * Reads what differs from the last commit as one patch in git's format, untracked files included. Empty without git.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  diffRaw(options?: RequestOptions): Promise<string> {
+    return this.#transport.sendText({ method: 'GET', path: '/vcs/diff/raw' }, options);
+  }
+
+  /**
+   * Applies a patch to the files; nothing is staged or committed. When one file does not fit, none is changed. In a subdirectory
+   * what the patch changes outside is skipped, and still answered with `applied: true`.
    *
    * @throws {RequestError} with status 400 and `VcsApplyError` when it does not apply (`not-clean`) or there is no git (`non-git`).
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}

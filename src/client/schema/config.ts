@@ -249,3 +249,6 @@ export interface Config {
   };
 }
 export const configSchema = wire<Config>(z.looseObject({}));
+
+/** What a user may send: the server checks it field by field, and newer servers know more fields. */
+export const configInputSchema = wire<Config>(z.looseObject({}));

@@ -60,5 +60,5 @@ export const vcsDiffInputSchema = z.strictObject({
 export type VcsDiffInput = z.infer<typeof vcsDiffInputSchema>;
 
 export const vcsApplyInputSchema = z.strictObject({ patch: z.string().min(1) });
-/** A patch as git writes it. Its paths are relative to the directory of the repository client. */
+/** A patch as git writes it, such as `diffRaw()` answers: its paths are relative to the root of the git repository. */
 export type VcsApplyInput = z.infer<typeof vcsApplyInputSchema>;

@@ -9,9 +9,11 @@ import { deferred } from '../../support/wait.js';
 const closed = new AbortController();
 
 function setUp(init: Partial<DisposerInit> = {}): { entry: RepoEntry; disposer: Disposer; sent: string[] } {
-  const entry = new RepoRegistry(fakeClock(), { loaded: () => undefined, released: () => undefined }).entry(
-    '/a',
-  );
+  const entry = new RepoRegistry(fakeClock(), {
+    loaded: () => undefined,
+    released: () => undefined,
+    reopened: () => undefined,
+  }).entry('/a');
   entry.use();
   const sent: string[] = [];
   const disposer = new Disposer({
@@ -111,7 +113,7 @@ describe('a disposal', () => {
   it('goes on when a caller stops waiting: the gate stays closed until it is over', async () => {
     const { entry, disposer, sent } = setUp();
     const controller = new AbortController();
-    const disposing = disposer.dispose(entry, 'explicit', controller.signal);
+    const disposing = disposer.dispose(entry, 'explicit', { signal: controller.signal });
     await vi.waitFor(() => expect(sent).toHaveLength(1));
     controller.abort('never mind');
     await expect(disposing).rejects.toBe('never mind');

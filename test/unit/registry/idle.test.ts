@@ -18,6 +18,7 @@ function setUp(policy: IdlePolicy, canDispose: (entry: RepoEntry) => boolean = (
   const registry: RepoRegistry = new RepoRegistry(clock, {
     loaded: () => idle.check(),
     released: (entry) => idle.released(entry),
+    reopened: () => idle.check(),
   });
   const idle: IdleClock = new IdleClock(registry, policy, (entry, reason) => {
     disposed.push([entry.directory, reason]);

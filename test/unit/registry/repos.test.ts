@@ -3,7 +3,11 @@ import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
 function registry(): RepoRegistry {
-  return new RepoRegistry(fakeClock(), { loaded: () => undefined, released: () => undefined });
+  return new RepoRegistry(fakeClock(), {
+    loaded: () => undefined,
+    released: () => undefined,
+    reopened: () => undefined,
+  });
 }
 
 describe('an entry', () => {
@@ -73,7 +77,11 @@ describe('an entry', () => {
 
   it('is not used by a mere sign of life', async () => {
     const clock = fakeClock();
-    const entry = new RepoRegistry(clock, { loaded: () => undefined, released: () => undefined }).entry('/a');
+    const entry = new RepoRegistry(clock, {
+      loaded: () => undefined,
+      released: () => undefined,
+      reopened: () => undefined,
+    }).entry('/a');
     (await entry.enter('request', 'x'))();
     const { lastUsedAt } = entry;
     clock.advance(10);

@@ -1,0 +1,275 @@
+import type { PromptInput, RepoClient } from 'jarvis-opencode';
+import type { AgentsResource } from '../../src/client/resources/agents.js';
+import type { CommandsResource } from '../../src/client/resources/commands.js';
+import type { ConfigResource } from '../../src/client/resources/config.js';
+import type { FilesResource } from '../../src/client/resources/files.js';
+import type { FindResource } from '../../src/client/resources/find.js';
+import type { FormatterResource } from '../../src/client/resources/formatter.js';
+import type { LogResource } from '../../src/client/resources/log.js';
+import type { LspResource } from '../../src/client/resources/lsp.js';
+import type { ProjectResource } from '../../src/client/resources/project.js';
+import type { ProvidersResource } from '../../src/client/resources/providers.js';
+import type { SkillsResource } from '../../src/client/resources/skills.js';
+import type { ToolsResource } from '../../src/client/resources/tools.js';
+import type { VcsResource } from '../../src/client/resources/vcs.js';
+import { IDS, type World } from './world.js';
+
+/** The client with every noun; a noun that is not wired yet is `undefined`, and its calls fail. */
+export type ApiRepo = RepoClient & {
+  readonly agents: AgentsResource;
+  readonly commands: CommandsResource;
+  readonly config: ConfigResource;
+  readonly files: FilesResource;
+  readonly find: FindResource;
+  readonly formatter: FormatterResource;
+  readonly log: LogResource;
+  readonly lsp: LspResource;
+  readonly project: ProjectResource;
+  readonly providers: ProvidersResource;
+  readonly skills: SkillsResource;
+  readonly tools: ToolsResource;
+  readonly vcs: VcsResource;
+};
+
+/** One call of a public method, with every field of its input. */
+export interface Call {
+  /** `repo.sessions.create`. */
+  readonly method: string;
+  readonly call: (world: World) => unknown;
+  /** What it sends on the way to its purpose: those operations do not count as covered by it. */
+  readonly beside?: readonly string[];
+  /** Made with the smallest answers only, because the course of the call depends on what they say. */
+  readonly once?: boolean;
+}
+
+const model = { providerID: 'provider', modelID: 'model' };
+const file = { type: 'file', mime: 'text/plain', url: 'data:text/plain,x', filename: 'x.txt' } as const;
+const prompt: PromptInput = {
+  parts: [
+    { type: 'text', text: 'hello' },
+    file,
+    { type: 'agent', name: 'build' },
+    { type: 'subtask', prompt: 'do', description: 'it', agent: 'build' },
+  ],
+  model,
+  agent: 'build',
+  system: 'be brief',
+  tools: { bash: false },
+  variant: 'high',
+  format: { type: 'json_schema', schema: { type: 'object' }, retryCount: 1 },
+};
+const permission = [{ permission: 'bash', pattern: '*', action: 'ask' }] as const;
+
+const turn = {
+  beside: ['GET /global/event', 'GET /session/status', 'GET /session/{sessionID}/message'],
+  once: true,
+};
+
+const sessionCalls: readonly Call[] = [
+  { method: 'session.refresh', call: ({ session }) => session.refresh() },
+  { method: 'session.prompt', call: ({ session }) => session.prompt(prompt), ...turn },
+  { method: 'session.stream', call: ({ session }) => session.stream('hello').result, ...turn },
+  {
+    method: 'session.command',
+    call: ({ session }) =>
+      session.command({
+        command: 'review',
+        arguments: 'x',
+        agent: 'build',
+        model,
+        variant: 'high',
+        parts: [file],
+      }),
+    ...turn,
+  },
+  {
+    method: 'session.shell',
+    call: ({ session }) => session.shell({ command: 'ls', agent: 'build', model }),
+    ...turn,
+  },
+  { method: 'session.init', call: ({ session }) => session.init(model), ...turn },
+  { method: 'session.addContext', call: ({ session }) => session.addContext(prompt) },
+  { method: 'session.messages', call: ({ session }) => session.messages({ limit: 2, before: 'cursor' }) },
+  { method: 'session.messages', call: ({ session }) => drain(session.messages({ limit: 2 })) },
+  { method: 'session.message', call: ({ session }) => session.message(IDS.message) },
+  { method: 'session.deleteMessage', call: ({ session }) => session.deleteMessage(IDS.message) },
+  {
+    method: 'session.updatePart',
+    call: ({ session }) =>
+      session.updatePart({
+        id: IDS.part,
+        messageID: IDS.message,
+        sessionID: IDS.session,
+        type: 'text',
+        text: 'hello',
+        synthetic: true,
+        ignored: false,
+        time: { start: 1, end: 2 },
+        metadata: { key: 'value' },
+      }),
+  },
+  { method: 'session.deletePart', call: ({ session }) => session.deletePart(IDS.message, IDS.part) },
+  { method: 'session.children', call: ({ session }) => session.children() },
+  { method: 'session.todos', call: ({ session }) => session.todos() },
+  { method: 'session.diff', call: ({ session }) => session.diff({ messageID: IDS.message }) },
+  { method: 'session.fork', call: ({ session }) => session.fork({ messageID: IDS.message }) },
+  {
+    method: 'session.update',
+    call: ({ session }) =>
+      session.update({
+        title: 't',
+        metadata: { key: 1 },
+        permission: [...permission],
+        time: { archived: 1 },
+      }),
+  },
+  { method: 'session.summarize', call: ({ session }) => session.summarize({ ...model, auto: true }) },
+  {
+    method: 'session.revert',
+    call: ({ session }) => session.revert({ messageID: IDS.message, partID: IDS.part }),
+  },
+  { method: 'session.unrevert', call: ({ session }) => session.unrevert() },
+  { method: 'session.share', call: ({ session }) => session.share() },
+  { method: 'session.unshare', call: ({ session }) => session.unshare() },
+  {
+    method: 'session.replyPermission',
+    call: ({ session }) => session.replyPermission(IDS.permission, { reply: 'always' }),
+  },
+  { method: 'session.abort', call: ({ session }) => session.abort() },
+  {
+    method: 'session.delete',
+    call: ({ session }) => session.delete(),
+    beside: ['POST /session/{sessionID}/abort'],
+    once: true,
+  },
+  { method: 'session.events', call: ({ session }) => close(session.events()) },
+];
+
+const sessionsCalls: readonly Call[] = [
+  {
+    method: 'repo.sessions.create',
+    call: ({ repo }) =>
+      repo.sessions.create({
+        title: 't',
+        parentID: IDS.session,
+        agent: 'build',
+        model: { id: 'model', providerID: 'provider', variant: 'high' },
+        metadata: { key: 1 },
+        permission: [...permission],
+      }),
+  },
+  {
+    method: 'repo.sessions.list',
+    call: ({ repo }) => repo.sessions.list({ roots: true, start: 1, search: 's', path: 'src', limit: 3 }),
+  },
+  { method: 'repo.sessions.get', call: ({ repo }) => repo.sessions.get(IDS.session) },
+  { method: 'repo.sessions.session', call: ({ repo }) => repo.sessions.session(IDS.session) },
+  { method: 'repo.sessions.status', call: ({ repo }) => repo.sessions.status() },
+];
+
+const askCalls: readonly Call[] = [
+  { method: 'repo.permissions.list', call: ({ repo }) => repo.permissions.list() },
+  {
+    method: 'repo.permissions.reply',
+    call: ({ repo }) => repo.permissions.reply(IDS.permission, { reply: 'reject', message: 'no' }),
+  },
+  { method: 'repo.questions.list', call: ({ repo }) => repo.questions.list() },
+  {
+    method: 'repo.questions.reply',
+    call: ({ repo }) => repo.questions.reply(IDS.question, { answers: [['yes'], []] }),
+  },
+  { method: 'repo.questions.reject', call: ({ repo }) => repo.questions.reject(IDS.question) },
+];
+
+const readingCalls: readonly Call[] = [
+  { method: 'repo.agents.list', call: ({ repo }) => repo.agents.list() },
+  { method: 'repo.commands.list', call: ({ repo }) => repo.commands.list() },
+  { method: 'repo.config.get', call: ({ repo }) => repo.config.get() },
+  { method: 'repo.config.providers', call: ({ repo }) => repo.config.providers() },
+  { method: 'repo.files.list', call: ({ repo }) => repo.files.list('src') },
+  { method: 'repo.files.read', call: ({ repo }) => repo.files.read('a.ts') },
+  { method: 'repo.files.status', call: ({ repo }) => repo.files.status() },
+  {
+    method: 'repo.find.files',
+    call: ({ repo }) => repo.find.files({ query: 'a', type: 'file', dirs: false, limit: 5 }),
+  },
+  { method: 'repo.find.symbols', call: ({ repo }) => repo.find.symbols({ query: 'a' }) },
+  { method: 'repo.find.text', call: ({ repo }) => repo.find.text({ pattern: 'a' }) },
+  { method: 'repo.formatter.status', call: ({ repo }) => repo.formatter.status() },
+  {
+    method: 'repo.log.write',
+    call: ({ repo }) => repo.log.write({ service: 's', level: 'info', message: 'm', extra: { key: 1 } }),
+  },
+  { method: 'repo.lsp.status', call: ({ repo }) => repo.lsp.status() },
+  { method: 'repo.skills.list', call: ({ repo }) => repo.skills.list() },
+  { method: 'repo.tools.ids', call: ({ repo }) => repo.tools.ids() },
+  { method: 'repo.tools.list', call: ({ repo }) => repo.tools.list({ provider: 'p', model: 'm' }) },
+];
+
+const projectCalls: readonly Call[] = [
+  { method: 'repo.project.list', call: ({ repo }) => repo.project.list() },
+  { method: 'repo.project.current', call: ({ repo }) => repo.project.current() },
+  { method: 'repo.project.initGit', call: ({ repo }) => repo.project.initGit() },
+  {
+    method: 'repo.project.update',
+    call: ({ repo }) =>
+      repo.project.update('project', {
+        name: 'n',
+        icon: { url: 'data:,', override: 'data:,', color: 'red' },
+        commands: { start: 'true' },
+      }),
+  },
+  { method: 'repo.project.directories', call: ({ repo }) => repo.project.directories('project') },
+  { method: 'repo.providers.list', call: ({ repo }) => repo.providers.list() },
+  { method: 'repo.providers.authMethods', call: ({ repo }) => repo.providers.authMethods() },
+  {
+    method: 'repo.providers.oauthAuthorize',
+    call: ({ repo }) => repo.providers.oauthAuthorize('provider', { method: 0, inputs: { key: 'value' } }),
+  },
+  {
+    method: 'repo.providers.oauthCallback',
+    call: ({ repo }) => repo.providers.oauthCallback('provider', { method: 0, code: 'c' }),
+  },
+  { method: 'repo.vcs.get', call: ({ repo }) => repo.vcs.get() },
+  { method: 'repo.vcs.status', call: ({ repo }) => repo.vcs.status() },
+  { method: 'repo.vcs.diff', call: ({ repo }) => repo.vcs.diff({ mode: 'branch', context: 3 }) },
+  { method: 'repo.vcs.apply', call: ({ repo }) => repo.vcs.apply({ patch: 'diff' }) },
+];
+
+const instanceCalls: readonly Call[] = [
+  { method: 'repo.path', call: ({ repo }) => repo.path() },
+  { method: 'repo.warm', call: ({ repo }) => repo.warm() },
+  { method: 'repo.events', call: ({ repo }) => close(repo.events()) },
+  { method: 'repo.hold', call: ({ repo }) => repo.hold('test')[Symbol.dispose]() },
+  { method: 'repo.stats', call: ({ repo }) => repo.stats() },
+  {
+    method: 'repo.dispose',
+    call: ({ repo }) => repo.dispose(),
+    beside: ['GET /global/event', 'GET /session/status', 'GET /pty'],
+    once: true,
+  },
+  { method: 'jarvis.global.health', call: ({ jarvis }) => jarvis.global.health() },
+];
+
+/** A call of every public method; some methods have several. */
+export const CALLS: readonly Call[] = [
+  ...sessionsCalls,
+  ...sessionCalls,
+  ...askCalls,
+  ...readingCalls,
+  ...projectCalls,
+  ...instanceCalls,
+];
+
+async function drain(list: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of list);
+}
+
+/** A stream counts once it is up. */
+async function close(stream: {
+  readonly ready: Promise<void>;
+  close(): Promise<void> | void;
+}): Promise<void> {
+  await stream.ready;
+  await stream.close();
+}

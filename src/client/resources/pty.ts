@@ -1,0 +1,227 @@
+import { onAbort } from '../../abort.js';
+import { MAX_TIMER_MS } from '../../clock.js';
+import { ConnectionError, TimeoutError } from '../../errors.js';
+import type { Endpoint } from '../http.js';
+import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
+import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty-connection.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
+import {
+  createPtyInputSchema,
+  ptyConnectTokenSchema,
+  ptyCursorSchema,
+  ptyListSchema,
+  ptySchema,
+  ptyShellListSchema,
+  updatePtyInputSchema,
+  type CreatePtyInput,
+  type Pty,
+  type PtyConnectToken,
+  type PtyShell,
+  type UpdatePtyInput,
+} from '../schema/pty.js';
+import { booleanSchema } from '../schema/server.js';
+
+/** How terminals are connected to. */
+export interface PtySockets {
+  /** `undefined` where there is none. */
+  readonly webSocket: WebSocketConstructor | undefined;
+  /** Where the server is now. */
+  readonly endpoint: () => Endpoint;
+  /** Ends every connection. */
+  readonly closed?: AbortSignal | undefined;
+}
+
+/** Where to begin, and how long. */
+export interface PtyConnectOptions {
+  /**
+   * The position in the output to begin after, as {@link PtyConnection.cursor} tells it; 0 for all that the server has
+   * kept (the last 2,097,152 UTF-16 code units), -1 for nothing of the past.
+   *
+   * @default 0
+   */
+  readonly cursor?: number | undefined;
+  /** Cancels connecting with the signal's own reason; later it ends the connection quietly. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the connection is open; `false` for no limit. @default 60_000 */
+  readonly timeoutMs?: number | false | undefined;
+}
+
+const OPEN_TIMEOUT_MS = 60_000;
+
+/**
+ * The terminals of one repository. A running terminal holds the instance: it survives idleness, but not a disposal. One of
+ * another repository does not exist here (status 404).
+ */
+export class PtyResource {
+  readonly #transport: RepoTransport;
+  readonly #sockets: PtySockets;
+
+  /** @internal */
+  constructor(transport: RepoTransport, sockets: PtySockets) {
+    this.#transport = transport;
+    this.#sockets = sockets;
+  }
+
+  /**
+   * Lists the terminals whose process runs. One that has ended is gone.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  list(options?: RequestOptions): Promise<Pty[]> {
+    return this.#transport.send({ method: 'GET', path: '/pty', schema: ptyListSchema }, options);
+  }
+
+  /**
+   * Starts a process in a new terminal.
+   *
+   * @throws {RequestError} with status 500 when the command cannot be started.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async create(input: CreatePtyInput = {}, options?: RequestOptions): Promise<Pty> {
+    const json = parseInput(createPtyInputSchema, 'terminal', input);
+    return this.#transport.send({ method: 'POST', path: '/pty', json, schema: ptySchema }, options);
+  }
+
+  /**
+   * Reads one terminal.
+   *
+   * @throws {RequestError} with status 404 when it is gone, or of another repository.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async get(ptyID: string, options?: RequestOptions): Promise<Pty> {
+    return this.#transport.send({ method: 'GET', path: route`/pty/${ptyID}`, schema: ptySchema }, options);
+  }
+
+  /**
+   * Changes the title or the size of a terminal.
+   *
+   * @throws {RequestError} with status 404 when it is gone, or of another repository.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async update(ptyID: string, input: UpdatePtyInput, options?: RequestOptions): Promise<Pty> {
+    const json = parseInput(updatePtyInputSchema, 'terminal', input);
+    return this.#transport.send(
+      { method: 'PUT', path: route`/pty/${ptyID}`, json, schema: ptySchema },
+      options,
+    );
+  }
+
+  /**
+   * Ends a terminal and its process; connections to it close.
+   *
+   * @throws {RequestError} with status 404 when it is gone already, or of another repository.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async remove(ptyID: string, options?: RequestOptions): Promise<void> {
+    await this.#transport.send(
+      { method: 'DELETE', path: route`/pty/${ptyID}`, schema: booleanSchema },
+      options,
+    );
+  }
+
+  /**
+   * Lists the shells on the server's machine.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  shells(options?: RequestOptions): Promise<PtyShell[]> {
+    return this.#transport.send({ method: 'GET', path: '/pty/shells', schema: ptyShellListSchema }, options);
+  }
+
+  /**
+   * Makes a ticket with which somebody else, e.g. a web page, may open `/pty/{id}/connect?ticket=…` once, without the
+   * password. {@link connect} makes its own.
+   *
+   * @throws {RequestError} with status 404 when the terminal is gone, or of another repository.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async connectToken(ptyID: string, options?: RequestOptions): Promise<PtyConnectToken> {
+    const headers = { ...options?.headers, 'x-opencode-ticket': '1' };
+    return this.#transport.send(
+      { method: 'POST', path: route`/pty/${ptyID}/connect-token`, schema: ptyConnectTokenSchema },
+      { ...options, headers },
+    );
+  }
+
+  /**
+   * Connects to a terminal and resolves when the connection is open. Any number may be connected to one terminal, and all
+   * see the same. An open connection holds the instance.
+   *
+   * @throws {TypeError} where there is no WebSocket.
+   * @throws {RequestError} with status 404 when the terminal is gone, or of another repository.
+   * @throws {ConnectionError} when the connection is refused or lost.
+   * @throws {TimeoutError} {@link ResponseShapeError}
+   */
+  async connect(ptyID: string, options: PtyConnectOptions = {}): Promise<PtyConnection> {
+    const path = route`/pty/${ptyID}/connect`;
+    const cursor = parseInput(ptyCursorSchema, 'cursor', options.cursor);
+    const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, OPEN_TIMEOUT_MS);
+    const { webSocket, closed } = this.#sockets;
+    if (webSocket === undefined) {
+      throw new TypeError(
+        'Connecting to a terminal needs a WebSocket, and there is no globalThis.WebSocket here. ' +
+          'Pass one as the option webSocket, e.g. that of the package ws.',
+      );
+    }
+    const target = { method: 'GET', path };
+    const opening = new AbortController();
+    const detach = [options.signal, closed].map((signal) =>
+      onAbort(signal, () => opening.abort(signal?.reason)),
+    );
+    const timer =
+      timeoutMs === false
+        ? undefined
+        : setTimeout(
+            () => opening.abort(new TimeoutError(`GET ${path}`, { phase: 'request', timeoutMs })),
+            Math.min(timeoutMs, MAX_TIMER_MS),
+          );
+    const { signal } = opening;
+    let release = (): void => undefined;
+    const letGo = (): void => {
+      for (const end of detach) end();
+      release();
+    };
+    try {
+      signal.throwIfAborted();
+      release = await this.#transport.enter('request', `GET ${path}`, signal);
+      const { ticket } = await this.connectToken(ptyID, { signal, timeoutMs: false });
+      signal.throwIfAborted();
+      const socket = this.#open(webSocket, path, cursor, ticket);
+      const connection = new PtyConnection({
+        ptyID,
+        target,
+        socket,
+        release: letGo,
+        resize: async (size, resizeOptions) => {
+          await this.update(ptyID, { size }, resizeOptions);
+        },
+      });
+      await connection.open(signal);
+      onAbort(signal, () => void connection.close());
+      return connection;
+    } catch (error) {
+      letGo();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #open(
+    webSocket: WebSocketConstructor,
+    path: string,
+    cursor: number | undefined,
+    ticket: string,
+  ): WebSocketLike {
+    // The server decodes the directory of a query twice.
+    const query = new URLSearchParams({ directory: encodeURIComponent(this.#transport.directory), ticket });
+    if (cursor !== undefined) query.set('cursor', String(cursor));
+    const origin = this.#sockets.endpoint().url.replace(/^http/, 'ws');
+    try {
+      return new webSocket(`${origin}${path}?${query.toString()}`);
+    } catch (cause) {
+      throw new ConnectionError({ method: 'GET', path }, { cause });
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { Message } from '../client/schema/message.js';
+import { badRequest, badCursor } from './replies.js';
+
+/** Answers a list of messages: all of them, or the newest `limit`, with the cursor of the page before in a header. */
+export function messagePage(messages: readonly Message[], query: URLSearchParams): Response {
+  const limit = Number(query.get('limit') ?? 0);
+  if (!Number.isInteger(limit)) {
+    return badRequest(`Expected an integer, got ${limit}\n  at ["limit"]`, 'Query');
+  }
+  if (limit < 0) {
+    return badRequest(`Expected a value greater than or equal to 0, got ${limit}\n  at ["limit"]`, 'Query');
+  }
+  const before = query.get('before');
+  const end =
+    before === null ? messages.length : messages.findIndex((message) => cursorOf(message) === before);
+  if (before !== null && (limit === 0 || end === -1)) return badCursor();
+  const start = limit === 0 ? 0 : Math.max(0, end - limit);
+  const page = messages.slice(start, end);
+  const oldest = page[0];
+  const headers = start > 0 && oldest !== undefined ? { 'x-next-cursor': cursorOf(oldest) } : {};
+  return Response.json(page, { headers });
+}
+
+/** Names a message in the way of the server; nobody is to read it. */
+function cursorOf({ info }: Message): string {
+  const text = btoa(JSON.stringify({ id: info.id, time: info.time.created }));
+  return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}

@@ -1,0 +1,600 @@
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RequestError, ResponseShapeError } from 'jarvis-opencode';
+import { Http } from '../../src/client/http.js';
+import { RepoTransport } from '../../src/client/repo-transport.js';
+import { AgentsResource } from '../../src/client/resources/agents.js';
+import { CommandsResource } from '../../src/client/resources/commands.js';
+import { ConfigResource } from '../../src/client/resources/config.js';
+import { FilesResource } from '../../src/client/resources/files.js';
+import { FindResource } from '../../src/client/resources/find.js';
+import { FormatterResource } from '../../src/client/resources/formatter.js';
+import { LogResource } from '../../src/client/resources/log.js';
+import { LspResource } from '../../src/client/resources/lsp.js';
+import { ProjectResource } from '../../src/client/resources/project.js';
+import { ProvidersResource } from '../../src/client/resources/providers.js';
+import { SkillsResource } from '../../src/client/resources/skills.js';
+import { ToolsResource } from '../../src/client/resources/tools.js';
+import { VcsResource } from '../../src/client/resources/vcs.js';
+import type { GitRepo, GitRepoOptions } from '../support/git-repo.js';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { text, toolCall } from '../support/scripted-model.js';
+import { until } from '../support/wait.js';
+
+// Every operation must reach this directory, whose name the server itself would decode once too often.
+const NAME = `a b%20ü日#?+'`;
+
+/** Searches what git knows, and answers as `rg --json` does: the server would download the real one. */
+const RIPGREP = `#!${process.execPath}
+const { execFileSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const pattern = new RegExp(process.argv[process.argv.indexOf('--') + 1]);
+const paths = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { encoding: 'utf8' });
+for (const path of paths.split('\\0').filter(Boolean)) {
+  readFileSync(path, 'utf8').split('\\n').forEach((line, index) => {
+    const match = pattern.exec(line);
+    if (!match) return;
+    const submatches = [{ match: { text: match[0] }, start: match.index, end: match.index + match[0].length }];
+    const data = { path: { text: path }, lines: { text: line + '\\n' }, line_number: index + 1, absolute_offset: 0, submatches };
+    console.log(JSON.stringify({ type: 'match', data }));
+  });
+}
+`;
+
+/** A language server that knows nothing. */
+const LANGUAGE_SERVER = `
+let input = '';
+process.stdin.setEncoding('latin1').on('data', (piece) => {
+  input += piece;
+  for (;;) {
+    const [head, length] = /^Content-Length: (\\d+)\\r\\n(?:.*\\r\\n)*?\\r\\n/i.exec(input) ?? [];
+    const end = head && head.length + Number(length);
+    if (!head || input.length < end) return;
+    const { id, method } = JSON.parse(input.slice(head.length, end));
+    input = input.slice(end);
+    if (id === undefined || method === undefined) continue;
+    const body = JSON.stringify({ jsonrpc: '2.0', id, result: method === 'initialize' ? { capabilities: {} } : null });
+    process.stdout.write('Content-Length: ' + body.length + '\\r\\n\\r\\n' + body);
+  }
+}).on('end', () => process.exit());
+`;
+
+/** A provider to sign in to without a network: the code is \`good\`. */
+const AUTH_PLUGIN = `
+const authorize = (method) => async (inputs) => ({
+  url: 'https://example.invalid/?account=' + inputs?.account,
+  instructions: 'Sign in',
+  method,
+  callback: async (code) => (method === 'auto' || code === 'good' ? { type: 'success', key: 'k' } : { type: 'failed' }),
+});
+export const Toy = async () => ({
+  auth: {
+    provider: 'toy',
+    methods: [
+      {
+        type: 'oauth',
+        label: 'With a code',
+        prompts: [{ type: 'text', key: 'account', message: 'Which account?' }],
+        authorize: authorize('code'),
+      },
+      { type: 'oauth', label: 'By itself', authorize: authorize('auto') },
+      { type: 'api', label: 'With a key' },
+    ],
+  },
+});
+`;
+
+let tools: string;
+let world: RealJarvis;
+let http: Http;
+
+beforeAll(async () => {
+  tools = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-tools-')));
+  await writeFile(join(tools, 'rg'), RIPGREP);
+  await chmod(join(tools, 'rg'), 0o755);
+  await writeFile(join(tools, 'language-server.cjs'), LANGUAGE_SERVER);
+  world = await realJarvis({
+    idle: false,
+    env: { PATH: tools + delimiter + (process.env['PATH'] ?? '') },
+    config: {
+      formatter: { shout: { command: ['true', '$FILE'], extensions: ['.shout'] } },
+      lsp: {
+        toy: { command: [process.execPath, join(tools, 'language-server.cjs')], extensions: ['.toy'] },
+      },
+    },
+  });
+  const { server } = world.jarvis;
+  http = new Http({
+    endpoint: () => ({ url: server.url, authorization: server.authorization }),
+    signal: new AbortController().signal,
+  });
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  await rm(tools, { recursive: true, force: true });
+});
+
+function transportTo(directory: string): RepoTransport {
+  return new RepoTransport(http, directory, async () => () => undefined);
+}
+
+async function oddRepo(options?: GitRepoOptions): Promise<GitRepo & { readonly transport: RepoTransport }> {
+  const repo = await world.repo({ name: NAME, ...options });
+  return { ...repo, transport: transportTo(repo.directory) };
+}
+
+/** What the server answered instead. */
+async function refusal(promise: Promise<unknown>): Promise<RequestError> {
+  const error: unknown = await promise.then(
+    () => 'nothing was refused',
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(RequestError);
+  return error as RequestError;
+}
+
+describe('files', () => {
+  const oddFile = `we ird%20ü#?&+'.txt`;
+  let directory: string;
+  let files: FilesResource;
+
+  beforeAll(async () => {
+    const repo = await oddRepo({
+      files: {
+        '.gitignore': 'ignored/\n',
+        'README.md': '\n# a title\n\n',
+        'src/a.ts': 'export const a = 1;\n',
+        [oddFile]: 'odd\n',
+      },
+    });
+    directory = repo.directory;
+    files = new FilesResource(repo.transport);
+    await writeFile(join(directory, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0]));
+    await mkdir(join(directory, 'ignored'));
+  });
+
+  it('are listed, from the repository and below', async () => {
+    const nodes = await files.list('.');
+    expect(nodes.map((node) => node.path)).toEqual(
+      expect.arrayContaining(['src/', 'ignored/', 'README.md', oddFile]),
+    );
+    expect(nodes.find((node) => node.name === 'src')).toEqual({
+      name: 'src',
+      path: 'src/',
+      absolute: join(directory, 'src'),
+      type: 'directory',
+      ignored: false,
+    });
+    expect(nodes.find((node) => node.name === 'ignored')?.ignored).toBe(true);
+    expect(await files.list('')).toEqual(nodes);
+    const below = await files.list('src');
+    expect(below.map((node) => [node.path, node.type])).toEqual([['src/a.ts', 'file']]);
+    expect(await files.list(join(directory, 'src/'))).toEqual(below);
+  });
+
+  it('are read: text trimmed, the rest as base64', async () => {
+    expect(await files.read('README.md')).toEqual({ type: 'text', content: '# a title' });
+    expect(await files.read(join(directory, 'src/a.ts'))).toMatchObject({ content: 'export const a = 1;' });
+    expect(await files.read(oddFile)).toMatchObject({ content: 'odd' });
+    expect(await files.read('picture.png')).toEqual({
+      type: 'binary',
+      content: 'iVBORwA=',
+      encoding: 'base64',
+      mimeType: 'image/png',
+    });
+  });
+
+  it('that are not there read as empty', async () => {
+    expect(await files.read('missing.txt')).toEqual({ type: 'text', content: '' });
+  });
+
+  it.each(['..', '../..', 'src/../..', '/', tmpdir(), 'missing'])('cannot be listed at %j', async (path) => {
+    expect(await refusal(files.list(path))).toMatchObject({ status: 500, serverError: 'UnknownError' });
+  });
+
+  it.each(['.', 'src', '../outside', '/etc/passwd'])('cannot be read at %j', async (path) => {
+    expect(await refusal(files.read(path))).toMatchObject({ status: 500, serverError: 'UnknownError' });
+  });
+
+  it('have a status that tells nothing', async () => {
+    await writeFile(join(directory, 'new.txt'), 'new\n');
+    expect(await files.status()).toEqual([]);
+  });
+});
+
+describe('find', () => {
+  let find: FindResource;
+
+  beforeAll(async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 30 }, (_value, index) => [`many/part-${index}.txt`, `needle ${index}\n`]),
+    );
+    const repo = await oddRepo({ files: { ...many, 'src/100% ü+#.ts': 'const a = "x+y %20 ü";\n' } });
+    find = new FindResource(repo.transport);
+  });
+
+  it('finds text, at most 10 lines of it', async () => {
+    expect(await find.text({ pattern: 'x\\+y %20 (ü|u)' })).toEqual([
+      {
+        path: { text: 'src/100% ü+#.ts' },
+        lines: { text: 'const a = "x+y %20 ü";\n' },
+        line_number: 1,
+        absolute_offset: 0,
+        submatches: [{ match: { text: 'x+y %20 ü' }, start: 11, end: 20 }],
+      },
+    ]);
+    expect(await find.text({ pattern: 'needle' })).toHaveLength(10);
+    expect(await find.text({ pattern: 'no such text' })).toEqual([]);
+    expect(await find.text({ pattern: '(' })).toEqual([]);
+  });
+
+  it('finds files and directories', async () => {
+    expect(await find.files({ query: '100% ü+#' })).toEqual(['src/100% ü+#.ts']);
+    expect(await find.files({ query: 'part' })).toHaveLength(10);
+    expect(await find.files({ query: 'part', limit: 3 })).toHaveLength(3);
+    expect(await find.files({ query: 'part', limit: 200 })).toHaveLength(30);
+    const directories = await find.files({ query: '', type: 'directory' });
+    expect(directories).toEqual(expect.arrayContaining(['many/', 'src/']));
+    for (const path of directories) expect(path).toMatch(/\/$/);
+    for (const input of [{ dirs: false }, { type: 'file', dirs: true }] as const) {
+      const paths = await find.files({ query: 'src', ...input });
+      expect(paths).toContain('src/100% ü+#.ts');
+      expect(paths).not.toContain('src/');
+    }
+  });
+
+  it('finds no symbols', async () => {
+    expect(await find.symbols({ query: 'a' })).toEqual([]);
+  });
+});
+
+describe('vcs', () => {
+  const lines = (fifth: string): string => ['1', '2', '3', '4', fifth, '6', '7', '8', '9', ''].join('\n');
+
+  it('tells the branches, and a checkout once the files were listed', async () => {
+    const repo = await oddRepo();
+    const vcs = new VcsResource(repo.transport);
+    expect(await vcs.get()).toEqual({ branch: 'main', default_branch: 'main' });
+    await new FilesResource(repo.transport).list('.');
+    await repo.git('checkout', '-q', '-b', 'feature');
+    await until(async () => (await vcs.get()).branch === 'feature', { what: 'the other branch' });
+  });
+
+  it('tells what changed since the last commit', async () => {
+    const repo = await oddRepo({ files: { 'a ü.txt': lines('5') } });
+    const vcs = new VcsResource(repo.transport);
+    await writeFile(join(repo.directory, 'a ü.txt'), lines('five'));
+    await writeFile(join(repo.directory, 'new.txt'), 'new\n');
+    const changed = [
+      { file: 'a ü.txt', additions: 1, deletions: 1, status: 'modified' },
+      { file: 'new.txt', additions: 1, deletions: 0, status: 'added' },
+    ];
+    const byFile = <T extends { file: string }>(list: T[]): T[] =>
+      list.toSorted((a, b) => a.file.localeCompare(b.file));
+    expect(byFile(await vcs.status())).toEqual(changed);
+    const whole = byFile(await vcs.diff({ mode: 'git' }));
+    expect(whole).toMatchObject(changed);
+    expect(whole[0]?.patch).toContain('@@ -1,9 +1,9 @@');
+    const bare = byFile(await vcs.diff({ mode: 'git', context: 0 }));
+    expect(bare[0]?.patch).toContain('@@ -5 +5 @@\n-5\n+five\n');
+    expect(await vcs.diff({ mode: 'branch' })).toEqual([]);
+  });
+
+  it('tells what changed since the default branch was left', async () => {
+    const repo = await oddRepo({ files: { 'a.txt': '1\n', 'b.txt': '1\n' } });
+    const vcs = new VcsResource(repo.transport);
+    await repo.git('checkout', '-q', '-b', 'feature');
+    await writeFile(join(repo.directory, 'a.txt'), '2\n');
+    await repo.git('commit', '-q', '-a', '-m', 'on the branch');
+    await repo.git('checkout', '-q', 'main');
+    await writeFile(join(repo.directory, 'b.txt'), '2\n');
+    await repo.git('commit', '-q', '-a', '-m', 'on main');
+    await repo.git('checkout', '-q', 'feature');
+    await writeFile(join(repo.directory, 'new.txt'), 'new\n');
+    const diff = await vcs.diff({ mode: 'branch' });
+    expect(diff.map((entry) => entry.file).toSorted()).toEqual(['a.txt', 'new.txt']);
+  });
+
+  it('applies the patch it gave, or nothing of it', async () => {
+    const repo = await oddRepo({ files: { 'a.txt': lines('5'), 'b.txt': lines('5') } });
+    const vcs = new VcsResource(repo.transport);
+    const content = (file: string): Promise<string> => readFile(join(repo.directory, file), 'utf8');
+    await writeFile(join(repo.directory, 'a.txt'), lines('five'));
+    await writeFile(join(repo.directory, 'b.txt'), lines('five'));
+    await writeFile(join(repo.directory, 'new.txt'), 'new\n');
+    const patch = await vcs.diffRaw();
+    expect(patch).toMatch(/^diff --git a\/a\.txt b\/a\.txt\n/);
+    await repo.git('checkout', '-q', '.');
+    await writeFile(join(repo.directory, 'b.txt'), lines('another'));
+    await rm(join(repo.directory, 'new.txt'));
+    expect(await refusal(vcs.apply({ patch }))).toMatchObject({
+      status: 400,
+      serverError: 'VcsApplyError',
+      body: { data: { reason: 'not-clean' } },
+    });
+    expect(await content('a.txt')).toBe(lines('5'));
+    await repo.git('checkout', '-q', '.');
+    expect(await vcs.apply({ patch })).toEqual({ applied: true });
+    expect([await content('a.txt'), await content('b.txt'), await content('new.txt')]).toEqual([
+      lines('five'),
+      lines('five'),
+      'new\n',
+    ]);
+  });
+
+  it('sees only what is below a subdirectory, and changes only that', async () => {
+    const repo = await oddRepo({ files: { 'a.txt': '1\n', 'sub/b.txt': '1\n' } });
+    const below = new VcsResource(transportTo(join(repo.directory, 'sub')));
+    await writeFile(join(repo.directory, 'a.txt'), '2\n');
+    await writeFile(join(repo.directory, 'sub/b.txt'), '2\n');
+    expect((await below.status()).map((entry) => entry.file)).toEqual(['sub/b.txt']);
+    const patch = await below.diffRaw();
+    expect(patch).toContain('+++ b/sub/b.txt');
+    const whole = await new VcsResource(repo.transport).diffRaw();
+    await repo.git('checkout', '-q', '.');
+    expect(await below.apply({ patch: whole })).toEqual({ applied: true });
+    expect(await repo.git('diff', '--name-only')).toBe('sub/b.txt');
+    await repo.git('checkout', '-q', '.');
+    expect(await below.apply({ patch })).toEqual({ applied: true });
+    expect(await repo.git('diff', '--name-only')).toBe('sub/b.txt');
+  });
+});
+
+describe('a directory without git', () => {
+  let directory: string;
+
+  beforeAll(async () => {
+    const parent = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-plain-')));
+    directory = join(parent, NAME);
+    await mkdir(directory);
+    return () => rm(parent, { recursive: true, force: true });
+  });
+
+  it('has no branches, no changes and no project of its own, until it is made a repository', async () => {
+    const transport = transportTo(directory);
+    const vcs = new VcsResource(transport);
+    const project = new ProjectResource(transport);
+    const repo = world.jarvis.forRepo(directory);
+    await using events = repo.events();
+    await events.ready;
+    await repo.warm();
+    expect(await vcs.get()).toEqual({});
+    expect(await vcs.status()).toEqual([]);
+    expect(await vcs.diff({ mode: 'git' })).toEqual([]);
+    expect(await vcs.diff({ mode: 'branch' })).toEqual([]);
+    expect(await vcs.diffRaw()).toBe('');
+    expect(await refusal(vcs.apply({ patch: 'x' }))).toMatchObject({
+      status: 400,
+      body: { name: 'VcsApplyError', data: { reason: 'non-git' } },
+    });
+    expect(await project.current()).toMatchObject({ id: 'global' });
+    expect((await project.current()).vcs).toBeUndefined();
+    expect(repo.stats().disposals.external).toBe(0);
+
+    expect(await project.initGit()).toMatchObject({ id: 'global', worktree: directory, vcs: 'git' });
+    await until(() => repo.stats().disposals.external === 1, { what: 'the disposal' });
+    await repo.warm();
+    expect((await vcs.get()).branch).toBeTypeOf('string');
+    expect(await project.initGit()).toMatchObject({ worktree: directory });
+    expect(await vcs.status()).toEqual([]);
+    expect(repo.stats().disposals.external).toBe(1);
+  });
+});
+
+describe('project', () => {
+  it('is one for a repository and its clones', async () => {
+    const repo = await oddRepo();
+    const clone = await world.repo({ cloneOf: repo });
+    const project = new ProjectResource(repo.transport);
+    const current = await project.current();
+    expect(current).toMatchObject({ worktree: repo.directory, vcs: 'git', sandboxes: [] });
+    expect((await new ProjectResource(transportTo(clone.directory)).current()).id).toBe(current.id);
+    const listed = await project.list();
+    expect(listed.map(({ id }) => id)).toContain(current.id);
+    const directories = await project.directories(current.id);
+    expect(directories.map((entry) => entry.directory)).toContain(repo.directory);
+    expect(await project.directories('a/b')).toEqual([]);
+
+    const changes = { name: 'Mine ü', icon: { color: 'red' }, commands: { start: 'true' } };
+    expect(await project.update(current.id, changes)).toMatchObject({ id: current.id, ...changes });
+    expect(await project.update(current.id, { name: '' })).toMatchObject({ ...changes, name: '' });
+    expect(await refusal(project.update('a/b', { name: 'x' }))).toMatchObject({
+      status: 404,
+      serverError: 'ProjectNotFoundError',
+      path: '/project/a%2Fb',
+    });
+  });
+});
+
+describe('config', () => {
+  it('is merged from all that applies', async () => {
+    const repo = await oddRepo({
+      files: { 'opencode.json': JSON.stringify({ username: 'ü', agent: { build: { steps: 7 } } }) },
+    });
+    const config = new ConfigResource(repo.transport);
+    const merged = await config.get();
+    expect(merged).toMatchObject({ username: 'ü', model: 'scripted/scripted', share: 'disabled' });
+    expect(merged.agent?.build?.steps).toBe(7);
+    const { providers, default: models } = await config.providers();
+    expect(providers.map((provider) => provider.id)).toEqual(['scripted']);
+    expect(models).toEqual({ scripted: 'scripted' });
+    expect(providers[0]?.models['scripted']).toMatchObject({
+      id: 'scripted',
+      providerID: 'scripted',
+      limit: { context: 200_000, output: 8_192 },
+      cost: { input: 1, output: 2 },
+      capabilities: { toolcall: true, reasoning: true },
+    });
+  });
+
+  it('that is broken is an error that names the file and what to do', async () => {
+    const repo = await oddRepo({ files: { 'opencode.json': '{ "model": ' } });
+    const error = await refusal(new ConfigResource(repo.transport).get());
+    expect(error).toMatchObject({
+      status: 400,
+      serverError: 'ConfigJsonError',
+      body: { data: { path: join(repo.directory, 'opencode.json') } },
+    });
+    expect(error.message).toMatch(/restart/);
+    expect(await refusal(new LspResource(repo.transport).status())).toMatchObject({
+      status: 400,
+      serverError: 'ConfigJsonError',
+    });
+  });
+});
+
+describe('providers', () => {
+  it('are listed, with the ways to sign in', async () => {
+    const { transport } = await oddRepo();
+    const providers = new ProvidersResource(transport);
+    const list = await providers.list();
+    expect(list.all.map((provider) => provider.id)).toEqual(['scripted']);
+    expect(list.connected).toEqual(['scripted']);
+    expect(list.default).toEqual({ scripted: 'scripted' });
+    const methods = await providers.authMethods();
+    expect(methods['openai']).toContainEqual(expect.objectContaining({ type: 'api' }));
+    expect(await refusal(providers.oauthAuthorize('a/b', { method: 0 }))).toMatchObject({ status: 500 });
+    expect(await refusal(providers.oauthCallback('a/b', { method: 0 }))).toMatchObject({
+      status: 400,
+      serverError: 'ProviderAuthOauthMissing',
+    });
+  });
+
+  it('are signed in to', async () => {
+    // Not the odd name: the server cannot load a plugin from there.
+    const files = { '.opencode/plugin/toy.js': AUTH_PLUGIN };
+    const repo = await world.repo({ files });
+    const clone = await world.repo({ cloneOf: repo });
+    const providers = new ProvidersResource(transportTo(repo.directory));
+    const elsewhere = new ProvidersResource(transportTo(clone.directory));
+    expect((await providers.authMethods())['toy']).toEqual([
+      {
+        type: 'oauth',
+        label: 'With a code',
+        prompts: [{ type: 'text', key: 'account', message: 'Which account?' }],
+      },
+      { type: 'oauth', label: 'By itself' },
+      { type: 'api', label: 'With a key' },
+    ]);
+
+    expect(await providers.oauthAuthorize('toy', { method: 0, inputs: { account: 'mine' } })).toEqual({
+      url: 'https://example.invalid/?account=mine',
+      method: 'code',
+      instructions: 'Sign in',
+    });
+    const refused = async (promise: Promise<unknown>): Promise<unknown> =>
+      (await refusal(promise)).serverError;
+    expect(await refused(elsewhere.oauthCallback('toy', { method: 0, code: 'good' }))).toBe(
+      'ProviderAuthOauthMissing',
+    );
+    expect(await refused(providers.oauthCallback('toy', { method: 0 }))).toBe('ProviderAuthOauthCodeMissing');
+    expect(await refused(providers.oauthCallback('toy', { method: 0, code: 'bad' }))).toBe(
+      'ProviderAuthOauthCallbackFailed',
+    );
+    await providers.oauthCallback('toy', { method: 0, code: 'good' });
+
+    expect(await providers.oauthAuthorize('toy', { method: 1 })).toMatchObject({ method: 'auto' });
+    await providers.oauthCallback('toy', { method: 1 });
+    await expect(providers.oauthAuthorize('toy', { method: 2 })).rejects.toBeInstanceOf(ResponseShapeError);
+    expect(await refusal(providers.oauthAuthorize('toy', { method: 3 }))).toMatchObject({ status: 500 });
+  });
+});
+
+describe('agents, commands and skills', () => {
+  it('are those of OpenCode and of the repository', async () => {
+    const { transport, directory } = await oddRepo({
+      files: {
+        '.opencode/agent/helper.md': '---\ndescription: Helps\nmode: subagent\n---\nHelp.',
+        '.opencode/command/greet.md': '---\ndescription: Greets\n---\nGreet $1, say $ARGUMENTS',
+        '.opencode/skill/paint/SKILL.md': '---\nname: paint\ndescription: Paints\n---\nPaint it.',
+      },
+    });
+    const agents = await new AgentsResource(transport).list();
+    expect(agents.map((agent) => agent.name)).toEqual(expect.arrayContaining(['build', 'plan', 'helper']));
+    const helper = agents.find((agent) => agent.name === 'helper');
+    expect(helper).toMatchObject({ description: 'Helps', mode: 'subagent', native: false, prompt: 'Help.' });
+    // The server sends null for what is not set.
+    for (const agent of agents) expect(Object.values(agent)).not.toContain(null);
+
+    const commands = await new CommandsResource(transport).list();
+    expect(commands.map((command) => command.name)).toEqual(
+      expect.arrayContaining(['init', 'greet', 'paint']),
+    );
+    expect(commands.find((command) => command.name === 'greet')).toEqual({
+      name: 'greet',
+      description: 'Greets',
+      source: 'command',
+      template: 'Greet $1, say $ARGUMENTS',
+      hints: ['$1', '$ARGUMENTS'],
+    });
+
+    const skills = await new SkillsResource(transport).list();
+    expect(skills.find((skill) => skill.name === 'paint')).toEqual({
+      name: 'paint',
+      description: 'Paints',
+      location: join(directory, '.opencode/skill/paint/SKILL.md'),
+      content: 'Paint it.',
+    });
+  });
+});
+
+describe('tools', () => {
+  it('are listed by id, and as a model sees them', async () => {
+    const tools = new ToolsResource((await oddRepo()).transport);
+    expect(await tools.ids()).toEqual(expect.arrayContaining(['bash', 'read', 'edit']));
+    const list = await tools.list({ provider: 'scripted', model: 'scripted' });
+    expect(list.find((tool) => tool.id === 'bash')).toEqual({
+      id: 'bash',
+      description: expect.any(String),
+      parameters: expect.objectContaining({ type: 'object', properties: expect.any(Object) }),
+    });
+    expect(await tools.list({ provider: 'no such', model: 'model' })).not.toEqual([]);
+  });
+});
+
+describe('lsp and formatter', () => {
+  it('tell the language servers that run and the formatters there are', async () => {
+    const { transport, directory } = await oddRepo({ files: { 'a.toy': 'toy\n' } });
+    const lsp = new LspResource(transport);
+    expect(await lsp.status()).toEqual([]);
+    const path = join(directory, 'a.toy');
+    world.model.use(({ step }) =>
+      step === 0 ? [toolCall('read', { filePath: path })] : [text('It says toy.')],
+    );
+    await (await world.jarvis.forRepo(directory).sessions.create()).prompt('What does it say?');
+    const running = await until(async () => (await lsp.status())[0], { what: 'the language server' });
+    expect(running).toEqual({ id: 'toy', name: 'toy', root: '', status: 'connected' });
+
+    const formatters = await new FormatterResource(transport).status();
+    expect(formatters.find((formatter) => formatter.name === 'shout')).toEqual({
+      name: 'shout',
+      extensions: ['.shout'],
+      enabled: true,
+    });
+  });
+});
+
+describe('log', () => {
+  it('is written, and loads nothing', async () => {
+    const { transport, directory } = await oddRepo();
+    const log = new LogResource(transport);
+    const message = `a line of ü ${Date.now()}`;
+    await log.write({ service: 'test', level: 'error', message, extra: { answer: 42 } });
+    await log.write({ service: 'test', level: 'debug', message: `${message}, too quiet` });
+    const { home = '' } = await world.jarvis.forRepo((await world.repo()).directory).path();
+    const file = join(home, '../data/opencode/log/opencode.log');
+    const lines = await until(
+      async () => {
+        const written = (await readFile(file, 'utf8')).split('\n');
+        const found = written.filter((line) => line.includes(message));
+        return found.length > 0 && found;
+      },
+      { what: 'the line' },
+    );
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/level=ERROR .*answer=42/);
+    expect(await readFile(file, 'utf8')).not.toContain(directory);
+  });
+});
