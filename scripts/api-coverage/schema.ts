@@ -205,26 +205,29 @@ function samplesOfObject(schema: JsonSchema, samples: Samples, seen: readonly st
     isRequired: schema.required?.includes(key) === true,
     values: samplesOf(property, samples, key, seen),
   }));
-  const future = samples.newer === true ? { [FROM_THE_FUTURE]: { is: 'here' } } : {};
+  const entries = samplesOfEntries(schema, samples, seen);
+  // A map has no fields of its own that a newer server could add to.
+  const isMap = entries.length > 0;
+  const future = samples.newer === true && !isMap ? { [FROM_THE_FUTURE]: { is: 'here' } } : {};
   const build = (chosen: typeof properties): object => ({
     ...Object.fromEntries(chosen.map(({ key, values }) => [key, values[0]])),
     ...future,
   });
   const smallest = build(properties.filter((property) => property.isRequired));
-  const isOpen =
-    typeof schema.additionalProperties === 'object' && Object.keys(schema.additionalProperties).length > 0;
-  const entries =
-    isOpen && typeof schema.additionalProperties === 'object'
-      ? samplesOf(schema.additionalProperties, samples, '', seen)
-      : [];
   return [
     smallest,
     ...(properties.every((property) => property.isRequired) ? [] : [build(properties)]),
     ...properties.flatMap(({ key, values }) =>
       values.slice(1).map((value) => ({ ...smallest, [key]: value })),
     ),
-    ...(entries.length === 0
+    ...(!isMap
       ? []
       : [{ ...smallest, ...Object.fromEntries(entries.map((value, index) => [`key${index}`, value])) }]),
   ];
+}
+
+function samplesOfEntries(schema: JsonSchema, samples: Samples, seen: readonly string[]): unknown[] {
+  const { additionalProperties } = schema;
+  if (typeof additionalProperties !== 'object' || Object.keys(additionalProperties).length === 0) return [];
+  return samplesOf(additionalProperties, samples, '', seen);
 }

@@ -1,52 +1,63 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** One process, told from a later one with the same pid by its start time where the platform gives it. */
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  readonly startTime: string | undefined;
+}
+
 /**
  * The processes below `pid`, children before grandchildren, read at once so that it also works while this process exits.
  * Running tools of the server are among them: they have process groups of their own, which no signal to its group reaches.
  * Empty where the platform does not tell.
  */
-export function descendantsOf(pid: number): number[] {
-  const children = new Map<number, number[]>();
-  for (const [child, parent] of processTable()) {
-    children.set(parent, [...(children.get(parent) ?? []), child]);
-  }
-  const found: number[] = [];
-  for (
-    let next = children.get(pid) ?? [];
-    next.length > 0;
-    next = next.flatMap((id) => children.get(id) ?? [])
-  ) {
-    found.push(...next);
+export function descendantsOf(pid: number): ProcessEntry[] {
+  const table = processTable();
+  const found: ProcessEntry[] = [];
+  let parents = new Set([pid]);
+  while (parents.size > 0) {
+    const level = table.filter((entry) => parents.has(entry.parent));
+    found.push(...level);
+    parents = new Set(level.map((entry) => entry.pid));
   }
   return found;
 }
 
-/** Every process with its parent. */
-function processTable(): [number, number][] {
-  if (process.platform === 'linux') return linuxTable();
-  if (process.platform === 'darwin') return psTable();
+/** Kills the process, unless its pid belongs to another one by now. */
+export function killProcess(entry: ProcessEntry): void {
+  if (entry.startTime !== undefined && readStat(entry.pid)?.startTime !== entry.startTime) return;
+  try {
+    process.kill(entry.pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function processTable(): ProcessEntry[] {
+  if (process.platform === 'linux') {
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return pids.map((name) => readStat(Number(name))).filter((entry) => entry !== undefined);
+  }
+  if (process.platform === 'darwin') {
+    const { stdout } = spawnSync('ps', ['-axo', 'pid=,ppid='], { encoding: 'utf8' });
+    return [...stdout.matchAll(/(\d+)\s+(\d+)/g)].map(([, pid, parent]) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      startTime: undefined,
+    }));
+  }
   return [];
 }
 
-function linuxTable(): [number, number][] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name): [number, number][] => {
-      try {
-        // "pid (name) state ppid …", where the name may contain anything.
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return [[Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])]];
-      } catch {
-        return [];
-      }
-    });
-}
-
-function psTable(): [number, number][] {
-  const { stdout } = spawnSync('ps', ['-axo', 'pid=,ppid='], { encoding: 'utf8' });
-  return stdout.split('\n').flatMap((line): [number, number][] => {
-    const [pid, parent] = line.trim().split(/\s+/).map(Number);
-    return pid === undefined || parent === undefined ? [] : [[pid, parent]];
-  });
+/** Reads `/proc/<pid>/stat`: "pid (name) state ppid …", where the name may contain anything. */
+function readStat(pid: number): ProcessEntry | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { pid, parent: Number(fields[1]), startTime: fields[19] };
+  } catch {
+    return undefined;
+  }
 }

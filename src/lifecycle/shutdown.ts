@@ -1,5 +1,5 @@
 import { delay } from '../abort.js';
-import { descendantsOf } from './descendants.js';
+import { descendantsOf, killProcess } from './descendants.js';
 import type { ServerExit } from './server-handle.js';
 
 /** How long the rest of a killed process group may take to vanish from the process table. */
@@ -13,7 +13,7 @@ function killAll(): void {
   for (const pid of alive) {
     const descendants = descendantsOf(pid);
     signalGroup(pid, 'SIGKILL');
-    for (const descendant of descendants) kill(descendant, 'SIGKILL');
+    for (const descendant of descendants) killProcess(descendant);
   }
 }
 
@@ -40,19 +40,15 @@ export async function terminate(pid: number, exited: Promise<ServerExit>, graceM
   } finally {
     clearTimeout(timer);
   }
-  for (const descendant of descendants) kill(descendant, 'SIGKILL');
+  for (const descendant of descendants) killProcess(descendant);
   const deadline = performance.now() + GROUP_GONE_MS;
   while (signalGroup(pid, 'SIGKILL') && performance.now() < deadline) await delay(POLL_MS);
 }
 
 /** Sends a signal to every process of the group; `false` when there is none. */
 function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
-  return kill(process.platform === 'win32' ? pid : -pid, signal);
-}
-
-function kill(target: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(target, signal);
+    process.kill(process.platform === 'win32' ? pid : -pid, signal);
     return true;
   } catch {
     return false;

@@ -2,22 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RequestError, ResponseShapeError } from 'jarvis-opencode';
-import { Http } from '../../src/client/http.js';
-import { RepoTransport } from '../../src/client/repo-transport.js';
-import { AgentsResource } from '../../src/client/resources/agents.js';
-import { CommandsResource } from '../../src/client/resources/commands.js';
-import { ConfigResource } from '../../src/client/resources/config.js';
-import { FilesResource } from '../../src/client/resources/files.js';
-import { FindResource } from '../../src/client/resources/find.js';
-import { FormatterResource } from '../../src/client/resources/formatter.js';
-import { LogResource } from '../../src/client/resources/log.js';
-import { LspResource } from '../../src/client/resources/lsp.js';
-import { ProjectResource } from '../../src/client/resources/project.js';
-import { ProvidersResource } from '../../src/client/resources/providers.js';
-import { SkillsResource } from '../../src/client/resources/skills.js';
-import { ToolsResource } from '../../src/client/resources/tools.js';
-import { VcsResource } from '../../src/client/resources/vcs.js';
+import { RequestError, ResponseShapeError, type RepoClient } from 'jarvis-opencode';
 import type { GitRepo, GitRepoOptions } from '../support/git-repo.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { text, toolCall } from '../support/scripted-model.js';
@@ -88,7 +73,6 @@ export const Toy = async () => ({
 
 let tools: string;
 let world: RealJarvis;
-let http: Http;
 
 beforeAll(async () => {
   tools = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-tools-')));
@@ -105,24 +89,15 @@ beforeAll(async () => {
       },
     },
   });
-  const { server } = world.jarvis;
-  http = new Http({
-    endpoint: () => ({ url: server.url, authorization: server.authorization }),
-    signal: new AbortController().signal,
-  });
 });
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
   await rm(tools, { recursive: true, force: true });
 });
 
-function transportTo(directory: string): RepoTransport {
-  return new RepoTransport(http, directory, async () => () => undefined);
-}
-
-async function oddRepo(options?: GitRepoOptions): Promise<GitRepo & { readonly transport: RepoTransport }> {
+async function oddRepo(options?: GitRepoOptions): Promise<GitRepo & { readonly client: RepoClient }> {
   const repo = await world.repo({ name: NAME, ...options });
-  return { ...repo, transport: transportTo(repo.directory) };
+  return { ...repo, client: world.jarvis.forRepo(repo.directory) };
 }
 
 /** What the server answered instead. */
@@ -138,7 +113,7 @@ async function refusal(promise: Promise<unknown>): Promise<RequestError> {
 describe('files', () => {
   const oddFile = `we ird%20ü#?&+'.txt`;
   let directory: string;
-  let files: FilesResource;
+  let files: RepoClient['files'];
 
   beforeAll(async () => {
     const repo = await oddRepo({
@@ -150,7 +125,7 @@ describe('files', () => {
       },
     });
     directory = repo.directory;
-    files = new FilesResource(repo.transport);
+    files = repo.client.files;
     await writeFile(join(directory, 'picture.png'), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0]));
     await mkdir(join(directory, 'ignored'));
   });
@@ -205,14 +180,14 @@ describe('files', () => {
 });
 
 describe('find', () => {
-  let find: FindResource;
+  let find: RepoClient['find'];
 
   beforeAll(async () => {
     const many = Object.fromEntries(
       Array.from({ length: 30 }, (_value, index) => [`many/part-${index}.txt`, `needle ${index}\n`]),
     );
     const repo = await oddRepo({ files: { ...many, 'src/100% ü+#.ts': 'const a = "x+y %20 ü";\n' } });
-    find = new FindResource(repo.transport);
+    find = repo.client.find;
   });
 
   it('finds text, at most 10 lines of it', async () => {
@@ -255,16 +230,16 @@ describe('vcs', () => {
 
   it('tells the branches, and a checkout once the files were listed', async () => {
     const repo = await oddRepo();
-    const vcs = new VcsResource(repo.transport);
+    const vcs = repo.client.vcs;
     expect(await vcs.get()).toEqual({ branch: 'main', default_branch: 'main' });
-    await new FilesResource(repo.transport).list('.');
+    await repo.client.files.list('.');
     await repo.git('checkout', '-q', '-b', 'feature');
     await until(async () => (await vcs.get()).branch === 'feature', { what: 'the other branch' });
   });
 
   it('tells what changed since the last commit', async () => {
     const repo = await oddRepo({ files: { 'a ü.txt': lines('5') } });
-    const vcs = new VcsResource(repo.transport);
+    const vcs = repo.client.vcs;
     await writeFile(join(repo.directory, 'a ü.txt'), lines('five'));
     await writeFile(join(repo.directory, 'new.txt'), 'new\n');
     const changed = [
@@ -284,7 +259,7 @@ describe('vcs', () => {
 
   it('tells what changed since the default branch was left', async () => {
     const repo = await oddRepo({ files: { 'a.txt': '1\n', 'b.txt': '1\n' } });
-    const vcs = new VcsResource(repo.transport);
+    const vcs = repo.client.vcs;
     await repo.git('checkout', '-q', '-b', 'feature');
     await writeFile(join(repo.directory, 'a.txt'), '2\n');
     await repo.git('commit', '-q', '-a', '-m', 'on the branch');
@@ -299,7 +274,7 @@ describe('vcs', () => {
 
   it('applies the patch it gave, or nothing of it', async () => {
     const repo = await oddRepo({ files: { 'a.txt': lines('5'), 'b.txt': lines('5') } });
-    const vcs = new VcsResource(repo.transport);
+    const vcs = repo.client.vcs;
     const content = (file: string): Promise<string> => readFile(join(repo.directory, file), 'utf8');
     await writeFile(join(repo.directory, 'a.txt'), lines('five'));
     await writeFile(join(repo.directory, 'b.txt'), lines('five'));
@@ -326,13 +301,13 @@ describe('vcs', () => {
 
   it('sees only what is below a subdirectory, and changes only that', async () => {
     const repo = await oddRepo({ files: { 'a.txt': '1\n', 'sub/b.txt': '1\n' } });
-    const below = new VcsResource(transportTo(join(repo.directory, 'sub')));
+    const below = world.jarvis.forRepo(join(repo.directory, 'sub')).vcs;
     await writeFile(join(repo.directory, 'a.txt'), '2\n');
     await writeFile(join(repo.directory, 'sub/b.txt'), '2\n');
     expect((await below.status()).map((entry) => entry.file)).toEqual(['sub/b.txt']);
     const patch = await below.diffRaw();
     expect(patch).toContain('+++ b/sub/b.txt');
-    const whole = await new VcsResource(repo.transport).diffRaw();
+    const whole = await repo.client.vcs.diffRaw();
     await repo.git('checkout', '-q', '.');
     expect(await below.apply({ patch: whole })).toEqual({ applied: true });
     expect(await repo.git('diff', '--name-only')).toBe('sub/b.txt');
@@ -353,10 +328,8 @@ describe('a directory without git', () => {
   });
 
   it('has no branches, no changes and no project of its own, until it is made a repository', async () => {
-    const transport = transportTo(directory);
-    const vcs = new VcsResource(transport);
-    const project = new ProjectResource(transport);
     const repo = world.jarvis.forRepo(directory);
+    const { vcs, project } = repo;
     await using events = repo.events();
     await events.ready;
     await repo.warm();
@@ -387,10 +360,10 @@ describe('project', () => {
   it('is one for a repository and its clones', async () => {
     const repo = await oddRepo();
     const clone = await world.repo({ cloneOf: repo });
-    const project = new ProjectResource(repo.transport);
+    const project = repo.client.project;
     const current = await project.current();
     expect(current).toMatchObject({ worktree: repo.directory, vcs: 'git', sandboxes: [] });
-    expect((await new ProjectResource(transportTo(clone.directory)).current()).id).toBe(current.id);
+    expect((await world.jarvis.forRepo(clone.directory).project.current()).id).toBe(current.id);
     const listed = await project.list();
     expect(listed.map(({ id }) => id)).toContain(current.id);
     const directories = await project.directories(current.id);
@@ -413,7 +386,7 @@ describe('config', () => {
     const repo = await oddRepo({
       files: { 'opencode.json': JSON.stringify({ username: 'ü', agent: { build: { steps: 7 } } }) },
     });
-    const config = new ConfigResource(repo.transport);
+    const config = repo.client.config;
     const merged = await config.get();
     expect(merged).toMatchObject({ username: 'ü', model: 'scripted/scripted', share: 'disabled' });
     expect(merged.agent?.build?.steps).toBe(7);
@@ -431,14 +404,14 @@ describe('config', () => {
 
   it('that is broken is an error that names the file and what to do', async () => {
     const repo = await oddRepo({ files: { 'opencode.json': '{ "model": ' } });
-    const error = await refusal(new ConfigResource(repo.transport).get());
+    const error = await refusal(repo.client.config.get());
     expect(error).toMatchObject({
       status: 400,
       serverError: 'ConfigJsonError',
       body: { data: { path: join(repo.directory, 'opencode.json') } },
     });
     expect(error.message).toMatch(/restart/);
-    expect(await refusal(new LspResource(repo.transport).status())).toMatchObject({
+    expect(await refusal(repo.client.lsp.status())).toMatchObject({
       status: 400,
       serverError: 'ConfigJsonError',
     });
@@ -447,8 +420,8 @@ describe('config', () => {
 
 describe('providers', () => {
   it('are listed, with the ways to sign in', async () => {
-    const { transport } = await oddRepo();
-    const providers = new ProvidersResource(transport);
+    const { client } = await oddRepo();
+    const providers = client.providers;
     const list = await providers.list();
     expect(list.all.map((provider) => provider.id)).toEqual(['scripted']);
     expect(list.connected).toEqual(['scripted']);
@@ -467,8 +440,8 @@ describe('providers', () => {
     const files = { '.opencode/plugin/toy.js': AUTH_PLUGIN };
     const repo = await world.repo({ files });
     const clone = await world.repo({ cloneOf: repo });
-    const providers = new ProvidersResource(transportTo(repo.directory));
-    const elsewhere = new ProvidersResource(transportTo(clone.directory));
+    const providers = world.jarvis.forRepo(repo.directory).providers;
+    const elsewhere = world.jarvis.forRepo(clone.directory).providers;
     expect((await providers.authMethods())['toy']).toEqual([
       {
         type: 'oauth',
@@ -504,21 +477,21 @@ describe('providers', () => {
 
 describe('agents, commands and skills', () => {
   it('are those of OpenCode and of the repository', async () => {
-    const { transport, directory } = await oddRepo({
+    const { client, directory } = await oddRepo({
       files: {
         '.opencode/agent/helper.md': '---\ndescription: Helps\nmode: subagent\n---\nHelp.',
         '.opencode/command/greet.md': '---\ndescription: Greets\n---\nGreet $1, say $ARGUMENTS',
         '.opencode/skill/paint/SKILL.md': '---\nname: paint\ndescription: Paints\n---\nPaint it.',
       },
     });
-    const agents = await new AgentsResource(transport).list();
+    const agents = await client.agents.list();
     expect(agents.map((agent) => agent.name)).toEqual(expect.arrayContaining(['build', 'plan', 'helper']));
     const helper = agents.find((agent) => agent.name === 'helper');
     expect(helper).toMatchObject({ description: 'Helps', mode: 'subagent', native: false, prompt: 'Help.' });
     // The server sends null for what is not set.
     for (const agent of agents) expect(Object.values(agent)).not.toContain(null);
 
-    const commands = await new CommandsResource(transport).list();
+    const commands = await client.commands.list();
     expect(commands.map((command) => command.name)).toEqual(
       expect.arrayContaining(['init', 'greet', 'paint']),
     );
@@ -530,7 +503,7 @@ describe('agents, commands and skills', () => {
       hints: ['$1', '$ARGUMENTS'],
     });
 
-    const skills = await new SkillsResource(transport).list();
+    const skills = await client.skills.list();
     expect(skills.find((skill) => skill.name === 'paint')).toEqual({
       name: 'paint',
       description: 'Paints',
@@ -542,7 +515,7 @@ describe('agents, commands and skills', () => {
 
 describe('tools', () => {
   it('are listed by id, and as a model sees them', async () => {
-    const tools = new ToolsResource((await oddRepo()).transport);
+    const tools = (await oddRepo()).client.tools;
     expect(await tools.ids()).toEqual(expect.arrayContaining(['bash', 'read', 'edit']));
     const list = await tools.list({ provider: 'scripted', model: 'scripted' });
     expect(list.find((tool) => tool.id === 'bash')).toEqual({
@@ -556,8 +529,8 @@ describe('tools', () => {
 
 describe('lsp and formatter', () => {
   it('tell the language servers that run and the formatters there are', async () => {
-    const { transport, directory } = await oddRepo({ files: { 'a.toy': 'toy\n' } });
-    const lsp = new LspResource(transport);
+    const { client, directory } = await oddRepo({ files: { 'a.toy': 'toy\n' } });
+    const lsp = client.lsp;
     expect(await lsp.status()).toEqual([]);
     const path = join(directory, 'a.toy');
     world.model.use(({ step }) =>
@@ -567,7 +540,7 @@ describe('lsp and formatter', () => {
     const running = await until(async () => (await lsp.status())[0], { what: 'the language server' });
     expect(running).toEqual({ id: 'toy', name: 'toy', root: '', status: 'connected' });
 
-    const formatters = await new FormatterResource(transport).status();
+    const formatters = await client.formatter.status();
     expect(formatters.find((formatter) => formatter.name === 'shout')).toEqual({
       name: 'shout',
       extensions: ['.shout'],
@@ -578,8 +551,8 @@ describe('lsp and formatter', () => {
 
 describe('log', () => {
   it('is written, and loads nothing', async () => {
-    const { transport, directory } = await oddRepo();
-    const log = new LogResource(transport);
+    const { client, directory } = await oddRepo();
+    const log = client.log;
     const message = `a line of ü ${Date.now()}`;
     await log.write({ service: 'test', level: 'error', message, extra: { answer: 42 } });
     await log.write({ service: 'test', level: 'debug', message: `${message}, too quiet` });

@@ -1,0 +1,289 @@
+import { abortable, deferred, onAbort } from '../../abort.js';
+import { MAX_TIMER_MS } from '../../clock.js';
+import { RequestError, TimeoutError } from '../../errors.js';
+import type { EventHub } from '../events/hub.js';
+import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
+import type { RepoClient } from '../repo-client.js';
+import type { RepoTransport } from '../repo-transport.js';
+import type { OpenCodeEvent } from '../schema/event.js';
+import { fileContentSchema } from '../schema/files.js';
+import { booleanSchema, pathInfoSchema } from '../schema/server.js';
+import {
+  createWorktreeInputSchema,
+  worktreeDirectoryInputSchema,
+  worktreeListSchema,
+  worktreeSchema,
+  type CreateWorktreeInput,
+  type Worktree,
+  type WorktreeDirectoryInput,
+} from '../schema/worktrees.js';
+
+/** What worktrees need of the client they belong to. */
+export interface WorktreeContext {
+  readonly hub: Pick<EventHub, 'connect' | 'listen'>;
+  /** The client of another directory. */
+  forWorktree(directory: string): RepoClient;
+  /** Sends requests of another directory; its `directory` is the one spelling of it. */
+  transportOf(directory: string): RepoTransport;
+  /**
+   * Runs what ends the instance of a directory, as a disposal is run.
+   *
+   * @throws {DisposeRefusedError} when something holds the instance; nothing was run then.
+   */
+  guard<T>(directory: string, run: () => Promise<T>): Promise<T>;
+}
+
+const PATH = '/experimental/worktree';
+const CREATE_TIMEOUT_MS = 60_000;
+
+/**
+ * The git worktrees of one repository. Each is a repository of its own, with its own sessions, events and instance:
+ * {@link forWorktree} makes its client.
+ */
+export class WorktreesResource {
+  readonly #transport: RepoTransport;
+  readonly #context: WorktreeContext;
+
+  /** @internal */
+  constructor(transport: RepoTransport, context: WorktreeContext) {
+    this.#transport = transport;
+    this.#context = context;
+  }
+
+  /**
+   * Lists the directories that the server counts to the project besides the first it saw: its worktrees, those made without
+   * OpenCode once they were used, and also other clones of the same repository.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  list(options?: RequestOptions): Promise<string[]> {
+    return this.#transport.send({ method: 'GET', path: PATH, schema: worktreeListSchema }, options);
+  }
+
+  /**
+   * Makes a worktree of the last commit on a new branch `opencode/<name>`, and resolves when its files are there and its
+   * instance is loaded. The start command begins then; how it ends only the log of the server tells.
+   *
+   * @throws {RequestError} with status 400 when git cannot make it (`WorktreeCreateFailedError`, also when that shows only
+   *   after the server's answer: the worktree stays then) or this is no git repository (`WorktreeNotGitError`).
+   * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may be made nevertheless.
+   * @throws {ConnectionError} {@link ResponseShapeError}
+   */
+  async create(input: CreateWorktreeInput = {}, options: RequestOptions = {}): Promise<Worktree> {
+    const json = parseInput(createWorktreeInputSchema, 'worktree', input);
+    return within(`POST ${PATH}`, options, async (signal) => {
+      const outcomes = new Outcomes(this.#context.hub);
+      try {
+        // The answer comes before the work is done, and its end is told once only.
+        await abortable(this.#context.hub.connect(), signal);
+        const worktree = await this.#transport.send(
+          { method: 'POST', path: PATH, json, schema: worktreeSchema },
+          { ...options, signal, timeoutMs: false },
+        );
+        await abortable(outcomes.of(worktree.directory), signal);
+        return worktree;
+      } finally {
+        outcomes.stop();
+      }
+    });
+  }
+
+  /**
+   * Resets a worktree to the default branch: what is not committed there is lost.
+   *
+   * @throws {TypeError} unless the directory is a linked worktree of this repository; nothing is changed then.
+   * @throws {DisposeRefusedError} when something holds its instance; nothing is changed then.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async reset(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
+    const directory = await this.#linkedWorktree('reset', input, options);
+    await this.#context.guard(directory, () =>
+      this.#transport.send(
+        { method: 'POST', path: `${PATH}/reset`, json: { directory }, schema: booleanSchema },
+        options,
+      ),
+    );
+  }
+
+  /**
+   * Removes a worktree with all its files, its branch and its instance; its sessions stay readable. OpenCode 1.18.33
+   * would delete whatever directory it is given, so this one first makes sure what it is.
+   *
+   * @throws {TypeError} unless the directory is a linked worktree of this repository; nothing is deleted then.
+   * @throws {DisposeRefusedError} when something holds its instance; nothing is deleted then.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async remove(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
+    const directory = await this.#linkedWorktree('remove', input, options);
+    await this.#context.guard(directory, () =>
+      this.#transport.send(
+        { method: 'DELETE', path: PATH, json: { directory }, schema: booleanSchema },
+        options,
+      ),
+    );
+  }
+
+  /**
+   * The client of a worktree; the same as `forRepo` gives for its directory.
+   *
+   * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory.
+   * @throws {ClosedError} after `close()` of the client.
+   */
+  forWorktree(directory: string): RepoClient {
+    return this.#context.forWorktree(directory);
+  }
+
+  /**
+   * The one spelling of a directory that is proven to be a worktree linked to this repository. Git keeps a link in both
+   * directions, and both must be there: a copy of a worktree has only one.
+   */
+  async #linkedWorktree(
+    verb: string,
+    input: WorktreeDirectoryInput,
+    options: RequestOptions | undefined,
+  ): Promise<string> {
+    const { directory } = parseInput(worktreeDirectoryInputSchema, 'worktree', input);
+    const refusal = (why: string): TypeError =>
+      new TypeError(`Refused to ${verb} ${JSON.stringify(directory)}: ${why}. Nothing was changed.`);
+    if (!isPlainAbsolute(directory)) throw refusal('it is not an absolute path without "." and ".."');
+    const target = this.#context.transportOf(directory);
+    if (!isPlainAbsolute(target.directory)) throw refusal('it is not an absolute path');
+
+    const own = this.#transport;
+    if (isWithin(own.directory, target.directory)) throw refusal('it contains this repository itself');
+    const here = await readPath(own, options);
+    for (const path of [here.directory, here.worktree]) {
+      if (isWithin(path, target.directory)) throw refusal('it contains this repository itself');
+    }
+
+    const there = await readPath(target, options);
+    const isRoot = there.directory === target.directory && there.worktree === target.directory;
+    const link = isRoot ? parseLink(await readFile(target, '.git', options)) : undefined;
+    const notLinked = `it is not a linked worktree of ${JSON.stringify(own.directory)}`;
+    if (link === undefined) throw refusal(notLinked);
+    if (link.repository !== slashes(here.worktree)) {
+      // This repository may be a linked worktree itself.
+      const ownLink = parseLink(
+        await readFile(this.#context.transportOf(here.worktree), '.git', options).catch(emptyWhenRefused),
+      );
+      if (ownLink?.repository !== link.repository) throw refusal(notLinked);
+    }
+    const main =
+      link.repository === slashes(own.directory) ? own : this.#context.transportOf(link.repository);
+    const back = await readFile(main, `.git/worktrees/${link.name}/gitdir`, options);
+    if (slashes(back.trim()) !== `${slashes(target.directory)}/.git`) throw refusal(notLinked);
+    return target.directory;
+  }
+}
+
+/** How the creation of worktrees ended, by directory. */
+class Outcomes {
+  readonly stop: () => void;
+  readonly #ended = new Map<string, OpenCodeEvent>();
+  readonly #lost = deferred<never>();
+  #changed = deferred();
+
+  constructor(hub: WorktreeContext['hub']) {
+    this.stop = hub.listen(undefined, {
+      event: (event) => {
+        if (event.directory === undefined || !isOutcome(event)) return;
+        this.#ended.set(event.directory, event);
+        this.#changed.resolve();
+        this.#changed = deferred();
+      },
+      lost: (error) => this.#lost.reject(error),
+    });
+  }
+
+  /** Resolves when the worktree is ready. */
+  async of(directory: string): Promise<void> {
+    for (;;) {
+      const event = this.#ended.get(directory);
+      if (event === undefined) {
+        await Promise.race([this.#changed.promise, this.#lost.promise]);
+        continue;
+      }
+      if (event.type === 'worktree.ready') return;
+      const { message } = event.properties as { message?: unknown };
+      // The same error as for a failure that the server noticed before it answered.
+      const body = { name: 'WorktreeCreateFailedError', data: { message } };
+      throw new RequestError({ method: 'POST', path: PATH, status: 400, body });
+    }
+  }
+}
+
+function isOutcome(event: OpenCodeEvent): boolean {
+  const type: string = event.type;
+  return type === 'worktree.ready' || type === 'worktree.failed';
+}
+
+/** One signal for everything that can end a call of several steps. */
+async function within<T>(
+  what: string,
+  options: RequestOptions,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, CREATE_TIMEOUT_MS);
+  const controller = new AbortController();
+  const detach = onAbort(options.signal, () => controller.abort(options.signal?.reason));
+  const timer =
+    timeoutMs === false
+      ? undefined
+      : setTimeout(
+          () => controller.abort(new TimeoutError(what, { phase: 'request', timeoutMs })),
+          Math.min(timeoutMs, MAX_TIMER_MS),
+        );
+  try {
+    return await run(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    detach();
+  }
+}
+
+function readPath(transport: RepoTransport, options: RequestOptions | undefined) {
+  return transport.send({ method: 'GET', path: '/path', schema: pathInfoSchema }, options);
+}
+
+/** The text of a file; empty when there is none. */
+async function readFile(
+  transport: RepoTransport,
+  path: string,
+  options: RequestOptions | undefined,
+): Promise<string> {
+  const file = await transport.send(
+    { method: 'GET', path: '/file/content', query: { path }, schema: fileContentSchema },
+    options,
+  );
+  return file.content;
+}
+
+/** The `.git` of a main worktree is a directory, which the server refuses to read. */
+function emptyWhenRefused(error: unknown): string {
+  if (error instanceof RequestError) return '';
+  throw error;
+}
+
+/** Where the `.git` file of a linked worktree points to: `<repository>/.git/worktrees/<name>`. */
+function parseLink(text: string): { readonly repository: string; readonly name: string } | undefined {
+  const match = /^gitdir: ([^\0\r\n]+)\/\.git\/worktrees\/([^/\\\0\r\n]+)$/.exec(slashes(text.trim()));
+  const [, repository, name] = match ?? [];
+  if (repository === undefined || name === undefined) return undefined;
+  return isPlainAbsolute(repository) && !/^\.\.?$/.test(name) ? { repository, name } : undefined;
+}
+
+/** Git writes paths with slashes on Windows too. */
+function slashes(path: string): string {
+  return /^(?:gitdir: )?(?:[A-Za-z]:[\\/]|\\\\)/.test(path) ? path.replaceAll('\\', '/') : path;
+}
+
+function isPlainAbsolute(path: string): boolean {
+  const isAbsolute = /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);
+  return isAbsolute && !path.includes('\0') && !/(?:^|[\\/])\.\.?(?:[\\/]|$)/.test(path);
+}
+
+/** Whether `path` is `ancestor` or inside of it. */
+function isWithin(path: string, ancestor: string): boolean {
+  const prefix = slashes(ancestor).replace(/\/+$/, '');
+  return slashes(path) === prefix || slashes(path).startsWith(`${prefix}/`);
+}
