@@ -9,25 +9,14 @@ import { argv } from 'node:process';
 import { JarvisOpenCode } from 'jarvis-opencode';
 import { realServerOptions } from '../test/support/real-opencode.js';
 import { CALLS } from './api-coverage/calls.js';
-import type { OpenApi } from './api-coverage/doc.js';
+import { readDoc } from './api-coverage/doc.js';
 import { EXCLUSIONS } from './api-coverage/exclusions.js';
 import { measure, type Measurement } from './api-coverage/measure.js';
-
-/** Reads the document of a server. */
-export async function readDoc(jarvis: JarvisOpenCode): Promise<OpenApi> {
-  const { url, authorization } = jarvis.server;
-  const response = await fetch(
-    `${url}/doc`,
-    authorization === undefined ? {} : { headers: { authorization } },
-  );
-  if (!response.ok) throw new Error(`GET /doc failed with status ${response.status}.`);
-  return (await response.json()) as OpenApi;
-}
 
 async function main(): Promise<void> {
   await using real = await realServerOptions();
   await using jarvis = await JarvisOpenCode.start(real.startOptions);
-  const result = await measure(await readDoc(jarvis), CALLS, EXCLUSIONS);
+  const result = await measure(await readDoc(jarvis.server), CALLS, EXCLUSIONS);
   console.log(argv.includes('--json') ? JSON.stringify(result.coverage, null, 2) : table(result));
   if (result.coverage.missing.length > 0) process.exitCode = 1;
 }

@@ -18,7 +18,12 @@ import type { DisposeReason, DisposeResult, RepoStats } from './instance.js';
 import { AttachedServer } from './lifecycle/attached-server.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import { assertServer } from './lifecycle/ready.js';
-import { basicAuthorization, type ServerHandle, type StopOptions } from './lifecycle/server-handle.js';
+import {
+  basicAuthorization,
+  parseGraceMs,
+  type ServerHandle,
+  type StopOptions,
+} from './lifecycle/server-handle.js';
 import { silentLogger, type Logger } from './logger.js';
 import { IdleClock, type IdlePolicy } from './registry/idle.js';
 import { assertPathText, normalizePath } from './registry/remote-path.js';
@@ -199,9 +204,12 @@ export class JarvisClient implements AsyncDisposable {
 
   /**
    * Ends everything: running calls and turns reject with `ClosedError`, subscriptions end, and a server this client
-   * started is stopped with all it runs. Resolves when that is done. Idempotent; callers share one promise.
+   * started is stopped with all it runs. Resolves when that is done. Idempotent; callers share one end.
+   *
+   * @throws {RangeError} for an invalid `graceMs`; nothing was closed then.
    */
-  close(options?: StopOptions): Promise<void> {
+  async close(options?: StopOptions): Promise<void> {
+    parseGraceMs(options);
     this.#closing ??= this.#close(options);
     return this.#closing;
   }

@@ -9,6 +9,7 @@ import type { LogResource } from '../../src/client/resources/log.js';
 import type { LspResource } from '../../src/client/resources/lsp.js';
 import type { ProjectResource } from '../../src/client/resources/project.js';
 import type { ProvidersResource } from '../../src/client/resources/providers.js';
+import type { PtyResource } from '../../src/client/resources/pty.js';
 import type { SkillsResource } from '../../src/client/resources/skills.js';
 import type { ToolsResource } from '../../src/client/resources/tools.js';
 import type { VcsResource } from '../../src/client/resources/vcs.js';
@@ -26,6 +27,7 @@ export type ApiRepo = RepoClient & {
   readonly lsp: LspResource;
   readonly project: ProjectResource;
   readonly providers: ProvidersResource;
+  readonly pty: PtyResource;
   readonly skills: SkillsResource;
   readonly tools: ToolsResource;
   readonly vcs: VcsResource;
@@ -64,6 +66,8 @@ const turn = {
   beside: ['GET /global/event', 'GET /session/status', 'GET /session/{sessionID}/message'],
   once: true,
 };
+
+const disposal = { beside: ['GET /global/event', 'GET /session/status', 'GET /pty'], once: true };
 
 const sessionCalls: readonly Call[] = [
   { method: 'session.refresh', call: ({ session }) => session.refresh() },
@@ -186,6 +190,11 @@ const readingCalls: readonly Call[] = [
   { method: 'repo.commands.list', call: ({ repo }) => repo.commands.list() },
   { method: 'repo.config.get', call: ({ repo }) => repo.config.get() },
   { method: 'repo.config.providers', call: ({ repo }) => repo.config.providers() },
+  {
+    method: 'repo.config.update',
+    call: ({ repo }) => repo.config.update({ username: 'me', model: 'provider/model' }),
+    ...disposal,
+  },
   { method: 'repo.files.list', call: ({ repo }) => repo.files.list('src') },
   { method: 'repo.files.read', call: ({ repo }) => repo.files.read('a.ts') },
   { method: 'repo.files.status', call: ({ repo }) => repo.files.status() },
@@ -233,6 +242,7 @@ const projectCalls: readonly Call[] = [
   { method: 'repo.vcs.get', call: ({ repo }) => repo.vcs.get() },
   { method: 'repo.vcs.status', call: ({ repo }) => repo.vcs.status() },
   { method: 'repo.vcs.diff', call: ({ repo }) => repo.vcs.diff({ mode: 'branch', context: 3 }) },
+  { method: 'repo.vcs.diffRaw', call: ({ repo }) => repo.vcs.diffRaw() },
   { method: 'repo.vcs.apply', call: ({ repo }) => repo.vcs.apply({ patch: 'diff' }) },
 ];
 
@@ -245,10 +255,52 @@ const instanceCalls: readonly Call[] = [
   {
     method: 'repo.dispose',
     call: ({ repo }) => repo.dispose(),
-    beside: ['GET /global/event', 'GET /session/status', 'GET /pty'],
-    once: true,
+    ...disposal,
   },
   { method: 'jarvis.global.health', call: ({ jarvis }) => jarvis.global.health() },
+];
+
+const globalCalls: readonly Call[] = [
+  { method: 'jarvis.global.dispose', call: ({ jarvis }) => jarvis.global.dispose(), ...disposal },
+  { method: 'jarvis.global.config.get', call: ({ jarvis }) => jarvis.global.config.get() },
+  {
+    method: 'jarvis.global.config.update',
+    call: ({ jarvis }) => jarvis.global.config.update({ username: 'me', model: 'provider/model' }),
+    ...disposal,
+  },
+  {
+    method: 'jarvis.global.auth.set',
+    call: async ({ jarvis }) => {
+      const { auth } = jarvis.global;
+      await auth.set('provider', { type: 'api', key: 'k', metadata: { key: 'value' } });
+      await auth.set('provider', { type: 'wellknown', key: 'k', token: 't' });
+      const grant = { refresh: 'r', access: 'a', expires: 1, accountId: 'i', enterpriseUrl: 'u' };
+      await auth.set('provider', { type: 'oauth', ...grant });
+    },
+  },
+  { method: 'jarvis.global.auth.remove', call: ({ jarvis }) => jarvis.global.auth.remove('provider') },
+];
+
+const ptyCalls: readonly Call[] = [
+  { method: 'repo.pty.list', call: ({ repo }) => repo.pty.list() },
+  {
+    method: 'repo.pty.create',
+    call: ({ repo }) =>
+      repo.pty.create({ command: 'sh', args: ['-c'], cwd: '/tmp', title: 't', env: { KEY: 'value' } }),
+  },
+  { method: 'repo.pty.get', call: ({ repo }) => repo.pty.get(IDS.pty) },
+  {
+    method: 'repo.pty.update',
+    call: ({ repo }) => repo.pty.update(IDS.pty, { title: 't', size: { rows: 1, cols: 1 } }),
+  },
+  { method: 'repo.pty.remove', call: ({ repo }) => repo.pty.remove(IDS.pty) },
+  { method: 'repo.pty.shells', call: ({ repo }) => repo.pty.shells() },
+  { method: 'repo.pty.connectToken', call: ({ repo }) => repo.pty.connectToken(IDS.pty) },
+  {
+    method: 'repo.pty.connect',
+    call: async ({ repo }) => (await repo.pty.connect(IDS.pty, { cursor: 3 })).close(),
+    beside: ['POST /pty/{ptyID}/connect-token'],
+  },
 ];
 
 /** A call of every public method; some methods have several. */
@@ -259,6 +311,8 @@ export const CALLS: readonly Call[] = [
   ...readingCalls,
   ...projectCalls,
   ...instanceCalls,
+  ...globalCalls,
+  ...ptyCalls,
 ];
 
 async function drain(list: AsyncIterable<unknown>): Promise<void> {

@@ -88,3 +88,17 @@ function matches(template: readonly string[], segments: readonly string[]): bool
 function parametersIn(operation: Operation): number {
   return operation.path.split('{').length - 1;
 }
+
+/** Reads the document of a running server. */
+export async function readDoc(server: {
+  readonly url: string;
+  readonly authorization?: string | undefined;
+}): Promise<OpenApi> {
+  const { url, authorization } = server;
+  const response = await fetch(
+    `${url}/doc`,
+    authorization === undefined ? {} : { headers: { authorization } },
+  );
+  if (!response.ok) throw new Error(`GET /doc failed with status ${response.status}.`);
+  return (await response.json()) as OpenApi;
+}

@@ -182,24 +182,27 @@ const INTERNAL = ['session.verify'];
 /** Finds the methods of the client, its resources and its session that no call is about. */
 async function uncalledMethods(doc: OpenApi, calls: readonly Call[]): Promise<string[]> {
   await using world = await World.make(doc);
-  const { jarvis, repo, session } = world;
   const methods = [
-    ...methodsOf('jarvis.global', jarvis.global),
-    ...methodsOf('repo', repo),
-    ...methodsOf('session', session),
-    ...Object.entries(repo)
-      .filter(([, noun]) => typeof noun === 'object' && noun !== null)
-      .flatMap(([name, noun]) => methodsOf(`repo.${name}`, noun as object)),
+    ...methodsOf('jarvis.global', world.jarvis.global),
+    ...methodsOf('repo', world.repo),
+    ...methodsOf('session', world.session),
   ];
   const called = new Set([...calls.map((call) => call.method), ...INTERNAL]);
   return methods.filter((method) => !called.has(method));
 }
 
+/** The methods of an object and of the nouns it has. */
 function methodsOf(name: string, object: object): string[] {
   const prototype = Object.getPrototypeOf(object) as object;
-  return Object.entries(Object.getOwnPropertyDescriptors(prototype))
-    .filter(([key, { value }]) => key !== 'constructor' && typeof value === 'function')
-    .map(([key]) => `${name}.${key}`);
+  const nouns = Object.entries(object).filter(
+    (entry): entry is [string, object] => typeof entry[1] === 'object' && entry[1] !== null,
+  );
+  return [
+    ...Object.entries(Object.getOwnPropertyDescriptors(prototype))
+      .filter(([key, { value }]) => key !== 'constructor' && typeof value === 'function')
+      .map(([key]) => `${name}.${key}`),
+    ...nouns.flatMap(([key, noun]) => methodsOf(`${name}.${key}`, noun)),
+  ];
 }
 
 function unique(values: readonly string[]): string[] {

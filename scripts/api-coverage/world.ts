@@ -52,10 +52,18 @@ export class World implements AsyncDisposable {
   private constructor(doc: OpenApi, newer: boolean) {
     this.#operations = operationsOf(doc);
     this.#samples = { definitions: doc.components?.schemas ?? {}, texts: { directory: DIRECTORY }, newer };
-    this.jarvis = new JarvisOpenCode(handle(), {
+    const connected = (url: URL): void => void this.#record('GET', url, new Headers(), undefined);
+    const options = {
       idle: false,
-      fetch: (input, init) => this.#fetch(new Request(input, init)),
-    });
+      fetch: (input: RequestInfo | URL, init?: RequestInit) => this.#fetch(new Request(input, init)),
+      webSocket: class extends PlayedSocket {
+        constructor(url: string) {
+          super();
+          connected(new URL(url));
+        }
+      },
+    } as const;
+    this.jarvis = new JarvisOpenCode(handle(), options);
     const repo: RepoClient = this.jarvis.forRepo(DIRECTORY);
     this.repo = repo as ApiRepo;
     this.session = repo.sessions.session(IDS.session);
@@ -77,12 +85,17 @@ export class World implements AsyncDisposable {
   async #fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const text = await request.text();
-    const operation = matchOperation(this.#operations, request.method, url.pathname);
     const body: unknown = text === '' ? undefined : JSON.parse(text);
-    const { method, headers } = request;
-    this.sent.push({ method, path: url.pathname, query: url.searchParams, headers, body, operation });
+    const operation = this.#record(request.method, url, request.headers, body);
     if (operation === undefined) return Response.json({ name: 'NotFoundError' }, { status: 404 });
     return this.#answer(operation, body, request.signal);
+  }
+
+  #record(method: string, url: URL, headers: Headers, body: unknown): Operation | undefined {
+    const { pathname: path, searchParams: query } = url;
+    const operation = matchOperation(this.#operations, method, path);
+    this.sent.push({ method, path, query, headers, body, operation });
+    return operation;
   }
 
   #answer(operation: Operation, body: unknown, signal: AbortSignal): Response {
@@ -96,9 +109,12 @@ export class World implements AsyncDisposable {
         this.#prompted = (body as { messageID?: string } | undefined)?.messageID;
         break;
       case 'POST /instance/dispose':
+      case 'PATCH /config':
         this.#emitSoon('server.instance.disposed', { directory: DIRECTORY });
         break;
       case 'POST /global/dispose':
+      case 'PATCH /global/config':
+        this.#emitSoon('server.instance.disposed', { directory: DIRECTORY });
         this.#emitSoon('global.disposed', {});
         break;
       case 'POST /experimental/worktree':
@@ -132,8 +148,14 @@ export class World implements AsyncDisposable {
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#events = controller;
-        signal.addEventListener('abort', () => controller.error(signal.reason), { once: true });
       },
+      cancel: () => {
+        this.#events = undefined;
+      },
+    });
+    signal.addEventListener('abort', () => {
+      this.#events?.error(signal.reason);
+      this.#events = undefined;
     });
     this.#emit('server.connected', {});
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
@@ -147,6 +169,29 @@ export class World implements AsyncDisposable {
   #emit(type: string, properties: object): void {
     const envelope = { directory: DIRECTORY, payload: { id: 'evt_1', type, properties } };
     this.#events?.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(envelope)}\n\n`));
+  }
+}
+
+/** A WebSocket that opens at once and says nothing. */
+class PlayedSocket extends EventTarget {
+  binaryType = 'blob';
+  readyState = 0;
+
+  constructor() {
+    super();
+    queueMicrotask(() => {
+      this.readyState = 1;
+      this.dispatchEvent(new Event('open'));
+    });
+  }
+
+  send(): void {
+    // Nobody reads it.
+  }
+
+  close(code = 1000): void {
+    this.readyState = 3;
+    queueMicrotask(() => this.dispatchEvent(Object.assign(new Event('close'), { code, reason: '' })));
   }
 }
 

@@ -5,6 +5,7 @@ import { findBinary } from './binary.js';
 import { waitUntilHealthy, type Probe } from './ready.js';
 import {
   basicAuthorization,
+  parseGraceMs,
   ServerSignals,
   type ServerEvents,
   type ServerExit,
@@ -51,7 +52,6 @@ export interface ServerCalls {
 }
 
 const DEFAULT_START_TIMEOUT_MS = 30_000;
-const DEFAULT_GRACE_MS = 2_000;
 const USERNAME = 'opencode';
 
 /** A server process of ours. */
@@ -158,7 +158,7 @@ export class OwnedServer implements ServerHandle {
     } catch (error) {
       limit.abort(error);
       // Stopped first, told then: whoever sees the error finds nothing running.
-      if (pid !== undefined) await terminate(pid, spawned.exited, DEFAULT_GRACE_MS);
+      if (pid !== undefined) await terminate(pid, spawned.exited, parseGraceMs(undefined));
       const isOurs = error instanceof ServerStartError || error instanceof UnsupportedServerError;
       if (isOurs || !(error instanceof JarvisError)) throw error;
       throw startError('could not be used', null, error);
@@ -176,8 +176,9 @@ export class OwnedServer implements ServerHandle {
     return this.#signals.on(event, listener);
   }
 
-  stop(options: StopOptions = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options.graceMs ?? DEFAULT_GRACE_MS);
+  async stop(options?: StopOptions): Promise<void> {
+    const graceMs = parseGraceMs(options);
+    this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
   }
 

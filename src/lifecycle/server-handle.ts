@@ -18,6 +18,19 @@ export interface StopOptions {
   readonly graceMs?: number | undefined;
 }
 
+const DEFAULT_GRACE_MS = 2_000;
+
+/**
+ * Checks the options of a stop and fills in their default.
+ *
+ * @throws {RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
+ */
+export function parseGraceMs(options: StopOptions | undefined): number {
+  const graceMs: unknown = options?.graceMs ?? DEFAULT_GRACE_MS;
+  if (typeof graceMs === 'number' && graceMs >= 0 && Number.isFinite(graceMs)) return graceMs;
+  throw new RangeError(`Expected graceMs to be a number of milliseconds, 0 or more, got ${String(graceMs)}.`);
+}
+
 /** What a listener of a server is told, by event name. */
 export interface ServerEvents {
   state: ServerState;

@@ -31,8 +31,22 @@ export async function openRealWorld(): Promise<World> {
     return made.directory;
   };
 
+  const close = async (): Promise<void> => {
+    try {
+      for (const client of clients) await client.close();
+    } finally {
+      await server.stop();
+      for (const made of repos) await made.dispose();
+      await real.dispose();
+    }
+  };
+
+  const jarvis = await connect({ idle: false }).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return {
-    jarvis: await connect({ idle: false }),
+    jarvis,
     connect,
     fetch: (path, request) => wireFetch(server.url, password, path, request),
     script: (script) => {
@@ -44,12 +58,7 @@ export async function openRealWorld(): Promise<World> {
       return [first, await repo({ cloneOf: { directory: first } })];
     },
     oddRepo: () => repo({ name: ODD_NAME }),
-    close: async () => {
-      for (const client of clients) await client.close();
-      await server.stop();
-      for (const made of repos) await made.dispose();
-      await real.dispose();
-    },
+    close,
   };
 }
 

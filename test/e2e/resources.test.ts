@@ -71,28 +71,28 @@ export const Toy = async () => ({
 });
 `;
 
-let tools: string;
+let programs: string;
 let world: RealJarvis;
 
 beforeAll(async () => {
-  tools = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-tools-')));
-  await writeFile(join(tools, 'rg'), RIPGREP);
-  await chmod(join(tools, 'rg'), 0o755);
-  await writeFile(join(tools, 'language-server.cjs'), LANGUAGE_SERVER);
+  programs = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-programs-')));
+  await writeFile(join(programs, 'rg'), RIPGREP);
+  await chmod(join(programs, 'rg'), 0o755);
+  await writeFile(join(programs, 'language-server.cjs'), LANGUAGE_SERVER);
   world = await realJarvis({
     idle: false,
-    env: { PATH: tools + delimiter + (process.env['PATH'] ?? '') },
+    env: { PATH: programs + delimiter + (process.env['PATH'] ?? '') },
     config: {
       formatter: { shout: { command: ['true', '$FILE'], extensions: ['.shout'] } },
       lsp: {
-        toy: { command: [process.execPath, join(tools, 'language-server.cjs')], extensions: ['.toy'] },
+        toy: { command: [process.execPath, join(programs, 'language-server.cjs')], extensions: ['.toy'] },
       },
     },
   });
 });
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
-  await rm(tools, { recursive: true, force: true });
+  await rm(programs, { recursive: true, force: true });
 });
 
 async function oddRepo(options?: GitRepoOptions): Promise<GitRepo & { readonly client: RepoClient }> {
@@ -230,7 +230,7 @@ describe('vcs', () => {
 
   it('tells the branches, and a checkout once the files were listed', async () => {
     const repo = await oddRepo();
-    const vcs = repo.client.vcs;
+    const { vcs } = repo.client;
     expect(await vcs.get()).toEqual({ branch: 'main', default_branch: 'main' });
     await repo.client.files.list('.');
     await repo.git('checkout', '-q', '-b', 'feature');
@@ -239,7 +239,7 @@ describe('vcs', () => {
 
   it('tells what changed since the last commit', async () => {
     const repo = await oddRepo({ files: { 'a ü.txt': lines('5') } });
-    const vcs = repo.client.vcs;
+    const { vcs } = repo.client;
     await writeFile(join(repo.directory, 'a ü.txt'), lines('five'));
     await writeFile(join(repo.directory, 'new.txt'), 'new\n');
     const changed = [
@@ -259,7 +259,7 @@ describe('vcs', () => {
 
   it('tells what changed since the default branch was left', async () => {
     const repo = await oddRepo({ files: { 'a.txt': '1\n', 'b.txt': '1\n' } });
-    const vcs = repo.client.vcs;
+    const { vcs } = repo.client;
     await repo.git('checkout', '-q', '-b', 'feature');
     await writeFile(join(repo.directory, 'a.txt'), '2\n');
     await repo.git('commit', '-q', '-a', '-m', 'on the branch');
@@ -274,7 +274,7 @@ describe('vcs', () => {
 
   it('applies the patch it gave, or nothing of it', async () => {
     const repo = await oddRepo({ files: { 'a.txt': lines('5'), 'b.txt': lines('5') } });
-    const vcs = repo.client.vcs;
+    const { vcs } = repo.client;
     const content = (file: string): Promise<string> => readFile(join(repo.directory, file), 'utf8');
     await writeFile(join(repo.directory, 'a.txt'), lines('five'));
     await writeFile(join(repo.directory, 'b.txt'), lines('five'));
@@ -360,7 +360,7 @@ describe('project', () => {
   it('is one for a repository and its clones', async () => {
     const repo = await oddRepo();
     const clone = await world.repo({ cloneOf: repo });
-    const project = repo.client.project;
+    const { project } = repo.client;
     const current = await project.current();
     expect(current).toMatchObject({ worktree: repo.directory, vcs: 'git', sandboxes: [] });
     expect((await world.jarvis.forRepo(clone.directory).project.current()).id).toBe(current.id);
@@ -386,7 +386,7 @@ describe('config', () => {
     const repo = await oddRepo({
       files: { 'opencode.json': JSON.stringify({ username: 'ü', agent: { build: { steps: 7 } } }) },
     });
-    const config = repo.client.config;
+    const { config } = repo.client;
     const merged = await config.get();
     expect(merged).toMatchObject({ username: 'ü', model: 'scripted/scripted', share: 'disabled' });
     expect(merged.agent?.build?.steps).toBe(7);
@@ -421,7 +421,7 @@ describe('config', () => {
 describe('providers', () => {
   it('are listed, with the ways to sign in', async () => {
     const { client } = await oddRepo();
-    const providers = client.providers;
+    const { providers } = client;
     const list = await providers.list();
     expect(list.all.map((provider) => provider.id)).toEqual(['scripted']);
     expect(list.connected).toEqual(['scripted']);
@@ -515,7 +515,7 @@ describe('agents, commands and skills', () => {
 
 describe('tools', () => {
   it('are listed by id, and as a model sees them', async () => {
-    const tools = (await oddRepo()).client.tools;
+    const { tools } = (await oddRepo()).client;
     expect(await tools.ids()).toEqual(expect.arrayContaining(['bash', 'read', 'edit']));
     const list = await tools.list({ provider: 'scripted', model: 'scripted' });
     expect(list.find((tool) => tool.id === 'bash')).toEqual({
@@ -530,13 +530,13 @@ describe('tools', () => {
 describe('lsp and formatter', () => {
   it('tell the language servers that run and the formatters there are', async () => {
     const { client, directory } = await oddRepo({ files: { 'a.toy': 'toy\n' } });
-    const lsp = client.lsp;
+    const { lsp } = client;
     expect(await lsp.status()).toEqual([]);
     const path = join(directory, 'a.toy');
     world.model.use(({ step }) =>
       step === 0 ? [toolCall('read', { filePath: path })] : [text('It says toy.')],
     );
-    await (await world.jarvis.forRepo(directory).sessions.create()).prompt('What does it say?');
+    await (await client.sessions.create()).prompt('What does it say?');
     const running = await until(async () => (await lsp.status())[0], { what: 'the language server' });
     expect(running).toEqual({ id: 'toy', name: 'toy', root: '', status: 'connected' });
 
@@ -552,7 +552,7 @@ describe('lsp and formatter', () => {
 describe('log', () => {
   it('is written, and loads nothing', async () => {
     const { client, directory } = await oddRepo();
-    const log = client.log;
+    const { log } = client;
     const message = `a line of ü ${Date.now()}`;
     await log.write({ service: 'test', level: 'error', message, extra: { answer: 42 } });
     await log.write({ service: 'test', level: 'debug', message: `${message}, too quiet` });

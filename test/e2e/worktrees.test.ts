@@ -1,74 +1,152 @@
-import { join } from 'node:path';
-import { mkdir, writeFile, symlink } from 'node:fs/promises';
-import { afterAll, beforeAll, it } from 'vitest';
+import { access, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EventHub } from '../../src/client/events/hub.js';
+import { Http } from '../../src/client/http.js';
+import { RepoTransport } from '../../src/client/repo-transport.js';
+import { WorktreesResource } from '../../src/client/resources/worktrees.js';
+import { silentLogger } from '../../src/logger.js';
+import type { GitRepo } from '../support/git-repo.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { until } from '../support/wait.js';
+
+// Every operation must reach this directory, whose name the server itself would decode once too often.
+const NAME = `a b%20ü日#?+'`;
 
 let world: RealJarvis;
+let http: Http;
+let hub: EventHub;
+let repo: GitRepo;
+let worktrees: WorktreesResource;
+const closing = new AbortController();
+
+const transportOf = (directory: string): RepoTransport =>
+  new RepoTransport(http, directory, () => Promise.resolve(() => undefined));
+
+// Nothing may be removed here but through the resource, which test/unit/client/worktrees.test.ts proves safe.
+const worktreesOf = (directory: string): WorktreesResource =>
+  new WorktreesResource(transportOf(directory), {
+    hub,
+    forWorktree: (path) => world.jarvis.forRepo(path),
+    transportOf,
+    guard: (_directory, run) => run(),
+  });
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
 beforeAll(async () => {
   world = await realJarvis({ idle: false });
-});
-afterAll(() => world[Symbol.asyncDispose]());
-
-async function call(directory: string, method: string, path: string, body?: unknown) {
   const { server } = world.jarvis;
-  const response = await fetch(server.url + path, {
-    method,
-    headers: {
-      authorization: server.authorization ?? '',
-      'x-opencode-directory': encodeURIComponent(directory),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  const endpoint = () => ({ url: server.url, authorization: server.authorization });
+  http = new Http({ endpoint, signal: closing.signal });
+  hub = new EventHub({
+    open: (signal) => http.open('/global/event', signal),
+    observer: { event: () => undefined, connection: () => undefined, resync: () => Promise.resolve() },
+    logger: silentLogger,
   });
-  return `${response.status} ${(await response.text()).slice(0, 400)}`;
-}
+  repo = await world.repo({ name: NAME });
+  worktrees = worktreesOf(repo.directory);
+});
+afterAll(async () => {
+  closing.abort(new Error('the test is over'));
+  await hub.close(closing.signal.reason);
+  await world[Symbol.asyncDispose]();
+});
 
-it('probe', async () => {
-  const log = (...args: unknown[]) => console.log(...args);
-  const repo = await world.repo({ name: 'a%20b', files: { 'sub/x.txt': 'x', 'README.md': 'r' } });
-  const clone = await world.repo({ cloneOf: repo });
-  const linked = await repo.worktree();
-  const sub = join(repo.directory, 'sub');
-  const events = world.jarvis.events();
-  await events.ready;
-  void (async () => {
-    for await (const e of events) if (/worktree|instance/.test(e.type)) log('EVENT', Date.now() % 100000, e.directory, e.type, e.properties);
-  })();
-  for (const d of [repo.directory, clone.directory, linked, sub]) {
-    log(d);
-    log('  path', await call(d, 'GET', '/path'));
-    log('  .git', await call(d, 'GET', '/file/content?path=.git'));
-    log('  project', await call(d, 'GET', '/project/current'));
-  }
-  log('back', await call(repo.directory, 'GET', '/file/content?path=.git/worktrees/worktree-1/gitdir'));
-  log('sub ../.git', await call(sub, 'GET', '/file/content?path=../.git/worktrees/worktree-1/gitdir'));
-  log('missing', await call('/nowhere/x', 'GET', '/file/content?path=.git'));
-  log('list', await call(repo.directory, 'GET', '/experimental/worktree'));
-  log('create', Date.now() % 100000, await call(repo.directory, 'POST', '/experimental/worktree', { name: 'My Näme %20 x', startCommand: 'sleep 1; echo hi > started; exit 3' }), Date.now() % 100000);
-  log('create dup', await call(repo.directory, 'POST', '/experimental/worktree', { name: 'My Näme %20 x' }));
-  log('create ..', await call(repo.directory, 'POST', '/experimental/worktree', { name: '../../up' }));
-  await new Promise((r) => setTimeout(r, 3000));
-  const list = await call(repo.directory, 'GET', '/experimental/worktree');
-  log('list', list);
-  const made = (JSON.parse(list.slice(4)) as string[]).at(-1) ?? '';
-  log('made .git', made, await call(made, 'GET', '/file/content?path=.git'), await call(made, 'GET', '/path'));
-  log('clone create', await call(clone.directory, 'POST', '/experimental/worktree', { name: 'fromclone' }));
-  log('linked create', await call(linked, 'POST', '/experimental/worktree', { name: 'fromlinked' }));
-  log('sub create', await call(sub, 'POST', '/experimental/worktree', { name: 'fromsub' }));
-  const plain = join(repo.directory, '..', 'plain');
-  await mkdir(plain);
-  log('nongit create', await call(plain, 'POST', '/experimental/worktree', { name: 'p' }));
-  const empty = await world.repo({ files: {} });
-  log('empty create', await call(empty.directory, 'POST', '/experimental/worktree', { name: 'p' }));
-  await new Promise((r) => setTimeout(r, 1500));
-  for (const d of [clone.directory, linked, sub]) log('list', d, await call(d, 'GET', '/experimental/worktree'));
-  const cm = /"directory":"([^"]+)"/;
-  log('git list', await repo.git('worktree', 'list'));
-  void cm;
-  await writeFile(join(made, 'dirty.txt'), 'x');
-  log('reset', await call(repo.directory, 'POST', '/experimental/worktree/reset', { directory: made }));
-  await symlink(made, join(plain, 'link'));
-  log('link .git', await call(join(plain, 'link'), 'GET', '/file/content?path=.git'));
-  log('link path', await call(join(plain, 'link'), 'GET', '/path'));
-  await new Promise((r) => setTimeout(r, 1500));
+describe('a worktree', () => {
+  it('is made ready for work, listed, used, reset and removed', async () => {
+    const made = await worktrees.create({ name: 'Größe 1', startCommand: 'echo started > started.txt' });
+    expect(made).toMatchObject({ branch: `opencode/${made.name}` });
+    expect(await readFile(join(made.directory, 'README.md'), 'utf8')).toBe('# a test repository\n');
+    expect(await worktrees.list()).toEqual([made.directory]);
+    await until(() => exists(join(made.directory, 'started.txt')));
+
+    const client = worktrees.forWorktree(made.directory);
+    expect(client.directory).toBe(made.directory);
+    const session = await client.sessions.create();
+    expect(session.directory).toBe(made.directory);
+
+    await writeFile(join(made.directory, 'README.md'), 'changed');
+    await worktrees.reset({ directory: made.directory });
+    expect(await readFile(join(made.directory, 'README.md'), 'utf8')).toBe('# a test repository\n');
+
+    await worktrees.remove({ directory: made.directory });
+    expect(await exists(made.directory)).toBe(false);
+    expect(await worktrees.list()).toEqual([]);
+    expect(await repo.git('branch', '--list', 'opencode/*')).toBe('');
+    expect(await readFile(join(repo.directory, 'README.md'), 'utf8')).toBe('# a test repository\n');
+  });
+
+  it('made without OpenCode is removed too, and nothing that is spelt like it', async () => {
+    const linked = await repo.worktree('w%20t');
+    const victim = join(dirname(linked), 'w t');
+    await mkdir(victim);
+    await writeFile(join(victim, 'precious'), 'x');
+    await worktrees.remove({ directory: linked });
+    expect(await exists(linked)).toBe(false);
+    expect(await exists(join(victim, 'precious'))).toBe(true);
+  });
+
+  it('of a worktree belongs to the same repository', async () => {
+    const linked = worktreesOf(await repo.worktree());
+    const made = await linked.create();
+    await linked.remove({ directory: made.directory });
+    expect(await exists(made.directory)).toBe(false);
+  });
+
+  it('is not what is removed otherwise', async () => {
+    const clone = await world.repo({ cloneOf: repo });
+    const linked = await clone.worktree();
+    const copy = join(dirname(linked), 'copy');
+    await cp(linked, copy, { recursive: true });
+    const plain = join(dirname(linked), 'plain');
+    await mkdir(plain);
+    // Known to the server as one of the project.
+    await worktreesOf(clone.directory).list();
+    expect(await worktrees.list()).toContain(clone.directory);
+    for (const directory of [repo.directory, clone.directory, linked, copy, plain, dirname(linked)]) {
+      await expect(worktrees.remove({ directory })).rejects.toThrow(TypeError);
+      await expect(worktrees.reset({ directory })).rejects.toThrow(TypeError);
+      expect(await exists(directory)).toBe(true);
+    }
+    const { directory } = await worktreesOf(clone.directory).create();
+    await expect(worktrees.remove({ directory })).rejects.toThrow(TypeError);
+    expect(await exists(directory)).toBe(true);
+    await worktreesOf(clone.directory).remove({ directory });
+  });
+
+  it('cannot be made without git or without a commit', async () => {
+    const empty = await world.repo({ files: {} });
+    await expect(worktreesOf(empty.directory).create()).rejects.toMatchObject({
+      status: 400,
+      serverError: 'WorktreeCreateFailedError',
+    });
+    const plain = join(dirname(empty.directory), 'plain');
+    await mkdir(plain);
+    await expect(worktreesOf(plain).create()).rejects.toMatchObject({
+      status: 400,
+      serverError: 'WorktreeNotGitError',
+    });
+  });
+
+  it('that git cannot fill is an error, not a wait', async () => {
+    const seen: unknown[] = [];
+    hub.listen(undefined, { event: (e) => seen.push([e.type, e.directory, e.properties]), lost: () => 0 });
+    const files = { '.gitattributes': '*.bin filter=broken', 'a.bin': 'x' };
+    const unfilled = await world.repo({ files });
+    await unfilled.git('config', 'filter.broken.smudge', 'false');
+    await unfilled.git('config', 'filter.broken.required', 'true');
+    await expect(
+      worktreesOf(unfilled.directory).create({}, { timeoutMs: 10_000 }),
+    ).rejects.toMatchObject({ serverError: 'WorktreeCreateFailedError' }).catch(String).then(console.log);
+    console.log(JSON.stringify(seen)); seen.length = 0;
+    const broken = await world.repo({ files: { 'opencode.json': '{ "model": 7 }' } });
+    await writeFile(join(broken.directory, 'opencode.json'), '{}');
+    await worktreesOf(broken.directory).create({}, { timeoutMs: 10_000 }).catch(String).then(console.log);
+    console.log(JSON.stringify(seen));
+  });
 });

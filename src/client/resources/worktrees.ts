@@ -158,14 +158,12 @@ export class WorktreesResource {
 
     const there = await readPath(target, options);
     const isRoot = there.directory === target.directory && there.worktree === target.directory;
-    const link = isRoot ? parseLink(await readFile(target, '.git', options)) : undefined;
+    const link = isRoot ? await readLink(target, options) : undefined;
     const notLinked = `it is not a linked worktree of ${JSON.stringify(own.directory)}`;
     if (link === undefined) throw refusal(notLinked);
     if (link.repository !== slashes(here.worktree)) {
       // This repository may be a linked worktree itself.
-      const ownLink = parseLink(
-        await readFile(this.#context.transportOf(here.worktree), '.git', options).catch(emptyWhenRefused),
-      );
+      const ownLink = await readLink(this.#context.transportOf(here.worktree), options);
       if (ownLink?.repository !== link.repository) throw refusal(notLinked);
     }
     const main =
@@ -258,14 +256,27 @@ async function readFile(
   return file.content;
 }
 
+interface Link {
+  /** The main worktree. */
+  readonly repository: string;
+  readonly name: string;
+}
+
 /** The `.git` of a main worktree is a directory, which the server refuses to read. */
-function emptyWhenRefused(error: unknown): string {
-  if (error instanceof RequestError) return '';
-  throw error;
+async function readLink(
+  transport: RepoTransport,
+  options: RequestOptions | undefined,
+): Promise<Link | undefined> {
+  try {
+    return parseLink(await readFile(transport, '.git', options));
+  } catch (error) {
+    if (error instanceof RequestError && error.status === 500) return undefined;
+    throw error;
+  }
 }
 
 /** Where the `.git` file of a linked worktree points to: `<repository>/.git/worktrees/<name>`. */
-function parseLink(text: string): { readonly repository: string; readonly name: string } | undefined {
+function parseLink(text: string): Link | undefined {
   const match = /^gitdir: ([^\0\r\n]+)\/\.git\/worktrees\/([^/\\\0\r\n]+)$/.exec(slashes(text.trim()));
   const [, repository, name] = match ?? [];
   if (repository === undefined || name === undefined) return undefined;
