@@ -4,10 +4,23 @@ export { JarvisClient as JarvisOpenCode } from './jarvis-client.js';
 export type { ConnectOptions, JarvisOptions } from './jarvis-client.js';
 export { RepoClient } from './client/repo-client.js';
 export { Session } from './client/session.js';
+export { AgentsResource } from './client/resources/agents.js';
+export { CommandsResource } from './client/resources/commands.js';
+export { ConfigResource } from './client/resources/config.js';
+export { FilesResource } from './client/resources/files.js';
+export { FindResource } from './client/resources/find.js';
+export { FormatterResource } from './client/resources/formatter.js';
+export { AuthResource, GlobalConfigResource, GlobalResource } from './client/resources/global.js';
+export { LogResource, type LogEntry } from './client/resources/log.js';
+export { LspResource } from './client/resources/lsp.js';
 export { PermissionsResource } from './client/resources/permissions.js';
+export { ProjectResource } from './client/resources/project.js';
+export { ProvidersResource } from './client/resources/providers.js';
 export { QuestionsResource } from './client/resources/questions.js';
 export { SessionsResource, type CreateSessionOptions } from './client/resources/sessions.js';
-export { GlobalResource } from './client/resources/global.js';
+export { SkillsResource } from './client/resources/skills.js';
+export { ToolsResource } from './client/resources/tools.js';
+export { VcsResource } from './client/resources/vcs.js';
 export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turn.js';
 export type { TurnLimits } from './client/turn-engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';
@@ -68,6 +81,60 @@ export type {
   SummarizeInput,
   UpdateSessionInput,
 } from './client/schema/prompt.js';
+export type { Agent } from './client/schema/agents.js';
+export type { AuthInput } from './client/schema/auth.js';
+export type { Command } from './client/schema/commands.js';
+export type {
+  AgentConfig,
+  CommandConfig,
+  Config,
+  FormatterConfig,
+  LspConfig,
+  McpLocalConfig,
+  McpOAuthConfig,
+  McpRemoteConfig,
+  ModelConfig,
+  PermissionActionConfig,
+  PermissionConfig,
+  PermissionRuleConfig,
+  ProviderConfig,
+  ReferenceConfig,
+} from './client/schema/config.js';
+export type { FileContent, FileNode, FileStatus } from './client/schema/files.js';
+export type {
+  CodeSymbol,
+  FindFilesInput,
+  FindSymbolsInput,
+  FindTextInput,
+  TextMatch,
+} from './client/schema/find.js';
+export type { FormatterStatus } from './client/schema/formatter.js';
+export type { LspStatus } from './client/schema/lsp.js';
+export type { Project, ProjectDirectory, UpdateProjectInput } from './client/schema/project.js';
+export type {
+  ConfigProviders,
+  Model,
+  ModelModalities,
+  ModelPrice,
+  OAuthAuthorizeInput,
+  OAuthCallbackInput,
+  Provider,
+  ProviderAuthAuthorization,
+  ProviderAuthCondition,
+  ProviderAuthMethod,
+  ProviderAuthPrompt,
+  ProviderList,
+} from './client/schema/providers.js';
+export type { Skill } from './client/schema/skills.js';
+export type { ListToolsInput, ToolListItem } from './client/schema/tools.js';
+export type {
+  VcsApplyInput,
+  VcsApplyResult,
+  VcsDiffInput,
+  VcsFileDiff,
+  VcsFileStatus,
+  VcsInfo,
+} from './client/schema/vcs.js';
 export type { Health, PathInfo } from './client/schema/server.js';
 export type {
   FileDiff,

@@ -271,7 +271,7 @@ export class JarvisClient implements AsyncDisposable {
       hold: (reason) => entry.hold('lease', reason),
       stats: () => entry.stats(this.#idle?.deadline(entry)),
       dispose: (options) => this.#dispose(entry, 'explicit', options),
-      updateConfig: (config, options) => this.#updateConfig(entry, config, options),
+      disposing: (send, options) => this.#disposing(entry, send, options),
     });
   }
 
@@ -295,23 +295,23 @@ export class JarvisClient implements AsyncDisposable {
     return this.#disposer.disposeAll(instances, { signal: options?.signal, timeoutMs, send });
   }
 
-  /** The server writes the file, then disposes the instance: the write takes the place of the dispose call. */
-  async #updateConfig(entry: RepoEntry, config: Config, options?: RequestOptions): Promise<Config> {
+  /** Runs a call that makes the server dispose the instance; it takes the place of the dispose call. */
+  async #disposing<T>(
+    entry: RepoEntry,
+    send: (signal: AbortSignal) => Promise<T>,
+    options?: RequestOptions,
+  ): Promise<T> {
     this.#assertOpen();
-    const { directory } = entry;
-    let updated: Config | undefined;
-    const send = async (signal: AbortSignal): Promise<void> => {
-      updated = await this.#http.send(
-        { method: 'PATCH', path: '/config', directory, json: config, schema: configSchema },
-        { ...options, signal },
-      );
+    let answer: { readonly value: T } | undefined;
+    const replaceDispose = async (signal: AbortSignal): Promise<void> => {
+      answer = { value: await send(signal) };
     };
-    // Somebody else's disposal may be shared, or be done first: then the write is still to come.
-    while (updated === undefined) {
-      await this.#clientOf(directory).warm(options);
-      await this.#disposer.dispose(entry, 'server', { signal: options?.signal, send });
+    // Somebody else's disposal may be shared, or be done first: then the call is still to come.
+    while (answer === undefined) {
+      await this.#clientOf(entry.directory).warm(options);
+      await this.#disposer.dispose(entry, 'server', { signal: options?.signal, send: replaceDispose });
     }
-    return updated;
+    return (answer as { readonly value: T }).value;
   }
 
   /**

@@ -1,36 +1,12 @@
 import type { PromptInput, RepoClient } from 'jarvis-opencode';
-import type { AgentsResource } from '../../src/client/resources/agents.js';
-import type { CommandsResource } from '../../src/client/resources/commands.js';
-import type { ConfigResource } from '../../src/client/resources/config.js';
-import type { FilesResource } from '../../src/client/resources/files.js';
-import type { FindResource } from '../../src/client/resources/find.js';
-import type { FormatterResource } from '../../src/client/resources/formatter.js';
-import type { LogResource } from '../../src/client/resources/log.js';
-import type { LspResource } from '../../src/client/resources/lsp.js';
-import type { ProjectResource } from '../../src/client/resources/project.js';
-import type { ProvidersResource } from '../../src/client/resources/providers.js';
 import type { PtyResource } from '../../src/client/resources/pty.js';
-import type { SkillsResource } from '../../src/client/resources/skills.js';
-import type { ToolsResource } from '../../src/client/resources/tools.js';
-import type { VcsResource } from '../../src/client/resources/vcs.js';
-import { IDS, type World } from './world.js';
+import type { WorktreesResource } from '../../src/client/resources/worktrees.js';
+import { IDS, WORKTREE, type World } from './world.js';
 
 /** The client with every noun; a noun that is not wired yet is `undefined`, and its calls fail. */
 export type ApiRepo = RepoClient & {
-  readonly agents: AgentsResource;
-  readonly commands: CommandsResource;
-  readonly config: ConfigResource;
-  readonly files: FilesResource;
-  readonly find: FindResource;
-  readonly formatter: FormatterResource;
-  readonly log: LogResource;
-  readonly lsp: LspResource;
-  readonly project: ProjectResource;
-  readonly providers: ProvidersResource;
   readonly pty: PtyResource;
-  readonly skills: SkillsResource;
-  readonly tools: ToolsResource;
-  readonly vcs: VcsResource;
+  readonly worktrees: WorktreesResource;
 };
 
 /** One call of a public method, with every field of its input. */
@@ -303,6 +279,32 @@ const ptyCalls: readonly Call[] = [
   },
 ];
 
+/** How a worktree is proven to be one, before anything is changed. */
+const proof = {
+  beside: [...disposal.beside, 'POST /instance/dispose', 'GET /path', 'GET /file/content'],
+  once: true,
+};
+
+const worktreeCalls: readonly Call[] = [
+  { method: 'repo.worktrees.list', call: ({ repo }) => repo.worktrees.list() },
+  {
+    method: 'repo.worktrees.create',
+    call: ({ repo }) => repo.worktrees.create({ name: 'n', startCommand: 'true' }),
+    beside: ['GET /global/event'],
+  },
+  {
+    method: 'repo.worktrees.reset',
+    call: ({ repo }) => repo.worktrees.reset({ directory: WORKTREE }),
+    ...proof,
+  },
+  {
+    method: 'repo.worktrees.remove',
+    call: ({ repo }) => repo.worktrees.remove({ directory: WORKTREE }),
+    ...proof,
+  },
+  { method: 'repo.worktrees.forWorktree', call: ({ repo }) => repo.worktrees.forWorktree(WORKTREE) },
+];
+
 /** A call of every public method; some methods have several. */
 export const CALLS: readonly Call[] = [
   ...sessionsCalls,
@@ -313,6 +315,7 @@ export const CALLS: readonly Call[] = [
   ...instanceCalls,
   ...globalCalls,
   ...ptyCalls,
+  ...worktreeCalls,
 ];
 
 async function drain(list: AsyncIterable<unknown>): Promise<void> {

@@ -16,6 +16,8 @@ export interface SentRequest {
 
 /** The directory of the one repository. */
 export const DIRECTORY = '/repo';
+/** A worktree of it. */
+export const WORKTREE = '/worktree';
 /** The ids that made-up answers carry, and calls therefore ask for. */
 export const IDS = {
   session: 'ses_1',
@@ -25,6 +27,12 @@ export const IDS = {
   question: 'que_1',
   pty: 'pty_1',
 } as const;
+
+/** The files by which git links a worktree to its repository, by path. */
+const LINKS: Readonly<Record<string, string>> = {
+  '.git': `gitdir: ${DIRECTORY}/.git/worktrees/linked`,
+  '.git/worktrees/linked/gitdir': `${WORKTREE}/.git`,
+};
 
 interface WireMessage {
   readonly info: Readonly<Record<string, unknown>>;
@@ -51,7 +59,11 @@ export class World implements AsyncDisposable {
 
   private constructor(doc: OpenApi, newer: boolean) {
     this.#operations = operationsOf(doc);
-    this.#samples = { definitions: doc.components?.schemas ?? {}, texts: { directory: DIRECTORY }, newer };
+    this.#samples = {
+      definitions: doc.components?.schemas ?? {},
+      texts: { directory: DIRECTORY, worktree: DIRECTORY },
+      newer,
+    };
     const connected = (url: URL): void => void this.#record('GET', url, new Headers(), undefined);
     const options = {
       idle: false,
@@ -88,7 +100,7 @@ export class World implements AsyncDisposable {
     const body: unknown = text === '' ? undefined : JSON.parse(text);
     const operation = this.#record(request.method, url, request.headers, body);
     if (operation === undefined) return Response.json({ name: 'NotFoundError' }, { status: 404 });
-    return this.#answer(operation, body, request.signal);
+    return this.#answer(operation, request, body);
   }
 
   #record(method: string, url: URL, headers: Headers, body: unknown): Operation | undefined {
@@ -98,10 +110,11 @@ export class World implements AsyncDisposable {
     return operation;
   }
 
-  #answer(operation: Operation, body: unknown, signal: AbortSignal): Response {
+  #answer(operation: Operation, request: Request, body: unknown): Response {
+    const inWorktree = request.headers.get('x-opencode-directory') === encodeURIComponent(WORKTREE);
     switch (operation.name) {
       case 'GET /global/event':
-        return this.#stream(signal);
+        return this.#stream(request.signal);
       case 'POST /session/{sessionID}/prompt_async':
       case 'POST /session/{sessionID}/command':
       case 'POST /session/{sessionID}/shell':
@@ -117,6 +130,10 @@ export class World implements AsyncDisposable {
         this.#emitSoon('server.instance.disposed', { directory: DIRECTORY });
         this.#emitSoon('global.disposed', {});
         break;
+      case 'POST /experimental/worktree/reset':
+      case 'DELETE /experimental/worktree':
+        this.#emitSoon('server.instance.disposed', { directory: WORKTREE }, WORKTREE);
+        break;
       case 'POST /experimental/worktree':
         this.#emitSoon('worktree.ready', { name: 'text', branch: 'text' });
         break;
@@ -130,7 +147,10 @@ export class World implements AsyncDisposable {
     }
     this.sampleCount = Math.max(this.sampleCount, samples.length);
     const answer = samples[Math.min(this.sample, samples.length - 1)];
-    const text = contentType.includes('json') ? JSON.stringify(answer) : String(answer);
+    let text = contentType.includes('json') ? JSON.stringify(answer) : String(answer);
+    if (inWorktree) text = text.replaceAll(JSON.stringify(DIRECTORY), JSON.stringify(WORKTREE));
+    const link = LINKS[new URL(request.url).searchParams.get('path') ?? ''];
+    if (link !== undefined) text = JSON.stringify({ ...(answer as object), content: link });
     return new Response(text, { status, headers: { 'content-type': contentType } });
   }
 
@@ -162,12 +182,12 @@ export class World implements AsyncDisposable {
   }
 
   /** The server answers first. */
-  #emitSoon(type: string, properties: object): void {
-    setTimeout(() => this.#emit(type, properties), 1);
+  #emitSoon(type: string, properties: object, directory = DIRECTORY): void {
+    setTimeout(() => this.#emit(type, properties, directory), 1);
   }
 
-  #emit(type: string, properties: object): void {
-    const envelope = { directory: DIRECTORY, payload: { id: 'evt_1', type, properties } };
+  #emit(type: string, properties: object, directory = DIRECTORY): void {
+    const envelope = { directory, payload: { id: 'evt_1', type, properties } };
     this.#events?.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(envelope)}\n\n`));
   }
 }

@@ -226,9 +226,9 @@ export class Http {
   }
 }
 
-/** An answer that is not read must be let go of, or it keeps its connection. */
+/** An answer that is not read must be let go of, or it keeps its connection. That it was cut is no matter any more. */
 async function discard(error: unknown): Promise<void> {
-  if (error instanceof HTTPError) await error.response.body?.cancel();
+  if (error instanceof HTTPError) await error.response.body?.cancel().catch(() => undefined);
 }
 
 /** One signal for everything that can end a request; its listeners and its timer are gone after `end()`. */

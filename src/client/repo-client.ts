@@ -4,10 +4,10 @@ import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { Http } from './http.js';
 import type { FetchFunction, RequestOptions } from './options.js';
 import { createRepoFetch, REPO_BASE_URL } from './repo-fetch.js';
-import type { RepoTransport } from './repo-transport.js';
+import type { Disposing, RepoTransport } from './repo-transport.js';
 import { AgentsResource } from './resources/agents.js';
 import { CommandsResource } from './resources/commands.js';
-import { ConfigResource, type UpdateConfig } from './resources/config.js';
+import { ConfigResource } from './resources/config.js';
 import { FilesResource } from './resources/files.js';
 import { FindResource } from './resources/find.js';
 import { FormatterResource } from './resources/formatter.js';
@@ -30,7 +30,7 @@ export interface RepoControl {
   hold(reason: string): () => void;
   stats(): RepoStats;
   dispose(options?: RequestOptions): Promise<DisposeResult>;
-  readonly updateConfig: UpdateConfig;
+  readonly disposing: Disposing;
 }
 
 /** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
@@ -87,14 +87,14 @@ export class RepoClient {
     });
     this.agents = new AgentsResource(context.transport);
     this.commands = new CommandsResource(context.transport);
-    this.config = new ConfigResource(context.transport, control.updateConfig);
+    this.config = new ConfigResource(context.transport, control.disposing);
     this.files = new FilesResource(context.transport);
     this.find = new FindResource(context.transport);
     this.formatter = new FormatterResource(context.transport);
     this.log = new LogResource(context.transport);
     this.lsp = new LspResource(context.transport);
     this.permissions = new PermissionsResource(context.transport);
-    this.project = new ProjectResource(context.transport);
+    this.project = new ProjectResource(context.transport, control.disposing);
     this.providers = new ProvidersResource(context.transport);
     this.questions = new QuestionsResource(context.transport);
     this.sessions = new SessionsResource(context.transport, context);

@@ -4,6 +4,17 @@ import type { RequestOptions } from './options.js';
 /** Takes a hold on a repository's instance; resolves when it may be used. */
 export type Enter = (kind: 'request' | 'turn', detail: string, signal?: AbortSignal) => Promise<Release>;
 
+/**
+ * Runs a call on which the server disposes the instance, guarded like a disposal: not while something holds it, and with
+ * everybody else waiting until it is gone.
+ *
+ * @throws {DisposeRefusedError} when something holds the instance; nothing was sent then.
+ */
+export type Disposing = <T>(
+  send: (signal: AbortSignal) => Promise<T>,
+  options: RequestOptions | undefined,
+) => Promise<T>;
+
 /** A request before it is pinned. */
 export type RepoRequest<T> = Omit<HttpRequest<T>, 'directory' | 'admit'>;
 
@@ -31,6 +42,12 @@ export class RepoTransport {
   /** For an operation whose answer is plain text. */
   sendText(request: Omit<RepoRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
     return this.#http.sendText(this.#pin(request), options);
+  }
+
+  /** For a call that itself disposes the instance, so that it cannot wait at the gate it has closed. */
+  sendPastGate<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
+    const path = pinnedPath(request.path, this.directory);
+    return this.#http.send({ ...request, path, directory: this.directory }, options);
   }
 
   #pin<R extends Pick<HttpRequest<unknown>, 'method' | 'path'>>(

@@ -5,6 +5,7 @@ import { EventHub } from '../../src/client/events/hub.js';
 import { Http } from '../../src/client/http.js';
 import { RepoTransport } from '../../src/client/repo-transport.js';
 import { WorktreesResource } from '../../src/client/resources/worktrees.js';
+import { RequestError, TimeoutError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
 import type { GitRepo } from '../support/git-repo.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
@@ -133,20 +134,28 @@ describe('a worktree', () => {
     });
   });
 
-  it('that git cannot fill is an error, not a wait', async () => {
-    const seen: unknown[] = [];
-    hub.listen(undefined, { event: (e) => seen.push([e.type, e.directory, e.properties]), lost: () => 0 });
-    const files = { '.gitattributes': '*.bin filter=broken', 'a.bin': 'x' };
-    const unfilled = await world.repo({ files });
+  it('that git cannot fill is an error that names it, not a wait', async () => {
+    const unfilled = await world.repo({ files: { '.gitattributes': '*.bin filter=broken', 'a.bin': 'x' } });
     await unfilled.git('config', 'filter.broken.smudge', 'false');
     await unfilled.git('config', 'filter.broken.required', 'true');
-    await expect(
-      worktreesOf(unfilled.directory).create({}, { timeoutMs: 10_000 }),
-    ).rejects.toMatchObject({ serverError: 'WorktreeCreateFailedError' }).catch(String).then(console.log);
-    console.log(JSON.stringify(seen)); seen.length = 0;
+    const failing = worktreesOf(unfilled.directory);
+    const error: unknown = await failing.create({ name: 'unfilled' }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error).toMatchObject({
+      serverError: 'WorktreeCreateFailedError',
+      message: expect.stringContaining('external filter') as string,
+      body: { data: { directory: expect.stringContaining('/unfilled') as string } },
+    });
+    const { body } = error as { body: { data: { directory: string } } };
+    await failing.remove({ directory: body.data.directory });
+    expect(await failing.list()).toEqual([]);
+  });
+
+  it('that cannot be loaded is waited for no longer than asked', async () => {
     const broken = await world.repo({ files: { 'opencode.json': '{ "model": 7 }' } });
     await writeFile(join(broken.directory, 'opencode.json'), '{}');
-    await worktreesOf(broken.directory).create({}, { timeoutMs: 10_000 }).catch(String).then(console.log);
-    console.log(JSON.stringify(seen));
+    await expect(worktreesOf(broken.directory).create({}, { timeoutMs: 1_500 })).rejects.toThrow(
+      TimeoutError,
+    );
   });
 });

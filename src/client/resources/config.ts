@@ -1,10 +1,7 @@
 import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { Disposing, RepoTransport } from '../repo-transport.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
-
-/** Writes a configuration so that no work is cut off. */
-export type UpdateConfig = (config: Config, options?: RequestOptions) => Promise<Config>;
 
 /**
  * The configuration of one repository. It is read when the instance is loaded; an edit shows after `repo.dispose()`. A broken
@@ -12,12 +9,12 @@ export type UpdateConfig = (config: Config, options?: RequestOptions) => Promise
  */
 export class ConfigResource {
   readonly #transport: RepoTransport;
-  readonly #update: UpdateConfig;
+  readonly #disposing: Disposing;
 
-  /** @internal `update` writes the configuration behind the guard of a disposal. */
-  constructor(transport: RepoTransport, update: UpdateConfig) {
+  /** @internal */
+  constructor(transport: RepoTransport, disposing: Disposing) {
     this.#transport = transport;
-    this.#update = update;
+    this.#disposing = disposing;
   }
 
   /**
@@ -37,8 +34,16 @@ export class ConfigResource {
    * @throws {DisposeRefusedError} when something holds the instance; nothing was written then.
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
-  update(config: Config, options?: RequestOptions): Promise<Config> {
-    return this.#update(parseInput(configInputSchema, 'configuration', config), options);
+  async update(config: Config, options?: RequestOptions): Promise<Config> {
+    const json = parseInput(configInputSchema, 'configuration', config);
+    return this.#disposing(
+      (signal) =>
+        this.#transport.sendPastGate(
+          { method: 'PATCH', path: '/config', json, schema: configSchema },
+          { ...options, signal },
+        ),
+      options,
+    );
   }
 
   /**

@@ -4,13 +4,12 @@ import { route } from '../route.js';
 import { authInputSchema, type AuthInput } from '../schema/auth.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { booleanSchema, healthSchema, type Health } from '../schema/server.js';
-import type { UpdateConfig } from './config.js';
 
 /** What the calls that dispose every instance need: the guard that lets none of them cut off work. */
 export interface GlobalGuard {
   /** Disposes every instance. */
   dispose(options?: RequestOptions): Promise<void>;
-  readonly updateConfig: UpdateConfig;
+  updateConfig(config: Config, options?: RequestOptions): Promise<Config>;
 }
 
 /** The configuration of the server's user, which every repository inherits. */

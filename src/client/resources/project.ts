@@ -1,5 +1,5 @@
 import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { Disposing, RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
 import {
   projectDirectoryListSchema,
@@ -14,10 +14,12 @@ import {
 /** The project that one repository belongs to, with its clones and worktrees. */
 export class ProjectResource {
   readonly #transport: RepoTransport;
+  readonly #disposing: Disposing;
 
   /** @internal */
-  constructor(transport: RepoTransport) {
+  constructor(transport: RepoTransport, disposing: Disposing) {
     this.#transport = transport;
+    this.#disposing = disposing;
   }
 
   /**
@@ -40,13 +42,20 @@ export class ProjectResource {
 
   /**
    * Makes the directory a git repository, and does nothing where it is one. Where it is not, the server disposes the instance,
-   * which aborts what runs in it: do it before the first prompt. The project stays `global` until the first commit.
+   * which waits until nothing holds it. The project stays `global` until the first commit.
    *
+   * @throws {DisposeRefusedError} when something holds the instance; nothing was done then.
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
-  initGit(options?: RequestOptions): Promise<Project> {
-    return this.#transport.send(
-      { method: 'POST', path: '/project/git/init', schema: projectSchema },
+  async initGit(options?: RequestOptions): Promise<Project> {
+    const current = await this.current(options);
+    if (current.vcs === 'git') return current;
+    return this.#disposing(
+      (signal) =>
+        this.#transport.sendPastGate(
+          { method: 'POST', path: '/project/git/init', schema: projectSchema },
+          { ...options, signal },
+        ),
       options,
     );
   }

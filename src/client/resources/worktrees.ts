@@ -64,9 +64,10 @@ export class WorktreesResource {
    * Makes a worktree of the last commit on a new branch `opencode/<name>`, and resolves when its files are there and its
    * instance is loaded. The start command begins then; how it ends only the log of the server tells.
    *
-   * @throws {RequestError} with status 400 when git cannot make it (`WorktreeCreateFailedError`, also when that shows only
-   *   after the server's answer: the worktree stays then) or this is no git repository (`WorktreeNotGitError`).
-   * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may be made nevertheless.
+   * @throws {RequestError} with status 400 when git cannot make it (`WorktreeCreateFailedError`) or this is no git repository
+   *   (`WorktreeNotGitError`). When git cannot fill it, it stays, and the error has its `body.data.directory`.
+   * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may be made nevertheless. OpenCode 1.18.33 never tells
+   *   that one is not ready because the configuration committed in it is broken.
    * @throws {ConnectionError} {@link ResponseShapeError}
    */
   async create(input: CreateWorktreeInput = {}, options: RequestOptions = {}): Promise<Worktree> {
@@ -204,7 +205,7 @@ class Outcomes {
       if (event.type === 'worktree.ready') return;
       const { message } = event.properties as { message?: unknown };
       // The same error as for a failure that the server noticed before it answered.
-      const body = { name: 'WorktreeCreateFailedError', data: { message } };
+      const body = { name: 'WorktreeCreateFailedError', data: { message, directory } };
       throw new RequestError({ method: 'POST', path: PATH, status: 400, body });
     }
   }

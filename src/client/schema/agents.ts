@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { PermissionRule } from './session.js';
-import { withoutNulls } from './vcs.js';
-import { wire } from './wire.js';
+import { wire, withoutNulls } from './wire.js';
 
 /** An agent: a `primary` one can be chosen for a prompt, a `subagent` is called by another one, `all` means both. */
 export interface Agent {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { withoutNulls } from './vcs.js';
-import { wire } from './wire.js';
+import { wire, withoutNulls } from './wire.js';
 
 /** A command such as `/init`: a template for a prompt, from the configuration, an MCP server or a skill. */
 export interface Command {

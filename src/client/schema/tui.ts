@@ -1,41 +1,37 @@
 import { z } from 'zod';
 import { wire } from './wire.js';
 
-const textSchema = z.strictObject({ text: z.string() });
-export { textSchema as tuiAppendPromptInputSchema };
+export const tuiAppendPromptInputSchema = z.strictObject({ text: z.string() });
 /** What to write into the prompt. */
-export type TuiAppendPromptInput = z.infer<typeof textSchema>;
+export type TuiAppendPromptInput = z.infer<typeof tuiAppendPromptInputSchema>;
 
-const commandSchema = z.strictObject({ command: z.string().min(1) });
-export { commandSchema as tuiExecuteCommandInputSchema };
+export const tuiExecuteCommandInputSchema = z.strictObject({ command: z.string().min(1) });
 /** A command of the TUI. */
-export type TuiExecuteCommandInput = z.infer<typeof commandSchema>;
+export type TuiExecuteCommandInput = z.infer<typeof tuiExecuteCommandInputSchema>;
 
-const toastSchema = z.strictObject({
+export const tuiShowToastInputSchema = z.strictObject({
   title: z.string().optional(),
   message: z.string(),
   variant: z.enum(['info', 'success', 'warning', 'error']),
   duration: z.number().int().positive().optional(),
 });
-export { toastSchema as tuiShowToastInputSchema };
 /** A short notice. `duration` is in milliseconds. */
-export type TuiShowToastInput = z.infer<typeof toastSchema>;
+export type TuiShowToastInput = z.infer<typeof tuiShowToastInputSchema>;
 
-const selectSessionSchema = z.strictObject({ sessionID: z.string().startsWith('ses') });
-export { selectSessionSchema as tuiSelectSessionInputSchema };
+export const tuiSelectSessionInputSchema = z.strictObject({ sessionID: z.string().startsWith('ses') });
 /** The session to show. */
-export type TuiSelectSessionInput = z.infer<typeof selectSessionSchema>;
+export type TuiSelectSessionInput = z.infer<typeof tuiSelectSessionInputSchema>;
 
 export const tuiPublishInputSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('tui.prompt.append'), properties: textSchema }),
-  z.strictObject({ type: z.literal('tui.command.execute'), properties: commandSchema }),
-  z.strictObject({ type: z.literal('tui.toast.show'), properties: toastSchema }),
-  z.strictObject({ type: z.literal('tui.session.select'), properties: selectSessionSchema }),
+  z.strictObject({ type: z.literal('tui.prompt.append'), properties: tuiAppendPromptInputSchema }),
+  z.strictObject({ type: z.literal('tui.command.execute'), properties: tuiExecuteCommandInputSchema }),
+  z.strictObject({ type: z.literal('tui.toast.show'), properties: tuiShowToastInputSchema }),
+  z.strictObject({ type: z.literal('tui.session.select'), properties: tuiSelectSessionInputSchema }),
 ]);
 /** An event for the TUI, a union on `type`. */
 export type TuiPublishInput = z.infer<typeof tuiPublishInputSchema>;
 
-/** What somebody asked of the TUI: the path of the operation and its body. */
+/** What was asked of the TUI: the path of an operation, and its body. */
 export interface TuiControlRequest {
   path: string;
   body: unknown;

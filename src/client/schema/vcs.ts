@@ -1,16 +1,5 @@
 import { z } from 'zod';
-import { wire } from './wire.js';
-
-/**
- * For `overwrite`: removes the fields that are `null` although they are documented as optional. The server sends either for
- * what it has not, and a caller who asks `=== undefined` must be right.
- */
-export function withoutNulls(...keys: readonly string[]): <T extends object>(value: T) => T {
-  return (value) => {
-    for (const key of keys) if (Reflect.get(value, key) === null) Reflect.deleteProperty(value, key);
-    return value;
-  };
-}
+import { wire, withoutNulls } from './wire.js';
 
 /** The branches of a directory. Both are absent without git; the default one is `main`, `master` or what `origin` says. */
 export interface VcsInfo {

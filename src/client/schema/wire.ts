@@ -7,3 +7,14 @@ import type { z } from 'zod';
 export function wire<T>(schema: z.ZodType): z.ZodType<T> {
   return schema as z.ZodType<T>;
 }
+
+/**
+ * For `overwrite`: removes the fields that are `null` although they are documented as optional. The server sends either for
+ * what it has not, and a caller who asks `=== undefined` must be right.
+ */
+export function withoutNulls(...keys: readonly string[]): <T extends object>(value: T) => T {
+  return (value) => {
+    for (const key of keys) if (Reflect.get(value, key) === null) Reflect.deleteProperty(value, key);
+    return value;
+  };
+}
