@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { delay } from '../abort.js';
 import { SessionDirectoryError } from '../errors.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
@@ -33,6 +34,7 @@ import {
   fileDiffListSchema,
   sessionListSchema,
   sessionSchema,
+  sessionStatusMapSchema,
   todoListSchema,
   type FileDiff,
   type SessionInfo,
@@ -47,6 +49,10 @@ import {
   type TurnRequest,
 } from './turn-request.js';
 import type { Turn, TurnOptions, TurnResult } from './turn.js';
+
+/** How long the answer to a prompt may take to begin before it is aborted all the same, and how often to look. */
+const ANSWER_LIMIT_MS = 15_000;
+const ANSWER_RECHECK_MS = 100;
 
 /** What a session needs of the repository it belongs to. */
 export interface SessionContext {
@@ -365,6 +371,7 @@ export class Session {
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async abort(options?: RequestOptions): Promise<void> {
+    await this.#untilAnswering(options);
     await this.#send('POST', '/abort', booleanSchema, {}, options);
   }
 
@@ -390,6 +397,22 @@ export class Session {
     const owner = this.#context.directoryOf(this.id);
     if (owner === undefined) await this.refresh(options);
     else this.#assertOwner(owner);
+  }
+
+  /**
+   * An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode
+   * 1.18.33 then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
+   */
+  async #untilAnswering(options: RequestOptions | undefined): Promise<void> {
+    const { transport } = this.#context;
+    const deadline = performance.now() + ANSWER_LIMIT_MS;
+    while (performance.now() < deadline) {
+      const [last] = await this.messages({ limit: 1 }, options);
+      if (last?.info.role !== 'user') return;
+      const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
+      if ((await transport.send(status, options))[this.id] === undefined) return;
+      await delay(ANSWER_RECHECK_MS, options?.signal);
+    }
   }
 
   #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {

@@ -107,7 +107,11 @@ class TurnRun {
   /** Aborts when the caller no longer waits: signal, time limit or close. */
   readonly #cancelled = new AbortController();
   readonly #ended = deferred();
+  /** Lets go of the instance. */
+  #release: (() => void) | undefined;
   #sent = false;
+  /** Whether the answer has been seen to begin. */
+  #begun = false;
   /** Resolves when the user message of this turn is seen. */
   readonly #stored = deferred();
   #abortedAt: number | undefined;
@@ -137,7 +141,7 @@ class TurnRun {
       messageID: newMessageID(),
       collectSteps,
       onAbort: () => this.#abort(),
-      onSettle: () => this.#unlink(),
+      onSettle: () => this.#settled(),
     });
     this.#steps = new TurnSteps({
       sessionID: session.id,
@@ -164,10 +168,9 @@ class TurnRun {
     if (this.turn.isSettled) return;
     const { transport, hub } = this.#context;
     const signal = this.#cancelled.signal;
-    let release: (() => void) | undefined;
     let unlisten: (() => void) | undefined;
     try {
-      release = await transport.enter('turn', this.#session.id, signal);
+      this.#release = await transport.enter('turn', this.#session.id, signal);
       await this.#session.verify({ signal });
       await abortable(this.#connect(), signal);
       unlisten = hub.listen(transport.directory, {
@@ -184,7 +187,7 @@ class TurnRun {
       this.turn.settle({ error });
     } finally {
       unlisten?.();
-      release?.();
+      this.#release?.();
       this.#ended.resolve();
     }
   }
@@ -229,6 +232,16 @@ class TurnRun {
     }
   }
 
+  /** Asks whether the answer has begun, in case no event has told. */
+  async #hasAnswer(): Promise<boolean> {
+    try {
+      const messages = await this.#session.messages({ limit: 4 });
+      return messages.some(({ info }) => info.role === 'assistant' && info.parentID === this.turn.messageID);
+    } catch {
+      return false;
+    }
+  }
+
   async #isStored(): Promise<boolean> {
     try {
       await this.#session.message(this.turn.messageID);
@@ -260,8 +273,10 @@ class TurnRun {
         } else if (this.#stallTimeoutMs !== false) {
           const leftMs = this.#stallTimeoutMs - (performance.now() - this.#lastEventAt);
           if (leftMs <= 0) {
+            // Aborted like a turn that nobody waits for, and held until it has ended.
+            this.#cancelled.abort();
             this.#fail('stalled');
-            void this.#abort();
+            continue;
           }
           waitMs = Math.max(1, Math.min(QUIET_MS, leftMs));
         }
@@ -366,8 +381,16 @@ class TurnRun {
     } else if (event.type === 'message.updated') {
       const { info } = event.properties;
       if (info.id === this.turn.messageID) this.#stored.resolve();
-      if (info.role === 'assistant' && info.time.completed !== undefined) this.#wake.resolve();
+      if (info.role !== 'assistant') return;
+      if (info.parentID === this.turn.messageID) this.#begun = true;
+      if (info.time.completed !== undefined || this.#abortedAt !== undefined) this.#wake.resolve();
     }
+  }
+
+  /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
+  #settled(): void {
+    this.#unlink();
+    if (!this.#cancelled.signal.aborted) this.#release?.();
   }
 
   /** Nothing of the caller is referenced any longer: no listener on its signal, no timer. */
@@ -394,9 +417,9 @@ class TurnRun {
   /** The caller waits no longer; on the server the turn is aborted and its session stays taken until it is idle. */
   #cancel(reason: unknown): void {
     if (this.turn.isSettled) return;
+    this.#cancelled.abort(reason);
     if (reason instanceof ServerLostError) this.#fail('interrupted', undefined, reason);
     else this.turn.settle({ error: reason, quiet: !(reason instanceof TimeoutError) });
-    this.#cancelled.abort(reason);
     this.#wake.resolve();
   }
 
@@ -415,8 +438,14 @@ class TurnRun {
     await this.#ended.promise;
   }
 
-  /** Whether it worked shows in the session's status, so the next look tells. */
+  /**
+   * Whether it worked shows in the session's status, so the next look tells. An abort that comes before the answer to the
+   * first prompt of an instance has begun breaks that instance: OpenCode 1.18.33 then fails every prompt in it with "All
+   * fibers interrupted without error" until it is disposed.
+   */
   async #sendAbort(): Promise<void> {
+    this.#begun ||= await this.#hasAnswer();
+    if (!this.#begun) return;
     await this.#context.transport
       .send({ method: 'POST', path: route`/session/${this.#session.id}/abort`, schema: booleanSchema })
       .catch(() => undefined);

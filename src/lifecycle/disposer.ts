@@ -108,7 +108,7 @@ export class Disposer {
     if (running !== undefined) return abortable(running, signal);
     if (!instance.loaded) return false;
     signal?.throwIfAborted();
-    this.#refuseHeld([instance]);
+    this.#refuseOwnHolds([instance]);
     const disposal = this.#run(
       { list: () => (instance.loaded ? [instance] : []), closeGate: () => instance.closeGate() },
       reason,
@@ -131,7 +131,7 @@ export class Disposer {
     const { signal, send, timeoutMs } = options;
     signal?.throwIfAborted();
     await abortable(Promise.allSettled(this.#running.values()), signal);
-    this.#refuseHeld(instances.list());
+    this.#refuseOwnHolds(instances.list());
     await abortable(this.#run(instances, 'server', send, timeoutMs), signal);
   }
 
@@ -179,6 +179,12 @@ export class Disposer {
       detach();
       openGate();
     }
+  }
+
+  /** What the server told of does not count yet: it is read again first, because the event of its end may be late. */
+  #refuseOwnHolds(instances: readonly DisposableInstance[]): void {
+    const isOwn = ({ kind }: Hold): boolean => kind !== 'session-busy' && kind !== 'pty';
+    this.#refuseHeld(instances.filter((instance) => instance.holds().some(isOwn)));
   }
 
   #refuseHeld(instances: readonly DisposableInstance[]): void {

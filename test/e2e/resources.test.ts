@@ -344,15 +344,15 @@ describe('a directory without git', () => {
     });
     expect(await project.current()).toMatchObject({ id: 'global' });
     expect((await project.current()).vcs).toBeUndefined();
-    expect(repo.stats().disposals.external).toBe(0);
+    expect(repo.stats().disposals.server).toBe(0);
 
     expect(await project.initGit()).toMatchObject({ id: 'global', worktree: directory, vcs: 'git' });
-    await until(() => repo.stats().disposals.external === 1, { what: 'the disposal' });
+    await until(() => repo.stats().disposals.server === 1, { what: 'the disposal' });
     await repo.warm();
     expect((await vcs.get()).branch).toBeTypeOf('string');
     expect(await project.initGit()).toMatchObject({ worktree: directory });
     expect(await vcs.status()).toEqual([]);
-    expect(repo.stats().disposals.external).toBe(1);
+    expect(repo.stats().disposals.server).toBe(1);
   });
 });
 

@@ -1,55 +1,91 @@
-import { afterAll, beforeAll, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SessionDirectoryError, TimeoutError, type RepoClient } from 'jarvis-opencode';
+import { Http } from '../../src/client/http.js';
+import { RepoTransport } from '../../src/client/repo-transport.js';
+import { TuiResource } from '../../src/client/resources/tui.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { until } from '../support/wait.js';
+
+// Every operation must reach this directory, whose name the server itself would decode once too often.
+const NAME = `a b%20ü日#?+'`;
 
 let world: RealJarvis;
+let repo: RepoClient;
+let tui: TuiResource;
+/** What a TUI in the repository would have been told. */
+const told: { type: string; properties: unknown }[] = [];
+const elsewhere = new Map<string, string>();
+
 beforeAll(async () => {
   world = await realJarvis({ idle: false });
+  repo = world.jarvis.forRepo((await world.repo({ name: NAME })).directory);
+  const { server } = world.jarvis;
+  const endpoint = () => ({ url: server.url, authorization: server.authorization });
+  const http = new Http({ endpoint, signal: new AbortController().signal });
+  const enter = () => Promise.resolve(() => undefined);
+  tui = new TuiResource(new RepoTransport(http, repo.directory, enter), {
+    directoryOf: (sessionID) => elsewhere.get(sessionID),
+  });
+  const events = repo.events();
+  await events.ready;
+  void (async () => {
+    for await (const { type, properties } of events) {
+      if (type.startsWith('tui.')) told.push({ type, properties });
+    }
+  })();
 });
 afterAll(() => world[Symbol.asyncDispose]());
-async function call(directory: string, method: string, path: string, body?: unknown, signal?: AbortSignal) {
-  const { server } = world.jarvis;
-  const response = await fetch(server.url + path, {
-    method,
-    headers: { authorization: server.authorization ?? '', 'x-opencode-directory': encodeURIComponent(directory), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    ...(signal ? { signal } : {}),
-  });
-  return `${response.status} ${(await response.text()).slice(0, 400)}`;
+
+/** What the TUI is told by a call. */
+async function toldBy(call: Promise<void>): Promise<unknown> {
+  await call;
+  const event = await until(() => told.shift(), { what: 'an event for the TUI' });
+  return [event.type, event.properties];
 }
-it('probe', async () => {
-  const log = (...args: unknown[]) => console.log(...args);
-  const { directory: d } = await world.repo({ name: 'a%20b' });
-  const { directory: o } = await world.repo({ name: 'other' });
-  const events = world.jarvis.events();
-  await events.ready;
-  void (async () => { for await (const e of events) if (/tui|mcp/.test(e.type)) log('EVENT', e.directory, e.type, JSON.stringify(e.properties)); })();
-  const other = await world.jarvis.forRepo(o).sessions.create();
-  log('append', await call(d, 'POST', '/tui/append-prompt', { text: 'x' }));
-  for (const p of ['open-help','open-sessions','open-themes','open-models','submit-prompt','clear-prompt']) log(p, await call(d, 'POST', `/tui/${p}`));
-  log('exec', await call(d, 'POST', '/tui/execute-command', { command: 'session_new' }), await call(d, 'POST', '/tui/execute-command', { command: 'session.new' }), await call(d, 'POST', '/tui/execute-command', { command: 'nope' }));
-  log('toast', await call(d, 'POST', '/tui/show-toast', { message: 'm', variant: 'info' }));
-  log('publish', await call(d, 'POST', '/tui/publish', { type: 'tui.toast.show', properties: { message: 'm', variant: 'info' } }));
-  log('publish select other', await call(d, 'POST', '/tui/publish', { type: 'tui.session.select', properties: { sessionID: other.id } }));
-  log('select other', await call(d, 'POST', '/tui/select-session', { sessionID: other.id }));
-  log('select unknown', await call(d, 'POST', '/tui/select-session', { sessionID: 'ses_nope' }));
-  log('next', await call(d, 'GET', '/tui/control/next', undefined, AbortSignal.timeout(1500)).catch(String));
-  log('response', await call(d, 'POST', '/tui/control/response', { a: 1 }), await call(d, 'POST', '/tui/control/response'), await call(d, 'POST', '/tui/control/response', null));
-  // MCP
-  const fixture = new URL('../fixtures/mcp-server.mjs', import.meta.url).pathname;
-  log('mcp', await call(d, 'GET', '/mcp'));
-  log('add', await call(d, 'POST', '/mcp', { name: 'a/b %', config: { type: 'local', command: [process.execPath, fixture] } }));
-  log('add bad', await call(d, 'POST', '/mcp', { name: 'bad', config: { type: 'local', command: ['/nowhere'] } }));
-  log('add disabled', await call(d, 'POST', '/mcp', { name: 'off', config: { type: 'local', command: [process.execPath, fixture], enabled: false } }));
-  log('add remote', await call(d, 'POST', '/mcp', { name: 'remote', config: { type: 'remote', url: 'http://127.0.0.1:9/', oauth: false } }));
-  log('status', await call(d, 'GET', '/mcp'), await call(o, 'GET', '/mcp'));
-  const n = '/mcp/' + encodeURIComponent('a/b %');
-  for (const p of ['disconnect', 'connect']) log(p, await call(d, 'POST', `${n}/${p}`), await call(d, 'GET', '/mcp'));
-  log('connect bad', await call(d, 'POST', '/mcp/bad/connect'), await call(d, 'POST', '/mcp/none/connect'), await call(d, 'POST', '/mcp/off/connect'));
-  for (const name of [n, '/mcp/remote', '/mcp/none']) {
-    log(name, 'auth', await call(d, 'POST', `${name}/auth`));
-    log(name, 'callback', await call(d, 'POST', `${name}/auth/callback`, { code: 'x' }));
-    log(name, 'authenticate', await call(d, 'POST', `${name}/auth/authenticate`, undefined, AbortSignal.timeout(4000)).catch(String));
-    log(name, 'remove', await call(d, 'DELETE', `${name}/auth`));
-  }
-  log('status', await call(d, 'GET', '/mcp'));
+
+const command = (name: string): unknown => ['tui.command.execute', { command: name }];
+
+describe('the TUI', () => {
+  it('is told what to do', async () => {
+    expect(await toldBy(tui.appendPrompt({ text: 'hällo' }))).toEqual([
+      'tui.prompt.append',
+      { text: 'hällo' },
+    ]);
+    expect(await toldBy(tui.submitPrompt())).toEqual(command('prompt.submit'));
+    expect(await toldBy(tui.clearPrompt())).toEqual(command('prompt.clear'));
+    expect(await toldBy(tui.openHelp())).toEqual(command('help.show'));
+    expect(await toldBy(tui.openSessions())).toEqual(command('session.list'));
+    expect(await toldBy(tui.openThemes())).toEqual(command('session.list'));
+    expect(await toldBy(tui.openModels())).toEqual(command('model.list'));
+    expect(await toldBy(tui.executeCommand({ command: 'session_new' }))).toEqual(command('session.new'));
+    const toast = { title: 'Done', message: 'Built', variant: 'success', duration: 100 } as const;
+    expect(await toldBy(tui.showToast(toast))).toEqual(['tui.toast.show', toast]);
+    const execute = { type: 'tui.command.execute', properties: { command: 'session.share' } } as const;
+    expect(await toldBy(tui.publish(execute))).toEqual(command('session.share'));
+  });
+
+  it('shows a session of this repository only', async () => {
+    const { id: sessionID } = await repo.sessions.create();
+    const select = ['tui.session.select', { sessionID }];
+    expect(await toldBy(tui.selectSession({ sessionID }))).toEqual(select);
+    const event = { type: 'tui.session.select', properties: { sessionID } } as const;
+    expect(await toldBy(tui.publish(event))).toEqual(select);
+    await expect(tui.selectSession({ sessionID: 'ses_unknown' })).rejects.toMatchObject({ status: 404 });
+    elsewhere.set(sessionID, '/elsewhere');
+    await expect(tui.selectSession({ sessionID })).rejects.toThrow(SessionDirectoryError);
+    await expect(tui.publish(event)).rejects.toThrow(SessionDirectoryError);
+    expect(told).toEqual([]);
+  });
+
+  it('waits for requests, and answers them', async () => {
+    await expect(tui.controlNext({ timeoutMs: 200 })).rejects.toThrow(TimeoutError);
+    await tui.controlResponse({ done: true });
+    await tui.controlResponse(undefined);
+  });
+
+  it('is not told what it would not understand', async () => {
+    await expect(tui.showToast({ message: 'x', variant: 'loud' } as never)).rejects.toThrow(TypeError);
+    await expect(tui.publish({ type: 'tui.nothing', properties: {} } as never)).rejects.toThrow(TypeError);
+    await expect(tui.selectSession({ sessionID: 'msg_1' })).rejects.toThrow(TypeError);
+  });
 });

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RequestError, TimeoutError, TurnError, type RepoClient, type TurnStep } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { cut, fail, hang, reasoning, text, toolCall, waitFor } from '../support/scripted-model.js';
@@ -81,6 +81,23 @@ describe('a turn', () => {
     const sessions = await Promise.all([repo.sessions.create(), repo.sessions.create()]);
     const results = await Promise.all(sessions.map((session, index) => session.prompt(String(index))));
     expect(results.map((result) => result.text)).toEqual(['both ran', 'both ran']);
+  });
+
+  it('lets go of the instance before it answers, so that it can be disposed at once', async () => {
+    const session = await repo.sessions.create();
+    await session.prompt('x');
+    expect(await repo.dispose()).toMatchObject({ disposed: true });
+  });
+
+  it('leaves a cold instance usable when it is aborted before it has begun', async () => {
+    const session = await repo.sessions.create();
+    await repo.dispose();
+    const turn = session.stream('x');
+    const busy = repo.events({ types: ['session.status'], sessionID: session.id });
+    for await (const event of busy) if (event.type === 'session.status') break;
+    await turn.abort();
+    await turn.result.catch(() => undefined);
+    expect((await session.prompt('y')).text).toBe('ok');
   });
 
   it('goes on when the caller stops listening', async () => {
@@ -207,6 +224,15 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('next');
   });
 
+  it('rejects as stalled when nothing happens for stallTimeoutMs, however long it has been at work before', async () => {
+    world.model.use(() => [text('some '), text('work', { chunks: 4, delayMs: 100 }), hang()]);
+    const session = await repo.sessions.create();
+    const error = await errorOf(session.prompt('x', { stallTimeoutMs: 700 }));
+    expect(error).toMatchObject({ name: 'TurnError', reason: 'stalled' });
+    world.model.use(() => [text('next')]);
+    expect((await session.prompt('y')).text).toBe('next');
+  });
+
   it('rejects with status 404 for a session that is gone', async () => {
     const session = await repo.sessions.create();
     await session.delete();
@@ -315,8 +341,11 @@ describe('a child session', () => {
       child = step.sessionID;
       await world.model.waitForRequest((request) => request.prompt.includes('child work'));
       expect(world.jarvis.sessions.directoryOf(child)).toBe(repo.directory);
-      const holds = repo.stats().holds.filter((hold) => hold.kind === 'session-busy');
-      expect(holds.map((hold) => hold.detail).sort()).toEqual([session.id, child].sort());
+      const busy = [session.id, child].sort();
+      await vi.waitFor(() => {
+        const holds = repo.stats().holds.filter((hold) => hold.kind === 'session-busy');
+        expect(holds.map((hold) => hold.detail).sort()).toEqual(busy);
+      });
       gate.resolve();
     }
     expect(child).toMatch(/^ses_/);

@@ -73,7 +73,7 @@ export class McpResource {
   /**
    * Begins to sign in to a remote MCP server: answers where to send the user. `authCallback()` ends it.
    *
-   * @throws {RequestError} with status 404 when there is none of that name, 400 (`McpUnsupportedOAuthError`) when it has no
+   * @throws {RequestError} with status 404 when there is none of that name, 400 when it has no
    *   sign-in.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -85,9 +85,10 @@ export class McpResource {
   }
 
   /**
-   * Ends a sign-in that `authStart()` began, with the code the user got; the server stores the credentials and connects.
+   * Ends a sign-in that `authStart()` began, with the code the user got; the server stores the credentials and connects. A
+   * code that is refused leaves the status `needs_auth`.
    *
-   * @throws {RequestError} with status 404 when there is none of that name.
+   * @throws {RequestError} with status 404 when there is none of that name, 500 when no sign-in was begun.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async authCallback(
@@ -106,7 +107,7 @@ export class McpResource {
    * Signs in from beginning to end: the server opens a browser on its own machine and waits until the user is done. Raise
    * `timeoutMs`; a server without a screen needs `authStart()` and `authCallback()`.
    *
-   * @throws {RequestError} with status 404 when there is none of that name, 400 (`McpUnsupportedOAuthError`) when it has no
+   * @throws {RequestError} with status 404 when there is none of that name, 400 when it has no
    *   sign-in.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -118,7 +119,7 @@ export class McpResource {
   }
 
   /**
-   * Forgets the credentials of an MCP server, for every repository.
+   * Forgets the credentials of an MCP server, for every repository. One that is connected stays so until `disconnect()`.
    *
    * @throws {RequestError} with status 404 when there is none of that name.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}

@@ -1,21 +1,22 @@
 import { z } from 'zod';
+import { wire } from './wire.js';
 
-const toolCallSchema = z.looseObject({ messageID: z.string(), callID: z.string() });
-
-export const permissionRequestSchema = z.looseObject({
-  id: z.string(),
-  sessionID: z.string(),
-  permission: z.string(),
-  patterns: z.array(z.string()),
-  metadata: z.record(z.string(), z.unknown()),
-  always: z.array(z.string()),
-  tool: toolCallSchema.optional(),
-});
 /**
  * The server asks whether a tool may run: `permission` names what for (`bash`, `edit`, `external_directory`, …),
  * `patterns` what exactly, and `always` what an answer of `always` would allow from then on.
  */
-export type PermissionRequest = z.infer<typeof permissionRequestSchema>;
+export interface PermissionRequest {
+  id: string;
+  sessionID: string;
+  permission: string;
+  patterns: string[];
+  metadata: Record<string, unknown>;
+  always: string[];
+  tool?: { messageID: string; callID: string };
+}
+export const permissionRequestSchema = wire<PermissionRequest>(
+  z.looseObject({ id: z.string(), sessionID: z.string(), permission: z.string() }),
+);
 
 export const permissionResponseSchema = z.strictObject({ reply: z.enum(['once', 'always', 'reject']) });
 /** An answer to a permission request without a word to the model, see {@link PermissionReplyInput}. */
@@ -31,22 +32,24 @@ export const permissionReplyInputSchema = permissionResponseSchema.extend({ mess
  */
 export type PermissionReplyInput = z.infer<typeof permissionReplyInputSchema>;
 
-export const questionRequestSchema = z.looseObject({
-  id: z.string(),
-  sessionID: z.string(),
-  questions: z.array(
-    z.looseObject({
-      question: z.string(),
-      header: z.string(),
-      options: z.array(z.looseObject({ label: z.string(), description: z.string() })),
-      multiple: z.boolean().optional(),
-      custom: z.boolean().optional(),
-    }),
-  ),
-  tool: toolCallSchema.optional(),
-});
 /** The model asks the user one or more questions. */
-export type QuestionRequest = z.infer<typeof questionRequestSchema>;
+export interface QuestionRequest {
+  id: string;
+  sessionID: string;
+  questions: {
+    question: string;
+    header: string;
+    options: { label: string; description: string }[];
+    /** Whether several options may be chosen. */
+    multiple?: boolean;
+    /** Whether an answer of one's own is welcome. */
+    custom?: boolean;
+  }[];
+  tool?: { messageID: string; callID: string };
+}
+export const questionRequestSchema = wire<QuestionRequest>(
+  z.looseObject({ id: z.string(), sessionID: z.string(), questions: z.array(z.looseObject({})) }),
+);
 
 export const questionReplyInputSchema = z.strictObject({ answers: z.array(z.array(z.string())) });
 /** The answers to a question request: for each question the chosen labels, or free text. */

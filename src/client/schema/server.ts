@@ -1,19 +1,24 @@
 import { z } from 'zod';
+import { wire } from './wire.js';
 
-export const healthSchema = z.looseObject({ healthy: z.boolean(), version: z.string() });
 /** What `/global/health` answers. */
-export type Health = z.infer<typeof healthSchema>;
+export interface Health {
+  healthy: true;
+  /** The server's own version, e.g. `1.18.33`. */
+  version: string;
+}
+export const healthSchema = wire<Health>(z.looseObject({ healthy: z.boolean(), version: z.string() }));
 
 export const booleanSchema = z.boolean();
 
-export const pathInfoSchema = z.looseObject({
-  directory: z.string(),
-  worktree: z.string(),
-  home: z.string().optional(),
-  state: z.string().optional(),
-  config: z.string().optional(),
-});
 /** Where the server keeps things, and which directory a request is pinned to. */
-export type PathInfo = z.infer<typeof pathInfoSchema>;
+export interface PathInfo {
+  home: string;
+  state: string;
+  config: string;
+  worktree: string;
+  directory: string;
+}
+export const pathInfoSchema = wire<PathInfo>(z.looseObject({ directory: z.string() }));
 
 export const ptyListSchema = z.array(z.looseObject({ id: z.string(), status: z.string() }));

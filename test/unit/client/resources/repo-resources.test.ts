@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Http } from '../../../../src/client/http.js';
-import { RepoTransport } from '../../../../src/client/repo-transport.js';
+import { RepoTransport, type Disposing } from '../../../../src/client/repo-transport.js';
 import { AgentsResource } from '../../../../src/client/resources/agents.js';
 import { CommandsResource } from '../../../../src/client/resources/commands.js';
 import { ConfigResource } from '../../../../src/client/resources/config.js';
@@ -38,17 +38,18 @@ function resources(answer: unknown = []) {
     },
   });
   const transport = new RepoTransport(http, DIRECTORY, async () => () => undefined);
+  const disposing: Disposing = (send) => send(new AbortController().signal);
   return {
     sent,
     agents: new AgentsResource(transport),
     commands: new CommandsResource(transport),
-    config: new ConfigResource(transport, async (config) => config),
+    config: new ConfigResource(transport, disposing),
     files: new FilesResource(transport),
     find: new FindResource(transport),
     formatter: new FormatterResource(transport),
     log: new LogResource(transport),
     lsp: new LspResource(transport),
-    project: new ProjectResource(transport),
+    project: new ProjectResource(transport, disposing),
     providers: new ProvidersResource(transport),
     skills: new SkillsResource(transport),
     tools: new ToolsResource(transport),

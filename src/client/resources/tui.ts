@@ -1,0 +1,183 @@
+import { SessionDirectoryError } from '../../errors.js';
+import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { booleanSchema } from '../schema/server.js';
+import {
+  tuiAppendPromptInputSchema,
+  tuiControlRequestSchema,
+  tuiExecuteCommandInputSchema,
+  tuiPublishInputSchema,
+  tuiSelectSessionInputSchema,
+  tuiShowToastInputSchema,
+  type TuiAppendPromptInput,
+  type TuiControlRequest,
+  type TuiExecuteCommandInput,
+  type TuiPublishInput,
+  type TuiSelectSessionInput,
+  type TuiShowToastInput,
+} from '../schema/tui.js';
+
+/** What the control of the TUI needs of the registry. */
+export interface TuiContext {
+  /** The directory a session is known to belong to. */
+  directoryOf(sessionID: string): string | undefined;
+}
+
+/**
+ * Controls an OpenCode TUI that is attached to this repository. The server only publishes an event `tui.*` for it, so without
+ * one every method but `controlNext()` succeeds and does nothing else.
+ */
+export class TuiResource {
+  readonly #transport: RepoTransport;
+  readonly #context: TuiContext;
+
+  /** @internal */
+  constructor(transport: RepoTransport, context: TuiContext) {
+    this.#transport = transport;
+    this.#context = context;
+  }
+
+  /**
+   * Writes into the prompt, after what is there. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async appendPrompt(input: TuiAppendPromptInput, options?: RequestOptions): Promise<void> {
+    await this.#post('/tui/append-prompt', parseInput(tuiAppendPromptInputSchema, 'text', input), options);
+  }
+
+  /**
+   * Sends what is in the prompt. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  submitPrompt(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/submit-prompt', undefined, options);
+  }
+
+  /**
+   * Empties the prompt. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  clearPrompt(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/clear-prompt', undefined, options);
+  }
+
+  /**
+   * Opens the help. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  openHelp(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/open-help', undefined, options);
+  }
+
+  /**
+   * Opens the list of sessions. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  openSessions(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/open-sessions', undefined, options);
+  }
+
+  /**
+   * Opens the list of themes, says the API, but OpenCode 1.18.33 asks the TUI for the list of sessions. Without a TUI it does
+   * nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  openThemes(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/open-themes', undefined, options);
+  }
+
+  /**
+   * Opens the list of models. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  openModels(options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/open-models', undefined, options);
+  }
+
+  /**
+   * Runs a command by its older name, such as `session_new` or `agent_cycle`. OpenCode 1.18.33 accepts every other name and
+   * runs nothing: pass those, such as `session.new`, to `publish()` as `tui.command.execute`. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async executeCommand(input: TuiExecuteCommandInput, options?: RequestOptions): Promise<void> {
+    const json = parseInput(tuiExecuteCommandInputSchema, 'command', input);
+    await this.#post('/tui/execute-command', json, options);
+  }
+
+  /**
+   * Shows a notice, for 5 s by default. Without a TUI it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async showToast(input: TuiShowToastInput, options?: RequestOptions): Promise<void> {
+    await this.#post('/tui/show-toast', parseInput(tuiShowToastInputSchema, 'toast', input), options);
+  }
+
+  /**
+   * Publishes one of the events that the TUI obeys. Without a TUI it does nothing else.
+   *
+   * @throws {SessionDirectoryError} when it names a session that is known to belong to another repository.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async publish(input: TuiPublishInput, options?: RequestOptions): Promise<void> {
+    const json = parseInput(tuiPublishInputSchema, 'event', input);
+    if (json.type === 'tui.session.select') this.#assertOwner(json.properties.sessionID);
+    await this.#post('/tui/publish', json, options);
+  }
+
+  /**
+   * Shows a session. Without a TUI it does nothing.
+   *
+   * @throws {SessionDirectoryError} when the session is known to belong to another repository.
+   * @throws {RequestError} with status 404 when there is no such session.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async selectSession(input: TuiSelectSessionInput, options?: RequestOptions): Promise<void> {
+    const json = parseInput(tuiSelectSessionInputSchema, 'session', input);
+    this.#assertOwner(json.sessionID);
+    await this.#post('/tui/select-session', json, options);
+  }
+
+  /**
+   * For a TUI of your own: takes the next request that waits for one, and waits for it without limit unless there is a
+   * `timeoutMs`; the instance is held meanwhile. OpenCode 1.18.33 itself makes no such requests. Never repeated, because it
+   * takes the request away.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  controlNext(options: RequestOptions = {}): Promise<TuiControlRequest> {
+    return this.#transport.send(
+      { method: 'GET', path: '/tui/control/next', schema: tuiControlRequestSchema },
+      { ...options, timeoutMs: options.timeoutMs ?? false, retry: false },
+    );
+  }
+
+  /**
+   * For a TUI of your own: answers the request that `controlNext()` took, with any JSON value. Without one that waits for an
+   * answer it does nothing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  controlResponse(body: unknown, options?: RequestOptions): Promise<void> {
+    return this.#post('/tui/control/response', body ?? null, options);
+  }
+
+  async #post(path: string, json: unknown, options: RequestOptions | undefined): Promise<void> {
+    await this.#transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
+  }
+
+  #assertOwner(sessionID: string): void {
+    const expected = this.#transport.directory;
+    const found = this.#context.directoryOf(sessionID);
+    if (found !== undefined && found !== expected)
+      throw new SessionDirectoryError({ sessionID, expected, found });
+  }
+}
