@@ -1,11 +1,15 @@
 import type { PromptInput, RepoClient } from 'jarvis-opencode';
+import type { McpResource } from '../../src/client/resources/mcp.js';
 import type { PtyResource } from '../../src/client/resources/pty.js';
+import type { TuiResource } from '../../src/client/resources/tui.js';
 import type { WorktreesResource } from '../../src/client/resources/worktrees.js';
 import { IDS, WORKTREE, type World } from './world.js';
 
 /** The client with every noun; a noun that is not wired yet is `undefined`, and its calls fail. */
 export type ApiRepo = RepoClient & {
+  readonly mcp: McpResource;
   readonly pty: PtyResource;
+  readonly tui: TuiResource;
   readonly worktrees: WorktreesResource;
 };
 
@@ -194,7 +198,12 @@ const readingCalls: readonly Call[] = [
 const projectCalls: readonly Call[] = [
   { method: 'repo.project.list', call: ({ repo }) => repo.project.list() },
   { method: 'repo.project.current', call: ({ repo }) => repo.project.current() },
-  { method: 'repo.project.initGit', call: ({ repo }) => repo.project.initGit() },
+  {
+    method: 'repo.project.initGit',
+    call: ({ repo }) => repo.project.initGit(),
+    beside: [...disposal.beside, 'GET /project/current'],
+    once: true,
+  },
   {
     method: 'repo.project.update',
     call: ({ repo }) =>
@@ -305,6 +314,83 @@ const worktreeCalls: readonly Call[] = [
   { method: 'repo.worktrees.forWorktree', call: ({ repo }) => repo.worktrees.forWorktree(WORKTREE) },
 ];
 
+const mcpCalls: readonly Call[] = [
+  { method: 'repo.mcp.status', call: ({ repo }) => repo.mcp.status() },
+  {
+    method: 'repo.mcp.add',
+    call: ({ repo }) =>
+      repo.mcp.add({
+        name: 'n',
+        config: {
+          type: 'local',
+          command: ['true'],
+          cwd: '/tmp',
+          environment: { KEY: 'value' },
+          enabled: true,
+          timeout: 1,
+        },
+      }),
+  },
+  {
+    method: 'repo.mcp.add',
+    call: ({ repo }) =>
+      repo.mcp.add({
+        name: 'n',
+        config: {
+          type: 'remote',
+          url: 'http://mcp',
+          enabled: true,
+          headers: { key: 'value' },
+          oauth: {
+            clientId: 'i',
+            clientSecret: 's',
+            scope: 's',
+            callbackPort: 1,
+            redirectUri: 'http://back',
+          },
+          timeout: 1,
+        },
+      }),
+  },
+  { method: 'repo.mcp.connect', call: ({ repo }) => repo.mcp.connect('n') },
+  { method: 'repo.mcp.disconnect', call: ({ repo }) => repo.mcp.disconnect('n') },
+  { method: 'repo.mcp.authStart', call: ({ repo }) => repo.mcp.authStart('n') },
+  { method: 'repo.mcp.authCallback', call: ({ repo }) => repo.mcp.authCallback('n', { code: 'c' }) },
+  { method: 'repo.mcp.authenticate', call: ({ repo }) => repo.mcp.authenticate('n') },
+  { method: 'repo.mcp.authRemove', call: ({ repo }) => repo.mcp.authRemove('n') },
+];
+
+const toast = { title: 't', message: 'm', variant: 'info', duration: 1 } as const;
+const tuiCalls: readonly Call[] = [
+  { method: 'repo.tui.appendPrompt', call: ({ repo }) => repo.tui.appendPrompt({ text: 't' }) },
+  { method: 'repo.tui.submitPrompt', call: ({ repo }) => repo.tui.submitPrompt() },
+  { method: 'repo.tui.clearPrompt', call: ({ repo }) => repo.tui.clearPrompt() },
+  { method: 'repo.tui.openHelp', call: ({ repo }) => repo.tui.openHelp() },
+  { method: 'repo.tui.openSessions', call: ({ repo }) => repo.tui.openSessions() },
+  { method: 'repo.tui.openThemes', call: ({ repo }) => repo.tui.openThemes() },
+  { method: 'repo.tui.openModels', call: ({ repo }) => repo.tui.openModels() },
+  {
+    method: 'repo.tui.executeCommand',
+    call: ({ repo }) => repo.tui.executeCommand({ command: 'session.new' }),
+  },
+  { method: 'repo.tui.showToast', call: ({ repo }) => repo.tui.showToast(toast) },
+  {
+    method: 'repo.tui.publish',
+    call: async ({ repo: { tui } }) => {
+      await tui.publish({ type: 'tui.prompt.append', properties: { text: 't' } });
+      await tui.publish({ type: 'tui.command.execute', properties: { command: 'session.new' } });
+      await tui.publish({ type: 'tui.toast.show', properties: toast });
+      await tui.publish({ type: 'tui.session.select', properties: { sessionID: IDS.session } });
+    },
+  },
+  {
+    method: 'repo.tui.selectSession',
+    call: ({ repo }) => repo.tui.selectSession({ sessionID: IDS.session }),
+  },
+  { method: 'repo.tui.controlNext', call: ({ repo }) => repo.tui.controlNext() },
+  { method: 'repo.tui.controlResponse', call: ({ repo }) => repo.tui.controlResponse({ done: true }) },
+];
+
 /** A call of every public method; some methods have several. */
 export const CALLS: readonly Call[] = [
   ...sessionsCalls,
@@ -316,6 +402,8 @@ export const CALLS: readonly Call[] = [
   ...globalCalls,
   ...ptyCalls,
   ...worktreeCalls,
+  ...mcpCalls,
+  ...tuiCalls,
 ];
 
 async function drain(list: AsyncIterable<unknown>): Promise<void> {

@@ -123,6 +123,7 @@ export class World implements AsyncDisposable {
         break;
       case 'POST /instance/dispose':
       case 'PATCH /config':
+      case 'POST /project/git/init':
         this.#emitSoon('server.instance.disposed', { directory: DIRECTORY });
         break;
       case 'POST /global/dispose':

@@ -1,6 +1,6 @@
-import ky, { HTTPError } from 'ky';
-import type { z } from 'zod';
-import { onAbort } from '../abort.js';
+import ky, { HTTPError, type Hooks } from 'ky';
+import type * as z from 'zod';
+import { abortable, onAbort } from '../abort.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import {
   ConnectionError,
@@ -68,7 +68,8 @@ export interface HttpInit {
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
-const RETRY_STATUS_CODES = [429, 502, 503, 504];
+const RETRY = { methods: ['get'], statusCodes: [429, 502, 503, 504], backoffLimit: 2_000 };
+const HOOKS: Hooks = { beforeRetry: [({ error }) => discard(error)] };
 
 /** The header that pins a request to a directory. The server decodes it once, so `%`, `#` and non-ASCII must be encoded. */
 export const DIRECTORY_HEADER = 'x-opencode-directory';
@@ -194,24 +195,28 @@ export class Http {
     if (typeof body === 'string') headers.set('content-type', 'application/json');
     if (endpoint.authorization !== undefined) headers.set('authorization', endpoint.authorization);
     if (request.directory !== undefined) headers.set(DIRECTORY_HEADER, encodeURIComponent(request.directory));
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(request.query ?? {})) {
-      if (value !== undefined) query.set(name, String(value));
-    }
-    const search = query.size > 0 ? `?${query.toString()}` : '';
-    return ky(endpoint.url + request.path + search, {
-      method: request.method,
+    const url = endpoint.url + request.path + searchOf(request.query);
+    const { fetch = globalThis.fetch } = this.#init;
+    const { method } = request;
+    const init: RequestInit = {
+      method,
       headers,
       signal,
-      timeout: false,
-      throwHttpErrors: !isForwarded,
       // Credentials must not follow a redirect elsewhere; the API has none.
       redirect: 'manual',
-      retry: { limit: retries, methods: ['get'], statusCodes: RETRY_STATUS_CODES, backoffLimit: 2_000 },
-      hooks: { beforeRetry: [({ error }) => discard(error)] },
       ...(body === undefined ? {} : { body }),
-      ...(this.#init.fetch === undefined ? {} : { fetch: this.#init.fetch }),
+    };
+    // ky judges the status and repeats; what is sent goes past the copies it makes of a request, which cost more CPU than
+    // sending it.
+    const answering = ky(url, {
+      method,
+      timeout: false,
+      throwHttpErrors: !isForwarded,
+      retry: { ...RETRY, limit: retries },
+      hooks: HOOKS,
+      fetch: () => fetch(url, init),
     });
+    return abortable(answering, signal);
   }
 
   /** The first cause wins: once the scope is aborted, its reason is what happened, whatever fetch made of it. */
@@ -224,6 +229,15 @@ export class Http {
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }
+}
+
+function searchOf(query: HttpRequest<unknown>['query']): string {
+  if (query === undefined) return '';
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return search.size > 0 ? `?${search.toString()}` : '';
 }
 
 /** An answer that is not read must be let go of, or it keeps its connection. That it was cut is no matter any more. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** What every method that sends a request accepts as its last argument. */
 export interface RequestOptions {

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { delay } from '../abort.js';
 import { SessionDirectoryError } from '../errors.js';
 import type { EventHub } from './events/hub.js';

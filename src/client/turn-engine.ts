@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { z } from 'zod';
+import * as z from 'zod';
 import { abortable, deferred, delay, onAbort, type Deferred } from '../abort.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';

@@ -72,9 +72,8 @@ describe('the measurement', () => {
   };
   const json = (schema: JsonSchema) => ({ content: { 'application/json': { schema } } });
 
-  /** A document of the two operations that every world needs, and of `more`. */
-  function docWith(more: OpenApi['paths'], pathInfo = PATH_INFO): OpenApi {
-    const session: JsonSchema = {
+  const SCHEMAS = {
+    session: {
       type: 'object',
       properties: {
         id: { type: 'string', pattern: '^ses' },
@@ -87,11 +86,15 @@ describe('the measurement', () => {
         },
       },
       required: ['id', 'directory', 'title', 'time'],
-    };
+    },
+  } satisfies Record<string, JsonSchema>;
+
+  /** A document of the two operations that every world needs, and of `more`. */
+  function docWith(more: OpenApi['paths']): OpenApi {
     return {
-      components: { schemas: { Session: session } },
+      components: { schemas: { Session: SCHEMAS.session } },
       paths: {
-        '/path': { get: { responses: { 200: json(pathInfo) } } },
+        '/path': { get: { responses: { 200: json(PATH_INFO) } } },
         '/session/{sessionID}': {
           get: { responses: { 200: json({ $ref: '#/components/schemas/Session' }) } },
         },
@@ -174,15 +177,23 @@ describe('the measurement', () => {
   });
 
   it('finds answers that conform and are refused', async () => {
-    const pathInfo: JsonSchema = {
-      ...PATH_INFO,
-      properties: { ...PATH_INFO.properties, state: { type: 'number' } },
+    const call: Call = { method: 'create', call: ({ repo }) => repo.sessions.create() };
+    const refusedWith = async (answer: JsonSchema): Promise<readonly string[]> => {
+      const post = { responses: { 200: json(answer) }, requestBody: json({}) };
+      return (await measure(docWith({ '/session': { post } }), [call], [])).refused;
     };
-    const optional = await measure(docWith({}, { ...PATH_INFO, required: ['directory'] }), [PATH_CALL], []);
-    expect(optional.refused).toEqual([expect.stringMatching(/^repo\.path: GET \/path .*worktree/)]);
-    const otherType = await measure(docWith({}, pathInfo), [PATH_CALL], []);
-    expect(otherType.refused).toEqual([expect.stringMatching(/^repo\.path: GET \/path .*state/)]);
-    expect((await measure(docWith({}), [PATH_CALL], [])).refused).toEqual([]);
+    const { session } = SCHEMAS;
+    expect(await refusedWith(session)).toEqual([]);
+    expect(await refusedWith({ ...session, required: ['directory', 'title', 'time'] })).toEqual([
+      expect.stringMatching(/^create: POST \/session .*\(id: /),
+    ]);
+    const properties = {
+      ...session.properties,
+      parentID: { anyOf: [{ type: 'string' }, { type: 'number' }] },
+    };
+    expect(await refusedWith({ ...session, properties })).toEqual([
+      expect.stringMatching(/^create: POST \/session .*\(parentID: /),
+    ]);
   });
 
   it('finds methods without a call, and calls that fail', async () => {

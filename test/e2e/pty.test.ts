@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket as NodeWebSocket } from 'ws';
+import { ConnectionError, JarvisOpenCode } from 'jarvis-opencode';
 import { Http } from '../../src/client/http.js';
 import type { PtyConnection } from '../../src/client/pty-connection.js';
 import { RepoTransport } from '../../src/client/repo-transport.js';
 import { PtyResource } from '../../src/client/resources/pty.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { realServerOptions } from '../support/real-opencode.js';
 import { until } from '../support/wait.js';
 
 // Every operation must reach this directory, whose name the server itself would decode once too often.
@@ -15,8 +17,8 @@ let directory: string;
 let pty: PtyResource;
 let held = 0;
 
-function ptyOf(path: string, closed?: AbortSignal): PtyResource {
-  const { server } = world.jarvis;
+function ptyOf(path: string, closed?: AbortSignal, jarvis = world.jarvis): PtyResource {
+  const { server } = jarvis;
   const endpoint = () => ({ url: server.url, authorization: server.authorization });
   const http = new Http({ endpoint, signal: new AbortController().signal });
   const enter = (): Promise<() => void> => {
@@ -190,6 +192,23 @@ describe('a connection', () => {
     await expect(ptyOf(directory, closed.signal).connect(id)).rejects.toThrow('over');
     await pty.remove(id);
     expect(held).toBe(0);
+  });
+
+  it('tells when the server is lost', async () => {
+    const { startOptions, ...real } = await realServerOptions();
+    const jarvis = await JarvisOpenCode.start({ ...startOptions, idle: false });
+    try {
+      const other = ptyOf(directory, undefined, jarvis);
+      const connection = await other.connect((await other.create({ command: 'cat' })).id);
+      const { pid } = jarvis.server;
+      if (pid === undefined) expect.fail('the server has no process');
+      process.kill(pid, 'SIGKILL');
+      await expect(readUntil(connection, 'nothing')).rejects.toThrow(ConnectionError);
+      expect(await connection.closed).toMatchObject({ code: 1006 });
+    } finally {
+      await jarvis.close();
+      await real.dispose();
+    }
   });
 
   it('is refused to a ticket that was used, or of another terminal', async () => {

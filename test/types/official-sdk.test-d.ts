@@ -8,6 +8,7 @@ import type { FileContent, FileNode, FileStatus } from '../../src/client/schema/
 import type { CodeSymbol, TextMatch } from '../../src/client/schema/find.js';
 import type { FormatterStatus } from '../../src/client/schema/formatter.js';
 import type { LspStatus } from '../../src/client/schema/lsp.js';
+import type { AddMcpInput, McpAuthorization, McpStatus } from '../../src/client/schema/mcp.js';
 import type { Project, ProjectDirectory } from '../../src/client/schema/project.js';
 import type {
   ConfigProviders,
@@ -94,6 +95,8 @@ describe('a wire type of ours is assignable where the official SDK has its own',
     expectTypeOf<Skill>().toExtend<official.AppSkillsResponse[number]>();
     expectTypeOf<ToolListItem>().toExtend<official.ToolListItem>();
     expectTypeOf<LspStatus>().toExtend<official.LspStatus>();
+    expectTypeOf<McpStatus>().toExtend<official.McpStatus>();
+    expectTypeOf<McpAuthorization>().toExtend<official.McpAuthStartResponse>();
     expectTypeOf<FormatterStatus>().toExtend<official.FormatterStatus>();
   });
 
@@ -112,6 +115,7 @@ describe('a type of the official SDK is assignable where ours is sent', () => {
   it('configuration', () => {
     expectTypeOf<official.Config>().toExtend<Config>();
     expectTypeOf<official.Auth>().toExtend<AuthInput>();
+    expectTypeOf<official.McpLocalConfig | official.McpRemoteConfig>().toExtend<AddMcpInput['config']>();
   });
 
   it('parts', () => {

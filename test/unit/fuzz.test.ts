@@ -8,9 +8,13 @@ import {
   type RequestOptions,
   type ServerHandle,
 } from 'jarvis-opencode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 // Whatever comes in, nothing but typed errors comes out. An unhandled rejection fails the run by itself.
+
+// The same values in every run; another seed by hand finds more.
+fc.configureGlobal({ seed: Number(process.env['FUZZ_SEED'] ?? 1) });
+vi.setConfig({ testTimeout: 60_000 });
 
 const RUNS = { numRuns: 300 };
 
@@ -40,15 +44,15 @@ async function errorOf(call: () => unknown): Promise<unknown> {
   }
 }
 
-/** A mistake of the library shows as the engine's own `TypeError`. */
+/** A mistake of the library shows as the engine's own `TypeError`. What `new Headers()` says of the caller's is good enough. */
 const ENGINE_ERROR =
-  /Cannot (read|set|convert|destructure|use)|is not (a function|iterable|defined|a constructor)/;
+  /^(?!Headers).*(Cannot (read|set|destructure|use|convert (undefined|object|a Symbol))|is not (a function|iterable|defined|a constructor))/;
 
 function expectTyped(error: unknown): void {
   if (error === undefined || error instanceof JarvisError) return;
   if ((error instanceof TypeError || error instanceof RangeError) && !ENGINE_ERROR.test(error.message))
     return;
-  expect.fail(`not a typed error: ${error instanceof Error ? error.stack : String(error)}`);
+  expect.fail(`not a typed error: ${error instanceof Error ? error.stack : typeof error}`);
 }
 
 const SESSION = {
@@ -177,7 +181,7 @@ describe('forRepo', () => {
           }
           expect(jarvis.forRepo(repo.directory)).toBe(repo);
           expect(repo.directory).toMatch(/^(\/|[A-Z]:\\|\\\\)/);
-          expect(repo.directory.split(/[\\/]/)).not.toContain('..' + '/');
+          expect(`${repo.directory}/`).not.toMatch(/\/\.\.?\//);
           expect(repo.directory.isWellFormed()).toBe(true);
         },
       ),
@@ -300,7 +304,7 @@ describe('answers', () => {
         expectTyped(await errorOf(() => call(jarvis.forRepo('/repo'), { retry: 0 })));
         expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseInput, type RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { booleanSchema } from '../schema/server.js';

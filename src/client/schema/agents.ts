@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PermissionRule } from './session.js';
 import { wire, withoutNulls } from './wire.js';
 

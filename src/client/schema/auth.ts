@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire } from './wire.js';
 
 /** Credentials of a provider, a union on `type`: an API key, an OAuth grant, or a token of a well-known endpoint. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire, withoutNulls } from './wire.js';
 
 /** A command such as `/init`: a template for a prompt, from the configuration, an MCP server or a skill. */

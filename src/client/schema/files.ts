@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire } from './wire.js';
 
 /** One entry of a directory. The `path` of a directory ends with a slash. */

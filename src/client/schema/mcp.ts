@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire } from './wire.js';
 
 /**
@@ -16,7 +16,6 @@ export const mcpStatusMapSchema = wire<Record<string, McpStatus>>(z.record(z.str
 
 /** Where to send the user to sign in. */
 export interface McpAuthorization {
-  /** Empty when no sign-in is needed. */
   authorizationUrl: string;
   oauthState: string;
 }

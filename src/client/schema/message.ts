@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { tokensSchema, type FileDiff, type Tokens } from './session.js';
 import { wire } from './wire.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 const modelRefSchema = z.strictObject({ providerID: z.string().min(1), modelID: z.string().min(1) });
 /** A model, by the provider's and its own id. */

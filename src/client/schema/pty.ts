@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire } from './wire.js';
 
 /** A pseudo terminal. OpenCode 1.18.33 forgets it as soon as its process ends, so `status` reads `running`. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire } from './wire.js';
 
 export const tuiAppendPromptInputSchema = z.strictObject({ text: z.string() });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wire, withoutNulls } from './wire.js';
 
 /** The branches of a directory. Both are absent without git; the default one is `main`, `master` or what `origin` says. */

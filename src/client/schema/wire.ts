@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /**
  * Gives a schema the type of the whole wire object while it checks only what this library relies on: what the server adds,

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { WebSocket as NodeWebSocket } from 'ws';
+import type { WebSocket as NodeWebSocket } from 'ws';
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { Http } from '../../../src/client/http.js';
 import type { PtyConnection, WebSocketConstructor } from '../../../src/client/pty-connection.js';
@@ -10,7 +10,7 @@ import { ClosedError, ConnectionError, RequestError, TimeoutError } from '../../
 const DIRECTORY = `/srv/a b%20ü日#?+'`;
 const encode = (text: string): ArrayBuffer => {
   const { buffer } = new TextEncoder().encode(text);
-  return buffer as ArrayBuffer;
+  return buffer;
 };
 
 /** A WebSocket without a network: the test is the server. */

@@ -1,0 +1,114 @@
+// CPU per call through plain fetch, the official SDK and this library, on one local server that answers at once. The
+// rounds are interleaved, so that what else the machine does meets all three alike; what counts is the ratio.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
+import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
+import { build } from 'esbuild';
+import { JarvisOpenCode, type ServerHandle } from 'jarvis-opencode';
+
+const ROUNDS = 21;
+const CALLS_PER_ROUND = 200;
+const DIRECTORY = '/srv/app';
+
+type Call = () => Promise<unknown>;
+type Peer = 'fetch' | 'official SDK' | 'ours';
+
+/** Microseconds of CPU, user and system, that one call takes: the median over the rounds, for each peer. */
+async function measure(calls: Readonly<Record<Peer, Call>>): Promise<Record<Peer, number>> {
+  const samples: Record<Peer, number[]> = { fetch: [], 'official SDK': [], ours: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const peer of Object.keys(calls) as Peer[]) {
+      const before = process.cpuUsage();
+      for (let call = 0; call < CALLS_PER_ROUND; call++) await calls[peer]();
+      const { user, system } = process.cpuUsage(before);
+      // The first round warms up.
+      if (round > 0) samples[peer].push((user + system) / CALLS_PER_ROUND);
+    }
+  }
+  const median = (values: number[]): number =>
+    values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+  return {
+    fetch: median(samples.fetch),
+    'official SDK': median(samples['official SDK']),
+    ours: median(samples.ours),
+  };
+}
+
+/** Bytes of a module with all it imports, minified and compressed, as a browser would load it. */
+async function bundleBytes(entry: string): Promise<number> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    logLevel: 'error',
+  });
+  return gzipSync(outputFiles[0]?.contents ?? '').byteLength;
+}
+
+function handleOf(url: string): ServerHandle {
+  return {
+    url,
+    version: '1.18.33',
+    pid: undefined,
+    state: 'ready',
+    closed: new Promise(() => undefined),
+    on: () => () => undefined,
+    stop: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+const stub = spawn(process.execPath, [new URL('./support/stub-server.mjs', import.meta.url).pathname], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+try {
+  const [chunk] = (await once(stub.stdout, 'data')) as [Buffer];
+  const url = `http://127.0.0.1:${chunk.toString().trim()}`;
+  const headers = { 'x-opencode-directory': encodeURIComponent(DIRECTORY) };
+  const json = { ...headers, 'content-type': 'application/json' };
+  const plain = async (path: string, init: RequestInit): Promise<unknown> =>
+    (await fetch(url + path, init)).json();
+  const sdk = createOpencodeClient({ baseUrl: url, directory: DIRECTORY });
+  await using jarvis = new JarvisOpenCode(handleOf(url), { idle: false });
+  const repo = jarvis.forRepo(DIRECTORY);
+  const sessionID = 'ses_dfc60aeffffeB17TWucuml4k0';
+  const session = repo.sessions.session(sessionID);
+
+  const results = {
+    'GET one session': await measure({
+      fetch: () => plain(`/session/${sessionID}`, { headers }),
+      'official SDK': () => sdk.session.get({ sessionID }),
+      ours: () => session.refresh(),
+    }),
+    'POST a session': await measure({
+      fetch: () => plain('/session', { method: 'POST', headers: json, body: '{"title":"x"}' }),
+      'official SDK': () => sdk.session.create({ title: 'x' }),
+      ours: () => repo.sessions.create({ title: 'x' }),
+    }),
+    'GET a list of 100 sessions': await measure({
+      fetch: () => plain('/session?directory=%2Fsrv%2Fapp', { headers }),
+      'official SDK': () => sdk.session.list(),
+      ours: () => repo.sessions.list(),
+    }),
+  };
+  for (const [operation, cpu] of Object.entries(results)) {
+    const figures = Object.entries(cpu).map(([peer, us]) => `${peer} ${us.toFixed(0)} us`);
+    console.log(`${operation}: ${figures.join(', ')}`);
+    console.log(
+      `  ours : official SDK = ${(cpu.ours / cpu['official SDK']).toFixed(2)}, ours : fetch = ${(cpu.ours / cpu.fetch).toFixed(2)}`,
+    );
+  }
+  const [ours, theirs] = await Promise.all([
+    bundleBytes(new URL('../src/browser.ts', import.meta.url).pathname),
+    bundleBytes(new URL('../node_modules/@opencode-ai/sdk/dist/v2/client.js', import.meta.url).pathname),
+  ]);
+  console.log(
+    `browser bundle, minified and gzipped: ours ${ours} bytes, official SDK v2 client ${theirs} bytes`,
+  );
+} finally {
+  stub.kill();
+}
