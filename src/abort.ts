@@ -20,9 +20,20 @@ function fanOutOf(signal: AbortSignal): FanOut {
   return fanOut;
 }
 
+/** By its methods, not its class: a test environment may bring an `AbortSignal` of its own. */
+function assertSignal(signal: Partial<AbortSignal> | null): void {
+  const isSignal =
+    typeof signal === 'object' &&
+    typeof signal?.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function';
+  if (!isSignal) throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}.`);
+}
+
 /** Calls `run` once when `signal` aborts, at once if it already has; the returned function takes the listener off. */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
   if (signal === undefined) return () => undefined;
+  assertSignal(signal);
   if (signal.aborted) {
     run();
     return () => undefined;

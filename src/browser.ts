@@ -13,14 +13,24 @@ export { FormatterResource } from './client/resources/formatter.js';
 export { AuthResource, GlobalConfigResource, GlobalResource } from './client/resources/global.js';
 export { LogResource, type LogEntry } from './client/resources/log.js';
 export { LspResource } from './client/resources/lsp.js';
+export { McpResource } from './client/resources/mcp.js';
 export { PermissionsResource } from './client/resources/permissions.js';
 export { ProjectResource } from './client/resources/project.js';
 export { ProvidersResource } from './client/resources/providers.js';
+export { PtyResource, type PtyConnectOptions } from './client/resources/pty.js';
 export { QuestionsResource } from './client/resources/questions.js';
 export { SessionsResource, type CreateSessionOptions } from './client/resources/sessions.js';
 export { SkillsResource } from './client/resources/skills.js';
 export { ToolsResource } from './client/resources/tools.js';
+export { TuiResource } from './client/resources/tui.js';
 export { VcsResource } from './client/resources/vcs.js';
+export { WorktreesResource } from './client/resources/worktrees.js';
+export {
+  PtyConnection,
+  type PtyClose,
+  type WebSocketConstructor,
+  type WebSocketLike,
+} from './client/pty-connection.js';
 export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turn.js';
 export type { TurnLimits } from './client/turn-engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';
@@ -110,6 +120,7 @@ export type {
 } from './client/schema/find.js';
 export type { FormatterStatus } from './client/schema/formatter.js';
 export type { LspStatus } from './client/schema/lsp.js';
+export type { AddMcpInput, McpAuthCallbackInput, McpAuthorization, McpStatus } from './client/schema/mcp.js';
 export type { Project, ProjectDirectory, UpdateProjectInput } from './client/schema/project.js';
 export type {
   ConfigProviders,
@@ -125,8 +136,24 @@ export type {
   ProviderAuthPrompt,
   ProviderList,
 } from './client/schema/providers.js';
+export type {
+  CreatePtyInput,
+  Pty,
+  PtyConnectToken,
+  PtyShell,
+  PtySize,
+  UpdatePtyInput,
+} from './client/schema/pty.js';
 export type { Skill } from './client/schema/skills.js';
 export type { ListToolsInput, ToolListItem } from './client/schema/tools.js';
+export type {
+  TuiAppendPromptInput,
+  TuiControlRequest,
+  TuiExecuteCommandInput,
+  TuiPublishInput,
+  TuiSelectSessionInput,
+  TuiShowToastInput,
+} from './client/schema/tui.js';
 export type {
   VcsApplyInput,
   VcsApplyResult,
@@ -135,6 +162,7 @@ export type {
   VcsFileStatus,
   VcsInfo,
 } from './client/schema/vcs.js';
+export type { CreateWorktreeInput, Worktree, WorktreeDirectoryInput } from './client/schema/worktrees.js';
 export type { Health, PathInfo } from './client/schema/server.js';
 export type {
   FileDiff,

@@ -46,7 +46,7 @@ export interface RequestErrorInit extends RequestTarget {
 function errorNameOf(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
   const { name, _tag } = body as { name?: unknown; _tag?: unknown };
-  return typeof name === 'string' ? name : typeof _tag === 'string' ? _tag : undefined;
+  return typeof _tag === 'string' ? _tag : typeof name === 'string' ? name : undefined;
 }
 
 /** What a body says in words: its first line only, because the server appends its own stack to some. */
@@ -57,8 +57,13 @@ function errorMessageOf(body: unknown): string | undefined {
 
 function messageFieldOf(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
-  const { message, data } = body as { message?: unknown; data?: { message?: unknown } };
+  const { message, error, data } = body as {
+    message?: unknown;
+    error?: unknown;
+    data?: { message?: unknown };
+  };
   if (typeof message === 'string') return message;
+  if (typeof error === 'string') return error;
   return typeof data?.message === 'string' ? data.message : undefined;
 }
 

@@ -5,6 +5,7 @@ import { EventHub, type HubObserver } from './client/events/hub.js';
 import type { EventOptions, EventStream } from './client/events/event-stream.js';
 import { Http } from './client/http.js';
 import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './client/options.js';
+import type { WebSocketConstructor } from './client/pty-connection.js';
 import { RepoClient } from './client/repo-client.js';
 import { RepoTransport } from './client/repo-transport.js';
 import { GlobalResource } from './client/resources/global.js';
@@ -47,6 +48,12 @@ export interface JarvisOptions {
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */
   readonly fetch?: FetchFunction | undefined;
+  /**
+   * Connects to terminals (`repo.pty.connect()`).
+   *
+   * @default the package `ws` on Node, else `globalThis.WebSocket`
+   */
+  readonly webSocket?: WebSocketConstructor | undefined;
   /** The time source of the idle timers. @default the system's */
   readonly clock?: Clock | undefined;
 }
@@ -86,6 +93,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly #disposer: Disposer;
   readonly #clients = new Map<string, RepoClient>();
   readonly #logger: Logger;
+  readonly #webSocket: WebSocketConstructor | undefined;
   /** Aborts when this client can do no more: with `ClosedError`, or with `ServerLostError`. */
   readonly #over = new AbortController();
   #closing: Promise<void> | undefined;
@@ -100,6 +108,7 @@ export class JarvisClient implements AsyncDisposable {
     this.sessions = this.#sessions;
     this.paths = options.paths ?? (server.pid === undefined ? 'remote' : 'local');
     this.#logger = options.logger ?? silentLogger;
+    this.#webSocket = options.webSocket ?? this.defaultWebSocket();
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
@@ -164,8 +173,7 @@ export class JarvisClient implements AsyncDisposable {
    */
   forRepo(directory: string): RepoClient {
     this.#assertOpen();
-    assertPathText(directory);
-    const canonical = this.canonicalDirectory(directory);
+    const canonical = this.#canonical(directory);
     let client = this.#clients.get(canonical);
     if (client === undefined) {
       client = this.#makeClient(canonical);
@@ -218,6 +226,10 @@ export class JarvisClient implements AsyncDisposable {
     return this.close();
   }
 
+  protected defaultWebSocket(): WebSocketConstructor | undefined {
+    return globalThis.WebSocket;
+  }
+
   /** The one spelling of a directory. */
   protected canonicalDirectory(directory: string): string {
     if (this.paths === 'local')
@@ -249,9 +261,7 @@ export class JarvisClient implements AsyncDisposable {
 
   #makeClient(directory: string): RepoClient {
     const entry = this.#repos.entry(directory);
-    const transport = new RepoTransport(this.#http, directory, (kind, detail, signal) =>
-      entry.enter(kind, detail, signal),
-    );
+    const transport = this.#transportOf(entry);
     const sessions = this.#sessions;
     const context: SessionContext = {
       transport,
@@ -272,6 +282,36 @@ export class JarvisClient implements AsyncDisposable {
       stats: () => entry.stats(this.#idle?.deadline(entry)),
       dispose: (options) => this.#dispose(entry, 'explicit', options),
       disposing: (send, options) => this.#disposing(entry, send, options),
+      sockets: {
+        webSocket: this.#webSocket,
+        endpoint: () => ({ url: this.server.url, authorization: this.server.authorization }),
+        closed: this.#over.signal,
+      },
+      worktrees: {
+        hub: this.#hub,
+        forWorktree: (worktree) => this.forRepo(worktree),
+        transportOf: (worktree) => this.#transportOf(this.#repos.entry(this.#canonical(worktree))),
+        guard: (worktree, run) => this.#withoutInstance(this.#repos.entry(worktree), run),
+      },
+    });
+  }
+
+  #transportOf(entry: RepoEntry): RepoTransport {
+    return new RepoTransport(this.#http, entry.directory, (kind, detail, signal) =>
+      entry.enter(kind, detail, signal),
+    );
+  }
+
+  #canonical(directory: string): string {
+    assertPathText(directory);
+    return this.canonicalDirectory(directory);
+  }
+
+  /** Disposes the instance and runs `run` behind its closed gate. */
+  #withoutInstance<T>(entry: RepoEntry, run: () => Promise<T>): Promise<T> {
+    return this.#disposing(entry, async (signal) => {
+      await sendDispose(this.#http, entry.directory, signal);
+      return run();
     });
   }
 

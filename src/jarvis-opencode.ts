@@ -1,4 +1,6 @@
+import { WebSocket } from 'ws';
 import type { FetchFunction } from './client/options.js';
+import type { WebSocketConstructor } from './client/pty-connection.js';
 import { serverApi } from './client/server-calls.js';
 import { JarvisClient, type JarvisOptions } from './jarvis-client.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
@@ -33,6 +35,10 @@ export class JarvisOpenCode extends JarvisClient {
       await server.stop();
       throw error;
     }
+  }
+
+  protected override defaultWebSocket(): WebSocketConstructor {
+    return WebSocket;
   }
 
   protected override canonicalDirectory(directory: string): string {

@@ -1,17 +1,5 @@
-import type { PromptInput, RepoClient } from 'jarvis-opencode';
-import type { McpResource } from '../../src/client/resources/mcp.js';
-import type { PtyResource } from '../../src/client/resources/pty.js';
-import type { TuiResource } from '../../src/client/resources/tui.js';
-import type { WorktreesResource } from '../../src/client/resources/worktrees.js';
+import type { PromptInput } from 'jarvis-opencode';
 import { IDS, WORKTREE, type World } from './world.js';
-
-/** The client with every noun; a noun that is not wired yet is `undefined`, and its calls fail. */
-export type ApiRepo = RepoClient & {
-  readonly mcp: McpResource;
-  readonly pty: PtyResource;
-  readonly tui: TuiResource;
-  readonly worktrees: WorktreesResource;
-};
 
 /** One call of a public method, with every field of its input. */
 export interface Call {

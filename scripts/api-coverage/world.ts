@@ -1,7 +1,6 @@
 import { JarvisOpenCode, type RepoClient, type ServerHandle, type Session } from 'jarvis-opencode';
 import { matchOperation, operationsOf, type OpenApi, type Operation } from './doc.js';
 import { samplesOf, type Samples } from './schema.js';
-import type { ApiRepo } from './calls.js';
 
 /** A request as it left the library. */
 export interface SentRequest {
@@ -42,7 +41,7 @@ interface WireMessage {
 /** One client on a server that exists only as its document: it records what it is asked and makes up what it answers. */
 export class World implements AsyncDisposable {
   readonly jarvis: JarvisOpenCode;
-  readonly repo: ApiRepo;
+  readonly repo: RepoClient;
   readonly session: Session;
   /** What was sent since it was last emptied. */
   readonly sent: SentRequest[] = [];
@@ -76,9 +75,8 @@ export class World implements AsyncDisposable {
       },
     } as const;
     this.jarvis = new JarvisOpenCode(handle(), options);
-    const repo: RepoClient = this.jarvis.forRepo(DIRECTORY);
-    this.repo = repo as ApiRepo;
-    this.session = repo.sessions.session(IDS.session);
+    this.repo = this.jarvis.forRepo(DIRECTORY);
+    this.session = this.repo.sessions.session(IDS.session);
   }
 
   /** Makes a world in which the session is known to be of the repository, so that no call has to ask first. */
@@ -194,16 +192,20 @@ export class World implements AsyncDisposable {
 }
 
 /** A WebSocket that opens at once and says nothing. */
-class PlayedSocket extends EventTarget {
+class PlayedSocket {
   binaryType = 'blob';
   readyState = 0;
+  readonly #listeners = new Map<string, (event: never) => void>();
 
   constructor() {
-    super();
     queueMicrotask(() => {
       this.readyState = 1;
-      this.dispatchEvent(new Event('open'));
+      this.#emit('open', {});
     });
+  }
+
+  addEventListener(type: string, listener: (event: never) => void): void {
+    this.#listeners.set(type, listener);
   }
 
   send(): void {
@@ -212,7 +214,11 @@ class PlayedSocket extends EventTarget {
 
   close(code = 1000): void {
     this.readyState = 3;
-    queueMicrotask(() => this.dispatchEvent(Object.assign(new Event('close'), { code, reason: '' })));
+    queueMicrotask(() => this.#emit('close', { code, reason: '' }));
+  }
+
+  #emit(type: string, event: object): void {
+    this.#listeners.get(type)?.(event as never);
   }
 }
 

@@ -13,14 +13,18 @@ import { FindResource } from './resources/find.js';
 import { FormatterResource } from './resources/formatter.js';
 import { LogResource } from './resources/log.js';
 import { LspResource } from './resources/lsp.js';
+import { McpResource } from './resources/mcp.js';
 import { PermissionsResource } from './resources/permissions.js';
 import { ProjectResource } from './resources/project.js';
 import { ProvidersResource } from './resources/providers.js';
+import { PtyResource, type PtySockets } from './resources/pty.js';
 import { QuestionsResource } from './resources/questions.js';
 import { SessionsResource } from './resources/sessions.js';
 import { SkillsResource } from './resources/skills.js';
 import { ToolsResource } from './resources/tools.js';
+import { TuiResource } from './resources/tui.js';
 import { VcsResource } from './resources/vcs.js';
+import { WorktreesResource, type WorktreeContext } from './resources/worktrees.js';
 import type { EventType } from './schema/event.js';
 import { pathInfoSchema, type PathInfo } from './schema/server.js';
 import type { SessionContext } from './session.js';
@@ -31,6 +35,8 @@ export interface RepoControl {
   stats(): RepoStats;
   dispose(options?: RequestOptions): Promise<DisposeResult>;
   readonly disposing: Disposing;
+  readonly sockets: PtySockets;
+  readonly worktrees: WorktreeContext;
 }
 
 /** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
@@ -59,14 +65,18 @@ export class RepoClient {
   readonly formatter: FormatterResource;
   readonly log: LogResource;
   readonly lsp: LspResource;
+  readonly mcp: McpResource;
   readonly permissions: PermissionsResource;
   readonly project: ProjectResource;
   readonly providers: ProvidersResource;
+  readonly pty: PtyResource;
   readonly questions: QuestionsResource;
   readonly sessions: SessionsResource;
   readonly skills: SkillsResource;
   readonly tools: ToolsResource;
+  readonly tui: TuiResource;
   readonly vcs: VcsResource;
+  readonly worktrees: WorktreesResource;
   readonly #transport: RepoTransport;
   readonly #hub: EventHub;
   readonly #control: RepoControl;
@@ -93,14 +103,18 @@ export class RepoClient {
     this.formatter = new FormatterResource(context.transport);
     this.log = new LogResource(context.transport);
     this.lsp = new LspResource(context.transport);
+    this.mcp = new McpResource(context.transport);
     this.permissions = new PermissionsResource(context.transport);
     this.project = new ProjectResource(context.transport, control.disposing);
     this.providers = new ProvidersResource(context.transport);
+    this.pty = new PtyResource(context.transport, control.sockets);
     this.questions = new QuestionsResource(context.transport);
     this.sessions = new SessionsResource(context.transport, context);
     this.skills = new SkillsResource(context.transport);
     this.tools = new ToolsResource(context.transport);
+    this.tui = new TuiResource(context.transport, context);
     this.vcs = new VcsResource(context.transport);
+    this.worktrees = new WorktreesResource(context.transport, control.worktrees);
   }
 
   /**

@@ -229,8 +229,9 @@ export class Session {
    * @throws {ResponseShapeError}
    */
   async updatePart(part: Part, options?: RequestOptions): Promise<Part> {
-    const path = route`/message/${part.messageID}/part/${part.id}`;
-    return this.#send('PATCH', path, partSchema, { json: part }, options);
+    const json = parseInput(partSchema, 'part', part);
+    const path = route`/message/${json.messageID}/part/${json.id}`;
+    return this.#send('PATCH', path, partSchema, { json }, options);
   }
 
   /**

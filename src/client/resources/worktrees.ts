@@ -203,7 +203,8 @@ class Outcomes {
         continue;
       }
       if (event.type === 'worktree.ready') return;
-      const { message } = event.properties as { message?: unknown };
+      if (event.type !== 'worktree.failed') continue;
+      const { message } = event.properties;
       // The same error as for a failure that the server noticed before it answered.
       const body = { name: 'WorktreeCreateFailedError', data: { message, directory } };
       throw new RequestError({ method: 'POST', path: PATH, status: 400, body });
@@ -212,8 +213,7 @@ class Outcomes {
 }
 
 function isOutcome(event: OpenCodeEvent): boolean {
-  const type: string = event.type;
-  return type === 'worktree.ready' || type === 'worktree.failed';
+  return event.type === 'worktree.ready' || event.type === 'worktree.failed';
 }
 
 /** One signal for everything that can end a call of several steps. */

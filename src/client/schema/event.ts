@@ -73,6 +73,7 @@ export interface EventProperties {
   'pty.exited': { readonly id: string; readonly exitCode: number };
   'pty.deleted': { readonly id: string };
   'worktree.ready': { readonly name: string; readonly branch?: string };
+  'worktree.failed': { readonly message: string };
   /**
    * Made by this library: events may have been missed before this one. `dropped` counts those that did not fit the
    * subscriber's buffer; after a reconnect the number is unknown and 0.

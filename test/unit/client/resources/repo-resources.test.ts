@@ -136,7 +136,6 @@ const operations: readonly (readonly [
   ['lsp.status', (repo) => repo.lsp.status(), 'GET', '/lsp', undefined, [{ id: 'a' }]],
   ['project.list', (repo) => repo.project.list(), 'GET', '/project', undefined, [project]],
   ['project.current', (repo) => repo.project.current(), 'GET', '/project/current', undefined, project],
-  ['project.initGit', (repo) => repo.project.initGit(), 'POST', '/project/git/init', undefined, project],
   [
     'project.update',
     (repo) => repo.project.update('a/b', { icon: { url: 'data:,' }, commands: {} }),
