@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +44,16 @@ afterEach(async () => {
 
 function startFake(name: FakeServer, options: StartOptions = {}): Promise<JarvisOpenCode> {
   return JarvisOpenCode.start({ ...options, command: fakeServer(name), env: { JARVIS_TEST_MARKER: marker } });
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 const bashSleep = [toolCall('bash', { command: 'sleep 1000', description: 'Wait' })];
@@ -116,20 +128,6 @@ describe('after close() of a real server', () => {
     await jarvis.close();
 
     expectNoProcesses(world.marker);
-  });
-
-  it('nothing is left when it had stopped answering', async () => {
-    await using world = await realJarvis();
-    const { jarvis } = world;
-    const repo = jarvis.forRepo((await world.repo()).directory);
-    await repo.warm();
-    process.kill(jarvis.server.pid as number, 'SIGSTOP');
-    const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
-      rejection(() => call),
-    );
-    await jarvis.close({ graceMs: 200 });
-    expectNoProcesses(world.marker);
-    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
   });
 
   it('what was under way has rejected, and who listened has ended', async () => {
@@ -219,6 +217,33 @@ describe('after close() of a real server', () => {
       // Quietly or with the error: either way it ends.
       expect(['ended', 'ClosedError']).toContain(await loop().catch((error: Error) => error.name));
     }
+  });
+
+  // Whatever connections the process keeps to an address are those of the server that was there before.
+  it('another one at the same address answers from the first call on', async () => {
+    await using real = await realServerOptions();
+    const port = await freePort();
+    const first = await JarvisOpenCode.start({ ...real.startOptions, port });
+    await first.forRepo(real.root).warm();
+    await first.events().ready;
+    await first.close();
+    await using second = await JarvisOpenCode.start({ ...real.startOptions, port, idle: false });
+    const session = await second.forRepo(real.root).sessions.create();
+    expect(session.directory).toBe(real.root);
+  });
+
+  it('nothing is left when it had stopped answering', async () => {
+    await using world = await realJarvis();
+    const { jarvis } = world;
+    const repo = jarvis.forRepo((await world.repo()).directory);
+    await repo.warm();
+    process.kill(jarvis.server.pid as number, 'SIGSTOP');
+    const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
+      rejection(() => call),
+    );
+    await jarvis.close({ graceMs: 200 });
+    expectNoProcesses(world.marker);
+    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
   });
 });
 

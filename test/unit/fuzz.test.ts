@@ -139,6 +139,12 @@ const METHODS_WITH_IDS: readonly {
     call: (repo, [a]) => repo.providers.oauthCallback(a, { method: 0 }),
     path: ([a]) => ['provider', a, 'oauth', 'callback'],
   },
+  { name: 'pty.get', call: (repo, [a]) => repo.pty.get(a), path: ([a]) => ['pty', a] },
+  {
+    name: 'mcp.connect',
+    call: (repo, [a]) => repo.mcp.connect(a),
+    path: ([a]) => ['mcp', a, 'connect'],
+  },
 ];
 
 /** Methods whose answers are read in different ways. */
@@ -387,6 +393,11 @@ describe('arguments', () => {
     ['find.text', (repo, input) => repo.find.text(input)],
     ['config.update', (repo, input) => repo.config.update(input)],
     ['vcs.apply', (repo, input) => repo.vcs.apply(input)],
+    ['pty.create', (repo, input) => repo.pty.create(input)],
+    ['mcp.add', (repo, input) => repo.mcp.add(input)],
+    ['tui.publish', (repo, input) => repo.tui.publish(input)],
+    ['worktrees.remove', (repo, input) => repo.worktrees.remove(input)],
+    ['worktrees.forWorktree', (repo, input) => repo.worktrees.forWorktree(input)],
     ['log.write', (repo, input) => repo.log.write(input)],
     ['events', (repo, input) => repo.events(input).close()],
     ['hold', (repo, input) => repo.hold(input)[Symbol.dispose]()],
@@ -400,9 +411,12 @@ describe('arguments', () => {
     );
     const repo = jarvis.forRepo('/repo');
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.anything(), fc.object(), fc.string()), async (input) => {
-        expectTyped(await errorOf(() => call(repo, input as never)));
-      }),
+      fc.asyncProperty(
+        fc.oneof(fc.constantFrom(null, undefined, 0, [], {}), fc.anything(), fc.object(), fc.string()),
+        async (input) => {
+          expectTyped(await errorOf(() => call(repo, input as never)));
+        },
+      ),
       { numRuns: 100 },
     );
   });
