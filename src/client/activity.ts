@@ -1,6 +1,7 @@
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
-import { booleanSchema, ptyListSchema } from './schema/server.js';
+import { ptyListSchema } from './schema/pty.js';
+import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
 
 /** What the server is doing in one directory. */
@@ -37,7 +38,7 @@ async function readRunningPtys(http: Http, directory: string, signal: AbortSigna
       { method: 'GET', path: '/pty', directory, schema: ptyListSchema },
       { signal },
     );
-    return ptys.filter((pty) => pty.status === 'running').map((pty) => pty.id);
+    return ptys.filter((pty) => pty.status !== 'exited').map((pty) => pty.id);
   } catch (error) {
     if (error instanceof RequestError && error.status === 500) return [];
     throw error;

@@ -23,31 +23,62 @@ type ErrorClass =
 
 type Value =
   | ErrorClass
+  | 'AgentsResource'
+  | 'AuthResource'
+  | 'CommandsResource'
+  | 'ConfigResource'
   | 'EventStream'
+  | 'FilesResource'
+  | 'FindResource'
+  | 'FormatterResource'
+  | 'GlobalConfigResource'
   | 'GlobalResource'
   | 'JarvisOpenCode'
+  | 'LogResource'
+  | 'LspResource'
+  | 'McpResource'
   | 'Paged'
   | 'PermissionsResource'
+  | 'ProjectResource'
+  | 'ProvidersResource'
+  | 'PtyConnection'
+  | 'PtyResource'
   | 'QuestionsResource'
   | 'RepoClient'
   | 'SUPPORTED_SERVERS'
   | 'Session'
   | 'SessionsResource'
-  | 'Turn';
+  | 'SkillsResource'
+  | 'ToolsResource'
+  | 'TuiResource'
+  | 'Turn'
+  | 'VcsResource'
+  | 'WorktreesResource';
 
 /** Every exported type, by its name: a missing one does not compile, and none of them is `any`. */
 interface Types {
   ActivityKind: api.ActivityKind;
+  AddMcpInput: api.AddMcpInput;
+  Agent: api.Agent;
+  AgentConfig: api.AgentConfig;
   AgentPart: api.AgentPart;
   ApiErrorInfo: api.ApiErrorInfo;
   AssistantMessage: api.AssistantMessage;
+  AuthInput: api.AuthInput;
   BindableSession: api.BindableSession;
   Clock: api.Clock;
+  CodeSymbol: api.CodeSymbol;
+  Command: api.Command;
+  CommandConfig: api.CommandConfig;
   CommandInput: api.CommandInput;
   CompactionPart: api.CompactionPart;
+  Config: api.Config;
+  ConfigProviders: api.ConfigProviders;
   ConnectOptions: api.ConnectOptions;
+  CreatePtyInput: api.CreatePtyInput;
   CreateSessionInput: api.CreateSessionInput;
   CreateSessionOptions: api.CreateSessionOptions;
+  CreateWorktreeInput: api.CreateWorktreeInput;
   DeliveredEvent: api.DeliveredEvent<'session.idle'>;
   DiffInput: api.DiffInput;
   DisposeReason: api.DisposeReason;
@@ -57,10 +88,18 @@ interface Types {
   EventProperties: api.EventProperties;
   EventType: api.EventType;
   FetchFunction: api.FetchFunction;
+  FileContent: api.FileContent;
   FileDiff: api.FileDiff;
+  FileNode: api.FileNode;
   FilePart: api.FilePart;
   FilePartSource: api.FilePartSource;
+  FileStatus: api.FileStatus;
+  FindFilesInput: api.FindFilesInput;
+  FindSymbolsInput: api.FindSymbolsInput;
+  FindTextInput: api.FindTextInput;
   ForkInput: api.ForkInput;
+  FormatterConfig: api.FormatterConfig;
+  FormatterStatus: api.FormatterStatus;
   GapReason: api.GapReason;
   Health: api.Health;
   Hold: api.Hold;
@@ -71,25 +110,60 @@ interface Types {
   JarvisOptions: api.JarvisOptions;
   ListMessagesInput: api.ListMessagesInput;
   ListSessionsInput: api.ListSessionsInput;
+  ListToolsInput: api.ListToolsInput;
+  LogEntry: api.LogEntry;
   Logger: api.Logger;
+  LspConfig: api.LspConfig;
+  LspStatus: api.LspStatus;
+  McpAuthCallbackInput: api.McpAuthCallbackInput;
+  McpAuthorization: api.McpAuthorization;
+  McpLocalConfig: api.McpLocalConfig;
+  McpOAuthConfig: api.McpOAuthConfig;
+  McpRemoteConfig: api.McpRemoteConfig;
+  McpStatus: api.McpStatus;
   Message: api.Message;
   MessageInfo: api.MessageInfo;
+  Model: api.Model;
+  ModelConfig: api.ModelConfig;
+  ModelModalities: api.ModelModalities;
+  ModelPrice: api.ModelPrice;
   ModelRef: api.ModelRef;
+  OAuthAuthorizeInput: api.OAuthAuthorizeInput;
+  OAuthCallbackInput: api.OAuthCallbackInput;
   OpenCodeEvent: api.OpenCodeEvent;
   OutputFormat: api.OutputFormat;
   Part: api.Part;
   PatchPart: api.PatchPart;
   PathInfo: api.PathInfo;
+  PermissionActionConfig: api.PermissionActionConfig;
+  PermissionConfig: api.PermissionConfig;
   PermissionReplyInput: api.PermissionReplyInput;
   PermissionRequest: api.PermissionRequest;
   PermissionResponse: api.PermissionResponse;
   PermissionRule: api.PermissionRule;
+  PermissionRuleConfig: api.PermissionRuleConfig;
+  Project: api.Project;
+  ProjectDirectory: api.ProjectDirectory;
   PromptInput: api.PromptInput;
   PromptPartInput: api.PromptPartInput;
+  Provider: api.Provider;
+  ProviderAuthAuthorization: api.ProviderAuthAuthorization;
+  ProviderAuthCondition: api.ProviderAuthCondition;
+  ProviderAuthMethod: api.ProviderAuthMethod;
+  ProviderAuthPrompt: api.ProviderAuthPrompt;
+  ProviderConfig: api.ProviderConfig;
+  ProviderList: api.ProviderList;
+  Pty: api.Pty;
+  PtyClose: api.PtyClose;
+  PtyConnectOptions: api.PtyConnectOptions;
+  PtyConnectToken: api.PtyConnectToken;
   PtyInfo: api.PtyInfo;
+  PtyShell: api.PtyShell;
+  PtySize: api.PtySize;
   QuestionReplyInput: api.QuestionReplyInput;
   QuestionRequest: api.QuestionRequest;
   ReasoningPart: api.ReasoningPart;
+  ReferenceConfig: api.ReferenceConfig;
   RepoPathReason: api.RepoPathReason;
   RepoStats: api.RepoStats;
   RequestErrorInit: api.RequestErrorInit;
@@ -109,6 +183,7 @@ interface Types {
   SessionStatus: api.SessionStatus;
   ShapeIssue: api.ShapeIssue;
   ShellInput: api.ShellInput;
+  Skill: api.Skill;
   SnapshotPart: api.SnapshotPart;
   StartOptions: api.StartOptions;
   StepFinishPart: api.StepFinishPart;
@@ -116,20 +191,40 @@ interface Types {
   StopOptions: api.StopOptions;
   SubtaskPart: api.SubtaskPart;
   SummarizeInput: api.SummarizeInput;
+  TextMatch: api.TextMatch;
   TextPart: api.TextPart;
   TimeoutPhase: api.TimeoutPhase;
   Timer: api.Timer;
   Todo: api.Todo;
   Tokens: api.Tokens;
+  ToolListItem: api.ToolListItem;
   ToolPart: api.ToolPart;
   ToolState: api.ToolState;
+  TuiAppendPromptInput: api.TuiAppendPromptInput;
+  TuiControlRequest: api.TuiControlRequest;
+  TuiExecuteCommandInput: api.TuiExecuteCommandInput;
+  TuiPublishInput: api.TuiPublishInput;
+  TuiSelectSessionInput: api.TuiSelectSessionInput;
+  TuiShowToastInput: api.TuiShowToastInput;
   TurnErrorReason: api.TurnErrorReason;
   TurnLimits: api.TurnLimits;
   TurnOptions: api.TurnOptions;
   TurnResult: api.TurnResult;
   TurnStep: api.TurnStep;
+  UpdateProjectInput: api.UpdateProjectInput;
+  UpdatePtyInput: api.UpdatePtyInput;
   UpdateSessionInput: api.UpdateSessionInput;
   UserMessage: api.UserMessage;
+  VcsApplyInput: api.VcsApplyInput;
+  VcsApplyResult: api.VcsApplyResult;
+  VcsDiffInput: api.VcsDiffInput;
+  VcsFileDiff: api.VcsFileDiff;
+  VcsFileStatus: api.VcsFileStatus;
+  VcsInfo: api.VcsInfo;
+  WebSocketConstructor: api.WebSocketConstructor;
+  WebSocketLike: api.WebSocketLike;
+  Worktree: api.Worktree;
+  WorktreeDirectoryInput: api.WorktreeDirectoryInput;
 }
 
 /** The names in `T` whose type is `any` or `never`, which tells a user nothing. */

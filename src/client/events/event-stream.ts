@@ -52,6 +52,9 @@ export class EventStream<T extends EventType = EventType>
 
   /** @internal */
   constructor(attach: (stream: EventStream<T>) => EventSource, options: EventOptions<T> = {}) {
+    if (typeof options !== 'object' || options === null) {
+      throw new TypeError(`Expected event options to be an object, got ${String(options)}.`);
+    }
     const { types, sessionID, bufferSize = DEFAULT_BUFFER_SIZE } = options;
     if (!Number.isInteger(bufferSize) || bufferSize < 1) {
       throw new RangeError(`Expected bufferSize to be a positive integer, got ${String(bufferSize)}.`);

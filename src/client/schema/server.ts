@@ -20,5 +20,3 @@ export interface PathInfo {
   directory: string;
 }
 export const pathInfoSchema = wire<PathInfo>(z.looseObject({ directory: z.string() }));
-
-export const ptyListSchema = z.array(z.looseObject({ id: z.string(), status: z.string() }));
