@@ -351,7 +351,7 @@ export class JarvisClient implements AsyncDisposable {
       await this.#clientOf(entry.directory).warm(options);
       await this.#disposer.dispose(entry, 'server', { signal: options?.signal, send: replaceDispose });
     }
-    return (answer as { readonly value: T }).value;
+    return answer.value;
   }
 
   /**
