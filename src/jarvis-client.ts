@@ -216,7 +216,7 @@ export class JarvisClient implements AsyncDisposable {
    *
    * @throws {RangeError} for an invalid `graceMs`; nothing was closed then.
    */
-  async close(options?: StopOptions): Promise<void> {
+  close(options?: StopOptions): Promise<void> {
     parseGraceMs(options);
     this.#closing ??= this.#close(options);
     return this.#closing;

@@ -68,7 +68,12 @@ export interface HttpInit {
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
-const RETRY = { methods: ['get'], statusCodes: [429, 502, 503, 504], backoffLimit: 2_000 };
+const RETRY = {
+  methods: ['get'],
+  statusCodes: [429, 502, 503, 504],
+  backoffLimit: 2_000,
+  maxRetryAfter: 30_000,
+};
 const HOOKS: Hooks = { beforeRetry: [({ error }) => discard(error)] };
 
 /** The header that pins a request to a directory. The server decodes it once, so `%`, `#` and non-ASCII must be encoded. */

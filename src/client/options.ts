@@ -13,7 +13,8 @@ export interface RequestOptions {
   /** More headers. They cannot replace the repository or the credentials of the request. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
-   * How often a GET is repeated after a lost connection or a 429, 502, 503 or 504. Nothing else is ever repeated.
+   * How often a GET is repeated after a lost connection or a 429, 502, 503 or 504, with growing pauses of at most 2 s, or as
+   * long as `Retry-After` asks, up to 30 s. Nothing else is ever repeated.
    *
    * @default 2
    */

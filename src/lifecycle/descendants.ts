@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** One process, told from a later one with the same pid by its start time where the platform gives it. */
 export interface ProcessEntry {
@@ -36,7 +36,7 @@ export function killProcess(entry: ProcessEntry): void {
 }
 
 function processTable(): ProcessEntry[] {
-  if (process.platform === 'linux') {
+  if (process.platform === 'linux' && existsSync('/proc/self')) {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
     return pids.map((name) => readStat(Number(name))).filter((entry) => entry !== undefined);
   }

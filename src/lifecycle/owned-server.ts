@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { abortable, onAbort } from '../abort.js';
+import { MAX_TIMER_MS } from '../clock.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
 import { findBinary } from './binary.js';
 import { waitUntilHealthy, type Probe } from './ready.js';
@@ -107,6 +109,9 @@ export class OwnedServer implements ServerHandle {
       projectDirectory: process.cwd(),
       searchPath: env.PATH,
     });
+    if (!isDirectory(cwd)) {
+      throw new ServerStartError({ message: `The cwd ${JSON.stringify(cwd)} is not a directory.`, command });
+    }
     const args = [
       'serve',
       '--hostname',
@@ -119,16 +124,26 @@ export class OwnedServer implements ServerHandle {
     const authorization = basicAuthorization(USERNAME, password);
     const signals = new ServerSignals();
     const onLog = (line: string): void => signals.log(line);
-    const spawned = spawnServer({ command, args, cwd, env, secrets: [password, authorization], onLog });
+    const spawned = spawnServer({
+      command,
+      args,
+      cwd,
+      env,
+      secrets: [password, authorization, authorization.slice('Basic '.length)],
+      onLog,
+    });
     const { pid } = spawned.child;
     const forget = pid === undefined ? undefined : endWithHost(pid);
     void spawned.exited.then(forget);
 
     const limit = new AbortController();
     const detach = onAbort(options.signal, () => limit.abort(options.signal?.reason));
-    const timer = setTimeout(() => {
-      limit.abort(startError(`did not become ready within ${startTimeoutMs} ms`));
-    }, startTimeoutMs);
+    const timer = setTimeout(
+      () => {
+        limit.abort(startError(`did not become ready within ${startTimeoutMs} ms`));
+      },
+      Math.min(startTimeoutMs, MAX_TIMER_MS),
+    );
     const startError = (what: string, exitCode: number | null = null, cause?: unknown): ServerStartError =>
       new ServerStartError(
         {
@@ -141,7 +156,10 @@ export class OwnedServer implements ServerHandle {
       );
     const becomeReady = async (): Promise<{ url: string; version: string }> => {
       const url = await abortable(spawned.url, limit.signal);
-      return { url, version: await waitUntilHealthy(calls.probe(url, authorization), limit.signal) };
+      const probe = calls.probe(url, authorization);
+      const version = await waitUntilHealthy(probe, limit.signal);
+      await shedStaleConnections(probe, limit.signal);
+      return { url, version };
     };
     const exit = spawned.exited.then(({ code, signal }) => {
       throw startError(signal === null ? `exited with code ${String(code)}` : `was ended by ${signal}`, code);
@@ -176,7 +194,7 @@ export class OwnedServer implements ServerHandle {
     return this.#signals.on(event, listener);
   }
 
-  async stop(options?: StopOptions): Promise<void> {
+  stop(options?: StopOptions): Promise<void> {
     const graceMs = parseGraceMs(options);
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
@@ -221,4 +239,22 @@ function serverEnv(options: ServerOptions, password: string): NodeJS.ProcessEnv 
   env.OPENCODE_SERVER_USERNAME = USERNAME;
   if (options.config !== undefined) env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
   return env;
+}
+
+/** The system blames the command for a working directory that is not there. */
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/**
+ * Node's fetch connects again when a running request is aborted, and does not notice when the server of that idle
+ * connection ends. A later server on the same port (4096, if it is free) would meet it with its first request, which
+ * then fails with ECONNRESET, and a POST is not repeated. As many requests at once find all such connections.
+ */
+async function shedStaleConnections(probe: Probe, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < 10; round += 1) {
+    const probes = await Promise.allSettled(Array.from({ length: 8 }, () => probe(signal)));
+    signal.throwIfAborted();
+    if (probes.every(({ status }) => status === 'fulfilled')) return;
+  }
 }

@@ -1,4 +1,5 @@
 import { delay } from '../abort.js';
+import { MAX_TIMER_MS } from '../clock.js';
 import { descendantsOf, killProcess } from './descendants.js';
 import type { ServerExit } from './server-handle.js';
 
@@ -34,7 +35,7 @@ export function endWithHost(pid: number): () => void {
 export async function terminate(pid: number, exited: Promise<ServerExit>, graceMs: number): Promise<void> {
   const descendants = descendantsOf(pid);
   signalGroup(pid, 'SIGTERM');
-  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), Math.min(graceMs, MAX_TIMER_MS));
   try {
     await exited;
   } finally {

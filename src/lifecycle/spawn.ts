@@ -1,10 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { deferred } from '../abort.js';
+import { deferred, delay } from '../abort.js';
 import { RecentOutput } from './output.js';
 import type { ServerExit } from './server-handle.js';
 
-/** The line by which the server tells where it listens. */
-const URL_LINE = /opencode server listening on (https?:\/\/\S+)/;
+/** The line by which the server tells where it listens. It writes an IPv6 address without brackets. */
+const URL_LINE = /opencode server listening on (https?):\/\/(\S+):(\d+)/;
+
+/** How long the last output of a process that has ended may take to be read. */
+const LAST_OUTPUT_MS = 250;
 
 /** What to run. */
 export interface SpawnOptions {
@@ -35,8 +38,8 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
   const failed = deferred<never>();
   const exited = deferred<ServerExit>();
   const output = new RecentOutput(options.secrets, (line) => {
-    const match = URL_LINE.exec(line);
-    if (match?.[1] !== undefined) url.resolve(new URL(match[1]).origin);
+    const origin = originIn(line);
+    if (origin !== undefined) url.resolve(origin);
     options.onLog(line);
   });
   const child = spawn(options.command, options.args, {
@@ -48,12 +51,22 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
   });
   output.read(child.stdout);
   output.read(child.stderr);
-  // `exit`, not `close`: a grandchild that inherited the pipes can hold them open for ever.
-  child.once('exit', (code, signal) => exited.resolve({ code, signal }));
+  // `close` comes when all output is read, but a grandchild that inherited the pipes can hold them open for ever.
+  child.once('close', (code, signal) => exited.resolve({ code, signal }));
+  child.once('exit', (code, signal) => {
+    void delay(LAST_OUTPUT_MS).then(() => exited.resolve({ code, signal }));
+  });
   child.once('error', (error) => {
     failed.reject(error);
     // Without a pid there is no process whose exit could be told.
     if (child.pid === undefined) exited.resolve({ code: null, signal: null });
   });
   return { child, output, url: url.promise, failed: failed.promise, exited: exited.promise };
+}
+
+function originIn(line: string): string | undefined {
+  const [, protocol, host = '', port] = URL_LINE.exec(line) ?? [];
+  if (protocol === undefined) return undefined;
+  const url = `${protocol}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+  return URL.canParse(url) ? new URL(url).origin : undefined;
 }
