@@ -44,8 +44,8 @@ export interface RequestErrorInit extends RequestTarget {
 
 /** A body's own name for the error: `name` of `{name,data}`, `_tag` of `{_tag,…}`. */
 function errorNameOf(body: unknown): string | undefined {
-  if (typeof body !== 'object' || body === null) return undefined;
-  const { name, _tag } = body as { name?: unknown; _tag?: unknown };
+  if (!isRecord(body)) return undefined;
+  const { name, _tag } = body;
   return typeof _tag === 'string' ? _tag : typeof name === 'string' ? name : undefined;
 }
 
@@ -56,15 +56,15 @@ function errorMessageOf(body: unknown): string | undefined {
 }
 
 function messageFieldOf(body: unknown): string | undefined {
-  if (typeof body !== 'object' || body === null) return undefined;
-  const { message, error, data } = body as {
-    message?: unknown;
-    error?: unknown;
-    data?: { message?: unknown };
-  };
+  if (!isRecord(body)) return undefined;
+  const { message, error, data } = body;
   if (typeof message === 'string') return message;
   if (typeof error === 'string') return error;
-  return typeof data?.message === 'string' ? data.message : undefined;
+  return isRecord(data) && typeof data.message === 'string' ? data.message : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function adviceFor(status: number, serverError: string | undefined): string {
@@ -87,6 +87,10 @@ export class RequestError extends JarvisError {
   readonly body: unknown;
   /** The server's own name for the error (`name` or `_tag` of the body), e.g. `NotFoundError`. */
   readonly serverError: string | undefined;
+  /** `data` of the body, e.g. `{ message }`; `undefined` when it has none. */
+  readonly data: unknown;
+  /** Under which reference the server's own log has the cause of a 500, `err_…`. */
+  readonly ref: string | undefined;
 
   constructor(init: RequestErrorInit, options?: ErrorOptions) {
     const serverError = errorNameOf(init.body);
@@ -103,6 +107,8 @@ export class RequestError extends JarvisError {
     this.path = init.path;
     this.body = init.body;
     this.serverError = serverError;
+    this.data = isRecord(init.body) ? init.body.data : undefined;
+    this.ref = isRecord(this.data) && typeof this.data.ref === 'string' ? this.data.ref : undefined;
   }
 }
 

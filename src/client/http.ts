@@ -1,4 +1,4 @@
-import ky, { HTTPError, type Hooks } from 'ky';
+import ky, { HTTPError, type Hooks, type RetryOptions } from 'ky';
 import type * as z from 'zod';
 import { abortable, onAbort } from '../abort.js';
 import { MAX_TIMER_MS } from '../clock.js';
@@ -68,11 +68,13 @@ export interface HttpInit {
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
-const RETRY = {
-  methods: ['get'],
-  statusCodes: [429, 502, 503, 504],
-  backoffLimit: 2_000,
-  maxRetryAfter: 30_000,
+const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
+const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
+/** What may change something is repeated only when it cannot have arrived. */
+const RETRY_OTHER: RetryOptions = {
+  ...RETRY,
+  methods: ['post', 'put', 'patch', 'delete'],
+  shouldRetry: ({ error }) => wasRefused(error),
 };
 const HOOKS: Hooks = { beforeRetry: [({ error }) => discard(error)] };
 
@@ -217,7 +219,7 @@ export class Http {
       method,
       timeout: false,
       throwHttpErrors: !isForwarded,
-      retry: { ...RETRY, limit: retries },
+      retry: { ...(method === 'GET' ? RETRY_GET : RETRY_OTHER), limit: retries },
       hooks: HOOKS,
       fetch: () => fetch(url, init),
     });
@@ -234,6 +236,12 @@ export class Http {
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }
+}
+
+/** Nobody listened: no byte of the request was sent. */
+function wasRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }
 
 function searchOf(query: HttpRequest<unknown>['query']): string {

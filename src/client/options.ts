@@ -14,7 +14,8 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * How often a GET is repeated after a lost connection or a 429, 502, 503 or 504, with growing pauses of at most 2 s, or as
-   * long as `Retry-After` asks, up to 30 s. Nothing else is ever repeated.
+   * long as `Retry-After` asks, up to 30 s. Other methods are repeated only when the connection was
+   * refused, so that nothing was sent.
    *
    * @default 2
    */

@@ -301,3 +301,18 @@ describe('for logs', () => {
     expect(JSON.parse(JSON.stringify(error))).toMatchObject({ code });
   });
 });
+
+describe('what a server says', () => {
+  it('is readable on the error: its name, its data and the reference in its log', () => {
+    const body = { name: 'UnknownError', data: { message: 'Unexpected server error', ref: 'err_1' } };
+    const error = new RequestError({ method: 'GET', path: '/x', status: 500, body });
+    expect(error).toMatchObject({ serverError: 'UnknownError', data: body.data, ref: 'err_1' });
+  });
+
+  it.each([undefined, 'text', { _tag: 'SessionBusyError', message: 'busy' }, { name: 'X', data: null }])(
+    'has no reference when there is none: %o',
+    (body) => {
+      expect(new RequestError({ method: 'GET', path: '/x', status: 409, body }).ref).toBeUndefined();
+    },
+  );
+});

@@ -565,6 +565,19 @@ describe('repeating', () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it('whatever was refused before it was sent, as when the server is just coming up', async () => {
+    const server = await serve((response) => json(response, thing));
+    let attempts = 0;
+    const refusing: typeof fetch = async (input, init) => {
+      attempts += 1;
+      if (attempts > 1) return fetch(input, init);
+      const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+      throw new TypeError('fetch failed', { cause: refused });
+    };
+    await expect(client(server, { fetch: refusing }).send(post())).resolves.toEqual(thing);
+    expect(server.requests).toHaveLength(1);
+  });
+
   it.each([400, 401, 404, 409, 500])('never after a %i', async (status) => {
     const server = await serve((response) => json(response, {}, status));
     expect(await rejection(client(server).send(get()))).toMatchObject({ status });
