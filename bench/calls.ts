@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { build } from 'esbuild';
-import { JarvisOpenCode, type ServerHandle } from 'jarvis-opencode';
+import { JarvisOpenCode } from 'jarvis-opencode';
+import { fakeHandle } from '../test/support/server-handle.js';
 
 const ROUNDS = 21;
 const CALLS_PER_ROUND = 200;
@@ -49,19 +50,6 @@ async function bundleBytes(entry: string): Promise<number> {
   return gzipSync(outputFiles[0]?.contents ?? '').byteLength;
 }
 
-function handleOf(url: string): ServerHandle {
-  return {
-    url,
-    version: '1.18.33',
-    pid: undefined,
-    state: 'ready',
-    closed: new Promise(() => undefined),
-    on: () => () => undefined,
-    stop: () => Promise.resolve(),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-}
-
 const stub = spawn(process.execPath, [new URL('./support/stub-server.mjs', import.meta.url).pathname], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
@@ -73,7 +61,7 @@ try {
   const plain = async (path: string, init: RequestInit): Promise<unknown> =>
     (await fetch(url + path, init)).json();
   const sdk = createOpencodeClient({ baseUrl: url, directory: DIRECTORY });
-  await using jarvis = new JarvisOpenCode(handleOf(url), { idle: false });
+  await using jarvis = new JarvisOpenCode(fakeHandle(url), { idle: false });
   const repo = jarvis.forRepo(DIRECTORY);
   const sessionID = 'ses_dfc60aeffffeB17TWucuml4k0';
   const session = repo.sessions.session(sessionID);

@@ -1,4 +1,5 @@
-import { JarvisOpenCode, type RepoClient, type ServerHandle, type Session } from 'jarvis-opencode';
+import { JarvisOpenCode, type RepoClient, type Session } from 'jarvis-opencode';
+import { fakeHandle } from '../../test/support/server-handle.js';
 import { matchOperation, operationsOf, type OpenApi, type Operation } from './doc.js';
 import { samplesOf, type Samples } from './schema.js';
 
@@ -74,7 +75,7 @@ export class World implements AsyncDisposable {
         }
       },
     } as const;
-    this.jarvis = new JarvisOpenCode(handle(), options);
+    this.jarvis = new JarvisOpenCode(fakeHandle(), options);
     this.repo = this.jarvis.forRepo(DIRECTORY);
     this.session = this.repo.sessions.session(IDS.session);
   }
@@ -233,17 +234,4 @@ function turnOf(messageID: string, samples: readonly unknown[]): WireMessage[] {
     ...ofRole('user', { id: messageID }),
     ...ofRole('assistant', { id: 'msg_2', parentID: messageID, time: { created: 1, completed: 2 } }),
   ];
-}
-
-function handle(): ServerHandle {
-  return {
-    url: 'http://127.0.0.1:9',
-    version: '1.18.33',
-    pid: undefined,
-    state: 'ready',
-    closed: new Promise(() => undefined),
-    on: () => () => undefined,
-    stop: () => Promise.resolve(),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
 }

@@ -1,6 +1,7 @@
-import { abortable, deferred } from '../abort.js';
+import { abortable } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../instance.js';
+import { Gate } from './gate.js';
 import { HoldSet } from './holds.js';
 
 /** What the registry tells when it changes. */
@@ -33,13 +34,14 @@ export class RepoEntry {
   readonly #registry: RepoRegistry;
   #activityVersion = 0;
   #loaded = false;
-  #gate: Promise<void> | undefined;
+  readonly #gate: Gate;
 
   /** @internal */
   constructor(directory: string, registry: RepoRegistry) {
     this.directory = directory;
     this.#registry = registry;
     this.#holds = new HoldSet(() => registry.released(this));
+    this.#gate = new Gate(() => registry.reopened());
   }
 
   get loaded(): boolean {
@@ -124,13 +126,7 @@ export class RepoEntry {
 
   /** Closes the gate: whoever enters now waits until the returned function is called. */
   closeGate(): () => void {
-    const { promise, resolve } = deferred();
-    this.#gate = promise;
-    return () => {
-      this.#gate = undefined;
-      resolve();
-      this.#registry.reopened();
-    };
+    return this.#gate.close();
   }
 
   /** Notes that the instance is gone. */
@@ -157,7 +153,7 @@ export class RepoEntry {
   }
 
   get #currentGate(): Promise<void> | undefined {
-    return this.#gate ?? this.#registry.gate;
+    return this.#gate.closed ?? this.#registry.gate;
   }
 
   #state(): RepoStats['state'] {
@@ -174,7 +170,7 @@ export class RepoRegistry {
   /** Loaded instances, least recently used first. */
   readonly #loaded = new Set<RepoEntry>();
   readonly #listener: RepoRegistryListener;
-  #gate: Promise<void> | undefined;
+  readonly #gate = new Gate(() => this.reopened());
 
   constructor(clock: Clock, listener: RepoRegistryListener) {
     this.clock = clock;
@@ -206,18 +202,12 @@ export class RepoRegistry {
 
   /** Closes the gate of every directory, also of those that are not loaded, until the returned function is called. */
   closeGate(): () => void {
-    const { promise, resolve } = deferred();
-    this.#gate = promise;
-    return () => {
-      this.#gate = undefined;
-      resolve();
-      this.reopened();
-    };
+    return this.#gate.close();
   }
 
   /** @internal */
   get gate(): Promise<void> | undefined {
-    return this.#gate;
+    return this.#gate.closed;
   }
 
   get loadedCount(): number {

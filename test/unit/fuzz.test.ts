@@ -6,8 +6,8 @@ import {
   type FetchFunction,
   type RepoClient,
   type RequestOptions,
-  type ServerHandle,
 } from 'jarvis-opencode';
+import { fakeHandle } from '../support/server-handle.js';
 import { describe, expect, it, vi } from 'vitest';
 
 // Whatever comes in, nothing but typed errors comes out. An unhandled rejection fails the run by itself.
@@ -18,16 +18,7 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const RUNS = { numRuns: 300 };
 
-const handle: ServerHandle = {
-  url: 'http://127.0.0.1:9',
-  version: '1.18.33',
-  pid: undefined,
-  state: 'ready',
-  closed: new Promise(() => undefined),
-  on: () => () => undefined,
-  stop: () => Promise.resolve(),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
+const handle = fakeHandle();
 
 function client(answer: (url: URL) => Response | Promise<Response>): JarvisOpenCode {
   const fetch: FetchFunction = async (input, init) => answer(new URL(new Request(input, init).url));
