@@ -80,7 +80,9 @@ describe('an idle instance', () => {
     });
     expect(response.status).toBe(204);
     await world.model.waitForRequest((request) => request.prompt === 'from elsewhere');
-    await vi.waitFor(() => expect(alpha.stats().holds.map((hold) => hold.kind)).toEqual(['session-busy']));
+    await vi.waitFor(() => expect(alpha.stats().holds.map((hold) => hold.kind)).toEqual(['session-busy']), {
+      timeout: 20_000,
+    });
     const refusal = alpha.dispose();
     await expect(refusal).rejects.toBeInstanceOf(DisposeRefusedError);
     await expect(refusal).rejects.toMatchObject({ holds: [`session-busy: ${session.id}`] });
@@ -156,7 +158,7 @@ describe('dispose()', () => {
     const { server } = world.jarvis;
     const lease = alpha.hold('to keep our own clock out of it');
     await alpha.warm();
-    await vi.waitFor(() => expect(alpha.stats().loaded).toBe(true));
+    await vi.waitFor(() => expect(alpha.stats().loaded).toBe(true), { timeout: 20_000 });
     const events = alpha.events({ types: ['server.instance.disposed'] });
     await events.ready;
     await fetch(`${server.url}/instance/dispose`, {

@@ -63,7 +63,7 @@ describe('the official SDK through repo.fetch', () => {
     expect((await prompting).data?.parts.find((part) => part.type === 'text')).toMatchObject({
       text: 'unharmed',
     });
-    await vi.waitFor(() => expect(repo.stats().holds).toEqual([]));
+    await vi.waitFor(() => expect(repo.stats().holds).toEqual([]), { timeout: 20_000 });
     expect((await sdk.instance.dispose()).data).toBe(true);
     expect(repo.stats().loaded).toBe(false);
   });
@@ -84,7 +84,7 @@ describe('the official SDK through repo.fetch', () => {
       }
     })();
     expect(repo.stats().loaded).toBe(false);
-    await vi.waitFor(() => expect(types).toEqual(['server.connected']));
+    await vi.waitFor(() => expect(types).toEqual(['server.connected']), { timeout: 20_000 });
     await other.sessions.create();
     await repo.sessions.create();
     await repo.dispose();

@@ -181,7 +181,9 @@ describe('a turn without a prompt', () => {
     const controller = new AbortController();
     const running = session.shell({ command: 'sleep 600', agent: 'build' }, { signal: controller.signal });
     running.catch(() => undefined);
-    await vi.waitFor(async () => expect(Object.keys(await repo.sessions.status())).toContain(session.id));
+    await vi.waitFor(async () => expect(Object.keys(await repo.sessions.status())).toContain(session.id), {
+      timeout: 20_000,
+    });
     controller.abort('enough');
     await expect(running).rejects.toBe('enough');
     expect((await session.prompt('next')).text).toBe('re: next');

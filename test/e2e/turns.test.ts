@@ -342,10 +342,13 @@ describe('a child session', () => {
       await world.model.waitForRequest((request) => request.prompt.includes('child work'));
       expect(world.jarvis.sessions.directoryOf(child)).toBe(repo.directory);
       const busy = [session.id, child].sort();
-      await vi.waitFor(() => {
-        const holds = repo.stats().holds.filter((hold) => hold.kind === 'session-busy');
-        expect(holds.map((hold) => hold.detail).sort()).toEqual(busy);
-      });
+      await vi.waitFor(
+        () => {
+          const holds = repo.stats().holds.filter((hold) => hold.kind === 'session-busy');
+          expect(holds.map((hold) => hold.detail).sort()).toEqual(busy);
+        },
+        { timeout: 20_000 },
+      );
       gate.resolve();
     }
     expect(child).toMatch(/^ses_/);

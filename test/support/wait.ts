@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How {@link until} polls. */
 export interface UntilOptions {
-  /** Gives up after this many milliseconds. @default 5000 */
+  /** Gives up after this many milliseconds. @default 20_000 */
   readonly timeoutMs?: number;
   /** Milliseconds between two looks. @default 25 */
   readonly intervalMs?: number;
@@ -23,7 +23,7 @@ export async function until<T>(
   predicate: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Truthy<T>> {
-  const { timeoutMs = 5000, intervalMs = 25, what = 'the condition' } = options;
+  const { timeoutMs = 20_000, intervalMs = 25, what = 'the condition' } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await predicate();
