@@ -1,3 +1,4 @@
+import { ResponseShapeError } from '../errors.js';
 import type { DisposeResult, RepoStats } from '../instance.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
@@ -144,10 +145,17 @@ export class RepoClient {
   /**
    * Where the server keeps things for this repository.
    *
-   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError} also when the server names another directory, as it does for a link on its own disk.
    */
-  path(options?: RequestOptions): Promise<PathInfo> {
-    return this.#transport.send({ method: 'GET', path: '/path', schema: pathInfoSchema }, options);
+  async path(options?: RequestOptions): Promise<PathInfo> {
+    const target = { method: 'GET', path: '/path' } as const;
+    const info = await this.#transport.send({ ...target, schema: pathInfoSchema }, options);
+    if (info.directory !== this.directory) {
+      const message = `expected ${JSON.stringify(this.directory)}, got ${JSON.stringify(info.directory)}`;
+      throw new ResponseShapeError(target, [{ path: 'directory', message }]);
+    }
+    return info;
   }
 
   /**

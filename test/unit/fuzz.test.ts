@@ -201,8 +201,9 @@ describe('forRepo', () => {
       fc.asyncProperty(text, async (name) => {
         const seen: (string | null)[] = [];
         const fetch: FetchFunction = async (input, init) => {
-          seen.push(new Request(input, init).headers.get('x-opencode-directory'));
-          return Response.json({ directory: 'd', worktree: 'w' });
+          const header = new Request(input, init).headers.get('x-opencode-directory');
+          seen.push(header);
+          return Response.json({ directory: decodeURIComponent(header ?? ''), worktree: 'w' });
         };
         await using jarvis = new JarvisOpenCode(handle, { fetch, idle: false });
         let repo: RepoClient;
