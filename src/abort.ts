@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from './clock.js';
+
 interface FanOut {
   readonly listeners: Set<{ readonly run: () => void }>;
   readonly handler: () => void;
@@ -95,5 +97,43 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
     await abortable(promise, signal);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** A time limit, and what ends the work when it is over. */
+export interface TimeLimit {
+  readonly timeoutMs: number | false;
+  readonly reason: (timeoutMs: number) => unknown;
+}
+
+/** One signal for everything that can end a piece of work; its listeners and its timer are gone after `end()`. */
+export class AbortScope {
+  readonly #controller = new AbortController();
+  readonly #detach: (() => void)[];
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(signals: readonly (AbortSignal | undefined)[], limit?: TimeLimit) {
+    this.#detach = signals.map((signal) => onAbort(signal, () => this.abort(signal?.reason)));
+    const { timeoutMs = false, reason } = limit ?? {};
+    if (timeoutMs === false) return;
+    this.#timer = setTimeout(() => this.abort(reason?.(timeoutMs)), Math.min(timeoutMs, MAX_TIMER_MS));
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Takes the time limit off. */
+  unlimit(): void {
+    clearTimeout(this.#timer);
+  }
+
+  end(): void {
+    this.unlimit();
+    for (const detach of this.#detach) detach();
   }
 }

@@ -327,7 +327,7 @@ export class JarvisClient implements AsyncDisposable {
     this.#assertOpen();
     const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
     const send = async (signal: AbortSignal): Promise<void> => {
-      await sendDisposeAll(this.#http, signal);
+      await sendDisposeAll(this.#http, { signal });
       await after?.(signal);
     };
     const instances = { list, closeGate: () => this.#repos.closeGate() };

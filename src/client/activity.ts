@@ -1,5 +1,6 @@
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
+import type { RequestOptions } from './options.js';
 import { ptyListSchema } from './schema/pty.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
@@ -54,6 +55,6 @@ export async function sendDispose(http: Http, directory: string, signal: AbortSi
 }
 
 /** Disposes every instance on the server; answers when that is done. */
-export async function sendDisposeAll(http: Http, signal: AbortSignal): Promise<void> {
-  await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, { signal });
+export async function sendDisposeAll(http: Http, options: RequestOptions): Promise<void> {
+  await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, options);
 }

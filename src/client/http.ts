@@ -1,7 +1,6 @@
 import ky, { HTTPError, type RetryOptions } from 'ky';
 import type * as z from 'zod';
-import { abortable, onAbort } from '../abort.js';
-import { MAX_TIMER_MS } from '../clock.js';
+import { abortable, AbortScope } from '../abort.js';
 import {
   ConnectionError,
   JarvisError,
@@ -129,7 +128,11 @@ export class Http {
     // Argument mistakes surface here, before anything is held or sent.
     const headers = toRecord(options.headers);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
-    const scope = new RequestScope(target, [options.signal, this.#init.signal], timeoutMs);
+    const scope = new AbortScope([options.signal, this.#init.signal], {
+      timeoutMs,
+      reason: (limitMs) =>
+        new TimeoutError(`${target.method} ${target.path}`, { phase: 'request', timeoutMs: limitMs }),
+    });
     let release: Release | undefined;
     try {
       scope.signal.throwIfAborted();
@@ -261,37 +264,6 @@ function searchOf(query: HttpRequest<unknown>['query']): string {
 /** The headers by their names in lower case, so that ours can replace them. */
 function toRecord(headers: RequestOptions['headers'] | Headers): Record<string, string> {
   return headers === undefined ? {} : Object.fromEntries(new Headers(headers));
-}
-
-/** One signal for everything that can end a request; its listeners and its timer are gone after `end()`. */
-class RequestScope {
-  readonly #controller = new AbortController();
-  readonly #detach: (() => void)[];
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(
-    target: RequestTarget,
-    signals: readonly (AbortSignal | undefined)[],
-    timeoutMs: number | false,
-  ) {
-    this.#detach = signals.map((signal) => onAbort(signal, () => this.#controller.abort(signal?.reason)));
-    if (timeoutMs !== false) {
-      const what = `${target.method} ${target.path}`;
-      this.#timer = setTimeout(
-        () => this.#controller.abort(new TimeoutError(what, { phase: 'request', timeoutMs })),
-        Math.min(timeoutMs, MAX_TIMER_MS),
-      );
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    for (const detach of this.#detach) detach();
-  }
 }
 
 function parseRetries(retry: RequestOptions['retry']): number {

@@ -1,4 +1,4 @@
-import { onAbort } from '../abort.js';
+import { AbortScope, onAbort } from '../abort.js';
 import { DisposeRefusedError, RequestError } from '../errors.js';
 import type { EventHub } from './events/hub.js';
 import type { Http, Release } from './http.js';
@@ -69,11 +69,10 @@ async function forward(init: RepoFetchInit, request: Request, url: URL): Promise
   }
   const body = method === 'GET' || method === 'HEAD' ? undefined : await request.arrayBuffer();
   const leave = await enter('request', `${method} ${url.pathname}`, signal);
-  const scope = new AbortController();
-  const detach = [signal, http.closed].map((cause) => onAbort(cause, () => scope.abort(cause.reason)));
+  const scope = new AbortScope([signal, http.closed]);
   const release = (): void => {
     leave();
-    for (const unlink of detach) unlink();
+    scope.end();
   };
   try {
     const path = pinnedPath(url.pathname, directory) + url.search;

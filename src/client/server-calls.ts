@@ -1,6 +1,7 @@
+import { sendDisposeAll } from './activity.js';
 import { Http } from './http.js';
 import type { FetchFunction } from './options.js';
-import { booleanSchema, healthSchema, type Health } from './schema/server.js';
+import { healthSchema, type Health } from './schema/server.js';
 
 /** One health request may take this long; one sent while the server starts may never be answered. */
 const PROBE_TIMEOUT_MS = 1_000;
@@ -30,11 +31,6 @@ export function serverApi(
         { method: 'GET', path: '/global/health', schema: healthSchema },
         { signal, timeoutMs, retry: false },
       ),
-    disposeAll: async (timeoutMs) => {
-      await http.send(
-        { method: 'POST', path: '/global/dispose', schema: booleanSchema },
-        { timeoutMs, retry: false },
-      );
-    },
+    disposeAll: (timeoutMs) => sendDisposeAll(http, { timeoutMs, retry: false }),
   };
 }

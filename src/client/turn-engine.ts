@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import * as z from 'zod';
-import { abortable, deferred, delay, onAbort, type Deferred } from '../abort.js';
+import { abortable, AbortScope, deferred, delay, onAbort, type Deferred } from '../abort.js';
 import { MAX_TIMER_MS } from '../clock.js';
 import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';
 import { sessionIDOf } from './events/event-stream.js';
@@ -193,16 +193,14 @@ class TurnRun {
   }
 
   async #connect(): Promise<void> {
-    const limit = new AbortController();
-    const timeoutMs = CONNECT_LIMIT_MS;
-    const timer = setTimeout(
-      () => limit.abort(new TimeoutError('Opening the event stream', { phase: 'events', timeoutMs })),
-      timeoutMs,
-    );
+    const limit = new AbortScope([], {
+      timeoutMs: CONNECT_LIMIT_MS,
+      reason: (timeoutMs) => new TimeoutError('Opening the event stream', { phase: 'events', timeoutMs }),
+    });
     try {
       await abortable(this.#context.hub.connect(), limit.signal);
     } finally {
-      clearTimeout(timer);
+      limit.end();
     }
   }
 

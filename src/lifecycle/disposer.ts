@@ -1,5 +1,4 @@
-import { abortable, deferred, onAbort, type Deferred } from '../abort.js';
-import { MAX_TIMER_MS } from '../clock.js';
+import { abortable, AbortScope, deferred, type Deferred } from '../abort.js';
 import { DisposeRefusedError, TimeoutError } from '../errors.js';
 import type { DisposeReason, Hold } from '../instance.js';
 import type { Logger } from '../logger.js';
@@ -142,16 +141,10 @@ export class Disposer {
     send: (signal: AbortSignal) => Promise<void>,
     timeoutMs: number | false = this.#timeoutMs,
   ): Promise<boolean> {
-    const { closed } = this.#init;
-    const limit = new AbortController();
-    const detach = onAbort(closed, () => limit.abort(closed.reason));
-    const timer =
-      timeoutMs === false
-        ? undefined
-        : setTimeout(
-            () => limit.abort(timeoutError(instances, timeoutMs)),
-            Math.min(timeoutMs, MAX_TIMER_MS),
-          );
+    const limit = new AbortScope([this.#init.closed], {
+      timeoutMs,
+      reason: (limitMs) => timeoutError(instances, limitMs),
+    });
     const openGate = instances.closeGate();
     const pending: string[] = [];
     try {
@@ -175,8 +168,7 @@ export class Disposer {
       return doomed.length > 0;
     } finally {
       for (const directory of pending) this.#pending.delete(directory);
-      clearTimeout(timer);
-      detach();
+      limit.end();
       openGate();
     }
   }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { abortable, onAbort } from '../abort.js';
-import { MAX_TIMER_MS } from '../clock.js';
+import { abortable, AbortScope } from '../abort.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
 import { findBinary } from './binary.js';
 import { waitUntilHealthy, type Probe } from './ready.js';
@@ -136,14 +135,10 @@ export class OwnedServer implements ServerHandle {
     const forget = pid === undefined ? undefined : endWithHost(pid);
     void spawned.exited.then(forget);
 
-    const limit = new AbortController();
-    const detach = onAbort(options.signal, () => limit.abort(options.signal?.reason));
-    const timer = setTimeout(
-      () => {
-        limit.abort(startError(`did not become ready within ${startTimeoutMs} ms`));
-      },
-      Math.min(startTimeoutMs, MAX_TIMER_MS),
-    );
+    const limit = new AbortScope([options.signal], {
+      timeoutMs: startTimeoutMs,
+      reason: () => startError(`did not become ready within ${startTimeoutMs} ms`),
+    });
     const startError = (what: string, exitCode: number | null = null, cause?: unknown): ServerStartError =>
       new ServerStartError(
         {
@@ -181,8 +176,7 @@ export class OwnedServer implements ServerHandle {
       if (isOurs || !(error instanceof JarvisError)) throw error;
       throw startError('could not be used', null, error);
     } finally {
-      clearTimeout(timer);
-      detach();
+      limit.end();
     }
   }
 

@@ -65,11 +65,6 @@ export class EventHub {
     this.#init = init;
   }
 
-  /** Whether the connection is up and delivers. */
-  get isLive(): boolean {
-    return this.#isLive;
-  }
-
   /** How many listen. */
   get size(): number {
     return this.#subscriptions.size;

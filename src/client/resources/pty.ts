@@ -1,5 +1,4 @@
-import { onAbort } from '../../abort.js';
-import { MAX_TIMER_MS } from '../../clock.js';
+import { AbortScope, onAbort } from '../../abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import type { Endpoint } from '../http.js';
 import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
@@ -165,21 +164,14 @@ export class PtyResource {
       );
     }
     const target = { method: 'GET', path };
-    const opening = new AbortController();
-    const detach = [options.signal, closed].map((signal) =>
-      onAbort(signal, () => opening.abort(signal?.reason)),
-    );
-    const timer =
-      timeoutMs === false
-        ? undefined
-        : setTimeout(
-            () => opening.abort(new TimeoutError(`GET ${path}`, { phase: 'request', timeoutMs })),
-            Math.min(timeoutMs, MAX_TIMER_MS),
-          );
-    const { signal } = opening;
+    const scope = new AbortScope([options.signal, closed], {
+      timeoutMs,
+      reason: (limitMs) => new TimeoutError(`GET ${path}`, { phase: 'request', timeoutMs: limitMs }),
+    });
+    const { signal } = scope;
     let release = (): void => undefined;
     const letGo = (): void => {
-      for (const end of detach) end();
+      scope.end();
       release();
     };
     try {
@@ -204,7 +196,7 @@ export class PtyResource {
       letGo();
       throw error;
     } finally {
-      clearTimeout(timer);
+      scope.unlimit();
     }
   }
 

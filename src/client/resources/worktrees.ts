@@ -1,5 +1,4 @@
-import { abortable, deferred, onAbort } from '../../abort.js';
-import { MAX_TIMER_MS } from '../../clock.js';
+import { abortable, AbortScope, deferred } from '../../abort.js';
 import { RequestError, TimeoutError } from '../../errors.js';
 import type { EventHub } from '../events/hub.js';
 import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
@@ -216,27 +215,21 @@ function isOutcome(event: OpenCodeEvent): boolean {
   return event.type === 'worktree.ready' || event.type === 'worktree.failed';
 }
 
-/** One signal for everything that can end a call of several steps. */
+/** A call of several steps under one time limit. */
 async function within<T>(
   what: string,
   options: RequestOptions,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, CREATE_TIMEOUT_MS);
-  const controller = new AbortController();
-  const detach = onAbort(options.signal, () => controller.abort(options.signal?.reason));
-  const timer =
-    timeoutMs === false
-      ? undefined
-      : setTimeout(
-          () => controller.abort(new TimeoutError(what, { phase: 'request', timeoutMs })),
-          Math.min(timeoutMs, MAX_TIMER_MS),
-        );
+  const scope = new AbortScope([options.signal], {
+    timeoutMs,
+    reason: (limitMs) => new TimeoutError(what, { phase: 'request', timeoutMs: limitMs }),
+  });
   try {
-    return await run(controller.signal);
+    return await run(scope.signal);
   } finally {
-    clearTimeout(timer);
-    detach();
+    scope.end();
   }
 }
 
