@@ -2,7 +2,8 @@ import { WebSocket } from 'ws';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { serverApi } from './client/server-calls.js';
-import { JarvisClient, type JarvisOptions } from './jarvis-client.js';
+import { JarvisClient } from './jarvis-client.js';
+import type { JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
 import { OwnedServer, type ServerCalls, type ServerOptions } from './lifecycle/owned-server.js';
 

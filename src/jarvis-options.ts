@@ -1,0 +1,47 @@
+import type { FetchFunction } from './client/options.js';
+import type { WebSocketConstructor } from './client/pty-connection.js';
+import type { TurnLimits } from './client/turn-engine.js';
+import type { Clock } from './clock.js';
+import type { Logger } from './logger.js';
+import type { IdlePolicy } from './registry/idle.js';
+
+/** What every way to make a client accepts. */
+export interface JarvisOptions {
+  /**
+   * Whether the paths given to `forRepo` are on this machine (`local`: they are checked, and links are resolved) or may
+   * be on another (`remote`: they are normalised as text).
+   *
+   * @default 'local' for a server this process started, else 'remote'
+   */
+  readonly paths?: 'local' | 'remote' | undefined;
+  /** When idle instances are given back to the server; `false` for never. */
+  readonly idle?: IdlePolicy | false | undefined;
+  /** Limits for the turns of the server. */
+  readonly turns?: TurnLimits | undefined;
+  /** @default silence */
+  readonly logger?: Logger | undefined;
+  /** Sends the requests. @default globalThis.fetch */
+  readonly fetch?: FetchFunction | undefined;
+  /**
+   * Connects to terminals (`repo.pty.connect()`).
+   *
+   * @default the package `ws` on Node, else `globalThis.WebSocket`
+   */
+  readonly webSocket?: WebSocketConstructor | undefined;
+  /** The time source of the idle timers. @default the system's */
+  readonly clock?: Clock | undefined;
+}
+
+/** How to reach a server that is already running. */
+export interface ConnectOptions extends JarvisOptions {
+  /** Its origin, e.g. `http://127.0.0.1:4096`. */
+  readonly url: string | URL;
+  /** @default 'opencode' */
+  readonly username?: string | undefined;
+  /** Leave it out for a server without one. */
+  readonly password?: string | undefined;
+  /** Cancels connecting. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the server to answer. @default 10_000 */
+  readonly timeoutMs?: number | undefined;
+}
