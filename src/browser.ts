@@ -2,7 +2,7 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
 export { JarvisClient as JarvisOpenCode } from './jarvis-client.js';
 export type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
-export { RepoClient } from './client/repo-client.js';
+export { RepoClient, type DisposeOptions } from './client/repo-client.js';
 export { Session } from './client/session.js';
 export { AgentsResource } from './client/resources/agents.js';
 export { CommandsResource } from './client/resources/commands.js';
@@ -172,9 +172,25 @@ export type {
   Todo,
   Tokens,
 } from './client/schema/session.js';
-export type { ActivityKind, DisposeReason, DisposeResult, Hold, HoldKind, RepoStats } from './instance.js';
+export type {
+  ActivityKind,
+  DisposeReason,
+  DisposeResult,
+  Hold,
+  HoldKind,
+  InstanceDecision,
+  ProcessUsage,
+  RepoStats,
+} from './instance.js';
 export type { IdlePolicy } from './registry/idle.js';
-export type { BindableSession, SessionBinding, SessionMap } from './registry/sessions.js';
+export type {
+  BindableSession,
+  ReconcileOptions,
+  ReconcileResult,
+  SessionBinding,
+  SessionMap,
+} from './registry/sessions.js';
+export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
 export type {
   ServerEvents,
   ServerExit,

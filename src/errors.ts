@@ -1,3 +1,5 @@
+import type { Hold } from './instance.js';
+
 /** The `code` of every error this library makes; stable across releases, for `switch` and for logs. */
 export type JarvisErrorCode =
   | 'REQUEST_FAILED'
@@ -328,13 +330,14 @@ export class DisposeRefusedError extends JarvisError {
   override readonly name = 'DisposeRefusedError';
   override readonly code = 'DISPOSE_REFUSED';
   readonly directory: string;
-  /** What keeps the instance loaded, e.g. `turn`, `session-busy`. */
-  readonly holds: readonly string[];
+  /** What keeps the instance loaded. */
+  readonly holds: readonly Hold[];
 
-  constructor(directory: string, holds: readonly string[], options?: ErrorOptions) {
+  constructor(directory: string, holds: readonly Hold[], options?: ErrorOptions) {
+    const named = holds.map(({ kind, detail }) => `${kind} ${detail}`).join(', ');
     super(
-      `The instance of ${JSON.stringify(directory)} is in use (${holds.join(', ')}) and was not disposed. ` +
-        'Wait until it is idle.',
+      `The instance of ${JSON.stringify(directory)} is in use (${named}) and was not disposed. ` +
+        'Wait until it is idle, or dispose it with force.',
       options,
     );
     this.directory = directory;

@@ -1,15 +1,24 @@
-import { readActivity, sendDispose, sendDisposeAll } from './client/activity.js';
+import { type Activity, readActivity, sendAbort, sendDispose, sendDisposeAll } from './client/activity.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
 import { parseTimeoutMs, type RequestOptions } from './client/options.js';
+import type { DisposeOptions } from './client/repo-client.js';
 import type { OpenCodeEvent } from './client/schema/event.js';
 import { systemClock, type Clock } from './clock.js';
 import { DisposeRefusedError } from './errors.js';
-import type { DisposeReason, DisposeResult, RepoStats } from './instance.js';
+import {
+  describeHolds,
+  type DisposeReason,
+  type DisposeResult,
+  type InstanceDecision,
+  type RepoStats,
+} from './instance.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
+import type { TreeUsage } from './lifecycle/usage.js';
 import type { Logger } from './logger.js';
-import { IdleClock, type IdlePolicy } from './registry/idle.js';
-import { RepoRegistry, type RepoEntry } from './registry/repos.js';
+import { IdleClock, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
+import type { RepoEntry } from './registry/repo-entry.js';
+import { RepoRegistry } from './registry/repos.js';
 
 /** What the control of instances needs from the client around it. */
 export interface InstanceControlInit {
@@ -22,7 +31,18 @@ export interface InstanceControlInit {
   /** Aborts when the client can do no more. */
   readonly closed: AbortSignal;
   readonly logger: Logger;
+  /** What the server's processes use now; `undefined` when it cannot be told. */
+  readonly usage: () => TreeUsage | undefined;
+  /** Publishes a decision for diagnosis. */
+  readonly publish: (decision: InstanceDecision) => void;
 }
+
+const STREAM_DOWN = 'the event stream is not connected';
+
+/** Events that only somebody's use of an instance can cause, here or in another client. */
+const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
+
+const LEVELS = { loaded: 'debug', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
 export class InstanceControl {
@@ -34,9 +54,10 @@ export class InstanceControl {
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
     this.#init = init;
-    const { http, hub, closed, logger } = init;
+    const { http, hub, closed, usage } = init;
     this.#repos = new RepoRegistry(init.clock ?? systemClock, {
-      loaded: () => {
+      loaded: (entry) => {
+        this.#decide(entry, { decision: 'loaded', text: 'loaded' });
         // Who does not watch the server cannot know when it is idle.
         if (this.#idle === undefined) return;
         hub.connect().catch(() => undefined);
@@ -48,13 +69,18 @@ export class InstanceControl {
     this.#disposer = new Disposer({
       confirm: (directory, signal) => this.#confirm(directory, signal),
       send: (directory, signal) => sendDispose(http, directory, signal),
+      abort: (directory, sessionID, signal) => sendAbort(http, directory, sessionID, signal),
+      unloaded: (directory, reason) =>
+        this.#decide(this.entry(directory), { decision: 'disposed', reason, text: `disposed: ${reason}` }),
       streamLive: () => hub.connect(),
       closed,
-      logger,
     });
-    if (init.idle !== false) {
-      this.#idle = new IdleClock(this.#repos, init.idle, (entry, reason) => this.#disposeIdle(entry, reason));
-    }
+    if (init.idle === false) return;
+    this.#idle = new IdleClock(this.#repos, init.idle, {
+      dispose: (entry, reason) => this.#disposeIdle(entry, reason),
+      serverRssBytes: () => usage()?.total.rssBytes,
+    });
+    this.#repos.setDoubt(STREAM_DOWN);
   }
 
   /** What is known of a directory, made on first use. */
@@ -63,11 +89,12 @@ export class InstanceControl {
   }
 
   stats(entry: RepoEntry): RepoStats {
-    return entry.stats(this.#idle?.deadline(entry));
+    return this.#stats(entry, this.#init.usage());
   }
 
   allStats(): RepoStats[] {
-    return [...this.#repos.entries()].map((entry) => this.stats(entry));
+    const usage = this.#init.usage();
+    return [...this.#repos.entries()].map((entry) => this.#stats(entry, usage));
   }
 
   /** No instance is disposed for idleness any more. */
@@ -75,9 +102,11 @@ export class InstanceControl {
     this.#idle?.stop();
   }
 
-  /** The event stream delivers again. */
-  live(): void {
-    this.#idle?.check();
+  /** The event stream delivers, or it does not. */
+  connection(live: boolean): void {
+    if (this.#idle === undefined) return;
+    this.#repos.setDoubt(live ? undefined : STREAM_DOWN);
+    if (live) this.#idle.retry();
   }
 
   /** After a gap: what cannot be read stays as it was, and keeps what it held. */
@@ -108,28 +137,57 @@ export class InstanceControl {
     }
     entry.notice();
     switch (event.type) {
-      case 'session.status':
-        entry.setActive('session-busy', event.properties.sessionID, event.properties.status.type !== 'idle');
+      case 'session.status': {
+        const { sessionID, status } = event.properties;
+        if (status.type === 'idle') entry.end('session-busy', sessionID);
+        else entry.begin('session-busy', { id: sessionID });
         return;
+      }
       case 'session.idle':
       case 'session.deleted':
-        entry.setActive('session-busy', event.properties.sessionID, false);
+        entry.end('session-busy', event.properties.sessionID);
+        return;
+      case 'permission.asked':
+      case 'question.asked': {
+        const { id, sessionID } = event.properties;
+        entry.begin(event.type === 'permission.asked' ? 'permission' : 'question', { id, sessionID });
+        return;
+      }
+      case 'permission.replied':
+        entry.end('permission', event.properties.requestID);
+        return;
+      case 'question.replied':
+      case 'question.rejected':
+        entry.end('question', event.properties.requestID);
         return;
       case 'pty.created':
-        entry.setActive('pty', event.properties.info.id, true);
+        entry.begin('pty', { id: event.properties.info.id });
         return;
       case 'pty.exited':
       case 'pty.deleted':
-        entry.setActive('pty', event.properties.id, false);
+        entry.end('pty', event.properties.id);
         return;
       default:
+        if (USES.test(event.type)) entry.use();
     }
   }
 
-  async dispose(entry: RepoEntry, reason: DisposeReason, options?: RequestOptions): Promise<DisposeResult> {
-    const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
-    const disposed = await this.#disposer.dispose(entry, reason, { signal: options?.signal, timeoutMs });
-    return { directory: entry.directory, disposed };
+  /**
+   * Disposes the instance, unless something holds it.
+   *
+   * @throws {DisposeRefusedError} {@link TimeoutError}
+   */
+  dispose(entry: RepoEntry, options?: DisposeOptions): Promise<DisposeResult> {
+    const reason = options?.force === true ? 'forced' : 'explicit';
+    return this.#reporting(entry, reason, async () => {
+      const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
+      const limits = { signal: options?.signal, timeoutMs };
+      const disposal =
+        reason === 'forced'
+          ? await this.#disposer.force(entry, limits)
+          : await this.#disposer.dispose(entry, reason, limits);
+      return { directory: entry.directory, ...disposal };
+    });
   }
 
   /** Everything that is loaded, behind one gate; `after` runs behind it too. */
@@ -166,17 +224,44 @@ export class InstanceControl {
     return answer.value;
   }
 
-  async #disposeIdle(entry: RepoEntry, reason: 'idle' | 'cap'): Promise<void> {
-    const { closed, logger } = this.#init;
+  async #disposeIdle(entry: RepoEntry, reason: 'idle' | 'cap'): Promise<IdleOutcome> {
     try {
-      await this.#disposer.dispose(entry, reason);
+      await this.#reporting(entry, reason, () => this.#disposer.dispose(entry, reason));
+      return 'disposed';
     } catch (error) {
-      if (closed.aborted) return;
-      const { directory } = entry;
-      if (error instanceof DisposeRefusedError)
-        logger.debug('instance kept', { directory, holds: error.holds });
-      else logger.warn('instance not disposed', { directory, error: String(error) });
+      return error instanceof DisposeRefusedError ? 'refused' : 'failed';
     }
+  }
+
+  /** Tells why a disposal was not what came of it. */
+  async #reporting<T>(entry: RepoEntry, reason: DisposeReason, dispose: () => Promise<T>): Promise<T> {
+    try {
+      return await dispose();
+    } catch (error) {
+      if (error instanceof DisposeRefusedError) {
+        const { holds } = error;
+        const text = `kept: ${describeHolds(holds, this.#repos.clock.now())}`;
+        this.#decide(entry, { decision: 'kept', reason, holds, text });
+      } else if (!this.#init.closed.aborted) {
+        this.#decide(entry, { decision: 'failed', reason, error, text: `not disposed: ${String(error)}` });
+      }
+      throw error;
+    }
+  }
+
+  #decide(entry: RepoEntry, decision: Omit<InstanceDecision, 'directory'>): void {
+    const { logger, publish } = this.#init;
+    const { directory } = entry;
+    const { text, ...details } = decision;
+    const level = LEVELS[decision.decision];
+    logger[level](`instance ${text}`, { directory, ...details });
+    publish({ directory, ...decision });
+  }
+
+  #stats(entry: RepoEntry, usage: TreeUsage | undefined): RepoStats {
+    const stats = entry.stats(this.#idle?.deadline(entry));
+    const processes = usage && (usage.byDirectory.get(entry.directory) ?? { count: 0, rssBytes: 0 });
+    return { ...stats, processes };
   }
 
   /** Reads what the server is doing in a loaded directory and corrects what is known of it. */
@@ -185,12 +270,29 @@ export class InstanceControl {
     if (entry === undefined || !entry.loaded) return;
     for (;;) {
       const { activityVersion } = entry;
-      const { busySessions, runningPtys } = await readActivity(this.#init.http, directory, signal);
+      const activity = await this.#readActivity(entry, signal);
       // An event that came meanwhile may be newer than this answer.
       if (entry.activityVersion !== activityVersion) continue;
-      entry.setAllActive('session-busy', busySessions);
-      entry.setAllActive('pty', runningPtys);
+      entry.replaceActivity('session-busy', activity.busySessions.map(toItem));
+      entry.replaceActivity('permission', activity.permissions);
+      entry.replaceActivity('question', activity.questions);
+      entry.replaceActivity('pty', activity.runningPtys.map(toItem));
       return;
     }
   }
+
+  async #readActivity(entry: RepoEntry, signal: AbortSignal): Promise<Activity> {
+    try {
+      const activity = await readActivity(this.#init.http, entry.directory, signal);
+      entry.setDoubt(undefined);
+      return activity;
+    } catch (error) {
+      entry.setDoubt(`its state could not be read: ${String(error)}`);
+      throw error;
+    }
+  }
+}
+
+function toItem(id: string): { readonly id: string } {
+  return { id };
 }

@@ -3,19 +3,22 @@
  *
  * - `request`: a request of ours is waiting or in flight.
  * - `turn`: a turn of ours has not ended.
- * - `session-busy`: the server reports a session of the directory, or a child of one, as working.
+ * - `subscription`: somebody listens with `events({ hold: true })`.
+ * - `session-busy`: the server reports a session of the directory, or a child of one, as working; whoever started it.
+ * - `permission`, `question`: a working session waits for an answer.
  * - `pty`: a pseudo terminal of the directory is running.
  * - `lease`: somebody called `hold()`.
+ * - `unknown`: what the server does there cannot be told now: the event stream is down, or reading its state failed.
  */
-export type HoldKind = 'request' | 'turn' | ActivityKind | 'lease';
+export type HoldKind = 'request' | 'turn' | 'subscription' | ActivityKind | 'lease' | 'unknown';
 
 /** The holds that the server tells of: they come and go with its events and are corrected by what it answers. */
-export type ActivityKind = 'session-busy' | 'pty';
+export type ActivityKind = 'session-busy' | 'permission' | 'question' | 'pty';
 
 /** One reason why an instance stays loaded. */
 export interface Hold {
   readonly kind: HoldKind;
-  /** What exactly: a path, a session id, or the reason given to `hold()`. */
+  /** What exactly: a path, the id of a session, request or terminal, or the reason given to `hold()`. */
   readonly detail: string;
   /** Since when, epoch milliseconds. */
   readonly since: number;
@@ -25,12 +28,22 @@ export interface Hold {
  * Why an instance was disposed.
  *
  * - `idle`: nothing used it for `idleTimeoutMs`.
- * - `cap`: more than `maxLoaded` were loaded and it was the least recently used one.
+ * - `cap`: more than `maxLoaded` were loaded, or the server used more than `maxServerRssBytes`, and it was the least
+ *   recently used one.
  * - `explicit`: `repo.dispose()`.
+ * - `forced`: `repo.dispose({ force: true })`, whatever held it.
  * - `server`: a call that disposes every instance, or this one, on its way: a change of the configuration, `global.dispose()`.
  * - `external`: somebody else did it: another client, or the server itself.
  */
-export type DisposeReason = 'idle' | 'cap' | 'explicit' | 'server' | 'external';
+export type DisposeReason = 'idle' | 'cap' | 'explicit' | 'forced' | 'server' | 'external';
+
+/** What processes use. */
+export interface ProcessUsage {
+  /** How many there are. */
+  readonly count: number;
+  /** Their resident memory together, in bytes; pages they share count for each. */
+  readonly rssBytes: number;
+}
 
 /** What is known of one repository's instance; a picture of this moment. */
 export interface RepoStats {
@@ -48,6 +61,11 @@ export interface RepoStats {
   readonly boots: number;
   /** How often it was disposed, by reason. */
   readonly disposals: Readonly<Record<DisposeReason, number>>;
+  /**
+   * The children of our server that work in this directory: MCP and LSP servers, tools, terminals. `undefined` for a server
+   * we only connected to, and where the platform does not tell (it does on Linux).
+   */
+  readonly processes: ProcessUsage | undefined;
 }
 
 /** What became of a call to dispose an instance. */
@@ -55,4 +73,35 @@ export interface DisposeResult {
   readonly directory: string;
   /** `false` when no instance was loaded, so that nothing had to be done. */
   readonly disposed: boolean;
+  /** The sessions whose work was aborted for it, `ses_…`; only `force: true` aborts any. */
+  readonly aborted: readonly string[];
+}
+
+/** One decision about an instance, as it is published for diagnosis. */
+export interface InstanceDecision {
+  readonly directory: string;
+  /**
+   * - `loaded`: it was found or made loaded.
+   * - `kept`: a disposal was due or asked for and refused, because of `holds`.
+   * - `disposed`: it is gone, for `reason`.
+   * - `failed`: the disposal did not end as it should; the instance counts as loaded.
+   */
+  readonly decision: 'loaded' | 'kept' | 'disposed' | 'failed';
+  /** Why it is gone, or was to go. */
+  readonly reason?: DisposeReason | undefined;
+  /** What kept it. */
+  readonly holds?: readonly Hold[] | undefined;
+  /** What failed. */
+  readonly error?: unknown;
+  /** All of it in words, e.g. `kept: turn ses_1 for 31 s`. */
+  readonly text: string;
+}
+
+/** Names holds for people: `turn ses_1 for 31 s, lease a tab for 2 s`. */
+export function describeHolds(holds: readonly Hold[], now: number): string {
+  return holds
+    .map(
+      ({ kind, detail, since }) => `${kind} ${detail} for ${Math.max(0, Math.round((now - since) / 1000))} s`,
+    )
+    .join(', ');
 }

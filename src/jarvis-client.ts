@@ -4,6 +4,7 @@ import { sendDispose } from './client/activity.js';
 import { EventHub } from './client/events/hub.js';
 import type { EventOptions, EventStream } from './client/events/event-stream.js';
 import { Http } from './client/http.js';
+import { locateSessions } from './client/locate-sessions.js';
 import type { RequestOptions } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { RepoClient } from './client/repo-client.js';
@@ -14,13 +15,15 @@ import type { EventType, OpenCodeEvent } from './client/schema/event.js';
 import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turn-engine.js';
 import { ClosedError, ServerLostError, SessionNotBoundError } from './errors.js';
-import type { RepoStats } from './instance.js';
+import type { InstanceDecision, RepoStats } from './instance.js';
 import { InstanceControl } from './instance-control.js';
 import type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
 import { parseGraceMs, type ServerHandle, type StopOptions } from './lifecycle/server-handle.js';
+import type { TreeUsage } from './lifecycle/usage.js';
 import { silentLogger } from './logger.js';
 import { assertPathText, normalizePath } from './registry/remote-path.js';
-import type { RepoEntry } from './registry/repos.js';
+import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
+import type { RepoEntry } from './registry/repo-entry.js';
 import { SessionRegistry, type SessionMap } from './registry/sessions.js';
 
 /** How long `global.disposed` may take after a change of the server's configuration. */
@@ -37,7 +40,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly #http: Http;
   readonly #hub: EventHub;
   readonly #turns: TurnEngine;
-  readonly #sessions = new SessionRegistry();
+  readonly #sessions: SessionRegistry;
   readonly #instances: InstanceControl;
   readonly #clients = new Map<string, RepoClient>();
   readonly #webSocket: WebSocketConstructor | undefined;
@@ -49,10 +52,10 @@ export class JarvisClient implements AsyncDisposable {
    * Wraps a server you have a handle of.
    *
    * @throws {RangeError} for an option out of bounds.
+   * @throws {TypeError} for a `restore` that no `snapshot()` gave.
    */
   constructor(server: ServerHandle, options: JarvisOptions = {}) {
     this.server = server;
-    this.sessions = this.#sessions;
     this.paths = options.paths ?? (server.pid === undefined ? 'remote' : 'local');
     const { logger = silentLogger } = options;
     this.#webSocket = options.webSocket ?? this.defaultWebSocket();
@@ -61,6 +64,11 @@ export class JarvisClient implements AsyncDisposable {
       signal: this.#over.signal,
       fetch: options.fetch,
     });
+    this.#sessions = new SessionRegistry((bindings, requestOptions) =>
+      locateSessions(this.#http, bindings, requestOptions),
+    );
+    this.sessions = this.#sessions;
+    if (options.restore !== undefined) this.#sessions.restore(parseSnapshot(options.restore).bindings);
     this.global = new GlobalResource(this.#http, {
       dispose: async (requestOptions) => {
         this.#assertOpen();
@@ -72,9 +80,7 @@ export class JarvisClient implements AsyncDisposable {
       open: (signal) => this.#http.open('/global/event', signal),
       observer: {
         event: (event) => this.#observe(event),
-        connection: (live) => {
-          if (live) this.#instances.live();
-        },
+        connection: (live) => this.#instances.connection(live),
         resync: (signal) => this.#instances.resync(signal),
       },
       logger,
@@ -87,6 +93,8 @@ export class JarvisClient implements AsyncDisposable {
       clock: options.clock,
       closed: this.#over.signal,
       logger,
+      usage: () => this.serverUsage(),
+      publish: (decision) => this.publish(decision),
     });
     this.#turns = new TurnEngine(options.turns, this.#over.signal);
     void server.closed.then(() => this.#end(new ServerLostError('The work on the server')));
@@ -148,6 +156,11 @@ export class JarvisClient implements AsyncDisposable {
     return this.#hub.stream(undefined, options);
   }
 
+  /** The session map as JSON: store it, and give it back as the option `restore` of the next client. */
+  snapshot(): JarvisSnapshot {
+    return takeSnapshot(this.#sessions.list());
+  }
+
   /** What is known of every repository's instance at this moment. */
   repos(): RepoStats[] {
     return this.#instances.allStats();
@@ -171,6 +184,16 @@ export class JarvisClient implements AsyncDisposable {
 
   protected defaultWebSocket(): WebSocketConstructor | undefined {
     return globalThis.WebSocket;
+  }
+
+  /** What the server and its children use now; `undefined` where that cannot be told. */
+  protected serverUsage(): TreeUsage | undefined {
+    return undefined;
+  }
+
+  /** Makes a decision about an instance known to whoever diagnoses this process. */
+  protected publish(_decision: InstanceDecision): void {
+    // There is no channel for it outside Node.
   }
 
   /** The one spelling of a directory. */
@@ -225,7 +248,7 @@ export class JarvisClient implements AsyncDisposable {
       stats: () => this.#instances.stats(entry),
       dispose: async (options) => {
         this.#assertOpen();
-        return this.#instances.dispose(entry, 'explicit', options);
+        return this.#instances.dispose(entry, options);
       },
       disposing: (send, options) => this.#disposing(entry, send, options),
       sockets: {

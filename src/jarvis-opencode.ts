@@ -1,11 +1,17 @@
+import { channel } from 'node:diagnostics_channel';
 import { WebSocket } from 'ws';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { serverApi } from './client/server-calls.js';
+import type { InstanceDecision } from './instance.js';
 import { JarvisClient } from './jarvis-client.js';
 import type { JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
+import { usageOf, type TreeUsage } from './lifecycle/usage.js';
 import { OwnedServer, type ServerCalls, type ServerOptions } from './lifecycle/owned-server.js';
+
+/** Every decision about an instance, for whoever subscribes to it by its name. */
+const instanceChannel = channel('jarvis-opencode:instance');
 
 /** How to start a server and use it. */
 export interface StartOptions extends ServerOptions, JarvisOptions {}
@@ -40,6 +46,15 @@ export class JarvisOpenCode extends JarvisClient {
 
   protected override defaultWebSocket(): WebSocketConstructor {
     return WebSocket;
+  }
+
+  protected override serverUsage(): TreeUsage | undefined {
+    const { pid } = this.server;
+    return pid === undefined ? undefined : usageOf(pid);
+  }
+
+  protected override publish(decision: InstanceDecision): void {
+    if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
   }
 
   protected override canonicalDirectory(directory: string): string {

@@ -4,6 +4,7 @@ import type { TurnLimits } from './client/turn-engine.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 import type { IdlePolicy } from './registry/idle.js';
+import type { JarvisSnapshot } from './registry/snapshot.js';
 
 /** What every way to make a client accepts. */
 export interface JarvisOptions {
@@ -18,6 +19,11 @@ export interface JarvisOptions {
   readonly idle?: IdlePolicy | false | undefined;
   /** Limits for the turns of the server. */
   readonly turns?: TurnLimits | undefined;
+  /**
+   * What `snapshot()` of an earlier client gave: its jarvis sessions are bound again before anything else happens. Nothing
+   * is asked of the server; `sessions.reconcile()` does.
+   */
+  readonly restore?: JarvisSnapshot | undefined;
   /** @default silence */
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */

@@ -1,16 +1,32 @@
+import * as z from 'zod';
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
+import { pinnedPath } from './repo-transport.js';
+import { route } from './route.js';
+import { permissionRequestSchema, questionRequestSchema } from './schema/ask.js';
 import { ptyListSchema } from './schema/pty.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
+
+/** Something a session waits to be answered. */
+export interface PendingAsk {
+  readonly id: string;
+  readonly sessionID: string;
+}
 
 /** What the server is doing in one directory. */
 export interface Activity {
   /** Sessions that work, wait for an answer or for their provider; children included. */
   readonly busySessions: readonly string[];
+  /** What the busy sessions wait for. */
+  readonly permissions: readonly PendingAsk[];
+  readonly questions: readonly PendingAsk[];
   readonly runningPtys: readonly string[];
 }
+
+const permissionListSchema = z.array(permissionRequestSchema);
+const questionListSchema = z.array(questionRequestSchema);
 
 /**
  * Asks what the server is doing in a directory. It must be loaded: asking would load it.
@@ -25,8 +41,22 @@ export async function readActivity(http: Http, directory: string, signal: AbortS
     ),
     readRunningPtys(http, directory, signal),
   ]);
-  const busy = Object.entries(statuses).filter(([, status]) => status.type !== 'idle');
-  return { busySessions: busy.map(([sessionID]) => sessionID), runningPtys };
+  const busySessions = Object.entries(statuses)
+    .filter(([, status]) => status.type !== 'idle')
+    .map(([sessionID]) => sessionID);
+  if (busySessions.length === 0) return { busySessions, permissions: [], questions: [], runningPtys };
+  const [permissions, questions] = await Promise.all([
+    http.send({ method: 'GET', path: '/permission', directory, schema: permissionListSchema }, { signal }),
+    http.send({ method: 'GET', path: '/question', directory, schema: questionListSchema }, { signal }),
+  ]);
+  // What an aborted turn has asked stays listed until the instance is disposed (OpenCode 1.18.33).
+  const isPending = ({ sessionID }: PendingAsk): boolean => busySessions.includes(sessionID);
+  return {
+    busySessions,
+    permissions: permissions.filter(isPending),
+    questions: questions.filter(isPending),
+    runningPtys,
+  };
 }
 
 /**
@@ -52,6 +82,17 @@ export async function sendDispose(http: Http, directory: string, signal: AbortSi
     { method: 'POST', path: '/instance/dispose', directory, schema: booleanSchema },
     { signal },
   );
+}
+
+/** Aborts what a session does; answers when its turn has ended, or at once when it had not begun yet. */
+export async function sendAbort(
+  http: Http,
+  directory: string,
+  sessionID: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = pinnedPath(route`/session/${sessionID}/abort`, directory);
+  await http.send({ method: 'POST', path, directory, schema: booleanSchema }, { signal });
 }
 
 /** Disposes every instance on the server; answers when that is done. */

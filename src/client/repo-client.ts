@@ -34,10 +34,21 @@ import type { SessionContext } from './session.js';
 export interface RepoControl {
   hold(reason: string): () => void;
   stats(): RepoStats;
-  dispose(options?: RequestOptions): Promise<DisposeResult>;
+  dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly disposing: Disposing;
   readonly sockets: PtySockets;
   readonly worktrees: WorktreeContext;
+}
+
+/** Options of {@link RepoClient.dispose}. */
+export interface DisposeOptions extends RequestOptions {
+  /**
+   * Disposes the instance whatever holds it: aborts the work of its sessions, whoever started it, and waits up to 10 s for
+   * that to end; then lets requests under way end within 2 s, and disposes. Terminals are closed.
+   *
+   * @default false
+   */
+  readonly force?: boolean | undefined;
 }
 
 /** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
@@ -162,11 +173,15 @@ export class RepoClient {
    * Gives the instance back to the server, with its MCP and LSP children, and resolves when it is gone. Calls made
    * meanwhile wait and then succeed on a fresh instance. Does nothing when it is not loaded.
    *
-   * @throws {DisposeRefusedError} when something holds it; nothing was cut off then.
+   * One race is left that no client can close: when another client of the same server starts a turn between our last look
+   * and the call to dispose, the server aborts that turn (OpenCode 1.18.33 does so without a word).
+   *
+   * @throws {DisposeRefusedError} when something holds it and `force` is not set; nothing was cut off then.
    * @throws {RequestError} {@link ConnectionError}
-   * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be.
+   * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be, and
+   *   `stats().holds` then has an `unknown`.
    */
-  dispose(options?: RequestOptions): Promise<DisposeResult> {
+  dispose(options?: DisposeOptions): Promise<DisposeResult> {
     return this.#control.dispose(options);
   }
 

@@ -1,7 +1,6 @@
-import { abortable, AbortScope, deferred, type Deferred } from '../abort.js';
+import { abortable, AbortScope, deferred, delay, type Deferred } from '../abort.js';
 import { DisposeRefusedError, TimeoutError } from '../errors.js';
-import type { DisposeReason, Hold } from '../instance.js';
-import type { Logger } from '../logger.js';
+import type { DisposeReason, Hold, HoldKind } from '../instance.js';
 
 /** The instance to dispose, as the registry keeps it. */
 export interface DisposableInstance {
@@ -11,6 +10,20 @@ export interface DisposableInstance {
   holds(): readonly Hold[];
   closeGate(): () => void;
   unload(reason: DisposeReason): void;
+  /** Notes that it cannot be told whether the instance is still there. */
+  setDoubt(detail: string): void;
+}
+
+/** One instance, as a forced disposal needs it. */
+export interface EndableInstance extends DisposableInstance {
+  /** The ids of what the server does there. */
+  activityIDs(kind: 'session-busy'): readonly string[];
+  /** Keeps new turns away until the returned function is called; what a running one asks for passes. */
+  closeTurnGate(): () => void;
+  /** Resolves when no turn runs and no session is at work. */
+  turnsEnded(): Promise<void>;
+  /** Resolves when no request is under way. */
+  drained(): Promise<void>;
 }
 
 /** Some or all instances of a server, with the gate that keeps everybody from them. */
@@ -34,6 +47,14 @@ export interface DisposalOptions {
   readonly send?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
+/** What a disposal did. */
+export interface Disposal {
+  /** `false` when nothing was loaded. */
+  readonly disposed: boolean;
+  /** The sessions whose work was aborted. */
+  readonly aborted: readonly string[];
+}
+
 /** How every instance is disposed. */
 export interface AllDisposalOptions extends DisposalOptions {
   readonly send: (signal: AbortSignal) => Promise<void>;
@@ -48,9 +69,12 @@ export interface DisposerInit {
   readonly confirm: (directory: string, signal: AbortSignal) => Promise<void>;
   /** Sends `POST /instance/dispose` for the directory. */
   readonly send: (directory: string, signal: AbortSignal) => Promise<void>;
+  /** Aborts the work of a session of the directory. */
+  readonly abort: (directory: string, sessionID: string, signal: AbortSignal) => Promise<void>;
   /** Resolves when the event stream delivers: without it nobody could tell when a disposal has ended. */
   readonly streamLive: () => Promise<void>;
-  readonly logger: Logger;
+  /** Is told of every instance that is gone. */
+  readonly unloaded: (directory: string, reason: DisposeReason) => void;
   /** Ends every disposal with its reason. */
   readonly closed: AbortSignal;
   /**
@@ -66,16 +90,38 @@ export interface DisposerInit {
  */
 export const DISPOSE_TIMEOUT_MS = 30_000;
 
+/** How long aborted work may take to end before its instance is disposed all the same. */
+const ABORT_LIMIT_MS = 10_000;
+/** An abort can come too early to have an effect; after this long without an end it is repeated. */
+const ABORT_AGAIN_MS = 1_000;
+/** How long requests under way may take when their instance is disposed by force. */
+const DRAIN_LIMIT_MS = 2_000;
+
+const TOLD_BY_SERVER: ReadonlySet<HoldKind> = new Set(['session-busy', 'permission', 'question', 'pty']);
+
+interface Run {
+  readonly reason: DisposeReason;
+  readonly send: (signal: AbortSignal) => Promise<void>;
+  readonly timeoutMs?: number | false | undefined;
+  /** The one instance, when what holds it is to be ended instead of kept. */
+  readonly forced?: EndableInstance | undefined;
+}
+
 /**
  * Disposes instances so that nobody notices: never while something holds them, and with a closed gate until the server
  * tells that the instance is gone, because what is sent in between would meet a dying instance.
+ *
+ * One race is left that no client can close: between the last look and the call to dispose, another client of the same
+ * server may begin a turn, and the server aborts it without a word. That client's turn then ends as interrupted.
  */
 export class Disposer {
   readonly #init: DisposerInit;
   readonly #timeoutMs: number;
-  readonly #running = new Map<string, Promise<boolean>>();
+  readonly #running = new Map<string, Promise<Disposal>>();
   /** Disposals that were sent and whose end is not told yet. */
   readonly #pending = new Map<string, Deferred<void>>();
+  /** Disposals whose end was not told in time: it may be told yet. */
+  readonly #overdue = new Map<string, DisposeReason>();
 
   constructor(init: DisposerInit) {
     this.#init = init;
@@ -84,14 +130,16 @@ export class Disposer {
 
   /** Takes note of `server.instance.disposed`. */
   disposed(instance: DisposableInstance): void {
-    const pending = this.#pending.get(instance.directory);
-    if (pending === undefined) instance.unload('external');
+    const { directory } = instance;
+    const pending = this.#pending.get(directory);
+    if (pending === undefined) this.#unload(instance, this.#overdue.get(directory) ?? 'external');
     else pending.resolve();
+    this.#overdue.delete(directory);
   }
 
   /**
-   * Disposes an instance; `false` when there was none to dispose. Concurrent callers share one disposal, and a caller
-   * whose `signal` aborts only stops waiting for it.
+   * Disposes an instance. Concurrent callers share one disposal, and a caller whose `signal` aborts only stops waiting for
+   * it.
    *
    * @throws {DisposeRefusedError} when something holds it.
    * @throws {TimeoutError} when its end is not told in time.
@@ -100,24 +148,34 @@ export class Disposer {
     instance: DisposableInstance,
     reason: DisposeReason,
     options: DisposalOptions = {},
-  ): Promise<boolean> {
-    const { directory } = instance;
-    const { signal, timeoutMs, send = (limit) => this.#init.send(directory, limit) } = options;
-    const running = this.#running.get(directory);
+  ): Promise<Disposal> {
+    const { signal } = options;
+    const running = this.#running.get(instance.directory);
     if (running !== undefined) return abortable(running, signal);
-    if (!instance.loaded) return false;
+    if (!instance.loaded) return { disposed: false, aborted: [] };
     signal?.throwIfAborted();
     this.#refuseOwnHolds([instance]);
-    const disposal = this.#run(
-      { list: () => (instance.loaded ? [instance] : []), closeGate: () => instance.closeGate() },
-      reason,
-      send,
-      timeoutMs,
-    );
-    this.#running.set(directory, disposal);
-    const forget = (): boolean => this.#running.delete(directory);
-    disposal.then(forget, forget);
-    return abortable(disposal, signal);
+    return this.#start(instance, reason, options);
+  }
+
+  /**
+   * Disposes an instance whatever holds it: aborts the work of its sessions, waits for that and for requests under way to
+   * end, and disposes.
+   *
+   * @throws {TimeoutError} when its end is not told in time.
+   */
+  async force(instance: EndableInstance, options: DisposalOptions = {}): Promise<Disposal> {
+    const { signal } = options;
+    for (let running; (running = this.#running.get(instance.directory)) !== undefined;) {
+      try {
+        return await abortable(running, signal);
+      } catch (error) {
+        if (!(error instanceof DisposeRefusedError)) throw error;
+      }
+    }
+    if (!instance.loaded) return { disposed: false, aborted: [] };
+    signal?.throwIfAborted();
+    return this.#start(instance, 'forced', options, instance);
   }
 
   /**
@@ -131,61 +189,122 @@ export class Disposer {
     signal?.throwIfAborted();
     await abortable(Promise.allSettled(this.#running.values()), signal);
     this.#refuseOwnHolds(instances.list());
-    await abortable(this.#run(instances, 'server', send, timeoutMs), signal);
+    await abortable(this.#run(instances, { reason: 'server', send, timeoutMs }), signal);
   }
 
-  /** `true` when something was disposed. */
-  async #run(
-    instances: DisposableInstances,
+  #start(
+    instance: DisposableInstance,
     reason: DisposeReason,
-    send: (signal: AbortSignal) => Promise<void>,
-    timeoutMs: number | false = this.#timeoutMs,
-  ): Promise<boolean> {
+    options: DisposalOptions,
+    forced?: EndableInstance,
+  ): Promise<Disposal> {
+    const { directory } = instance;
+    const { timeoutMs, send = (limit) => this.#init.send(directory, limit) } = options;
+    const disposal = this.#run(
+      { list: () => (instance.loaded ? [instance] : []), closeGate: () => instance.closeGate() },
+      { reason, send, timeoutMs, forced },
+    );
+    this.#running.set(directory, disposal);
+    const forget = (): boolean => this.#running.delete(directory);
+    disposal.then(forget, forget);
+    return abortable(disposal, options.signal);
+  }
+
+  async #run(instances: DisposableInstances, run: Run): Promise<Disposal> {
+    const { reason, send, timeoutMs = this.#timeoutMs, forced } = run;
     const limit = new AbortScope([this.#init.closed], {
       timeoutMs,
       reason: (limitMs) => timeoutError(instances, limitMs),
     });
-    const openGate = instances.closeGate();
-    const pending: string[] = [];
+    const { signal } = limit;
+    const openTurnGate = forced?.closeTurnGate();
+    let openGate: (() => void) | undefined;
+    let doomed: readonly DisposableInstance[] = [];
+    let aborted: readonly string[] = [];
     try {
-      await abortable(this.#init.streamLive(), limit.signal);
-      for (const { directory } of instances.list()) await this.#init.confirm(directory, limit.signal);
-      // Whoever came to the gate meanwhile has a hold, and so has what the server told of.
-      const doomed = instances.list();
-      this.#refuseHeld(doomed);
-      const gone = doomed.map(({ directory }) => {
-        const ending = deferred();
-        this.#pending.set(directory, ending);
-        pending.push(directory);
-        return ending.promise;
-      });
-      if (doomed.length > 0 || reason === 'server') await send(limit.signal);
-      await abortable(Promise.all(gone), limit.signal);
+      // Nobody has to wait at the gate for the stream.
+      await abortable(this.#init.streamLive(), signal);
+      if (forced !== undefined) aborted = await this.#abortWork(forced, signal);
+      openGate = instances.closeGate();
+      if (forced !== undefined) await within(DRAIN_LIMIT_MS, forced.drained(), signal);
+      else await this.#refuseBusy(instances, signal);
+      doomed = instances.list();
+      const gone = doomed.map((instance) => this.#awaitEnd(instance));
+      if (doomed.length > 0 || reason === 'server') await send(signal);
+      await abortable(Promise.all(gone), signal);
+      for (const instance of doomed) this.#unload(instance, reason);
+      return { disposed: doomed.length > 0, aborted };
+    } catch (error) {
       for (const instance of doomed) {
-        instance.unload(reason);
-        this.#init.logger.info('instance disposed', { directory: instance.directory, reason });
+        this.#overdue.set(instance.directory, reason);
+        instance.setDoubt('nobody told the end of its disposal');
       }
-      return doomed.length > 0;
+      throw error;
     } finally {
-      for (const directory of pending) this.#pending.delete(directory);
+      for (const { directory } of doomed) this.#pending.delete(directory);
       limit.end();
-      openGate();
+      openGate?.();
+      openTurnGate?.();
     }
+  }
+
+  #unload(instance: DisposableInstance, reason: DisposeReason): void {
+    if (!instance.loaded) return;
+    instance.unload(reason);
+    this.#init.unloaded(instance.directory, reason);
+  }
+
+  #awaitEnd({ directory }: DisposableInstance): Promise<void> {
+    const ending = deferred();
+    this.#pending.set(directory, ending);
+    this.#overdue.delete(directory);
+    return ending.promise;
+  }
+
+  /** Behind the gate: whoever came to it has a hold by now, and so has what the server tells of. */
+  async #refuseBusy(instances: DisposableInstances, signal: AbortSignal): Promise<void> {
+    for (const { directory } of instances.list()) await this.#init.confirm(directory, signal);
+    this.#refuseHeld(instances.list());
+  }
+
+  /** Aborts every session at work, again if need be, and returns which they were. */
+  async #abortWork(instance: EndableInstance, signal: AbortSignal): Promise<string[]> {
+    const { directory } = instance;
+    const aborted = new Set<string>();
+    const giveUpAt = performance.now() + ABORT_LIMIT_MS;
+    do {
+      // What cannot be read cannot be spared either.
+      await this.#init.confirm(directory, signal).catch(() => signal.throwIfAborted());
+      const sessionIDs = instance.activityIDs('session-busy');
+      for (const sessionID of sessionIDs) aborted.add(sessionID);
+      await Promise.allSettled(sessionIDs.map((id) => this.#init.abort(directory, id, signal)));
+      if (await within(ABORT_AGAIN_MS, instance.turnsEnded(), signal)) break;
+    } while (performance.now() < giveUpAt);
+    return [...aborted];
   }
 
   /** What the server told of does not count yet: it is read again first, because the event of its end may be late. */
   #refuseOwnHolds(instances: readonly DisposableInstance[]): void {
-    const isOwn = ({ kind }: Hold): boolean => kind !== 'session-busy' && kind !== 'pty';
+    const isOwn = ({ kind }: Hold): boolean => !TOLD_BY_SERVER.has(kind) && kind !== 'unknown';
     this.#refuseHeld(instances.filter((instance) => instance.holds().some(isOwn)));
   }
 
   #refuseHeld(instances: readonly DisposableInstance[]): void {
     const held = instances.find((instance) => instance.isHeld);
     if (held === undefined) return;
-    throw new DisposeRefusedError(
-      held.directory,
-      held.holds().map((hold) => `${hold.kind}: ${hold.detail}`),
-    );
+    throw new DisposeRefusedError(held.directory, held.holds());
+  }
+}
+
+/** Whether `promise` resolves within `ms`. */
+async function within(ms: number, promise: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  const limit = new AbortScope([signal]);
+  try {
+    const isTooLate = delay(ms, limit.signal).then(() => false);
+    return await Promise.race([promise.then(() => true), isTooLate]);
+  } finally {
+    limit.abort(undefined);
+    limit.end();
   }
 }
 

@@ -3,10 +3,11 @@ import type { Hold } from '../instance.js';
 /** The holds of one instance. */
 export class HoldSet {
   readonly #holds = new Set<Hold>();
-  readonly #onEmpty: () => void;
+  readonly #onChange: (isHeld: boolean) => void;
 
-  constructor(onEmpty: () => void) {
-    this.#onEmpty = onEmpty;
+  /** `onChange` is called when the first hold comes and when the last one is gone. */
+  constructor(onChange: (isHeld: boolean) => void) {
+    this.#onChange = onChange;
   }
 
   get size(): number {
@@ -16,8 +17,9 @@ export class HoldSet {
   /** Adds a hold; the returned function ends it, once. */
   add(hold: Hold): () => void {
     this.#holds.add(hold);
+    if (this.#holds.size === 1) this.#onChange(true);
     return () => {
-      if (this.#holds.delete(hold) && this.#holds.size === 0) this.#onEmpty();
+      if (this.#holds.delete(hold) && this.#holds.size === 0) this.#onChange(false);
     };
   }
 

@@ -1,5 +1,6 @@
 import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
-import type { RepoEntry, RepoRegistry } from './repos.js';
+import type { RepoEntry } from './repo-entry.js';
+import type { RepoRegistry } from './repos.js';
 
 /** When instances are given back to the server. */
 export interface IdlePolicy {
@@ -15,27 +16,50 @@ export interface IdlePolicy {
    * @default 8
    */
   readonly maxLoaded?: number | undefined;
+  /**
+   * Bytes of resident memory that the server may use together with its children; over it, the least recently used instance
+   * that nothing holds is disposed, one after the other. Looked at every 10 s while there is one. The server keeps its own
+   * heap for reuse (about 500 MB after a day's work are usual), so only its children's memory comes back: leave room for
+   * it. For a server started by this library, on Linux.
+   *
+   * @default no limit
+   */
+  readonly maxServerRssBytes?: number | undefined;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 600_000;
 const DEFAULT_MAX_LOADED = 8;
 
-/** How long a refused disposal waits before it is tried again, unless a hold ends before that. */
+/** How long a disposal that failed waits before it is tried again; twice as long after each failure. */
 const RETRY_MS = 5_000;
+const MAX_RETRY_MS = 300_000;
+/** How often the memory of the server is looked at. */
+const SAMPLE_MS = 10_000;
 
-/** Disposes one instance if nothing holds it; resolves when that is settled, and never rejects. */
-export type DisposeIdle = (entry: RepoEntry, reason: 'idle' | 'cap') => Promise<void>;
+/** What became of an automatic disposal; a refused one is tried again when the last hold is gone. */
+export type IdleOutcome = 'disposed' | 'refused' | 'failed';
+
+/** What the idle clock needs from outside. */
+export interface IdleClockInit {
+  /** Disposes one instance if nothing holds it; resolves when that is settled, and never rejects. */
+  readonly dispose: (entry: RepoEntry, reason: 'idle' | 'cap') => Promise<IdleOutcome>;
+  /** The resident memory of the server and its children, in bytes; `undefined` when it cannot be told. */
+  readonly serverRssBytes?: (() => number | undefined) | undefined;
+}
+
+type ParsedPolicy = Required<{ readonly [K in keyof IdlePolicy]: number }>;
 
 /**
  * Checks an idle policy and fills in its defaults.
  *
  * @throws {RangeError} for a value out of bounds.
  */
-export function parseIdlePolicy(policy: IdlePolicy | undefined): {
-  readonly idleTimeoutMs: number;
-  readonly maxLoaded: number;
-} {
-  const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS, maxLoaded = DEFAULT_MAX_LOADED } = policy ?? {};
+export function parseIdlePolicy(policy: IdlePolicy | undefined): ParsedPolicy {
+  const {
+    idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS,
+    maxLoaded = DEFAULT_MAX_LOADED,
+    maxServerRssBytes = Number.POSITIVE_INFINITY,
+  } = policy ?? {};
   if (!Number.isFinite(idleTimeoutMs) || idleTimeoutMs <= 0) {
     throw new RangeError(
       `Expected idle.idleTimeoutMs to be a positive number of milliseconds, got ${idleTimeoutMs}.`,
@@ -44,41 +68,49 @@ export function parseIdlePolicy(policy: IdlePolicy | undefined): {
   if (!Number.isInteger(maxLoaded) || maxLoaded < 1) {
     throw new RangeError(`Expected idle.maxLoaded to be a positive integer, got ${maxLoaded}.`);
   }
-  return { idleTimeoutMs, maxLoaded };
+  if (typeof maxServerRssBytes !== 'number' || !(maxServerRssBytes > 0)) {
+    throw new RangeError(
+      `Expected idle.maxServerRssBytes to be a positive number of bytes, got ${maxServerRssBytes}.`,
+    );
+  }
+  return { idleTimeoutMs, maxLoaded, maxServerRssBytes };
 }
 
 /** The idle clock: one timer for all instances, set to the earliest deadline. */
 export class IdleClock {
   readonly #registry: RepoRegistry;
   readonly #clock: Clock;
-  readonly #idleTimeoutMs: number;
-  readonly #maxLoaded: number;
-  readonly #dispose: DisposeIdle;
-  /** A refused disposal is not tried again before this time. */
-  readonly #notBefore = new WeakMap<RepoEntry, number>();
+  readonly #policy: ParsedPolicy;
+  readonly #init: IdleClockInit;
+  /** Disposals that failed, and when they are tried again. */
+  readonly #failed = new Map<RepoEntry, { readonly retryAt: number; readonly delayMs: number }>();
+  /** Disposals that this clock has begun. */
+  readonly #running = new Set<RepoEntry>();
+  #sampleAt = 0;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(registry: RepoRegistry, policy: IdlePolicy | undefined, dispose: DisposeIdle) {
-    const { idleTimeoutMs, maxLoaded } = parseIdlePolicy(policy);
+  constructor(registry: RepoRegistry, policy: IdlePolicy | undefined, init: IdleClockInit) {
     this.#registry = registry;
     this.#clock = registry.clock;
-    this.#idleTimeoutMs = idleTimeoutMs;
-    this.#maxLoaded = maxLoaded;
-    this.#dispose = dispose;
+    this.#policy = parseIdlePolicy(policy);
+    this.#init = init;
   }
 
   /** When the entry will be disposed if nothing uses it; `undefined` while something holds it or it is not loaded. */
   deadline(entry: RepoEntry): number | undefined {
     if (!entry.loaded || entry.isHeld || entry.isDisposing || entry.lastUsedAt === undefined)
       return undefined;
-    return Math.max(entry.lastUsedAt + this.#idleTimeoutMs, this.#notBefore.get(entry) ?? 0);
+    return Math.max(
+      entry.lastUsedAt + this.#policy.idleTimeoutMs,
+      this.#failed.get(entry)?.retryAt ?? Number.NEGATIVE_INFINITY,
+    );
   }
 
-  /** The last hold of an entry is gone: whatever kept it from being disposed is over. */
+  /** The last hold of an entry is gone: its idle time begins. */
   released(entry: RepoEntry): void {
-    this.#notBefore.delete(entry);
-    if (this.#timer === undefined || this.#registry.loadedCount > this.#maxLoaded) this.check();
+    this.#failed.delete(entry);
+    if (this.#timer === undefined || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
   }
 
   /** Looks at all that changed: disposes what is over the cap or due, and sets the timer for the rest. */
@@ -86,30 +118,43 @@ export class IdleClock {
     if (this.#stopped) return;
     this.#timer?.cancel();
     this.#timer = undefined;
+    // When the gate opens again, this is called again.
+    if (this.#registry.isGateClosed) return;
     const now = this.#clock.now();
-    let excess = this.#registry.loadedCount - this.#maxLoaded;
+    // One that is about to be disposed already counts as gone.
+    const leaving = [...this.#running].filter((entry) => entry.loaded && !entry.isDisposing).length;
+    let excess = this.#registry.stayingCount - leaving - this.#policy.maxLoaded;
+    if (excess <= 0 && this.#isOverMemory(now)) excess = 1;
     let next = Number.POSITIVE_INFINITY;
-    // Least recently used first. A disposal under way already counts as gone.
-    for (const entry of [...this.#registry.loadedEntries()]) {
-      if (entry.isDisposing) {
+    const due: [RepoEntry, 'idle' | 'cap'][] = [];
+    for (const entry of this.#registry.idleEntries()) {
+      if (entry.isDisposing || this.#running.has(entry)) continue;
+      // A clock that was set back must not keep an instance for as long as it was ahead.
+      if (entry.lastUsedAt === undefined || entry.lastUsedAt > now) entry.lastUsedAt = now;
+      const retryAt = this.#failed.get(entry)?.retryAt ?? now;
+      const deadline = Math.max(entry.lastUsedAt + this.#policy.idleTimeoutMs, retryAt);
+      if (excess > 0 && retryAt <= now) {
         excess -= 1;
-        continue;
-      }
-      const deadline = this.deadline(entry);
-      if (deadline === undefined) continue;
-      const mayTry = (this.#notBefore.get(entry) ?? 0) <= now;
-      if (excess > 0 && mayTry) {
-        excess -= 1;
-        this.#start(entry, 'cap');
+        due.push([entry, 'cap']);
       } else if (deadline <= now) {
-        this.#start(entry, 'idle');
+        due.push([entry, 'idle']);
       } else {
         next = Math.min(next, deadline);
+        // Those behind it were used later; only one that failed may be due out of turn.
+        if (retryAt <= now && excess <= 0) break;
       }
     }
     if (next < Number.POSITIVE_INFINITY) {
-      this.#timer = this.#clock.after(Math.min(next - now, MAX_TIMER_MS), () => this.check());
+      const wakeAt = this.#isSampling ? Math.min(next, this.#sampleAt) : next;
+      this.#timer = this.#clock.after(Math.min(wakeAt - now, MAX_TIMER_MS), () => this.check());
     }
+    for (const [entry, reason] of due) this.#start(entry, reason);
+  }
+
+  /** What failed is tried again now: the server can be watched again. */
+  retry(): void {
+    this.#failed.clear();
+    this.check();
   }
 
   stop(): void {
@@ -118,10 +163,30 @@ export class IdleClock {
     this.#timer = undefined;
   }
 
+  /** One disposal at a time: what it gives back shows only afterwards. */
+  get #isSampling(): boolean {
+    return this.#policy.maxServerRssBytes < Number.POSITIVE_INFINITY && this.#running.size === 0;
+  }
+
+  #isOverMemory(now: number): boolean {
+    if (!this.#isSampling || now < this.#sampleAt || this.#registry.idleEntries().size === 0) return false;
+    this.#sampleAt = now + SAMPLE_MS;
+    return (this.#init.serverRssBytes?.() ?? 0) > this.#policy.maxServerRssBytes;
+  }
+
   #start(entry: RepoEntry, reason: 'idle' | 'cap'): void {
-    this.#notBefore.set(entry, this.#clock.now() + Math.min(RETRY_MS, this.#idleTimeoutMs));
-    void this.#dispose(entry, reason).then(() => {
-      if (!entry.loaded) this.#notBefore.delete(entry);
+    if (this.#running.has(entry)) return;
+    this.#running.add(entry);
+    void this.#init.dispose(entry, reason).then((outcome) => {
+      this.#running.delete(entry);
+      if (outcome === 'failed') {
+        const delayMs = Math.min(
+          MAX_RETRY_MS,
+          2 * (this.#failed.get(entry)?.delayMs ?? Math.min(RETRY_MS, this.#policy.idleTimeoutMs) / 2),
+        );
+        this.#failed.set(entry, { retryAt: this.#clock.now() + delayMs, delayMs });
+      } else this.#failed.delete(entry);
+      this.#sampleAt = 0;
       this.check();
     });
   }

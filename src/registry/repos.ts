@@ -1,8 +1,7 @@
-import { abortable } from '../abort.js';
 import type { Clock } from '../clock.js';
-import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../instance.js';
+import type { Hold } from '../instance.js';
 import { Gate } from './gate.js';
-import { HoldSet } from './holds.js';
+import { RepoEntry, type EntryOwner } from './repo-entry.js';
 
 /** What the registry tells when it changes. */
 export interface RepoRegistryListener {
@@ -14,174 +13,32 @@ export interface RepoRegistryListener {
   reopened(): void;
 }
 
-/** One directory and what the server has loaded for it. */
-export class RepoEntry {
-  readonly directory: string;
-  lastUsedAt: number | undefined;
-  boots = 0;
-  readonly disposals: Record<DisposeReason, number> = {
-    idle: 0,
-    cap: 0,
-    explicit: 0,
-    server: 0,
-    external: 0,
-  };
-  readonly #holds: HoldSet;
-  readonly #activity: Record<ActivityKind, Map<string, () => void>> = {
-    'session-busy': new Map(),
-    pty: new Map(),
-  };
-  readonly #registry: RepoRegistry;
-  #activityVersion = 0;
-  #loaded = false;
-  readonly #gate: Gate;
-
-  /** @internal */
-  constructor(directory: string, registry: RepoRegistry) {
-    this.directory = directory;
-    this.#registry = registry;
-    this.#holds = new HoldSet(() => registry.released(this));
-    this.#gate = new Gate(() => registry.reopened());
-  }
-
-  get loaded(): boolean {
-    return this.#loaded;
-  }
-
-  get isDisposing(): boolean {
-    return this.#currentGate !== undefined;
-  }
-
-  get isHeld(): boolean {
-    return this.#holds.size > 0;
-  }
-
-  holds(): Hold[] {
-    return this.#holds.list();
-  }
-
-  /** Keeps the instance from being disposed until the returned function is called. */
-  hold(kind: HoldKind, detail: string): () => void {
-    return this.#holds.add({ kind, detail, since: this.#registry.clock.now() });
-  }
-
-  /**
-   * Takes a hold, waits for a disposal under way to end, and counts the instance as loaded: what follows will boot it.
-   * The hold is taken first, so a disposal that has not been sent yet is called off.
-   */
-  async enter(kind: HoldKind, detail: string, signal?: AbortSignal): Promise<() => void> {
-    const release = this.hold(kind, detail);
-    try {
-      for (let gate = this.#currentGate; gate !== undefined; gate = this.#currentGate) {
-        await abortable(gate, signal);
-      }
-    } catch (error) {
-      release();
-      throw error;
-    }
-    this.use();
-    return release;
-  }
-
-  /** Notes that the instance is in use now. */
-  use(): void {
-    this.lastUsedAt = this.#registry.clock.now();
-    this.#registry.touch(this);
-    if (this.#loaded) return;
-    this.#loaded = true;
-    this.boots += 1;
-    this.#registry.loaded(this);
-  }
-
-  /** Notes a sign that the instance is loaded. It does not count as a use. */
-  notice(): void {
-    if (!this.#loaded) this.use();
-  }
-
-  /** Grows with every {@link setActive}: an answer read before it grew may be older than what an event has told. */
-  get activityVersion(): number {
-    return this.#activityVersion;
-  }
-
-  /** Notes that the server began or ended something that must not be cut off. */
-  setActive(kind: ActivityKind, id: string, active: boolean): void {
-    this.#activityVersion += 1;
-    const releases = this.#activity[kind];
-    if (active) {
-      this.use();
-      if (!releases.has(id)) releases.set(id, this.hold(kind, id));
-      return;
-    }
-    const release = releases.get(id);
-    releases.delete(id);
-    release?.();
-  }
-
-  /** Replaces what is known of one kind of activity by what the server says now. */
-  setAllActive(kind: ActivityKind, ids: Iterable<string>): void {
-    const active = new Set(ids);
-    for (const id of [...this.#activity[kind].keys()]) if (!active.has(id)) this.setActive(kind, id, false);
-    for (const id of active) this.setActive(kind, id, true);
-  }
-
-  /** Closes the gate: whoever enters now waits until the returned function is called. */
-  closeGate(): () => void {
-    return this.#gate.close();
-  }
-
-  /** Notes that the instance is gone. */
-  unload(reason: DisposeReason): void {
-    if (!this.#loaded) return;
-    this.#loaded = false;
-    this.disposals[reason] += 1;
-    this.#registry.untouch(this);
-    this.setAllActive('session-busy', []);
-    this.setAllActive('pty', []);
-  }
-
-  stats(idleDeadline: number | undefined): RepoStats {
-    return {
-      directory: this.directory,
-      loaded: this.#loaded,
-      state: this.#state(),
-      lastUsedAt: this.lastUsedAt,
-      idleDeadline,
-      holds: this.holds(),
-      boots: this.boots,
-      disposals: { ...this.disposals },
-    };
-  }
-
-  get #currentGate(): Promise<void> | undefined {
-    return this.#gate.closed ?? this.#registry.gate;
-  }
-
-  #state(): RepoStats['state'] {
-    if (!this.#loaded) return 'unloaded';
-    if (this.isDisposing) return 'disposing';
-    return this.isHeld ? 'busy' : 'idle';
-  }
-}
-
 /** Every directory this process has to do with, and in which order their instances were last used. */
 export class RepoRegistry {
   readonly clock: Clock;
   readonly #entries = new Map<string, RepoEntry>();
   /** Loaded instances, least recently used first. */
   readonly #loaded = new Set<RepoEntry>();
+  /** Loaded instances that nothing is known to hold, least recently used first. */
+  readonly #idle = new Set<RepoEntry>();
   readonly #listener: RepoRegistryListener;
-  readonly #gate = new Gate(() => this.reopened());
+  readonly #gate: Gate;
+  readonly #owner: EntryOwner;
+  #closedGates = 0;
+  #doubt: Hold | undefined;
 
   constructor(clock: Clock, listener: RepoRegistryListener) {
     this.clock = clock;
     this.#listener = listener;
+    this.#gate = new Gate(() => listener.reopened());
+    this.#owner = this.#makeOwner();
   }
 
   /** The entry of a directory, made on first use. */
   entry(directory: string): RepoEntry {
     let entry = this.#entries.get(directory);
     if (entry === undefined) {
-      entry = new RepoEntry(directory, this);
+      entry = new RepoEntry(directory, this.#owner);
       this.#entries.set(directory, entry);
     }
     return entry;
@@ -196,8 +53,18 @@ export class RepoRegistry {
   }
 
   /** Loaded instances, least recently used first. */
-  loadedEntries(): Iterable<RepoEntry> {
+  loadedEntries(): ReadonlySet<RepoEntry> {
     return this.#loaded;
+  }
+
+  /** Loaded instances that nothing is known to hold, least recently used first. */
+  idleEntries(): ReadonlySet<RepoEntry> {
+    return this.#idle;
+  }
+
+  /** How many instances stay loaded when the disposals under way have ended. */
+  get stayingCount(): number {
+    return this.#loaded.size - this.#closedGates;
   }
 
   /** Closes the gate of every directory, also of those that are not loaded, until the returned function is called. */
@@ -205,41 +72,57 @@ export class RepoRegistry {
     return this.#gate.close();
   }
 
-  /** @internal */
-  get gate(): Promise<void> | undefined {
-    return this.#gate.closed;
+  get isGateClosed(): boolean {
+    return this.#gate.closed !== undefined;
   }
 
-  get loadedCount(): number {
-    return this.#loaded.size;
+  /** Notes why nothing can be told of any instance, or `undefined` that it can. */
+  setDoubt(detail: string | undefined): void {
+    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.clock.now() };
   }
 
-  /** @internal */
-  touch(entry: RepoEntry): void {
-    this.#loaded.delete(entry);
-    this.#loaded.add(entry);
+  #makeOwner(): EntryOwner {
+    const now = (): number => this.clock.now();
+    const gate = (): Promise<void> | undefined => this.#gate.closed;
+    const doubt = (): Hold | undefined => this.#doubt;
+    return {
+      get now() {
+        return now();
+      },
+      get gate() {
+        return gate();
+      },
+      get doubt() {
+        return doubt();
+      },
+      loaded: (entry) => this.#listener.loaded(entry),
+      used: (entry) => {
+        moveToEnd(this.#loaded, entry);
+        if (!entry.isHeld) moveToEnd(this.#idle, entry);
+      },
+      unloaded: (entry) => {
+        this.#loaded.delete(entry);
+        this.#idle.delete(entry);
+      },
+      held: (entry, isHeld) => (isHeld ? this.#idle.delete(entry) : this.#released(entry)),
+      gated: (isClosed) => {
+        this.#closedGates += isClosed ? 1 : -1;
+        if (!isClosed) this.#listener.reopened();
+      },
+    };
   }
 
-  /** @internal */
-  untouch(entry: RepoEntry): void {
-    this.#loaded.delete(entry);
-  }
-
-  /** @internal */
-  loaded(entry: RepoEntry): void {
-    this.#listener.loaded(entry);
-  }
-
-  /** @internal */
-  reopened(): void {
-    this.#listener.reopened();
-  }
-
-  /** @internal A use ends when its last hold does. */
-  released(entry: RepoEntry): void {
-    if (!entry.loaded || entry.isHeld) return;
+  /** A use ends when its last hold does. */
+  #released(entry: RepoEntry): void {
+    if (!entry.loaded) return;
     entry.lastUsedAt = this.clock.now();
-    this.touch(entry);
+    moveToEnd(this.#loaded, entry);
+    moveToEnd(this.#idle, entry);
     this.#listener.released(entry);
   }
+}
+
+function moveToEnd<T>(set: Set<T>, item: T): void {
+  set.delete(item);
+  set.add(item);
 }

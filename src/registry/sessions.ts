@@ -29,11 +29,42 @@ export interface SessionMap {
   unbind(jarvisSessionID: string): boolean;
   /** The binding of a jarvis session. */
   get(jarvisSessionID: string): SessionBinding | undefined;
-  /** The directory a session belongs to, child sessions included, as far as this client has seen it. */
+  /** The directory a session belongs to now, child sessions included, as far as this client has seen it. */
   directoryOf(sessionID: string): string | undefined;
   /** Every binding, oldest first. */
   list(): SessionBinding[];
+  /**
+   * Compares every binding with the server, e.g. after a restore. It loads no instance. Bindings of sessions that are gone
+   * are removed; those of sessions that were moved stay as they are, and calls through them reject with
+   * `SessionDirectoryError`, until you unbind them.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}; nothing was changed then.
+   */
+  reconcile(options?: ReconcileOptions): Promise<ReconcileResult>;
 }
+
+/** Options of {@link SessionMap.reconcile}. */
+export interface ReconcileOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds each request may take. @default 60_000 */
+  readonly timeoutMs?: number | false | undefined;
+}
+
+/** What became of the bindings. */
+export interface ReconcileResult {
+  /** The session is where the binding says. */
+  readonly kept: readonly SessionBinding[];
+  /** There is no such session any more; the binding was removed. */
+  readonly gone: readonly SessionBinding[];
+  /** The session belongs to `foundDirectory` now. */
+  readonly moved: readonly (SessionBinding & { readonly foundDirectory: string })[];
+}
+
+/** Tells to which directory each session belongs, without loading an instance; those that do not exist are left out. */
+export type LocateSessions = (
+  bindings: readonly SessionBinding[],
+  options?: ReconcileOptions,
+) => Promise<ReadonlyMap<string, string>>;
 
 /** What a session tells about where it belongs. */
 export interface SessionOrigin {
@@ -59,6 +90,11 @@ export class SessionRegistry implements SessionMap {
   readonly #bySession = new Map<string, SessionBinding>();
   readonly #reserved = new Map<string, SessionBinding>();
   readonly #seen = new LRUCache<string, SessionOrigin>({ max: MAX_SEEN_SESSIONS });
+  readonly #locate: LocateSessions;
+
+  constructor(locate: LocateSessions) {
+    this.#locate = locate;
+  }
 
   bind(jarvisSessionID: string, session: BindableSession): void {
     assertJarvisSessionID(jarvisSessionID);
@@ -118,11 +154,41 @@ export class SessionRegistry implements SessionMap {
   }
 
   directoryOf(sessionID: string): string | undefined {
-    return this.#bySession.get(sessionID)?.directory ?? this.#seen.get(sessionID)?.directory;
+    return this.#seen.get(sessionID)?.directory ?? this.#bySession.get(sessionID)?.directory;
   }
 
   list(): SessionBinding[] {
     return [...this.#byJarvisSession.values()];
+  }
+
+  async reconcile(options?: ReconcileOptions): Promise<ReconcileResult> {
+    const kept: SessionBinding[] = [];
+    const gone: SessionBinding[] = [];
+    const moved: (SessionBinding & { readonly foundDirectory: string })[] = [];
+    const bindings = this.list();
+    const found = await this.#locate(bindings, options);
+    for (const binding of bindings) {
+      // Unbound or bound otherwise meanwhile: not ours to judge.
+      if (this.#byJarvisSession.get(binding.jarvisSessionID) !== binding) continue;
+      const directory = found.get(binding.sessionID);
+      if (directory === binding.directory) kept.push(binding);
+      else if (directory !== undefined) moved.push({ ...binding, foundDirectory: directory });
+      else {
+        gone.push(binding);
+        this.forget(binding.sessionID);
+      }
+    }
+    for (const { sessionID, foundDirectory } of moved) {
+      this.learn({ id: sessionID, directory: foundDirectory });
+    }
+    return { kept, gone, moved };
+  }
+
+  /** Adds bindings that were checked by `parseSnapshot`. */
+  restore(bindings: readonly SessionBinding[]): void {
+    for (const { jarvisSessionID, sessionID, directory } of bindings) {
+      this.bind(jarvisSessionID, { id: sessionID, directory });
+    }
   }
 
   /** Remembers where a session belongs. */

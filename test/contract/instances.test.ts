@@ -83,11 +83,13 @@ describe.each(worlds)('instances in $name', ({ open }) => {
 
   it('are disposed on request, once', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
-    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false });
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false, aborted: [] });
     const session = await repo.sessions.create();
     const disposals = await Promise.all([repo.dispose(), repo.dispose()]);
-    expect(disposals).toEqual(disposals.map(() => ({ directory: repo.directory, disposed: true })));
-    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false });
+    expect(disposals).toEqual(
+      disposals.map(() => ({ directory: repo.directory, disposed: true, aborted: [] })),
+    );
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false, aborted: [] });
     expect(repo.stats()).toMatchObject({ state: 'unloaded', boots: 1, disposals: { explicit: 1 } });
     expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([session.id]);
     expect(repo.stats()).toMatchObject({ loaded: true, boots: 2 });
@@ -97,9 +99,9 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create();
     await session.prompt('Hello');
-    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true });
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true, aborted: [] });
     await session.prompt('Hello');
-    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true });
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true, aborted: [] });
     expect(await session.messages()).toHaveLength(4);
   });
 
@@ -109,11 +111,14 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const turn = await busyTurn(repo);
     const refused = await repo.dispose().catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(DisposeRefusedError);
-    expect(refused).toMatchObject({ directory, holds: expect.arrayContaining([`turn: ${turn.sessionID}`]) });
+    expect(refused).toMatchObject({ directory });
+    expect((refused as DisposeRefusedError).holds).toContainEqual(
+      expect.objectContaining({ kind: 'turn', detail: turn.sessionID }),
+    );
 
     const other = (await world.connect({ idle: false })).forRepo(directory);
     await other.path();
-    const holds = [`session-busy: ${turn.sessionID}`];
+    const holds = [{ kind: 'session-busy', detail: turn.sessionID }];
     await expect(other.dispose()).rejects.toMatchObject({ name: 'DisposeRefusedError', holds });
     expect(await turn.finish()).toBe('Working done.');
     await vi.waitFor(() => expect(repo.stats().state).toBe('idle'), PATIENCE);
@@ -126,7 +131,9 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     {
       using _tab = repo.hold('an open tab');
       await repo.warm();
-      await expect(repo.dispose()).rejects.toMatchObject({ holds: ['lease: an open tab'] });
+      await expect(repo.dispose()).rejects.toMatchObject({
+        holds: [{ kind: 'lease', detail: 'an open tab' }],
+      });
       await untilOthersAreDisposed(jarvis);
       expect(repo.stats()).toMatchObject({ state: 'busy', loaded: true });
     }

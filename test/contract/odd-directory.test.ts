@@ -60,7 +60,7 @@ describe.each(worlds)(`a directory named ${ODD_NAME} in $name`, ({ open }) => {
       expect(event.directory).toBe(repo.directory);
       if (event.type === 'session.created' && event.properties.sessionID === session.id) break;
     }
-    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true });
+    expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: true, aborted: [] });
     expect(repo.stats()).toMatchObject({ loaded: false, disposals: { explicit: 1, external: 0 } });
     expect((await session.prompt('Hello')).text).toBe('ok');
     expect(repo.stats()).toMatchObject({ loaded: true });

@@ -6,12 +6,14 @@ export interface FakeClock extends Clock {
   readonly timers: number;
   /** Goes on by `ms`, running the timers that become due, in their order. */
   advance(ms: number): void;
+  /** Sets the time, as somebody who corrects the clock does; timers go on as they were. */
+  set(time: number): void;
 }
 
 /** Makes a clock that starts at `start` epoch milliseconds. */
 export function fakeClock(start = 1_000_000): FakeClock {
   let now = start;
-  const timers = new Set<{ readonly at: number; readonly run: () => void }>();
+  const timers = new Set<{ at: number; readonly run: () => void }>();
   return {
     now: () => now,
     after(delayMs, run) {
@@ -21,6 +23,11 @@ export function fakeClock(start = 1_000_000): FakeClock {
     },
     get timers() {
       return timers.size;
+    },
+    set(time) {
+      const jump = time - now;
+      for (const timer of timers) timer.at += jump;
+      now = time;
     },
     advance(ms) {
       const end = now + ms;

@@ -17,6 +17,7 @@ import {
   ServerStartError,
   TimeoutError,
   TurnError,
+  type Hold,
   type JarvisErrorCode,
   type RepoPathReason,
   type RequestErrorInit,
@@ -94,7 +95,7 @@ describe('the errors', () => {
     } else if (caught instanceof RepoPathError) {
       expectTypeOf(caught.reason).toEqualTypeOf<RepoPathReason>();
     } else if (caught instanceof DisposeRefusedError) {
-      expectTypeOf(caught.holds).toEqualTypeOf<readonly string[]>();
+      expectTypeOf(caught.holds).toEqualTypeOf<readonly Hold[]>();
     } else if (caught instanceof JarvisError) {
       expectTypeOf(caught.code).toEqualTypeOf<JarvisErrorCode>();
     }

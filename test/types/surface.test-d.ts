@@ -53,7 +53,8 @@ type Value =
   | 'TuiResource'
   | 'Turn'
   | 'VcsResource'
-  | 'WorktreesResource';
+  | 'WorktreesResource'
+  | 'jarvisSnapshotSchema';
 
 /** Every exported type, by its name: a missing one does not compile, and none of them is `any`. */
 interface Types {
@@ -105,6 +106,7 @@ interface Types {
   Hold: api.Hold;
   HoldKind: api.HoldKind;
   IdlePolicy: api.IdlePolicy;
+  InstanceDecision: api.InstanceDecision;
   InitInput: api.InitInput;
   JarvisErrorCode: api.JarvisErrorCode;
   JarvisOptions: api.JarvisOptions;
@@ -165,7 +167,12 @@ interface Types {
   ReasoningPart: api.ReasoningPart;
   ReferenceConfig: api.ReferenceConfig;
   RepoPathReason: api.RepoPathReason;
+  ProcessUsage: api.ProcessUsage;
+  ReconcileOptions: api.ReconcileOptions;
+  ReconcileResult: api.ReconcileResult;
   RepoStats: api.RepoStats;
+  DisposeOptions: api.DisposeOptions;
+  JarvisSnapshot: api.JarvisSnapshot;
   RequestErrorInit: api.RequestErrorInit;
   RequestOptions: api.RequestOptions;
   RequestTarget: api.RequestTarget;

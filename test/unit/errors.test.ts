@@ -24,6 +24,7 @@ import * as api from 'jarvis-opencode';
 const target = { method: 'POST', path: '/session/ses_1/prompt_async' };
 const cause = new Error('the cause');
 const turn = { sessionID: 'ses_1', messageID: 'msg_1' };
+const turnHold = { kind: 'turn', detail: 'ses_1', since: 0 } as const;
 
 /** One of each, with the code that is promised for it. */
 const errors: readonly (readonly [name: string, code: string, error: JarvisError])[] = [
@@ -44,7 +45,7 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
     new SessionAlreadyBoundError({ jarvisSessionID: 'chat-1', sessionID: 'ses_1', directory: '/srv/a' }),
   ],
   ['TurnError', 'TURN_FAILED', new TurnError({ ...turn, reason: 'failed' }, { cause })],
-  ['DisposeRefusedError', 'DISPOSE_REFUSED', new DisposeRefusedError('/srv', ['turn: ses_1'], { cause })],
+  ['DisposeRefusedError', 'DISPOSE_REFUSED', new DisposeRefusedError('/srv', [turnHold], { cause })],
   ['ServerStartError', 'SERVER_START', new ServerStartError({ message: 'No.', command: 'x' }, { cause })],
   ['ServerLostError', 'SERVER_LOST', new ServerLostError('The work', { cause })],
   ['UnsupportedServerError', 'UNSUPPORTED_SERVER', new UnsupportedServerError('2.0.0', '1.18', { cause })],
@@ -224,9 +225,9 @@ describe('the errors of sessions', () => {
   });
 
   it('DisposeRefusedError names the holds', () => {
-    const error = new DisposeRefusedError('/srv/a', ['turn: ses_1', 'pty: pty_1']);
-    expect(error).toMatchObject({ directory: '/srv/a', holds: ['turn: ses_1', 'pty: pty_1'] });
-    expect(error.message).toContain('"/srv/a" is in use (turn: ses_1, pty: pty_1)');
+    const error = new DisposeRefusedError('/srv/a', [turnHold, { kind: 'pty', detail: 'pty_1', since: 1 }]);
+    expect(error).toMatchObject({ directory: '/srv/a', holds: [turnHold, { kind: 'pty' }] });
+    expect(error.message).toContain('"/srv/a" is in use (turn ses_1, pty pty_1)');
   });
 });
 

@@ -222,7 +222,7 @@ describe('removing a worktree', () => {
 
   it('is not sent while the instance is held', async () => {
     const guard = (directory: string): Promise<never> =>
-      Promise.reject(new DisposeRefusedError(directory, ['turn']));
+      Promise.reject(new DisposeRefusedError(directory, [{ kind: 'turn', detail: 'ses_1', since: 0 }]));
     const { worktrees, changes } = worktreesOn(LINKED, OWN, { guard });
     await expect(worktrees.remove({ directory: TARGET })).rejects.toThrow(DisposeRefusedError);
     await expect(worktrees.reset({ directory: TARGET })).rejects.toThrow(DisposeRefusedError);

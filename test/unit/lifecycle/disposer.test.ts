@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, DisposeRefusedError, TimeoutError } from 'jarvis-opencode';
 import { Disposer, type DisposerInit } from '../../../src/lifecycle/disposer.js';
-import { silentLogger } from '../../../src/logger.js';
-import { RepoRegistry, type RepoEntry } from '../../../src/registry/repos.js';
+import type { RepoEntry } from '../../../src/registry/repo-entry.js';
+import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { deferred } from '../../support/wait.js';
 
@@ -24,7 +24,8 @@ function setUp(init: Partial<DisposerInit> = {}): { entry: RepoEntry; disposer: 
     },
     streamLive: () => Promise.resolve(),
     closed: closed.signal,
-    logger: silentLogger,
+    abort: () => Promise.resolve(),
+    unloaded: () => undefined,
     ...init,
   });
   return { entry, disposer, sent };
@@ -49,7 +50,7 @@ describe('a disposal', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(entered).toBe(false);
     disposer.disposed(entry);
-    expect(await disposing).toBe(true);
+    expect(await disposing).toEqual({ disposed: true, aborted: [] });
     await entering;
     expect(entry).toMatchObject({ boots: 2, disposals: { explicit: 1, external: 0 } });
   });
@@ -63,13 +64,13 @@ describe('a disposal', () => {
     confirming.resolve();
     await expect(disposing).rejects.toMatchObject({
       name: 'DisposeRefusedError',
-      holds: ['request: GET /x'],
+      holds: [{ kind: 'request', detail: 'GET /x' }],
     });
     (await entering)();
     expect(sent).toEqual([]);
     const busy = setUp({
       confirm: () => {
-        busy.entry.setActive('session-busy', 'ses_1', true);
+        busy.entry.begin('session-busy', { id: 'ses_1' });
         return Promise.resolve();
       },
     });
@@ -106,8 +107,10 @@ describe('a disposal', () => {
     await vi.advanceTimersByTimeAsync(100);
     await expect(disposing).rejects.toMatchObject({ name: 'TimeoutError', phase: 'dispose', timeoutMs: 100 });
     expect(entry).toMatchObject({ loaded: true, isDisposing: false });
+    expect(entry.holds()).toMatchObject([{ kind: 'unknown' }]);
     disposer.disposed(entry);
-    expect(entry).toMatchObject({ loaded: false, disposals: { external: 1 } });
+    expect(entry).toMatchObject({ loaded: false, disposals: { explicit: 1, external: 0 } });
+    expect(entry.holds()).toEqual([]);
   });
 
   it('goes on when a caller stops waiting: the gate stays closed until it is over', async () => {
@@ -120,7 +123,7 @@ describe('a disposal', () => {
     expect(entry.isDisposing).toBe(true);
     const second = disposer.dispose(entry, 'explicit');
     disposer.disposed(entry);
-    expect(await second).toBe(true);
+    expect(await second).toMatchObject({ disposed: true });
     expect(sent).toHaveLength(1);
   });
 
@@ -128,7 +131,7 @@ describe('a disposal', () => {
     const { entry, disposer, sent } = setUp();
     disposer.disposed(entry);
     expect(entry.disposals.external).toBe(1);
-    expect(await disposer.dispose(entry, 'explicit')).toBe(false);
+    expect(await disposer.dispose(entry, 'explicit')).toMatchObject({ disposed: false });
     expect(sent).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { IdleClock, type IdlePolicy } from '../../../src/registry/idle.js';
-import { RepoRegistry, type RepoEntry } from '../../../src/registry/repos.js';
+import type { RepoEntry } from '../../../src/registry/repo-entry.js';
+import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
 
 interface Setup {
@@ -12,7 +13,11 @@ interface Setup {
   use(directory: string): Promise<RepoEntry>;
 }
 
-function setUp(policy: IdlePolicy, canDispose: (entry: RepoEntry) => boolean = () => true): Setup {
+function setUp(
+  policy: IdlePolicy,
+  canDispose: (entry: RepoEntry) => boolean = () => true,
+  serverRssBytes?: () => number,
+): Setup {
   const clock = fakeClock();
   const disposed: Setup['disposed'] = [];
   const registry: RepoRegistry = new RepoRegistry(clock, {
@@ -20,10 +25,14 @@ function setUp(policy: IdlePolicy, canDispose: (entry: RepoEntry) => boolean = (
     released: (entry) => idle.released(entry),
     reopened: () => idle.check(),
   });
-  const idle: IdleClock = new IdleClock(registry, policy, (entry, reason) => {
-    disposed.push([entry.directory, reason]);
-    if (canDispose(entry)) entry.unload(reason);
-    return Promise.resolve();
+  const idle: IdleClock = new IdleClock(registry, policy, {
+    dispose: (entry, reason) => {
+      disposed.push([entry.directory, reason]);
+      if (!canDispose(entry)) return Promise.resolve('failed');
+      entry.unload(reason);
+      return Promise.resolve('disposed');
+    },
+    serverRssBytes,
   });
   return {
     clock,
@@ -107,7 +116,7 @@ describe('the idle clock', () => {
     expect(disposed).toEqual([['/a', 'cap']]);
   });
 
-  it('tries a refused disposal again later, and at once when a hold ends', async () => {
+  it('tries a failed disposal again later, and at once when a hold ends', async () => {
     let refuse = true;
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 10_000 }, () => !refuse);
     const entry = await use('/a');
@@ -120,13 +129,90 @@ describe('the idle clock', () => {
     expect(disposed).toHaveLength(2);
     await Promise.resolve();
     refuse = false;
-    entry.setActive('session-busy', 'ses_1', true);
+    entry.begin('session-busy', { id: 'ses_1' });
     clock.advance(60_000);
     expect(disposed).toHaveLength(2);
-    entry.setActive('session-busy', 'ses_1', false);
+    entry.end('session-busy', 'ses_1');
     clock.advance(10_000);
     expect(disposed).toHaveLength(3);
     expect(entry.loaded).toBe(false);
+  });
+
+  it('tries one that fails again and again, each time twice as long after the last, and at once on retry()', async () => {
+    const { clock, disposed, idle, use } = setUp({ idleTimeoutMs: 60_000 }, () => false);
+    await use('/a');
+    clock.advance(60_000);
+    for (const waitMs of [5_000, 10_000, 20_000]) {
+      await Promise.resolve();
+      const attempts = disposed.length;
+      clock.advance(waitMs - 1);
+      expect(disposed).toHaveLength(attempts);
+      clock.advance(1);
+      expect(disposed).toHaveLength(attempts + 1);
+    }
+    await Promise.resolve();
+    idle.retry();
+    expect(disposed).toHaveLength(5);
+  });
+
+  it('goes on past one that fails', async () => {
+    const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 }, (entry) => entry.directory !== '/a');
+    await use('/a');
+    clock.advance(50);
+    await use('/b');
+    clock.advance(50);
+    await Promise.resolve();
+    clock.advance(50);
+    expect(disposed).toContainEqual(['/b', 'idle']);
+  });
+
+  it('counts from now when the clock was set back', async () => {
+    const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
+    clock.advance(1_000_000);
+    await use('/a');
+    clock.set(5_000);
+    clock.advance(100);
+    clock.advance(100);
+    expect(disposed).toEqual([['/a', 'idle']]);
+  });
+
+  it('disposes what a sleeping machine slept through, once', async () => {
+    const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
+    await use('/a');
+    clock.advance(86_400_000);
+    expect(disposed).toEqual([['/a', 'idle']]);
+  });
+
+  it('disposes one after the other while the server uses too much memory, never a held one', async () => {
+    let rssBytes = 300;
+    const { clock, registry, disposed, use } = setUp(
+      { idleTimeoutMs: 60_000, maxServerRssBytes: 150 },
+      () => {
+        rssBytes -= 100;
+        return true;
+      },
+      () => rssBytes,
+    );
+    const lease = registry.entry('/held').hold('lease', 'tab');
+    await use('/held');
+    await use('/a');
+    await use('/b');
+    await use('/c');
+    await Promise.resolve();
+    clock.advance(10_000);
+    await Promise.resolve();
+    expect(disposed).toEqual([
+      ['/a', 'cap'],
+      ['/b', 'cap'],
+    ]);
+    clock.advance(20_000);
+    rssBytes = 200;
+    clock.advance(10_000);
+    await Promise.resolve();
+    expect(disposed).toHaveLength(3);
+    clock.advance(60_000);
+    expect(registry.entry('/held').loaded).toBe(true);
+    lease();
   });
 
   it('tells the deadline of an idle instance only', async () => {
@@ -162,6 +248,12 @@ describe('the idle clock', () => {
   ])('refuses %o', (policy) => {
     expect(() => setUp(policy)).toThrow(RangeError);
   });
+  it.each([{ maxServerRssBytes: 0 }, { maxServerRssBytes: -1 }, { maxServerRssBytes: Number.NaN }])(
+    'refuses %o',
+    (policy) => {
+      expect(() => setUp(policy)).toThrow(/Expected idle.maxServerRssBytes to be a positive number of bytes/);
+    },
+  );
   it.each([{ maxLoaded: 0 }, { maxLoaded: 1.5 }, { maxLoaded: -3 }, { maxLoaded: Number.NaN }])(
     'refuses %o',
     (policy) => {

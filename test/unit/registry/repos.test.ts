@@ -64,11 +64,11 @@ describe('an entry', () => {
 
   it('is held by what the server does, once per session, and by nothing of a former instance', () => {
     const entry = registry().entry('/a');
-    entry.setActive('session-busy', 'ses_1', true);
-    entry.setActive('session-busy', 'ses_1', true);
-    entry.setActive('pty', 'pty_1', true);
+    entry.begin('session-busy', { id: 'ses_1' });
+    entry.begin('session-busy', { id: 'ses_1' });
+    entry.begin('pty', { id: 'pty_1' });
     expect(entry.holds().map((hold) => hold.detail)).toEqual(['ses_1', 'pty_1']);
-    entry.setAllActive('session-busy', ['ses_2']);
+    entry.replaceActivity('session-busy', [{ id: 'ses_2' }]);
     expect(entry.holds().map((hold) => hold.detail)).toEqual(['pty_1', 'ses_2']);
     entry.unload('external');
     expect(entry.holds()).toEqual([]);

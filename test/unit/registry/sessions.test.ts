@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { SessionAlreadyBoundError, SessionDirectoryError } from 'jarvis-opencode';
-import { SessionRegistry } from '../../../src/registry/sessions.js';
+import { SessionRegistry, type LocateSessions } from '../../../src/registry/sessions.js';
 
 const one = { id: 'ses_1', directory: '/a' };
 const two = { id: 'ses_2', directory: '/b' };
 
+function registry(locate: LocateSessions = () => Promise.resolve(new Map())): SessionRegistry {
+  return new SessionRegistry(locate);
+}
+
 describe('the session map', () => {
   it('binds one to one, and the same pair again without a word', () => {
-    const sessions = new SessionRegistry();
+    const sessions = registry();
     sessions.bind('chat-1', one);
     sessions.bind('chat-1', one);
     expect(sessions.get('chat-1')).toEqual({
@@ -26,18 +30,18 @@ describe('the session map', () => {
   });
 
   it('refuses to bind a session to another directory than its own', () => {
-    const sessions = new SessionRegistry();
+    const sessions = registry();
     sessions.learn(one);
     expect(() => sessions.bind('chat-1', { id: 'ses_1', directory: '/b' })).toThrow(SessionDirectoryError);
     expect(sessions.list()).toEqual([]);
   });
 
   it.each(['', undefined, 42])('refuses the jarvis session id %o', (id) => {
-    expect(() => new SessionRegistry().bind(id as string, one)).toThrow(TypeError);
+    expect(() => registry().bind(id as string, one)).toThrow(TypeError);
   });
 
   it('keeps a reserved id from everybody else until it is bound or released', () => {
-    const sessions = new SessionRegistry();
+    const sessions = registry();
     const reservation = sessions.reserve('chat-1', '/a');
     expect(() => sessions.reserve('chat-1', '/b')).toThrow(SessionAlreadyBoundError);
     expect(() => sessions.bind('chat-1', two)).toThrow(SessionAlreadyBoundError);
@@ -49,7 +53,7 @@ describe('the session map', () => {
   });
 
   it('knows the directory of bound and of seen sessions, and forgets both with a deleted one', () => {
-    const sessions = new SessionRegistry();
+    const sessions = registry();
     sessions.learn(one);
     sessions.bind('chat-2', two);
     expect([sessions.directoryOf('ses_1'), sessions.directoryOf('ses_2')]).toEqual(['/a', '/b']);
@@ -61,7 +65,7 @@ describe('the session map', () => {
   });
 
   it('attributes children of any depth to their root', () => {
-    const sessions = new SessionRegistry();
+    const sessions = registry();
     sessions.learn(one);
     sessions.learn({ id: 'ses_child', directory: '/a', parentID: 'ses_1' });
     sessions.learn({ id: 'ses_grandchild', directory: '/a', parentID: 'ses_child' });
@@ -69,5 +73,59 @@ describe('the session map', () => {
     expect(sessions.isWithin('ses_grandchild', 'ses_1')).toBe(true);
     expect(sessions.isWithin('ses_1', 'ses_child')).toBe(false);
     expect(sessions.isWithin('ses_unknown', 'ses_1')).toBe(false);
+  });
+});
+
+describe('reconcile()', () => {
+  const three = { id: 'ses_3', directory: '/c' };
+
+  function bound(locate: LocateSessions): SessionRegistry {
+    const sessions = registry(locate);
+    for (const [index, session] of [one, two, three].entries()) sessions.bind(`chat-${index + 1}`, session);
+    return sessions;
+  }
+
+  it('tells what is kept, gone and moved; what is gone is unbound, what moved is refused', async () => {
+    const places = new Map([
+      ['ses_1', '/a'],
+      ['ses_3', '/elsewhere'],
+    ]);
+    const sessions = bound(() => Promise.resolve(places));
+    const result = await sessions.reconcile();
+    expect(result.kept.map((binding) => binding.sessionID)).toEqual(['ses_1']);
+    expect(result.gone.map((binding) => binding.sessionID)).toEqual(['ses_2']);
+    expect(result.moved).toEqual([
+      { jarvisSessionID: 'chat-3', sessionID: 'ses_3', directory: '/c', foundDirectory: '/elsewhere' },
+    ]);
+    expect(sessions.get('chat-2')).toBeUndefined();
+    expect(sessions.get('chat-3')).toBeDefined();
+    expect(sessions.directoryOf('ses_3')).toBe('/elsewhere');
+  });
+
+  it('changes nothing when the server cannot be asked', async () => {
+    const failure = new Error('nobody answers');
+    const sessions = bound(() => Promise.reject(failure));
+    await expect(sessions.reconcile()).rejects.toBe(failure);
+    expect(sessions.list()).toHaveLength(3);
+  });
+
+  it('leaves alone what was bound otherwise while it asked', async () => {
+    const sessions = bound(() => {
+      sessions.unbind('chat-1');
+      return Promise.resolve(new Map());
+    });
+    const { gone } = await sessions.reconcile();
+    expect(gone.map((binding) => binding.sessionID)).toEqual(['ses_2', 'ses_3']);
+  });
+
+  it('passes on the signal and the time limit', async () => {
+    const { signal } = new AbortController();
+    let seen: unknown;
+    const sessions = bound((_bindings, options) => {
+      seen = options;
+      return Promise.resolve(new Map());
+    });
+    await sessions.reconcile({ signal, timeoutMs: 5 });
+    expect(seen).toEqual({ signal, timeoutMs: 5 });
   });
 });

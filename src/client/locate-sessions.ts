@@ -1,0 +1,51 @@
+import * as z from 'zod';
+import type { Http } from './http.js';
+import type { RequestOptions } from './options.js';
+
+const PAGE_SIZE = 500;
+
+const pageSchema = z.looseObject({
+  data: z.array(z.looseObject({ id: z.string(), location: z.looseObject({ directory: z.string() }) })),
+  cursor: z.looseObject({ next: z.string().optional() }),
+});
+
+/** A session, and where it is thought to belong. */
+export interface ExpectedSession {
+  readonly sessionID: string;
+  readonly directory: string;
+}
+
+/**
+ * Finds out to which directory each session belongs; those that are not in the answer do not exist any more. Asks with `GET
+ * /api/session` only: it is the one listing that loads no instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the
+ * services of the session's directory). The directories that are expected come first, then everything, newest first, until
+ * all are found.
+ *
+ * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+ */
+export async function locateSessions(
+  http: Http,
+  sessions: readonly ExpectedSession[],
+  options?: RequestOptions,
+): Promise<Map<string, string>> {
+  const missing = new Set(sessions.map(({ sessionID }) => sessionID));
+  const found = new Map<string, string>();
+  const search = async (directory: string | undefined, isDone: () => boolean): Promise<void> => {
+    for (let cursor: string | undefined; ;) {
+      const query = { directory, limit: PAGE_SIZE, cursor };
+      const page = await http.send(
+        { method: 'GET', path: '/api/session', query, schema: pageSchema },
+        options,
+      );
+      for (const { id, location } of page.data) if (missing.delete(id)) found.set(id, location.directory);
+      cursor = page.cursor.next;
+      if (isDone() || page.data.length < PAGE_SIZE || cursor === undefined) return;
+    }
+  };
+  for (const directory of new Set(sessions.map((session) => session.directory))) {
+    const expected = sessions.filter((session) => session.directory === directory);
+    await search(directory, () => expected.every(({ sessionID }) => !missing.has(sessionID)));
+  }
+  if (missing.size > 0) await search(undefined, () => missing.size === 0);
+  return found;
+}

@@ -1,0 +1,233 @@
+import { abortable, deferred, type Deferred } from '../abort.js';
+import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../instance.js';
+import { Activities, type ActivityItem } from './activity.js';
+import { Gate } from './gate.js';
+import { HoldSet } from './holds.js';
+
+/** What an entry tells the registry it belongs to, and asks it. */
+export interface EntryOwner {
+  readonly now: number;
+  /** Resolves when every directory may be used again; `undefined` when they may. */
+  readonly gate: Promise<void> | undefined;
+  /** Why nothing can be told of any instance now. */
+  readonly doubt: Hold | undefined;
+  loaded(entry: RepoEntry): void;
+  used(entry: RepoEntry): void;
+  unloaded(entry: RepoEntry): void;
+  held(entry: RepoEntry, isHeld: boolean): void;
+  gated(isClosed: boolean): void;
+}
+
+/** One directory and what the server has loaded for it. */
+export class RepoEntry {
+  readonly directory: string;
+  lastUsedAt: number | undefined;
+  boots = 0;
+  readonly disposals: Record<DisposeReason, number> = {
+    idle: 0,
+    cap: 0,
+    explicit: 0,
+    forced: 0,
+    server: 0,
+    external: 0,
+  };
+  readonly #owner: EntryOwner;
+  readonly #holds: HoldSet;
+  readonly #activities = new Activities((kind, id) => this.hold(kind, id));
+  readonly #gate: Gate;
+  readonly #turnGate: Gate;
+  #activityVersion = 0;
+  #loaded = false;
+  #doubt: Hold | undefined;
+  /** Requests and turns that are past the gate. */
+  #inside = 0;
+  #turnsInside = 0;
+  /** Resolves at the next end of something. */
+  #quiet: Deferred<void> | undefined;
+
+  /** @internal */
+  constructor(directory: string, owner: EntryOwner) {
+    this.directory = directory;
+    this.#owner = owner;
+    this.#holds = new HoldSet((isHeld) => owner.held(this, isHeld));
+    this.#gate = new Gate(() => owner.gated(false));
+    this.#turnGate = new Gate(() => undefined);
+  }
+
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
+  get isDisposing(): boolean {
+    return this.#currentGate !== undefined;
+  }
+
+  /** Whether something is known to need the instance. */
+  get isHeld(): boolean {
+    return this.#holds.size > 0;
+  }
+
+  /** All that keeps the instance, with what cannot be told. */
+  holds(): Hold[] {
+    const holds = this.#holds.list();
+    if (!this.#loaded) return holds;
+    return [...holds, ...[this.#doubt, this.#owner.doubt].filter((doubt) => doubt !== undefined)];
+  }
+
+  /** Keeps the instance from being disposed until the returned function is called. */
+  hold(kind: HoldKind, detail: string): () => void {
+    return this.#holds.add({ kind, detail, since: this.#owner.now });
+  }
+
+  /** Notes that reading the state of the instance failed, or `undefined` that it worked. */
+  setDoubt(detail: string | undefined): void {
+    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.#owner.now };
+  }
+
+  /**
+   * Takes a hold, waits for a disposal under way to end, and counts the instance as loaded: what follows will boot it.
+   * The hold is taken first, so a disposal that has not been sent yet is called off, unless it is forced.
+   */
+  async enter(kind: 'request' | 'turn', detail: string, signal?: AbortSignal): Promise<() => void> {
+    const release = this.hold(kind, detail);
+    try {
+      for (let gate = this.#gateOf(kind); gate !== undefined; gate = this.#gateOf(kind)) {
+        await abortable(gate, signal);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    this.#inside += 1;
+    if (kind === 'turn') this.#turnsInside += 1;
+    this.use();
+    let isInside = true;
+    return () => {
+      if (!isInside) return;
+      isInside = false;
+      this.#inside -= 1;
+      if (kind === 'turn') this.#turnsInside -= 1;
+      release();
+      this.#stir();
+    };
+  }
+
+  /** Notes that the instance is in use now. */
+  use(): void {
+    this.lastUsedAt = this.#owner.now;
+    if (!this.#loaded) {
+      this.#loaded = true;
+      this.boots += 1;
+      this.#owner.used(this);
+      this.#owner.loaded(this);
+    } else this.#owner.used(this);
+  }
+
+  /** Notes a sign that the instance is loaded. It does not count as a use. */
+  notice(): void {
+    if (!this.#loaded) this.use();
+  }
+
+  /** Grows with every change: an answer read before it grew may be older than what an event has told. */
+  get activityVersion(): number {
+    return this.#activityVersion;
+  }
+
+  /** Notes that the server began something that must not be cut off. */
+  begin(kind: ActivityKind, item: ActivityItem): void {
+    this.#activityVersion += 1;
+    this.use();
+    this.#activities.begin(kind, item);
+  }
+
+  /** Notes that the server ended it. */
+  end(kind: ActivityKind, id: string): void {
+    this.#activityVersion += 1;
+    this.#activities.end(kind, id);
+    this.#stir();
+  }
+
+  /** Replaces what is known of one kind of activity by what the server says now. */
+  replaceActivity(kind: ActivityKind, items: readonly ActivityItem[]): void {
+    this.#activityVersion += 1;
+    this.#activities.replace(kind, items);
+    this.#stir();
+  }
+
+  /** What the server does there, by id. */
+  activityIDs(kind: ActivityKind): string[] {
+    return this.#activities.ids(kind);
+  }
+
+  /** Closes the gate: whoever enters now waits until the returned function is called. */
+  closeGate(): () => void {
+    this.#owner.gated(true);
+    return this.#gate.close();
+  }
+
+  /** Closes the gate for turns only: what a running one still asks for passes. */
+  closeTurnGate(): () => void {
+    return this.#turnGate.close();
+  }
+
+  /** Resolves when no turn is past the gate and no session at work. */
+  turnsEnded(): Promise<void> {
+    return this.#until(() => this.#turnsInside === 0 && this.#activities.ids('session-busy').length === 0);
+  }
+
+  /** Resolves when nothing is past the gate. */
+  drained(): Promise<void> {
+    return this.#until(() => this.#inside === 0);
+  }
+
+  /** Notes that the instance is gone. */
+  unload(reason: DisposeReason): void {
+    if (!this.#loaded) return;
+    this.#loaded = false;
+    this.#doubt = undefined;
+    this.disposals[reason] += 1;
+    this.#activities.clear();
+    this.#stir();
+    this.#owner.unloaded(this);
+  }
+
+  stats(idleDeadline: number | undefined): Omit<RepoStats, 'processes'> {
+    return {
+      directory: this.directory,
+      loaded: this.#loaded,
+      state: this.#state(),
+      lastUsedAt: this.lastUsedAt,
+      idleDeadline,
+      holds: this.holds(),
+      boots: this.boots,
+      disposals: { ...this.disposals },
+    };
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      this.#quiet ??= deferred();
+      await this.#quiet.promise;
+    }
+  }
+
+  #stir(): void {
+    const quiet = this.#quiet;
+    this.#quiet = undefined;
+    quiet?.resolve();
+  }
+
+  get #currentGate(): Promise<void> | undefined {
+    return this.#gate.closed ?? this.#owner.gate;
+  }
+
+  #gateOf(kind: 'request' | 'turn'): Promise<void> | undefined {
+    return this.#currentGate ?? (kind === 'turn' ? this.#turnGate.closed : undefined);
+  }
+
+  #state(): RepoStats['state'] {
+    if (!this.#loaded) return 'unloaded';
+    if (this.isDisposing) return 'disposing';
+    return this.holds().length > 0 ? 'busy' : 'idle';
+  }
+}
