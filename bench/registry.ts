@@ -32,9 +32,6 @@ function pick<T>(items: readonly T[], index: number): T {
 }
 
 const operations: Readonly<Record<string, Operation>> = {
-  // The yardstick: a hundred times the memory does not fit the caches of a processor, whatever is kept in it.
-  'a plain Map of all sessions': ({ plain, jarvisSessionIDs }, index) =>
-    plain.get(pick(jarvisSessionIDs, index)),
   'forRepo, known path': ({ jarvis, known }, index) => jarvis.forRepo(pick(known, index)),
   'hold and release, with its touch': ({ used }, index) => pick(used, index).hold()[Symbol.dispose](),
   // The timer is always set to the oldest use, so the clock goes on to the next deadline each time.
@@ -43,6 +40,9 @@ const operations: Readonly<Record<string, Operation>> = {
     clock.advance(1);
   },
   'stats of one repository': ({ used }, index) => pick(used, index).stats(),
+  // The yardstick: a hundred times the memory does not fit the caches of a processor, whatever is kept in it.
+  'a plain Map of all sessions': ({ plain, jarvisSessionIDs }, index) =>
+    plain.get(pick(jarvisSessionIDs, index)),
   'session, by jarvis session': ({ jarvis, jarvisSessionIDs }, index) =>
     jarvis.sessions.get(pick(jarvisSessionIDs, index)),
   'directory of a session': ({ jarvis, sessionIDs }, index) =>
