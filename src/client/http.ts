@@ -228,7 +228,12 @@ export class Http {
       method,
       timeout: false,
       throwHttpErrors: !isForwarded,
-      retry: { ...(method === 'GET' ? RETRY_GET : RETRY_OTHER), limit: retries },
+      retry: {
+        ...(method === 'GET' ? RETRY_GET : RETRY_OTHER),
+        limit: retries,
+        // Nobody waits for a repetition any more.
+        ...(method === 'GET' && { shouldRetry: () => (signal.aborted ? false : undefined) }),
+      },
       fetch: send,
     });
     return abortable(answering, signal);

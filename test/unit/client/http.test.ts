@@ -386,6 +386,26 @@ describe('an answer that is an error', () => {
   });
 });
 
+describe('a request that its caller aborts', () => {
+  it('is not repeated, and leaves no timer behind', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const abort = new AbortController();
+    const reason = { because: 'the user left' };
+    let sent = 0;
+    const fetch: FetchFunction = (_input, init) => {
+      sent += 1;
+      return abortable(new Promise<never>(() => undefined), init?.signal ?? undefined);
+    };
+    const sending = client({ url: 'http://127.0.0.1:9' }, { fetch }).send(get(), { signal: abort.signal });
+    await vi.waitFor(() => expect(sent).toBe(1));
+    abort.abort(reason);
+    expect(await rejection(sending)).toBe(reason);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe('an answer of success that is none', () => {
   const ok = { 'content-type': 'application/json' };
 
