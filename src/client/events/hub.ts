@@ -59,6 +59,8 @@ export class EventHub {
   /** Resolves when the connection delivers; another one after each drop. `undefined` while nobody needs one. */
   #live: Deferred<void> | undefined;
   #isLive = false;
+  /** Whether events may have been missed since the first one. */
+  #hasGap = false;
   #running: Promise<void> = Promise.resolve();
 
   constructor(init: HubInit) {
@@ -118,18 +120,16 @@ export class EventHub {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     let attempt = 0;
-    let gap = false;
     for (;;) {
       let liveSince: number | undefined;
       try {
         await this.#read(async (connection) => {
           // What happened while nobody listened is read again before anyone is told of it.
-          if (gap) await this.#init.observer.resync(connection);
+          if (this.#hasGap) await this.#init.observer.resync(connection);
           connection.throwIfAborted();
           liveSince = performance.now();
           this.#setLive(true);
-          if (gap) this.#dispatch(gapEvent('reconnect', 0));
-          gap = true;
+          if (this.#hasGap) this.#dispatch(gapEvent('reconnect', 0));
         });
         this.#init.logger.warn('event stream ended');
       } catch (error) {
@@ -175,6 +175,8 @@ export class EventHub {
       await abortable(reading, connection.signal);
     } finally {
       clearTimeout(watchdog);
+      // What was told before the connection counted as live is known all the same, and its end may be missed.
+      if (becomingLive !== undefined) this.#hasGap = true;
       connection.abort();
       detach();
       await becomingLive;

@@ -179,6 +179,17 @@ describe('the event hub', () => {
     expect(source.open).toBe(0);
   });
 
+  it('reads again what may be missed after a drop before it counted as live: events were told by then', async () => {
+    const source = new FakeSource();
+    const live = source.hub.connect();
+    source.send('/a', 'session.status', { sessionID: 'ses_1', status: { type: 'busy' } });
+    await vi.waitFor(() => expect(source.observed).toContain('session.status'));
+    source.connections[0]?.error(new Error('reset'));
+    await live;
+    expect(source.resyncs).toBe(1);
+    await source.hub.close(new ClosedError());
+  });
+
   it('throws what the server refuses for good, and tries again for the next subscriber', async () => {
     const source = new FakeSource();
     source.refusal = new RequestError({ method: 'GET', path: '/global/event', status: 401 });
