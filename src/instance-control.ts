@@ -267,8 +267,8 @@ export class InstanceControl {
   /** Reads what the server is doing in a loaded directory and corrects what is known of it. */
   async #confirm(directory: string, signal: AbortSignal): Promise<void> {
     const entry = this.#repos.find(directory);
-    if (entry === undefined || !entry.loaded) return;
-    for (;;) {
+    // Asked once more after somebody else has disposed it, it would be loaded again.
+    while (entry?.loaded) {
       const { activityVersion } = entry;
       const activity = await this.#readActivity(entry, signal);
       // An event that came meanwhile may be newer than this answer.

@@ -118,6 +118,8 @@ export class Disposer {
   readonly #init: DisposerInit;
   readonly #timeoutMs: number;
   readonly #running = new Map<string, Promise<Disposal>>();
+  /** Resolves when the disposal of every instance that is under way has ended: there is no other meanwhile. */
+  #all: Promise<void> | undefined;
   /** Disposals that were sent and whose end is not told yet. */
   readonly #pending = new Map<string, Deferred<void>>();
   /** Disposals whose end was not told in time: it may be told yet. */
@@ -150,6 +152,7 @@ export class Disposer {
     options: DisposalOptions = {},
   ): Promise<Disposal> {
     const { signal } = options;
+    while (this.#all !== undefined) await abortable(this.#all, signal);
     const running = this.#running.get(instance.directory);
     if (running !== undefined) return abortable(running, signal);
     if (!instance.loaded) return { disposed: false, aborted: [] };
@@ -187,9 +190,16 @@ export class Disposer {
   async disposeAll(instances: DisposableInstances, options: AllDisposalOptions): Promise<void> {
     const { signal, send, timeoutMs } = options;
     signal?.throwIfAborted();
-    await abortable(Promise.allSettled(this.#running.values()), signal);
+    // While some end, others may begin.
+    while (this.#all !== undefined || this.#running.size > 0)
+      await abortable(Promise.allSettled([this.#all, ...this.#running.values()]), signal);
     this.#refuseOwnHolds(instances.list());
-    await abortable(this.#run(instances, { reason: 'server', send, timeoutMs }), signal);
+    const disposal = this.#run(instances, { reason: 'server', send, timeoutMs });
+    const forget = (): void => {
+      this.#all = undefined;
+    };
+    this.#all = disposal.then(forget, forget);
+    await abortable(disposal, signal);
   }
 
   #start(

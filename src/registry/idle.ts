@@ -131,7 +131,7 @@ export class IdleClock {
       if (entry.isDisposing || this.#running.has(entry)) continue;
       // A clock that was set back must not keep an instance for as long as it was ahead.
       if (entry.lastUsedAt === undefined || entry.lastUsedAt > now) entry.lastUsedAt = now;
-      const retryAt = this.#failed.get(entry)?.retryAt ?? now;
+      const retryAt = Math.min(this.#failed.get(entry)?.retryAt ?? now, now + MAX_RETRY_MS);
       const deadline = Math.max(entry.lastUsedAt + this.#policy.idleTimeoutMs, retryAt);
       if (excess > 0 && retryAt <= now) {
         excess -= 1;
