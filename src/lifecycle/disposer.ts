@@ -169,7 +169,10 @@ export class Disposer {
    */
   async force(instance: EndableInstance, options: DisposalOptions = {}): Promise<Disposal> {
     const { signal } = options;
-    for (let running; (running = this.#running.get(instance.directory)) !== undefined;) {
+    for (;;) {
+      while (this.#all !== undefined) await abortable(this.#all, signal);
+      const running = this.#running.get(instance.directory);
+      if (running === undefined) break;
       try {
         return await abortable(running, signal);
       } catch (error) {

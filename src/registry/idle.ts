@@ -99,8 +99,8 @@ export class IdleClock {
 
   /** When the entry will be disposed if nothing uses it; `undefined` while something holds it or it is not loaded. */
   deadline(entry: RepoEntry): number | undefined {
-    if (!entry.loaded || entry.isHeld || entry.isDisposing || entry.lastUsedAt === undefined)
-      return undefined;
+    if (!entry.loaded || entry.isDisposing || entry.lastUsedAt === undefined) return undefined;
+    if (entry.holds().length > 0) return undefined;
     return Math.max(
       entry.lastUsedAt + this.#policy.idleTimeoutMs,
       this.#failed.get(entry)?.retryAt ?? Number.NEGATIVE_INFINITY,

@@ -17,12 +17,12 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 beforeEach(() => world.model.use(() => [text('ok')]));
 
-/** What a disposal attempt names as its obstacles. */
+/** What a disposal attempt names as its obstacles, as `kind: detail`. */
 async function obstacles(): Promise<readonly string[]> {
   const error = await repo.dispose().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(DisposeRefusedError);
   expect(repo.stats()).toMatchObject({ loaded: true, state: 'busy' });
-  return (error as DisposeRefusedError).holds;
+  return (error as DisposeRefusedError).holds.map(({ kind, detail }) => `${kind}: ${detail}`);
 }
 
 /** Sends a request past the library, as another client of the server does. */

@@ -6,8 +6,8 @@ export interface FakeClock extends Clock {
   readonly timers: number;
   /** Goes on by `ms`, running the timers that become due, in their order. */
   advance(ms: number): void;
-  /** Sets the time, as somebody who corrects the clock does; timers go on as they were. */
-  set(time: number): void;
+  /** Sets the time of day by `ms`, as the end of a machine's sleep does; the timers wait as long as before. */
+  jump(ms: number): void;
 }
 
 /** Makes a clock that starts at `start` epoch milliseconds. */
@@ -24,10 +24,9 @@ export function fakeClock(start = 1_000_000): FakeClock {
     get timers() {
       return timers.size;
     },
-    set(time) {
-      const jump = time - now;
-      for (const timer of timers) timer.at += jump;
-      now = time;
+    jump(ms) {
+      now += ms;
+      for (const timer of timers) timer.at += ms;
     },
     advance(ms) {
       const end = now + ms;
