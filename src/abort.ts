@@ -13,6 +13,7 @@ function fanOutOf(signal: AbortSignal): FanOut {
   if (fanOut === undefined) {
     const listeners: FanOut['listeners'] = new Set();
     const handler = (): void => {
+      fanOuts.delete(signal);
       for (const listener of listeners) listener.run();
     };
     fanOut = { listeners, handler };
@@ -54,20 +55,22 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
  * Waits for `promise`, but no longer than until `signal` aborts; then rejects with the signal's own reason.
  * The listener is gone afterwards on every path; the abandoned promise's rejection is swallowed.
  */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
-  promise.catch(() => undefined);
-  signal.throwIfAborted();
-  let detach = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
+  return new Promise((resolve, reject) => {
     // The reason passes through untouched, whatever the caller chose it to be.
-    detach = onAbort(signal, () => reject(signal.reason));
+    const detach = onAbort(signal, () => reject(signal.reason));
+    promise.then(
+      (value) => {
+        detach();
+        resolve(value);
+      },
+      (error: unknown) => {
+        detach();
+        reject(error);
+      },
+    );
   });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    detach();
-  }
 }
 
 /** A promise with its resolver outside. */
@@ -111,6 +114,7 @@ export class AbortScope {
   readonly #controller = new AbortController();
   readonly #detach: (() => void)[];
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  #rejectRace: ((reason: unknown) => void) | undefined;
 
   constructor(signals: readonly (AbortSignal | undefined)[], limit?: TimeLimit) {
     this.#detach = signals.map((signal) => onAbort(signal, () => this.abort(signal?.reason)));
@@ -125,6 +129,16 @@ export class AbortScope {
 
   abort(reason: unknown): void {
     this.#controller.abort(reason);
+    this.#rejectRace?.(this.signal.reason);
+  }
+
+  /** The same as {@link abortable}, without a listener; for one promise at a time. */
+  race<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.signal.aborted) reject(this.signal.reason);
+      this.#rejectRace = reject;
+      promise.then(resolve, reject);
+    });
   }
 
   /** Takes the time limit off. */

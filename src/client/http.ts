@@ -1,6 +1,6 @@
 import ky, { HTTPError, type RetryOptions } from 'ky';
 import type * as z from 'zod';
-import { abortable, AbortScope } from '../abort.js';
+import { abortable, AbortScope, onAbort } from '../abort.js';
 import {
   ConnectionError,
   JarvisError,
@@ -9,6 +9,7 @@ import {
   TimeoutError,
   type RequestTarget,
 } from '../errors.js';
+import { readErrorBody, readJson, readText } from './answer.js';
 import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
 
 /** Where the server is now, and how to prove that we may talk to it. */
@@ -66,7 +67,6 @@ export interface HttpInit {
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
-const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
 const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
 /** What may change something is repeated only when it cannot have arrived. */
@@ -82,9 +82,13 @@ export const DIRECTORY_HEADER = 'x-opencode-directory';
 /** Sends requests to one server: pinning, time limits, retries, error mapping and parsing have their home here. */
 export class Http {
   readonly #init: HttpInit;
+  readonly #running = new Set<AbortScope>();
 
   constructor(init: HttpInit) {
     this.#init = init;
+    onAbort(init.signal, () => {
+      for (const scope of this.#running) scope.abort(init.signal.reason);
+    });
   }
 
   /**
@@ -96,25 +100,20 @@ export class Http {
    * @throws {ResponseShapeError} when the answer is not what this operation returns.
    */
   send<T>(request: HttpRequest<T>, options?: RequestOptions): Promise<T> {
-    return this.#exchange(request, options, async (target, response) =>
-      parseBody(target, request.schema, await readJson(target, response)),
-    );
+    return this.#exchange(request, options, (target, response) => readJson(target, request.schema, response));
   }
 
   /** The same for an operation whose answer is one page of a longer list. */
   sendPage<T>(request: HttpRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
     return this.#exchange(request, options, async (target, response) => ({
-      items: parseBody(target, request.schema, await readJson(target, response)),
+      items: await readJson(target, request.schema, response),
       next: response.headers.get('x-next-cursor') ?? undefined,
     }));
   }
 
   /** The same for an operation whose answer is plain text. */
   sendText(request: Omit<HttpRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
-    return this.#exchange(request, options, async (target, response) => {
-      await refuseWebPage(target, response);
-      return response.text();
-    });
+    return this.#exchange(request, options, readText);
   }
 
   async #exchange<T>(
@@ -128,22 +127,25 @@ export class Http {
     // Argument mistakes surface here, before anything is held or sent.
     const headers = toRecord(options.headers);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
-    const scope = new AbortScope([options.signal, this.#init.signal], {
+    const scope = new AbortScope([options.signal], {
       timeoutMs,
       reason: (limitMs) =>
         new TimeoutError(`${target.method} ${target.path}`, { phase: 'request', timeoutMs: limitMs }),
     });
+    this.#running.add(scope);
     let release: Release | undefined;
     try {
+      if (this.closed.aborted) scope.abort(this.closed.reason);
       scope.signal.throwIfAborted();
       release = await request.admit?.(scope.signal);
-      const response = await this.#fetch(request, { headers, body, retries, signal: scope.signal });
-      return await read(target, response);
+      const answering = this.#fetch(request, { headers, body, retries, signal: scope.signal });
+      return await read(target, await scope.race(answering));
     } catch (error) {
       throw await this.#translate(target, error, scope.signal);
     } finally {
       release?.();
       scope.end();
+      this.#running.delete(scope);
     }
   }
 
@@ -157,7 +159,8 @@ export class Http {
     try {
       const request = { method: 'GET', path } as const;
       const headers = { accept: 'text/event-stream' };
-      const response = await this.#fetch(request, { headers, body: undefined, retries: 0, signal });
+      const opening = this.#fetch(request, { headers, body: undefined, retries: 0, signal });
+      const response = await abortable(opening, signal);
       const type = response.headers.get('content-type') ?? 'no content type';
       if (!type.startsWith('text/event-stream') || response.body === null) {
         await response.body?.cancel();
@@ -182,10 +185,18 @@ export class Http {
    */
   forward(request: ForwardedRequest): Promise<Response> {
     const { headers, body, signal } = request;
-    return this.#fetch(request, { headers: toRecord(headers), body, signal, retries: 0, isForwarded: true });
+    const answering = this.#fetch(request, {
+      headers: toRecord(headers),
+      body,
+      signal,
+      retries: 0,
+      isForwarded: true,
+    });
+    return abortable(answering, signal);
   }
 
-  async #fetch(
+  /** Resolves or rejects; `signal` ends what is sent, but not the pause before it is repeated. */
+  #fetch(
     request: { readonly method: string; readonly path: string } & Pick<
       HttpRequest<unknown>,
       'query' | 'directory'
@@ -215,16 +226,16 @@ export class Http {
       redirect: 'manual',
       ...(body === undefined ? {} : { body }),
     };
-    let unread: Response | undefined;
+    let answer: Response | undefined;
     const send = async (): Promise<Response> => {
       // An answer that nobody reads, because the request is repeated, would keep its connection.
-      await unread?.body?.cancel().catch(() => undefined);
-      unread = await fetch(url, init);
-      return unread;
+      await answer?.body?.cancel().catch(() => undefined);
+      answer = await fetch(url, init);
+      return answer;
     };
-    // ky judges the status and repeats. What is sent goes past the copies it makes of a request, which take half as much CPU
-    // again as sending it.
-    const answering = ky(url, {
+    // ky judges the status and repeats. With the answer from a hook it does not copy the request first, which would be a
+    // tenth of what a call costs; it takes an answer of another class than the global one from `fetch` alone.
+    return ky(url, {
       method,
       timeout: false,
       throwHttpErrors: !isForwarded,
@@ -234,9 +245,9 @@ export class Http {
         // Nobody waits for a repetition any more.
         ...(method === 'GET' && { shouldRetry: () => (signal.aborted ? false : undefined) }),
       },
-      fetch: send,
+      hooks: { beforeRequest: [send] },
+      fetch: async () => answer ?? send(),
     });
-    return abortable(answering, signal);
   }
 
   /** The first cause wins: once the scope is aborted, its reason is what happened, whatever fetch made of it. */
@@ -276,58 +287,4 @@ function parseRetries(retry: RequestOptions['retry']): number {
   if (retry === false) return 0;
   if (typeof retry === 'number' && Number.isInteger(retry) && retry >= 0) return retry;
   throw new RangeError(`Expected retry to be a non-negative integer or false, got ${retry}.`);
-}
-
-/** The server answers every path it does not know with its web page and status 200. */
-async function refuseWebPage(target: RequestTarget, response: Response): Promise<void> {
-  if (response.headers.get('content-type')?.startsWith('text/html') !== true) return;
-  await response.body?.cancel();
-  throw new RequestError({ ...target, status: response.status });
-}
-
-async function readJson(target: RequestTarget, response: Response): Promise<unknown> {
-  if (response.status === 204) {
-    await response.body?.cancel();
-    return undefined;
-  }
-  await refuseWebPage(target, response);
-  const text = await response.text();
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (cause) {
-    const message = text === '' ? 'the body is empty' : 'the body is not valid JSON';
-    throw new ResponseShapeError(target, [{ path: '', message }], { cause });
-  }
-}
-
-function parseBody<T>(target: RequestTarget, schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
-  throw new ResponseShapeError(target, issues, { cause: parsed.error });
-}
-
-/** The error's body as JSON, else as text, else `undefined`; at most 64 KiB of it, and never an error of its own. */
-async function readErrorBody(response: Response): Promise<unknown> {
-  const text = await readBounded(response.body, MAX_ERROR_BODY_BYTES).catch(() => '');
-  if (text === '') return undefined;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
-}
-
-async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
-  if (body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  let bytes = 0;
-  // Leaving the loop early cancels the rest of the body.
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    text += decoder.decode(chunk, { stream: true });
-    if (bytes >= maxBytes) break;
-  }
-  return text + decoder.decode();
 }

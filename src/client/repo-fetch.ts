@@ -3,7 +3,7 @@ import { DisposeRefusedError, RequestError } from '../errors.js';
 import type { EventHub } from './events/hub.js';
 import type { Http, Release } from './http.js';
 import type { FetchFunction } from './options.js';
-import { pinnedPath, type Enter } from './repo-transport.js';
+import { pathPin, type Enter } from './repo-transport.js';
 import type { OpenCodeEvent } from './schema/event.js';
 
 /** The origin that `repo.fetch` answers for, wherever the server is. It resolves nowhere, so nothing else can answer. */
@@ -75,7 +75,7 @@ async function forward(init: RepoFetchInit, request: Request, url: URL): Promise
     scope.end();
   };
   try {
-    const path = pinnedPath(url.pathname, directory) + url.search;
+    const path = pathPin(directory)(url.pathname) + url.search;
     const response = await http.forward({
       method,
       path,

@@ -23,11 +23,13 @@ export class RepoTransport {
   readonly directory: string;
   readonly enter: Enter;
   readonly #http: Http;
+  readonly #pinPath: (path: string) => string;
 
   constructor(http: Http, directory: string, enter: Enter) {
     this.#http = http;
     this.directory = directory;
     this.enter = enter;
+    this.#pinPath = pathPin(directory);
   }
 
   send<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
@@ -46,7 +48,7 @@ export class RepoTransport {
 
   /** For a call that itself disposes the instance, so that it cannot wait at the gate it has closed. */
   sendPastGate<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
-    const path = pinnedPath(request.path, this.directory);
+    const path = this.#pinPath(request.path);
     return this.#http.send({ ...request, path, directory: this.directory }, options);
   }
 
@@ -55,17 +57,18 @@ export class RepoTransport {
   ): R & { directory: string; admit: Admit } {
     const { directory } = this;
     const admit: Admit = (signal) => this.enter('request', `${request.method} ${request.path}`, signal);
-    return { ...request, path: pinnedPath(request.path, directory), directory, admit };
+    return { ...request, path: this.#pinPath(request.path), directory, admit };
   }
 }
 
 /**
- * OpenCode 1.18.33 runs a session route in the directory stored with the session, decoded once more: in a directory named
+ * Makes what turns a path into the one to send for this directory. OpenCode 1.18.33 runs a session route in the directory stored with the session, decoded once more: in a directory named
  * `a%20b` it would work in `a b`. It finds that session by the text of the path, so an escaped id is not found there,
  * only by the route itself, and the directory of the header counts.
  */
-export function pinnedPath(path: string, directory: string): string {
-  return changesWhenDecoded(directory) ? path.replace(/^\/session\/ses_/, '/session/ses%5F') : path;
+export function pathPin(directory: string): (path: string) => string {
+  if (!changesWhenDecoded(directory)) return (path) => path;
+  return (path) => path.replace(/^\/session\/ses_/, '/session/ses%5F');
 }
 
 function changesWhenDecoded(directory: string): boolean {

@@ -7,7 +7,12 @@ export function route(parts: TemplateStringsArray, ...params: readonly string[])
   return parts.reduce((path, part, index) => path + encodePathParam(params[index - 1]) + part);
 }
 
-function encodePathParam(param: unknown): string {
+/**
+ * Refuses what cannot be one segment of a path.
+ *
+ * @throws {TypeError} unless it is a string that is not empty, `.` or `..`.
+ */
+export function assertPathParam(param: unknown): asserts param is string {
   if (typeof param !== 'string') {
     throw new TypeError(
       `Expected an id to be a non-empty string, got ${param === null ? 'null' : typeof param}.`,
@@ -16,5 +21,9 @@ function encodePathParam(param: unknown): string {
   if (param === '' || param === '.' || param === '..' || !param.isWellFormed()) {
     throw new TypeError(`Expected an id, got ${JSON.stringify(param)}, which cannot be part of a path.`);
   }
+}
+
+function encodePathParam(param: unknown): string {
+  assertPathParam(param);
   return encodeURIComponent(param);
 }

@@ -7,7 +7,7 @@ import type { HttpRequest, Page } from './http.js';
 import { parseInput, type RequestOptions } from './options.js';
 import { Paged } from './paged.js';
 import type { RepoTransport } from './repo-transport.js';
-import { route } from './route.js';
+import { assertPathParam, route } from './route.js';
 import { permissionResponseSchema, type PermissionResponse } from './schema/ask.js';
 import type { EventType } from './schema/event.js';
 import { messageListSchema, messageSchema, partSchema, type Message, type Part } from './schema/message.js';
@@ -87,7 +87,7 @@ export class Session {
    */
   constructor(context: SessionContext, id: string, info?: SessionInfo) {
     // Refuses what cannot be part of a path now, not at the first request.
-    void route`/${id}`;
+    assertPathParam(id);
     this.id = id;
     this.directory = context.transport.directory;
     this.#context = context;
@@ -115,7 +115,8 @@ export class Session {
     );
     this.#context.learn(info);
     this.#assertOwner(info.directory);
-    return this.#keep(info);
+    this.#info = info;
+    return info;
   }
 
   /**

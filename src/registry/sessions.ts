@@ -194,6 +194,8 @@ export class SessionRegistry implements SessionMap {
   /** Remembers where a session belongs. */
   learn(session: SessionOrigin): void {
     const { id, directory, parentID } = session;
+    const seen = this.#seen.get(id);
+    if (seen?.directory === directory && seen.parentID === parentID) return;
     this.#seen.set(id, { id, directory, parentID });
   }
 
