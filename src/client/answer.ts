@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import { RequestError, ResponseShapeError, type RequestTarget } from '../errors.js';
+import { guardOf } from './schema/guard.js';
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 
@@ -14,9 +15,10 @@ export async function readJson<T>(
   schema: z.ZodType<T>,
   response: Response,
 ): Promise<T> {
-  const isEmpty = response.status === 204;
   const text = await response.text();
-  const parsed = schema.safeParse(isEmpty ? undefined : parseJson(target, response, text));
+  const body = response.status === 204 ? undefined : parseJson(target, response, text);
+  if (guardOf(schema)?.(body) === true) return body as T;
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
   throw new ResponseShapeError(target, issues, { cause: parsed.error });

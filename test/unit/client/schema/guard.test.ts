@@ -1,0 +1,103 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { guardOf } from '../../../../src/client/schema/guard.js';
+import { messageListSchema } from '../../../../src/client/schema/message.js';
+import { sessionListSchema, sessionSchema, todoListSchema } from '../../../../src/client/schema/session.js';
+
+fc.configureGlobal({ seed: Number(process.env['FUZZ_SEED'] ?? 1) });
+
+const SCHEMAS: readonly [string, z.ZodType][] = [
+  ['a session', sessionSchema],
+  ['a list of sessions', sessionListSchema],
+  ['a list of todos', todoListSchema],
+  ['a tree', z.looseObject({ a: z.array(z.looseObject({ b: z.boolean().optional() })), c: z.number() })],
+];
+
+/** JSON that is often what a schema asks for, and as often not quite. */
+const { value: nearlyRight } = fc.letrec((tie) => ({
+  leaf: fc.oneof(
+    fc.constantFrom<unknown>(
+      '',
+      'ses_1',
+      'user',
+      'assistant',
+      'text',
+      'tool',
+      'snapshot',
+      0,
+      1.5,
+      true,
+      null,
+    ),
+    fc.constant(JSON.parse('1e999') as unknown),
+  ),
+  value: fc.oneof(
+    { depthSize: 'medium' },
+    { arbitrary: tie('leaf'), weight: 3 },
+    { arbitrary: fc.array(tie('value'), { maxLength: 3 }), weight: 1 },
+    { arbitrary: tie('fields'), weight: 3 },
+  ),
+  fields: fc.dictionary(
+    fc.constantFrom(
+      ...['id', 'directory', 'title', 'parentID', 'time', 'created', 'updated', 'content', 'name', 'mode'],
+      ...['a', 'b', 'c', '__proto__'],
+    ),
+    tie('value'),
+  ),
+}));
+const SESSION = { id: 'ses_1', directory: '/a', title: 't', time: { created: 1, updated: 2 }, extra: [1] };
+
+describe('guardOf', () => {
+  it.each(SCHEMAS)('says of %s what the schema says, which leaves it as it is', (_name, schema) => {
+    const guard = guardOf(schema) ?? (() => undefined);
+    fc.assert(
+      fc.property(nearlyRight, (value) => {
+        const parsed = schema.safeParse(value);
+        expect(guard(value)).toBe(parsed.success);
+        if (parsed.success) expect(parsed.data).toEqual(value);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it.each([
+    ['a session', sessionSchema, SESSION],
+    ['a list of sessions', sessionListSchema, [SESSION, { ...SESSION, parentID: 'ses_2' }]],
+  ])('takes %s', (_name, schema, value) => {
+    expect(guardOf(schema)?.(value)).toBe(true);
+    expect(schema.parse(value)).toEqual(value);
+  });
+
+  it.each([
+    ['null', null],
+    ['a list', [SESSION]],
+    ['no id', { ...SESSION, id: undefined }],
+    ['an id that is no text', { ...SESSION, id: 1 }],
+    ['a time that is no object', { ...SESSION, time: 1 }],
+    ['a number that is none', { ...SESSION, time: { created: Number.NaN, updated: 1 } }],
+    ['an optional field that is null', { ...SESSION, parentID: null }],
+  ])('refuses %s for a session', (_name, value) => {
+    expect(guardOf(sessionSchema)?.(value)).toBe(false);
+    expect(sessionSchema.safeParse(value).success).toBe(false);
+  });
+
+  it.each([
+    ['a transformation', z.string().transform(Number)],
+    ['an overwrite', z.looseObject({}).overwrite((value) => value)],
+    ['a limit', z.string().min(1)],
+    ['a format', z.url()],
+    ['an integer', z.int()],
+    ['a coercion', z.coerce.number()],
+    ['a default', z.string().default('x')],
+    ['an object that drops fields', z.object({ a: z.string() })],
+    ['an object that refuses fields', z.strictObject({ a: z.string() })],
+    ['a field of any kind, which must be there', z.looseObject({ a: z.unknown() })],
+    ['a choice', z.union([z.string(), z.number()])],
+    ['a list of messages, with its refinements', messageListSchema],
+    ['a record', z.record(z.string(), z.string())],
+    ['one of those in a list', z.array(z.looseObject({ a: z.string().min(1).optional() }))],
+  ])('leaves to the schema %s', (_name, schema) => {
+    expect(guardOf(schema)).toBeUndefined();
+  });
+});
