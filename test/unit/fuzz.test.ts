@@ -3,6 +3,7 @@ import {
   JarvisError,
   JarvisOpenCode,
   RepoPathError,
+  ResponseShapeError,
   type FetchFunction,
   type RepoClient,
   type RequestOptions,
@@ -90,6 +91,11 @@ const METHODS_WITH_IDS: readonly {
   {
     name: 'message',
     call: (repo, [a]) => repo.sessions.session('ses_1').message(a),
+    path: ([a]) => ['session', 'ses_1', 'message', a],
+  },
+  {
+    name: 'deleteMessage',
+    call: (repo, [a]) => repo.sessions.session('ses_1').deleteMessage(a),
     path: ([a]) => ['session', 'ses_1', 'message', a],
   },
   {
@@ -303,6 +309,26 @@ describe('answers', () => {
         expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('of JSON that is cut anywhere say so', async () => {
+    const whole = JSON.stringify([SESSION]);
+    const readsJson = METHODS.filter(([name]) => name !== 'vcs.diffRaw');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...readsJson),
+        fc.nat({ max: whole.length - 1 }),
+        async ([, call], length) => {
+          await using jarvis = client(() => new Response(whole.slice(0, length)));
+          const error = await errorOf(() => call(jarvis.forRepo('/repo')));
+          expect(error).toBeInstanceOf(ResponseShapeError);
+          expect(error).toMatchObject({
+            issues: [{ path: '', message: expect.stringMatching(/^the body is/) }],
+          });
+        },
+      ),
+      RUNS,
     );
   });
 

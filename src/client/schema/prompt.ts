@@ -8,7 +8,8 @@ const textInputSchema = z.strictObject({ type: z.literal('text'), text: z.string
 const fileInputSchema = z.strictObject({
   type: z.literal('file'),
   mime: z.string().min(1),
-  url: z.string().min(1),
+  // OpenCode 1.18.33 fails the turn on any other, and keeps the message it was in.
+  url: z.string().refine((url) => URL.canParse(url), { error: 'expected an absolute URL' }),
   filename: z.string().optional(),
 });
 const agentInputSchema = z.strictObject({ type: z.literal('agent'), name: z.string().min(1) });
