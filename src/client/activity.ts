@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
-import { pinnedPath } from './repo-transport.js';
+import { pathPin } from './repo-transport.js';
 import { route } from './route.js';
 import { permissionRequestSchema, questionRequestSchema } from './schema/ask.js';
 import { ptyListSchema } from './schema/pty.js';
@@ -91,7 +91,7 @@ export async function sendAbort(
   sessionID: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const path = pinnedPath(route`/session/${sessionID}/abort`, directory);
+  const path = pathPin(directory)(route`/session/${sessionID}/abort`);
   await http.send({ method: 'POST', path, directory, schema: booleanSchema }, { signal });
 }
 
