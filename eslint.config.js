@@ -71,6 +71,9 @@ const neutralFiles = [...leafFiles, 'src/browser.ts', 'src/client/**/*.ts', 'src
 
 const houseRules = [
   { files: ['src/*.ts'], rules: imports(ky, msw, childProcess, devOnly, testing, entry) },
+  // The entry points of the test kit wire it to the client.
+  { files: ['src/testing.ts'], rules: imports(ky, msw, childProcess, devOnly, entry) },
+  { files: ['src/testing-browser.ts'], rules: imports(ky, msw, devOnly, entry, node) },
   { files: ['src/browser.ts'], rules: imports(ky, msw, devOnly, testing, entry, node) },
   { files: leafFiles, rules: imports(leafOnly) },
   ...room('client', leafNames, alone, msw, node),
@@ -88,7 +91,7 @@ const houseRules = [
     rules: noComputedImports,
   },
   {
-    files: ['src/{index,browser}.ts', 'src/testing/index.ts'],
+    files: ['src/{index,browser,testing,testing-browser}.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

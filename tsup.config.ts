@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { index: 'src/index.ts', browser: 'src/browser.ts', testing: 'src/testing/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    browser: 'src/browser.ts',
+    testing: 'src/testing.ts',
+    'testing-browser': 'src/testing-browser.ts',
+  },
   tsconfig: 'tsconfig.build.json',
   format: 'esm',
   target: 'node20',

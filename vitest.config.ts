@@ -11,7 +11,7 @@ export default defineConfig({
     // The same two names as `paths` in tsconfig.json.
     alias: [
       { find: /^jarvis-opencode$/, replacement: source('index.ts') },
-      { find: /^jarvis-opencode\/testing$/, replacement: source('testing/index.ts') },
+      { find: /^jarvis-opencode\/testing$/, replacement: source('testing.ts') },
     ],
   },
   test: {

@@ -1,12 +1,20 @@
 import { onAbort } from '../abort.js';
-import { systemClock, type Timer } from '../clock.js';
+import type { Clock, Timer } from '../clock.js';
 import type { EventProperties, EventType } from '../client/schema/event.js';
 import type { Ids } from './ids.js';
+import { StreamFaults } from './stream-faults.js';
 
 /** Where something happens: events name the directory and its project. */
 export interface Place {
   readonly directory: string;
   readonly projectID: string;
+}
+
+/** An event as the server puts it into a frame. */
+export interface EventPayload {
+  readonly id: string;
+  readonly type: EventType;
+  readonly properties: object;
 }
 
 /** Like the server, so that a client's watchdog for silence is satisfied. */
@@ -23,99 +31,133 @@ const DURABLE: ReadonlySet<EventType> = new Set<EventType>([
   'message.part.removed',
 ]);
 
-/** The global event stream: whoever has opened it gets every event from then on. */
+/** A connection: to the events of all directories, or, as `GET /event`, of one. */
+interface Reader {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly directory: string | undefined;
+  readonly leave: () => void;
+}
+
+/** The event streams: whoever has opened one gets every event from then on. */
 export class EventBus {
+  readonly faults: StreamFaults;
   readonly #ids: Ids;
+  readonly #clock: Clock;
   readonly #encoder = new TextEncoder();
-  readonly #readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  readonly #readers = new Set<Reader>();
   /** Durable events are numbered by session. */
   readonly #sequence = new Map<string, number>();
   #heartbeat: Timer | undefined;
 
-  constructor(ids: Ids) {
+  constructor(ids: Ids, clock: Clock) {
     this.#ids = ids;
-  }
-
-  /** How many connections are open. */
-  get size(): number {
-    return this.#readers.size;
+    this.#clock = clock;
+    this.faults = new StreamFaults(clock);
   }
 
   /**
    * Opens a connection; `server.connected` is its first frame.
    *
    * @param signal - ends it, like a client that hangs up: msw does not tell when the body of a response is cancelled.
+   * @param directory - of `GET /event`, which ends when the instance is disposed.
    */
-  open(signal: AbortSignal): ReadableStream<Uint8Array> {
-    let reader: ReadableStreamDefaultController<Uint8Array>;
-    let detach = (): void => undefined;
+  open(signal: AbortSignal, directory?: string): ReadableStream<Uint8Array> {
+    let reader: Reader | undefined;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
-        reader = controller;
-        this.#readers.add(controller);
-        controller.enqueue(this.#frame({ payload: this.#payload('server.connected', {}) }));
-        this.#beat();
-        detach = onAbort(signal, () => {
-          if (this.#leave(controller)) controller.error(signal.reason);
+        const detach = onAbort(signal, () => {
+          if (reader !== undefined && this.#leave(reader)) controller.error(signal.reason);
         });
+        reader = { controller, directory, leave: detach };
+        if (signal.aborted) return controller.error(signal.reason);
+        this.#readers.add(reader);
+        const connected = this.#payload('server.connected', {});
+        controller.enqueue(this.#frame(directory === undefined ? { payload: connected } : connected));
+        this.#beat();
       },
       cancel: () => {
-        detach();
-        this.#leave(reader);
+        if (reader !== undefined) this.#leave(reader);
       },
     });
   }
 
   /** Sends an event of a place, or of the whole server when there is none. */
   emit<T extends EventType>(place: Place | undefined, type: T, properties: EventProperties[T]): void {
-    const payload = this.#payload(type, properties);
+    const payload = this.#payload(type, structuredClone(properties));
     const envelope =
       place === undefined
         ? { directory: 'global' }
         : { directory: place.directory, project: place.projectID };
-    this.#send({ ...envelope, payload });
-    if (DURABLE.has(type)) this.#send({ ...envelope, payload: this.#sync(payload) });
+    this.faults.pass(payload, envelope.directory, () => {
+      this.#send(envelope, payload);
+      if (DURABLE.has(type)) this.#sendSync(envelope, payload);
+    });
+  }
+
+  /** Breaks every connection in the middle of a frame; the clients may come again. */
+  cut(): void {
+    for (const reader of this.#readers) {
+      reader.controller.enqueue(this.#encoder.encode('data: {"payload":{"id":"ev'));
+      this.#leave(reader);
+      reader.controller.error(new TypeError('The event stream was cut.'));
+    }
   }
 
   /** Breaks every connection, like a server that has gone. */
   close(): void {
-    this.#heartbeat?.cancel();
-    for (const reader of this.#readers) reader.error(new TypeError('The mock is closed.'));
-    this.#readers.clear();
+    this.faults.clear();
+    for (const reader of this.#readers) {
+      this.#leave(reader);
+      reader.controller.error(new TypeError('The mock is closed.'));
+    }
   }
 
-  #leave(reader: ReadableStreamDefaultController<Uint8Array>): boolean {
+  #leave(reader: Reader): boolean {
     const wasOpen = this.#readers.delete(reader);
+    reader.leave();
     if (this.#readers.size === 0) this.#heartbeat?.cancel();
     return wasOpen;
   }
 
   #beat(): void {
     this.#heartbeat?.cancel();
-    this.#heartbeat = systemClock.after(HEARTBEAT_MS, () => {
-      this.#send({ payload: this.#payload('server.heartbeat', {}) });
+    this.#heartbeat = this.#clock.after(HEARTBEAT_MS, () => {
+      const payload = this.#payload('server.heartbeat', {});
+      this.faults.pass(payload, undefined, () => this.#send({}, payload));
       this.#beat();
     });
   }
 
-  #payload(type: EventType, properties: object): { id: string; type: EventType; properties: object } {
+  #payload(type: EventType, properties: object): EventPayload {
     return { id: this.#ids.next('evt'), type, properties };
   }
 
+  #send(envelope: { readonly directory?: string }, payload: EventPayload): void {
+    const isBeat = payload.type === 'server.heartbeat';
+    const ofAll = this.#frame({ ...envelope, payload });
+    const ofOne = this.#frame(payload);
+    for (const reader of this.#readers) {
+      if (reader.directory === undefined) reader.controller.enqueue(ofAll);
+      else if (isBeat || reader.directory === envelope.directory) {
+        reader.controller.enqueue(ofOne);
+        if (payload.type !== 'server.instance.disposed') continue;
+        this.#leave(reader);
+        reader.controller.close();
+      }
+    }
+  }
+
   /** The second delivery of a durable event, under the same id. */
-  #sync(payload: { readonly id: string; readonly type: EventType; readonly properties: object }): object {
+  #sendSync(envelope: object, payload: EventPayload): void {
     const { sessionID } = payload.properties as { readonly sessionID: string };
     const seq = this.#sequence.get(sessionID) ?? 0;
     if (payload.type === 'session.deleted') this.#sequence.delete(sessionID);
     else this.#sequence.set(sessionID, seq + 1);
     const { id, type, properties: data } = payload;
-    return { type: 'sync', syncEvent: { id, type: `${type}.1`, seq, aggregateID: sessionID, data }, id };
-  }
-
-  #send(envelope: object): void {
-    if (this.#readers.size === 0) return;
-    const frame = this.#frame(envelope);
-    for (const reader of this.#readers) reader.enqueue(frame);
+    const syncEvent = { id, type: `${type}.1`, seq, aggregateID: sessionID, data };
+    const frame = this.#frame({ ...envelope, payload: { type: 'sync', syncEvent, id } });
+    for (const { controller, directory } of this.#readers)
+      if (directory === undefined) controller.enqueue(frame);
   }
 
   #frame(envelope: object): Uint8Array {

@@ -1,5 +1,5 @@
 /** What an id names, as its first letters tell. */
-export type IdKind = 'ses' | 'msg' | 'prt' | 'evt' | 'call';
+export type IdKind = 'ses' | 'msg' | 'prt' | 'evt' | 'call' | 'per' | 'que' | 'pty';
 
 /** Makes ids that ascend in the order they are made, the same in every run. */
 export class Ids {

@@ -1,7 +1,11 @@
+import type { Clock } from '../clock.js';
 import type { SessionStatus } from '../client/schema/session.js';
+import { Asks } from './asks.js';
 import type { EventBus, Place } from './event-bus.js';
+import type { Ids } from './ids.js';
 import { moment } from './moment.js';
-import type { RunningTurn } from './running-turn.js';
+import { pause } from './pause.js';
+import { Ptys } from './ptys.js';
 
 /** What is known of the instance of one directory. */
 export interface MockInstance {
@@ -13,12 +17,33 @@ export interface MockInstance {
   readonly disposals: number;
 }
 
+/** Work of a session: it is busy until the work has ended. */
+export interface SessionWork {
+  readonly isBusy: boolean;
+  /** Ends it; resolves when everything about its end is stored and told. */
+  abort(): Promise<void>;
+  /** Ends it at once; nothing is stored or told any more. */
+  kill(): void;
+}
+
+/** What every instance is made with. */
+export interface InstanceInit {
+  readonly events: EventBus;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly projectOf: (directory: string) => string;
+  /** Aborts when the mock is closed. */
+  readonly closed: AbortSignal;
+}
+
 /** The state the server keeps for one directory, loaded by the first request for it. */
 export class Instance implements Place {
   readonly directory: string;
   readonly projectID: string;
-  /** The turns that have not ended, by session id. */
-  readonly turns = new Map<string, RunningTurn>();
+  readonly asks: Asks;
+  readonly ptys: Ptys;
+  /** What has not ended, by session id. */
+  readonly work = new Map<string, SessionWork>();
   loaded = false;
   boots = 0;
   disposals = 0;
@@ -26,43 +51,59 @@ export class Instance implements Place {
   warmUp: Promise<void> | 'done' | undefined;
   disposal: Promise<void> | undefined;
 
-  constructor(place: Place) {
-    this.directory = place.directory;
-    this.projectID = place.projectID;
+  constructor(directory: string, { events, ids, projectOf }: InstanceInit) {
+    this.directory = directory;
+    this.projectID = projectOf(directory);
+    this.asks = new Asks(this, events, ids);
+    this.ptys = new Ptys(this, events, ids);
   }
 
   /** The sessions that are not idle. */
   statuses(): Record<string, SessionStatus> {
-    const busy = [...this.turns].filter(([, turn]) => turn.isBusy);
+    const busy = [...this.work].filter(([, work]) => work.isBusy);
     return Object.fromEntries(busy.map(([sessionID]) => [sessionID, { type: 'busy' } as const]));
+  }
+
+  isBusy(sessionID: string): boolean {
+    return this.work.get(sessionID)?.isBusy === true;
+  }
+
+  /** Forgets what only memory holds. */
+  unload(): void {
+    this.loaded = false;
+    this.warmUp = undefined;
+    this.disposal = undefined;
+    this.asks.clear();
+    this.ptys.clear();
   }
 }
 
 /** The instances of all directories. */
 export class Instances {
-  readonly #events: EventBus;
-  readonly #projectOf: (directory: string) => string;
+  /** How long a disposal takes, by the clock of the mock. */
+  disposalMs = 0;
+  readonly #init: InstanceInit;
   readonly #byDirectory = new Map<string, Instance>();
 
-  constructor(events: EventBus, projectOf: (directory: string) => string) {
-    this.#events = events;
-    this.#projectOf = projectOf;
+  constructor(init: InstanceInit) {
+    this.#init = init;
   }
 
   /** The instance of a directory; loads it if it is not. */
   use(directory: string): Instance {
+    const { events, clock } = this.#init;
     let instance = this.#byDirectory.get(directory);
     if (instance === undefined) {
-      instance = new Instance({ directory, projectID: this.#projectOf(directory) });
+      instance = new Instance(directory, this.#init);
       this.#byDirectory.set(directory, instance);
     }
     if (!instance.loaded) {
       instance.loaded = true;
       instance.boots += 1;
-      const now = Date.now();
+      const now = clock.now();
       const { projectID } = instance;
       // No event tells of the boot itself; this one comes with it.
-      this.#events.emit({ directory: 'global', projectID }, 'project.updated', {
+      events.emit({ directory: 'global', projectID }, 'project.updated', {
         id: projectID,
         worktree: directory,
         vcs: 'git',
@@ -81,14 +122,21 @@ export class Instances {
 
   /** Disposes every loaded instance; resolves when all are gone. */
   async disposeAll(): Promise<void> {
-    const loaded = [...this.#byDirectory.values()].filter((instance) => instance.loaded);
-    await Promise.all(loaded.map((instance) => this.dispose(instance)));
-    this.#events.emit(undefined, 'global.disposed', {});
+    await Promise.all(this.loaded().map((instance) => this.dispose(instance)));
+    this.#init.events.emit(undefined, 'global.disposed', {});
   }
 
-  /** The turns that have not ended, in all instances. */
-  turns(): RunningTurn[] {
-    return [...this.#byDirectory.values()].flatMap((instance) => [...instance.turns.values()]);
+  loaded(): Instance[] {
+    return [...this.#byDirectory.values()].filter((instance) => instance.loaded);
+  }
+
+  /** Ends everything at once, like the process. */
+  crash(): void {
+    for (const instance of this.#byDirectory.values()) {
+      for (const work of instance.work.values()) work.kill();
+      instance.work.clear();
+      instance.unload();
+    }
   }
 
   list(): MockInstance[] {
@@ -101,12 +149,15 @@ export class Instances {
   }
 
   async #dispose(instance: Instance): Promise<void> {
+    const { events, clock, closed } = this.#init;
+    const { boots } = instance;
     await moment();
-    await Promise.all([...instance.turns.values()].map((turn) => turn.abort()));
-    instance.loaded = false;
+    if (this.disposalMs > 0) await pause(clock, this.disposalMs, closed).catch(() => undefined);
+    await Promise.all([...instance.work.values()].map((work) => work.abort()));
+    // The process may have crashed meanwhile.
+    if (!instance.loaded || instance.boots !== boots) return;
+    instance.unload();
     instance.disposals += 1;
-    instance.warmUp = undefined;
-    instance.disposal = undefined;
-    this.#events.emit(instance, 'server.instance.disposed', { directory: instance.directory });
+    events.emit(instance, 'server.instance.disposed', { directory: instance.directory });
   }
 }

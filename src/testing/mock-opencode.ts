@@ -1,14 +1,26 @@
 import { http, type HttpHandler } from 'msw';
+import { systemClock, type Clock } from '../clock.js';
+import type { Command } from '../client/schema/commands.js';
+import type { Message } from '../client/schema/message.js';
 import type { SessionInfo } from '../client/schema/session.js';
+import { askRoutes } from './ask-routes.js';
 import { Credentials } from './credentials.js';
+import { CustomHandlers } from './custom-handlers.js';
 import type { MockInstance } from './instances.js';
+import { messageRoutes } from './message-routes.js';
+import { takeOrigin } from './open-mocks.js';
+import type { MockHandler, MockOperation } from './operations.js';
+import { ptyRoutes } from './pty-routes.js';
+import { readRoutes } from './read-routes.js';
 import { unauthorized } from './replies.js';
-import { Router, type MockRequest } from './router.js';
-import type { MockScript } from './script.js';
-import { ScriptedServer } from './scripted-server.js';
+import { RequestFaults, type RequestFailure } from './request-faults.js';
+import { Router, type MockRequest, type Route } from './router.js';
+import type { MockScript, ScriptOptions } from './script.js';
+import { ScriptedServer, type MockShell } from './scripted-server.js';
 import { serverRoutes } from './server-routes.js';
 import { sessionRoutes } from './session-routes.js';
 import { text } from './steps.js';
+import type { MockEvent } from './stream-faults.js';
 
 /** How the mock presents itself. */
 export interface MockOpenCodeOptions {
@@ -32,73 +44,153 @@ export interface MockOpenCodeOptions {
    * @default each directory is a project of its own
    */
   readonly projectOf?: ((directory: string) => string) | undefined;
+  /** How the model answers until `reply()` or `script()` says otherwise. @default every prompt with `ok` */
+  readonly script?: MockScript | undefined;
+  /** For which permissions every tool asks, e.g. `['bash', 'edit']`. @default none */
+  readonly asks?: readonly string[] | undefined;
+  /** The commands there are. @default `init` */
+  readonly commands?: readonly Command[] | undefined;
+  /** What the command lines of `session.shell()` put out. @default nothing */
+  readonly shell?: MockShell | undefined;
+  /** The time of everything the mock does, `wait()` included. @default the system's, which fake timers replace */
+  readonly clock?: Clock | undefined;
+}
+
+/** What goes wrong with the event streams; `server.connected`, the first event of each, always comes. */
+export interface MockStream {
+  /** Loses the events that match until the returned fault is disposed. @default all of them */
+  drop(matches?: (event: MockEvent) => boolean): Disposable;
+  /** Keeps all events back until the returned fault is disposed; then they come, in their order. */
+  hold(): Disposable;
+  /** Lets all events come `ms` milliseconds later until the returned fault is disposed. */
+  delay(ms: number): Disposable;
+  /** Breaks every open stream in the middle of a frame; the clients may come again. */
+  cut(): void;
 }
 
 /** An OpenCode server in memory, and what a test may tell it and ask it. */
-export interface MockOpenCode extends Disposable {
+export interface MockServer extends Disposable, AsyncDisposable {
   /** Its origin. */
   readonly url: string;
   /** For `setupServer(...mock.handlers)` or `setupWorker(...mock.handlers)`. */
   readonly handlers: readonly HttpHandler[];
   /** For `JarvisOpenCode.connect(mock.connectOptions)`. */
   readonly connectOptions: { readonly url: string; readonly username?: string; readonly password?: string };
+  /** A directory to work in: any absolute path is one, and this one is told apart by its name. */
+  repo(name?: string): Promise<string>;
   /** Lets the model answer every prompt from now on with this text. */
-  reply(answer: string): void;
+  reply(answer: string, options?: ScriptOptions): void;
   /** Lets the model answer every prompt from now on as the script says. */
-  script(script: MockScript): void;
+  script(script: MockScript, options?: ScriptOptions): void;
+  /**
+   * Answers an operation in place of the mock, until the returned handler is disposed. The newest wins.
+   *
+   * @param operation - `METHOD /path`, with parameters in braces, as OpenCode documents it.
+   * @throws {TypeError} for what is no operation.
+   */
+  use<O extends MockOperation>(operation: O, handle: MockHandler<O>): Disposable;
+  /**
+   * Lets the nth of the matching requests from now on fail.
+   *
+   * @throws {TypeError} {@link RangeError}
+   */
+  failRequest(operation: MockOperation, failure?: RequestFailure): Disposable;
+  readonly stream: MockStream;
+  /**
+   * Lets every disposal from now on take this long.
+   *
+   * @throws {RangeError} unless `ms` is a number that is not negative.
+   */
+  slowDisposal(ms: number): void;
+  /** Disposes the instance of a directory as another client would, whatever runs in it; resolves when it is gone. */
+  dispose(directory: string): Promise<void>;
+  /** Ends it like a process that is killed: streams break, turns stop where they are, requests get no answer. */
+  crash(): void;
+  /** Starts it again after `crash()`: what was stored is there, and no instance is loaded. */
+  restart(): void;
   /** What was asked so far, oldest first. */
   requests(): MockRequest[];
   /** The directories that were used so far, with what became of their instances. */
   instances(): MockInstance[];
   /** The sessions that exist, oldest first. */
   sessions(): SessionInfo[];
-  /** Ends it like a server that is gone: event streams break, turns end, requests get no answer. Idempotent. */
-  close(): void;
+  /**
+   * The messages of a session, oldest first.
+   *
+   * @throws {Error} when there is no such session.
+   */
+  messages(sessionID: string): Message[];
+  /** Ends it like a server that is gone, with the clients it made. Idempotent. */
+  close(): Promise<void>;
 }
+
+/** The operations the mock has; the first that matches answers. */
+export const MOCKED_ROUTES: readonly Route[] = [
+  ...serverRoutes,
+  ...sessionRoutes,
+  ...messageRoutes,
+  ...askRoutes,
+  ...ptyRoutes,
+  ...readRoutes,
+];
+
+const INIT: Command = {
+  name: 'init',
+  description: 'guided AGENTS.md setup',
+  source: 'command',
+  template: 'Create or update `AGENTS.md` for this repository.\n\n$ARGUMENTS',
+  hints: ['$ARGUMENTS'],
+};
 
 let made = 0;
 
 /**
- * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
+ * Makes an OpenCode server in memory.
  *
+ * @param maker - the function the test called: the stack of a mock that was not closed begins above it.
  * @throws {TypeError} for a `url` that is no http URL.
- *
- * @example
- * ```ts
- * const mock = mockOpenCode();
- * const server = setupServer(...mock.handlers);
- * server.listen({ onUnhandledRequest: 'error' });
- * mock.reply('It is a calculator.');
- * const jarvis = await JarvisOpenCode.connect(mock.connectOptions);
- * const session = await jarvis.forRepo('/home/me/app').sessions.create();
- * const { text } = await session.prompt('What does this project do?');
- * ```
+ * @throws {Error} when another open mock has this `url`.
  */
-export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
+export function makeMockServer(
+  options: MockOpenCodeOptions,
+  maker: (...args: never[]) => unknown,
+): MockServer {
   const { username, password, version = '1.18.33', cwd = '/' } = options;
   made += 1;
   const url = originOf(options.url ?? `http://opencode-${made}.invalid`);
   const server = new ScriptedServer({
     version,
     cwd,
+    clock: options.clock ?? systemClock,
     projectOf: options.projectOf ?? ((directory) => `project of ${directory}`),
-    script: () => [text('ok')],
+    script: options.script ?? (() => [text('ok')]),
+    asks: options.asks ?? [],
+    commands: options.commands ?? [INIT],
+    shell: options.shell ?? (() => ''),
   });
   const credentials = new Credentials(username ?? 'opencode', password);
-  const router = new Router(server, [...serverRoutes, ...sessionRoutes]);
+  const faults = new RequestFaults();
+  const handlers = new CustomHandlers();
+  const router = new Router({ server, routes: MOCKED_ROUTES, faults, handlers });
   const requests: MockRequest[] = [];
+  const giveBack = takeOrigin(url, maker);
+  let repos = 0;
+  let isDown = false;
   let isClosed = false;
 
   async function answer(request: Request): Promise<Response> {
-    if (isClosed) return Response.error();
+    if (isDown || isClosed) return Response.error();
     if (!credentials.accepts(request)) return unauthorized();
-    return router.answer(request, (record) => requests.push(record));
+    const response = await router.answer(request, (record) => requests.push(record));
+    // Nobody gets an answer of a process that has gone meanwhile.
+    return isDown || isClosed ? Response.error() : response;
   }
 
   function close(): void {
     if (isClosed) return;
     isClosed = true;
     server.close();
+    giveBack();
   }
 
   return {
@@ -110,17 +202,39 @@ export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
     },
-    reply(reply) {
-      server.script = () => [text(reply)];
+    async repo(name = 'repo') {
+      repos += 1;
+      return `/repos/${repos}/${name}`;
     },
-    script(script) {
-      server.script = script;
+    reply: (reply, scriptOptions) => server.scripts.set(() => [text(reply)], scriptOptions),
+    script: (script, scriptOptions) => server.scripts.set(script, scriptOptions),
+    use: (operation, handle) => handlers.add(operation, handle as MockHandler<MockOperation>),
+    failRequest: (operation, failure) => faults.add(operation, failure),
+    stream: {
+      drop: (matches) => server.events.faults.drop(matches),
+      hold: () => server.events.faults.hold(),
+      delay: (ms) => server.events.faults.delay(ms),
+      cut: () => server.events.cut(),
+    },
+    slowDisposal(ms) {
+      if (!(ms >= 0)) throw new RangeError(`Expected ms to be a number that is not negative, got ${ms}.`);
+      server.instances.disposalMs = ms;
+    },
+    dispose: (directory) => server.instances.dispose(server.instances.use(directory)),
+    crash() {
+      isDown = true;
+      server.crash();
+    },
+    restart() {
+      isDown = false;
     },
     requests: () => structuredClone(requests),
     instances: () => server.instances.list(),
     sessions: () => structuredClone(server.sessions.all()),
-    close,
+    messages: (sessionID) => structuredClone([...server.sessions.messages(sessionID)]),
+    close: async () => close(),
     [Symbol.dispose]: close,
+    [Symbol.asyncDispose]: async () => close(),
   };
 }
 

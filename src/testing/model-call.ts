@@ -1,15 +1,16 @@
+import type { Clock } from '../clock.js';
 import type {
   AssistantMessage,
+  ReasoningPart,
   ServerErrorInfo,
   TextPart,
-  ToolPart,
   UserMessage,
 } from '../client/schema/message.js';
 import type { Tokens } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
 import { noTokens, type SessionStore } from './session-store.js';
-import type { MockStep } from './steps.js';
+import { ToolCall, type ToolResult } from './tool-call.js';
 
 /** What a call of the model writes to. */
 export interface ModelCallInit {
@@ -17,37 +18,42 @@ export interface ModelCallInit {
   readonly ids: Ids;
   readonly events: EventBus;
   readonly store: SessionStore;
+  readonly clock: Clock;
+  /** Which agent answers. @default the one of the prompt */
+  readonly agent?: string;
+  /** Whether the answer is the summary of a session. */
+  readonly summary?: boolean;
 }
 
-type ToolStep = Extract<MockStep, { readonly type: 'tool' }>;
-
-/** What every call of the model counts. */
-const CALL_TOKENS = { total: 15, input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } };
-
-/** What the output of a tool is when its turn ends first. */
-const ABORTED_OUTPUT = '(no output)\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>';
+type StreamedPart = TextPart | ReasoningPart;
 
 /** One call of the model: the assistant message that it writes, part by part. */
 export class ModelCall {
   readonly #init: ModelCallInit;
   readonly #message: AssistantMessage;
-  readonly #tools: { readonly part: ToolPart; readonly output: string }[] = [];
-  #text: TextPart | undefined;
+  readonly #tools: ToolCall[] = [];
+  /** Lets each tool come to its end. */
+  readonly #ends: (() => Promise<void> | void)[] = [];
+  #streamed: { readonly part: StreamedPart; written: string } | undefined;
+  #used: Tokens & { readonly total: number } = tokensOf(10, 5);
   #hasParts = false;
+  #endsTurn = false;
 
   constructor(init: ModelCallInit, prompt: UserMessage) {
     this.#init = init;
     const { directory } = init.place;
+    const agent = init.agent ?? prompt.agent;
     this.#message = {
       id: init.ids.next('msg'),
       sessionID: prompt.sessionID,
       role: 'assistant',
       parentID: prompt.id,
-      time: { created: Date.now() },
+      time: { created: init.clock.now() },
       modelID: prompt.model.modelID,
       providerID: prompt.model.providerID,
-      mode: prompt.agent,
-      agent: prompt.agent,
+      mode: agent,
+      agent,
+      ...(init.summary === true && { summary: true }),
       path: { cwd: directory, root: directory },
       cost: 0,
       tokens: noTokens(),
@@ -55,57 +61,86 @@ export class ModelCall {
     this.#save();
   }
 
+  get messageID(): string {
+    return this.#message.id;
+  }
+
   /** Whether it called a tool: what the model says next, it says in another call. */
   get hasTools(): boolean {
     return this.#tools.length > 0;
   }
 
+  /** Whether a tool was refused in a way that ends the turn. */
+  get endsTurn(): boolean {
+    return this.#endsTurn;
+  }
+
   /** Streams one piece of text. */
-  addText(delta: string): void {
+  addText(type: 'text' | 'reasoning', delta: string): void {
     this.#open();
-    const { store, events, place } = this.#init;
-    const now = Date.now();
-    if (this.#text === undefined) {
-      this.#text = { ...this.#part(), type: 'text', text: '', time: { start: now } };
-      store.savePart(place, this.#text);
+    const { store, events, place, clock } = this.#init;
+    if (this.#streamed?.part.type !== type) {
+      this.#closeText();
+      const part: StreamedPart = { ...this.#part(), type, text: '', time: { start: clock.now() } };
+      this.#streamed = { part, written: '' };
+      store.savePart(place, part);
     }
-    const { sessionID, messageID, id: partID } = this.#text;
-    this.#text.text += delta;
+    const { sessionID, messageID, id: partID } = this.#streamed.part;
+    // The server stores the text when it is complete; until then only the deltas tell it.
+    this.#streamed.written += delta;
     events.emit(place, 'message.part.delta', { sessionID, messageID, partID, field: 'text', delta });
   }
 
-  /** The model begins to write the call of a tool; `run()` is called when it has. */
-  addTool({ tool, input, output }: ToolStep): { run(): void } {
+  /** The model begins to write the call of a tool. */
+  addTool(tool: string): ToolCall {
     this.#open();
-    const { store, place, ids } = this.#init;
-    const part: ToolPart = {
-      ...this.#part(),
-      type: 'tool',
-      tool,
-      callID: ids.next('call'),
-      state: { status: 'pending', input: {}, raw: '' },
-    };
-    this.#tools.push({ part, output });
-    store.savePart(place, part);
-    return {
-      run: () => {
-        part.state = { status: 'running', input, time: { start: Date.now() } };
-        store.savePart(place, part);
-      },
-    };
+    const { store, place, ids, clock } = this.#init;
+    if (this.#streamed?.part.type === 'reasoning') this.#closeText();
+    const state = { status: 'pending' as const, input: {}, raw: '' };
+    const part = { ...this.#part(), type: 'tool' as const, tool, callID: ids.next('call'), state };
+    const call = new ToolCall(part, place, store, clock);
+    this.#tools.push(call);
+    return call;
   }
 
-  /** The model has said all; its tools come to their ends. Returns what it used. */
-  finish(): { readonly tokens: Tokens; readonly cost: number } {
+  /** How the tool will end: at the end of this call, or when the promise resolves. */
+  endTool(tool: ToolCall, result: ToolResult | Promise<ToolResult>): void {
+    const end = (settled: ToolResult): void => {
+      tool.end(settled);
+      if (settled.status === 'error' && settled.endsTurn === true) this.#endsTurn = true;
+    };
+    if (result instanceof Promise) {
+      const ended = result.then(end);
+      this.#ends.push(() => ended);
+    } else {
+      this.#ends.push(() => end(result));
+    }
+  }
+
+  /** What the call takes. */
+  use(input: number, output: number): void {
+    this.#used = tokensOf(input, output);
+  }
+
+  /** The model has said all: closes what it said. Its tools may still run. */
+  close(): void {
     this.#open();
-    const { store, place } = this.#init;
     this.#closeText();
-    for (const { part, output } of this.#tools) this.#closeTool(part, output);
+  }
+
+  /** Resolves when its tools have come to their ends. */
+  async toolsEnd(): Promise<void> {
+    for (const end of this.#ends) await end();
+  }
+
+  /** All is done. Returns what it used. */
+  finish(): { readonly tokens: Tokens; readonly cost: number } {
+    const { store, place, clock } = this.#init;
     const reason = this.hasTools ? 'tool-calls' : 'stop';
-    const used = { tokens: CALL_TOKENS, cost: 0 };
+    const used = { tokens: this.#used, cost: 0 };
     store.savePart(place, { ...this.#part(), type: 'step-finish', reason, ...used });
     Object.assign(this.#message, used, { finish: reason });
-    this.#message.time.completed = Date.now();
+    this.#message.time.completed = clock.now();
     // The server sends it twice.
     this.#save();
     this.#save();
@@ -115,9 +150,9 @@ export class ModelCall {
   /** The call was cut off. */
   break(error: ServerErrorInfo): void {
     this.#closeText();
-    for (const { part } of this.#tools) this.#closeTool(part, ABORTED_OUTPUT);
+    for (const tool of this.#tools) tool.abort();
     this.#message.error = error;
-    this.#message.time.completed = Date.now();
+    this.#message.time.completed = this.#init.clock.now();
     this.#save();
   }
 
@@ -128,18 +163,12 @@ export class ModelCall {
   }
 
   #closeText(): void {
-    if (this.#text === undefined) return;
-    this.#text.time = { start: this.#text.time?.start ?? Date.now(), end: Date.now() };
-    this.#init.store.savePart(this.#init.place, this.#text);
-    this.#text = undefined;
-  }
-
-  #closeTool(part: ToolPart, output: string): void {
-    const { state } = part;
-    const end = Date.now();
-    const start = state.status === 'running' ? state.time.start : end;
-    const { input } = state;
-    part.state = { status: 'completed', input, output, title: part.tool, metadata: {}, time: { start, end } };
+    if (this.#streamed === undefined) return;
+    const { part, written } = this.#streamed;
+    this.#streamed = undefined;
+    const now = this.#init.clock.now();
+    part.text = written;
+    part.time = { start: part.time?.start ?? now, end: now };
     this.#init.store.savePart(this.#init.place, part);
   }
 
@@ -151,4 +180,8 @@ export class ModelCall {
   #save(): void {
     this.#init.store.saveMessage(this.#init.place, this.#message);
   }
+}
+
+function tokensOf(input: number, output: number): Tokens & { readonly total: number } {
+  return { total: input + output, input, output, reasoning: 0, cache: { read: 0, write: 0 } };
 }

@@ -7,15 +7,18 @@ export interface PromptBody {
   readonly parts: readonly PromptPartInput[];
   readonly agent: string | undefined;
   readonly model: ModelRef | undefined;
+  /** Whether it is stored only, and not answered. */
+  readonly noReply: boolean;
+  /** Which tools are given, and which are taken away. */
+  readonly tools: Readonly<Record<string, boolean>>;
 }
 
 /** Reads the body of a prompt, or refuses it as the server does. */
 export function parsePromptBody(json: unknown): PromptBody | Response {
   if (!isRecord(json)) return badRequest(`Expected object, got ${JSON.stringify(json)}`, 'Payload');
-  const { messageID, parts, agent, model } = json;
+  const { messageID, parts, agent, model, noReply, tools } = json;
   if (messageID !== undefined && !(typeof messageID === 'string' && messageID.startsWith('msg'))) {
-    const message = `Expected a string starting with "msg", got ${JSON.stringify(messageID)}\n  at ["messageID"]`;
-    return badRequest(message, 'Payload');
+    return notAnID('msg', 'messageID', messageID, 'Payload');
   }
   if (parts === undefined) return badRequest('Missing key\n  at ["parts"]', 'Payload');
   if (!Array.isArray(parts)) {
@@ -28,7 +31,15 @@ export function parsePromptBody(json: unknown): PromptBody | Response {
     parts: parts as PromptPartInput[],
     agent: typeof agent === 'string' ? agent : undefined,
     model: isRecord(model) ? (model as ModelRef) : undefined,
+    noReply: noReply === true,
+    tools: isRecord(tools) ? (tools as Record<string, boolean>) : {},
   };
+}
+
+/** Refuses an id that does not begin as it must. */
+export function notAnID(prefix: string, name: string, got: unknown, kind: 'Payload' | 'Params'): Response {
+  const message = `Expected a string starting with "${prefix}", got ${JSON.stringify(got)}\n  at ["${name}"]`;
+  return badRequest(message, kind);
 }
 
 /** What the user wrote: the text parts, one per line. */

@@ -11,6 +11,24 @@ export function requestNotFound(kind: 'Permission' | 'Question', requestID: stri
   return Response.json({ _tag: `${kind}NotFoundError`, requestID, message }, { status: 404 });
 }
 
+/** A terminal that is not there: `{ _tag, … }`, status 404. */
+export function ptyNotFound(ptyID: string): Response {
+  const message = `PTY session not found: ${ptyID}`;
+  return Response.json({ _tag: 'PtyNotFoundError', ptyID, message }, { status: 404 });
+}
+
+/** A ticket that was not asked for in the right way, status 403. */
+export function ptyForbidden(): Response {
+  const message = 'Invalid PTY connect token request';
+  return Response.json({ _tag: 'PtyForbiddenError', message }, { status: 403 });
+}
+
+/** A session that is at work, status 409. */
+export function sessionBusy(sessionID: string): Response {
+  const message = `Session is busy: ${sessionID}`;
+  return Response.json({ _tag: 'SessionBusyError', sessionID, message }, { status: 409 });
+}
+
 /** A body, query or id of the wrong shape, status 400. */
 export function badRequest(message: string, kind: 'Payload' | 'Query' | 'Params'): Response {
   return Response.json({ name: 'BadRequest', data: { message, kind } }, { status: 400 });
@@ -23,6 +41,8 @@ export function badSessionBody(): Response {
 
 /** What a list of messages answers to a cursor it does not understand: as for a session, status 400. */
 export const badCursor = badSessionBody;
+/** What the change of a part answers when the body names another one than the path: as for a session, status 400. */
+export const otherPart = badSessionBody;
 
 /** Whatever the server did not foresee, status 500. */
 export function unknownError(): Response {
@@ -52,8 +72,14 @@ export function webPage(): Response {
 
 /** An operation of the real server that the mock does not have, status 501. */
 export function notMocked(method: string, path: string): Response {
-  const message = `not mocked: ${method} ${path} — add a handler`;
+  const message = `not mocked: ${method} ${path} — add a handler with mock.use('${method} ${path}', …)`;
   return Response.json({ name: 'NotMocked', data: { message } }, { status: 501 });
+}
+
+/** A handler of the test threw, status 500. */
+export function handlerFailed(operation: string, error: unknown): Response {
+  const message = `the handler of ${operation} threw: ${String(error)}`;
+  return Response.json({ name: 'HandlerFailed', data: { message } }, { status: 500 });
 }
 
 /** Done, without anything to say, status 204. */

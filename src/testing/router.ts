@@ -1,6 +1,8 @@
+import type { CustomHandlers } from './custom-handlers.js';
 import { decodeOnce, directoryOfRequest } from './directory.js';
 import type { Instance } from './instances.js';
 import { notMocked, webPage } from './replies.js';
+import type { RequestFaults } from './request-faults.js';
 import type { ScriptedServer } from './scripted-server.js';
 
 /** What the mock was asked. */
@@ -21,6 +23,8 @@ export interface RouteContext {
   readonly query: URLSearchParams;
   /** What the path has in the places of the pattern that begin with a colon, decoded, by name. */
   readonly params: Readonly<Record<string, string>>;
+  readonly headers: Headers;
+  /** @default `application/json` */
   readonly contentType: string;
   readonly bodyText: string;
   /** Aborts when the client has gone. */
@@ -80,15 +84,23 @@ const API_ROOTS: ReadonlySet<string> = new Set([
   ...['question', 'session', 'skill', 'sync', 'tui', 'vcs'],
 ]);
 
-/** Finds the route of a request and lets it answer. */
+/** What the router asks before it answers by itself. */
+export interface RouterInit {
+  readonly server: ScriptedServer;
+  /** The first that matches answers. */
+  readonly routes: readonly Route[];
+  readonly faults: RequestFaults;
+  readonly handlers: CustomHandlers;
+}
+
+/** Finds the route of a request and lets it answer: a fault before a handler of the test, and that before the mock. */
 export class Router {
   readonly #server: ScriptedServer;
-  readonly #routes: readonly Route[];
+  readonly #init: RouterInit;
 
-  /** @param routes - the first that matches answers. */
-  constructor(server: ScriptedServer, routes: readonly Route[]) {
-    this.#server = server;
-    this.#routes = routes;
+  constructor(init: RouterInit) {
+    this.#server = init.server;
+    this.#init = init;
   }
 
   /** @param record - is told of the request before it is answered. */
@@ -96,7 +108,7 @@ export class Router {
     const { pathname: path, searchParams: query } = new URL(request.url);
     const { method, headers, signal } = request;
     const bodyText = await request.text();
-    const directory = path.startsWith('/global/')
+    const directory = isGlobal(path)
       ? undefined
       : directoryOfRequest({
           rawPath: path,
@@ -105,12 +117,28 @@ export class Router {
           cwd: this.#server.cwd,
           directoryOf: (sessionID) => this.#server.sessions.find(sessionID)?.directory,
         });
-    record({ method, path, query: Object.fromEntries(query), directory, body: parseBody(bodyText) });
-    for (const route of this.#routes) {
+    const recorded = {
+      method,
+      path,
+      query: Object.fromEntries(query),
+      directory,
+      body: parseBody(bodyText),
+    };
+    record(recorded);
+    const { faults, handlers, routes } = this.#init;
+    const failure = faults.take(method, path);
+    if (failure !== undefined) return failure;
+    const handled = handlers.answer(recorded, headers);
+    if (handled !== undefined) {
+      // As on the server, whatever is asked of a directory loads its instance.
+      if (directory !== undefined) this.#server.instances.use(directory);
+      return handled;
+    }
+    for (const route of routes) {
       const params = route.method === method ? matchPath(route.pattern, path) : undefined;
       if (params === undefined) continue;
       const contentType = headers.get('content-type') ?? 'application/json';
-      const context = { server: this.#server, query, params, contentType, bodyText, signal };
+      const context = { server: this.#server, query, params, headers, contentType, bodyText, signal };
       if ('global' in route) return route.global(context);
       const instance = this.#server.instances.use(directory ?? this.#server.cwd);
       return route.scoped({ ...context, instance });
@@ -120,14 +148,24 @@ export class Router {
   }
 }
 
-function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+/** What concerns no directory. */
+function isGlobal(path: string): boolean {
+  return /^\/(global|auth|doc)(\/|$)/.test(path);
+}
+
+/**
+ * What a path has in the places of a pattern that begin with a colon, or stand in braces, decoded, by name; `undefined` when
+ * it is another path.
+ */
+export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const wanted = pattern.split('/');
   const given = path.split('/');
   if (wanted.length !== given.length) return undefined;
   const params: Record<string, string> = {};
   for (const [index, segment] of given.entries()) {
     const want = wanted[index] ?? '';
-    if (want.startsWith(':') && segment !== '') params[want.slice(1)] = decodeOnce(segment);
+    const name = /^:(.+)$|^\{(.+)\}$/.exec(want);
+    if (name !== null && segment !== '') params[name[1] ?? name[2] ?? ''] = decodeOnce(segment);
     else if (want !== segment) return undefined;
   }
   return params;

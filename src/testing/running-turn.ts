@@ -1,16 +1,35 @@
-import { abortable, delay, deferred } from '../abort.js';
+import { abortable, deferred } from '../abort.js';
 import type { ServerErrorInfo, UserMessage } from '../client/schema/message.js';
-import type { SessionStatus } from '../client/schema/session.js';
+import type { PermissionRule, SessionStatus } from '../client/schema/session.js';
+import type { Asks, PermissionOutcome, QuestionOutcome } from './asks.js';
+import type { SessionWork } from './instances.js';
 import { ModelCall, type ModelCallInit } from './model-call.js';
 import { moment } from './moment.js';
+import { pause } from './pause.js';
+import { needOf } from './permission-rules.js';
 import { stepsOf, type MockScript } from './script.js';
 import { SessionGoneError } from './session-store.js';
-import type { MockStep } from './steps.js';
+import { piecesOf, type MockQuestion, type MockStep, type MockStepOf } from './steps.js';
+import type { ToolResult } from './tool-call.js';
+
+/** Work in a child session. */
+export interface Subtask {
+  readonly sessionID: string;
+  /** Resolves with the last text of its answer. */
+  readonly answer: Promise<string>;
+  abort(): Promise<void>;
+}
 
 /** What a turn needs of the server. */
 export interface RunningTurnInit extends ModelCallInit {
   readonly sessionID: string;
   readonly script: MockScript;
+  readonly asks: Asks;
+  /** The rules of the server; those of the session come after them. */
+  readonly rules: readonly PermissionRule[];
+  readonly startSubtask: (step: MockStepOf<'subtask'>) => Subtask;
+  /** It has answered everything. */
+  readonly onAnswered?: () => void;
   /** The turn is over, with all that is told of it. */
   readonly onEnd: () => void;
 }
@@ -34,13 +53,16 @@ class ScriptedFailure extends Error {
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
 /** A session at work: it answers its prompts, in the server's order of events, until there is none left. */
-export class RunningTurn {
+export class RunningTurn implements SessionWork {
   readonly #init: RunningTurnInit;
   readonly #prompts: TurnPrompt[] = [];
   readonly #aborted = new AbortController();
   readonly #ended = deferred();
+  readonly #subtasks = new Set<Subtask>();
   #call: ModelCall | undefined;
   #isBusy = true;
+  #isKilled = false;
+  #answerID: string | undefined;
 
   constructor(init: RunningTurnInit) {
     this.#init = init;
@@ -49,6 +71,16 @@ export class RunningTurn {
   /** Between its end and the last that is told of it, a session already counts as idle. */
   get isBusy(): boolean {
     return this.#isBusy;
+  }
+
+  /** Resolves when the turn is over. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** The id of the last message it has begun. */
+  get answerID(): string | undefined {
+    return this.#answerID;
   }
 
   /** Adds a prompt. One that comes while the turn runs is answered in the same turn; of several, only the newest. */
@@ -61,28 +93,36 @@ export class RunningTurn {
     void this.#run();
   }
 
-  /** Ends it; resolves when everything about its end is stored and told. */
-  abort(): Promise<void> {
+  async abort(): Promise<void> {
+    // A child is idle before its parent is.
+    await Promise.all([...this.#subtasks].map((subtask) => subtask.abort()));
     this.#aborted.abort();
-    return this.#ended.promise;
+    await this.#ended.promise;
+  }
+
+  kill(): void {
+    this.#isKilled = true;
+    this.#aborted.abort();
   }
 
   async #run(): Promise<void> {
     try {
-      while (this.#prompts.length > 0) await this.#answer();
-      this.#tellStatus({ type: 'busy' });
+      let isRefused = false;
+      while (this.#prompts.length > 0) isRefused = await this.#answer();
+      this.#init.onAnswered?.();
+      if (!isRefused) this.#tellStatus({ type: 'busy' });
       this.#tellIdle();
       this.#tellUpdate();
     } catch (error) {
-      await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
+      if (!this.#isKilled) await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
     } finally {
       this.#init.onEnd();
       this.#ended.resolve();
     }
   }
 
-  /** Answers the newest prompt. */
-  async #answer(): Promise<void> {
+  /** Answers the newest prompt; `true` when the user refused a tool, which ends the turn. */
+  async #answer(): Promise<boolean> {
     const { sessionID, store, script, place } = this.#init;
     const signal = this.#aborted.signal;
     const prompt = this.#prompts.splice(0).at(-1);
@@ -98,36 +138,43 @@ export class RunningTurn {
       directory: place.directory,
     };
     for await (const step of stepsOf(script, input, signal)) {
-      if (step.type === 'text' && call.hasTools) {
-        this.#finish(call);
+      if ((step.type === 'text' || step.type === 'reasoning') && call.hasTools) {
+        await this.#finish(call, signal);
+        if (call.endsTurn) return true;
         call = this.#begin(prompt.message);
       }
       await this.#play(step, call, signal);
     }
     if (call.hasTools) {
-      this.#finish(call);
+      await this.#finish(call, signal);
+      if (call.endsTurn) return true;
       call = this.#begin(prompt.message);
     }
-    this.#finish(call);
+    await this.#finish(call, signal);
+    return false;
   }
 
   async #play(step: MockStep, call: ModelCall, signal: AbortSignal): Promise<void> {
     switch (step.type) {
       case 'text':
-        for (const delta of piecesOf(step.text, step.chunks)) {
-          call.addText(delta);
+      case 'reasoning':
+        for (const [index, delta] of piecesOf(step.text, step.chunks).entries()) {
+          if (index > 0 && step.delayMs > 0) await pause(this.#init.clock, step.delayMs, signal);
+          call.addText(step.type, delta);
           await moment(signal);
         }
         return;
-      case 'tool': {
-        const tool = call.addTool(step);
-        await moment(signal);
-        tool.run();
-        await moment(signal);
+      case 'tool':
+        return this.#callTool(step, call, signal);
+      case 'question':
+        return this.#askQuestion(step, call, signal);
+      case 'subtask':
+        return this.#delegate(step, call, signal);
+      case 'usage':
+        call.use(step.input, step.output);
         return;
-      }
       case 'wait':
-        return delay(step.ms, signal);
+        return pause(this.#init.clock, step.ms, signal);
       case 'wait-for':
         await abortable(Promise.resolve(step.gate), signal);
         return;
@@ -140,11 +187,74 @@ export class RunningTurn {
     }
   }
 
+  async #callTool(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
+    const { store, place, asks, sessionID } = this.#init;
+    const rules = [...this.#init.rules, ...(store.find(sessionID)?.permission ?? [])];
+    const input = { ...step.input };
+    const tool = call.addTool(step.tool);
+    await moment(signal);
+    const need = needOf(step.tool, input, step.ask);
+    const decided = asks.decide(rules, need);
+    const decision = decided === 'allow' && step.ask !== undefined ? 'ask' : decided;
+    if (decision === 'ask') {
+      const asked = asks.askPermission({ sessionID, tool: tool.id }, rules, need);
+      tool.isAsking = true;
+      tool.run(input);
+      const answered = asked.then((outcome) => {
+        tool.isAsking = false;
+        return permissionResult(outcome, step.output);
+      });
+      call.endTool(tool, answered);
+    } else {
+      if (step.tool === 'todowrite' && decision === 'allow') store.setTodos(place, sessionID, input['todos']);
+      tool.run(input);
+      call.endTool(tool, decision === 'deny' ? denied(rules) : { status: 'completed', output: step.output });
+    }
+    await moment(signal);
+  }
+
+  async #askQuestion(step: MockStepOf<'question'>, call: ModelCall, signal: AbortSignal): Promise<void> {
+    const { asks, sessionID } = this.#init;
+    const questions = structuredClone(step.questions) as Parameters<Asks['askQuestion']>[1];
+    const tool = call.addTool('question');
+    await moment(signal);
+    const asked = asks.askQuestion({ sessionID, tool: tool.id }, questions);
+    tool.isAsking = true;
+    tool.run({ questions });
+    const answered = asked.then((outcome) => {
+      tool.isAsking = false;
+      return questionResult(step.questions, outcome);
+    });
+    call.endTool(tool, answered);
+    await moment(signal);
+  }
+
+  async #delegate(step: MockStepOf<'subtask'>, call: ModelCall, signal: AbortSignal): Promise<void> {
+    const { prompt, description, agent } = step;
+    const { sessionID: parentSessionId } = this.#init;
+    const tool = call.addTool('task');
+    await moment(signal);
+    const input = { description, prompt, subagent_type: agent };
+    tool.run(input);
+    const subtask = this.#init.startSubtask(step);
+    this.#subtasks.add(subtask);
+    const metadata = { parentSessionId, sessionId: subtask.sessionID };
+    tool.run(input, { title: description, metadata });
+    const answered = subtask.answer.then((answer): ToolResult => {
+      this.#subtasks.delete(subtask);
+      const result = `<task_result>\n${answer}\n</task_result>`;
+      const output = `<task id="${subtask.sessionID}" state="completed">\n${result}\n</task>`;
+      return { status: 'completed', output, title: description, metadata };
+    });
+    call.endTool(tool, answered);
+  }
+
   #begin(prompt: UserMessage, title?: string): ModelCall {
     this.#tellStatus({ type: 'busy' });
     this.#call = new ModelCall(this.#init, prompt);
+    this.#answerID = this.#call.messageID;
     this.#tellUpdate();
-    if (title !== undefined) {
+    if (title !== undefined && this.#init.summary !== true) {
       this.#init.store.entitle(
         this.#init.place,
         this.#init.sessionID,
@@ -155,8 +265,10 @@ export class RunningTurn {
     return this.#call;
   }
 
-  #finish(call: ModelCall): void {
+  async #finish(call: ModelCall, signal: AbortSignal): Promise<void> {
     const { store, sessionID } = this.#init;
+    call.close();
+    await abortable(call.toolsEnd(), signal);
     const used = call.finish();
     this.#call = undefined;
     const session = store.find(sessionID);
@@ -172,6 +284,7 @@ export class RunningTurn {
     events.emit(place, 'session.error', { sessionID, error });
     this.#tellIdle();
     await moment();
+    if (this.#isKilled) return;
     if (store.find(sessionID) !== undefined) this.#call?.break(error);
     this.#tellIdle();
   }
@@ -194,24 +307,44 @@ export class RunningTurn {
   }
 }
 
+function permissionResult({ reply, message }: PermissionOutcome, output: string): ToolResult {
+  if (reply !== 'reject') return { status: 'completed', output };
+  const rejected = 'The user rejected permission to use this specific tool call';
+  return message === undefined
+    ? { status: 'error', error: `${rejected}.`, endsTurn: true }
+    : { status: 'error', error: `${rejected} with the following feedback: ${message}` };
+}
+
+function denied(rules: readonly PermissionRule[]): ToolResult {
+  const error =
+    'The user has specified a rule which prevents you from using this specific tool call. ' +
+    `Here are some of the relevant rules ${JSON.stringify(rules)}`;
+  return { status: 'error', error };
+}
+
+function questionResult(questions: readonly MockQuestion[], answers: QuestionOutcome): ToolResult {
+  if (answers === undefined) {
+    return { status: 'error', error: 'The user dismissed this question', endsTurn: true };
+  }
+  const said = questions.map(({ question }, index) => {
+    const given = answers[index]?.join(', ');
+    return `"${question}"="${given === undefined || given === '' ? 'Unanswered' : given}"`;
+  });
+  const output = `User has answered your questions: ${said.join(', ')}. You can now continue with the user's answers in mind.`;
+  return { status: 'completed', output, metadata: { answers } };
+}
+
 function errorInfoOf(error: unknown): ServerErrorInfo {
   if (error instanceof ScriptedFailure) return error.info;
   return { name: 'UnknownError', data: { message: String(error) } };
 }
 
-function failureOf({ name, message, data }: Extract<MockStep, { readonly type: 'fail' }>): ServerErrorInfo {
-  const common = name === 'APIError' ? { statusCode: 400, isRetryable: false } : {};
+function failureOf({ name, message, data }: MockStepOf<'fail'>): ServerErrorInfo {
+  const common =
+    name === 'APIError'
+      ? { statusCode: 400, isRetryable: false }
+      : name === 'ProviderAuthError'
+        ? { providerID: 'mock' }
+        : {};
   return { name, data: { message, ...common, ...data } } as ServerErrorInfo;
-}
-
-/** The deltas of a text: its words with the blanks behind them, or as many pieces as were asked for. */
-function piecesOf(text: string, chunks: number | undefined): string[] {
-  if (chunks === undefined) return text.match(/\S+\s*|\s+/g) ?? [];
-  const characters = Array.from(text);
-  const size = Math.max(1, Math.ceil(characters.length / chunks));
-  const pieces: string[] = [];
-  for (let start = 0; start < characters.length; start += size) {
-    pieces.push(characters.slice(start, start + size).join(''));
-  }
-  return pieces;
 }

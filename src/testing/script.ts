@@ -14,14 +14,40 @@ export interface MockScriptInput {
 /** Says how the model answers a prompt. A generator may decide each step when the one before is done. */
 export type MockScript = (input: MockScriptInput) => Iterable<MockStep> | AsyncIterable<MockStep>;
 
+/** For which prompts a script is meant. */
+export interface ScriptOptions {
+  /** The directory of the repository, as `forRepo()` shows it. @default every one that has no script of its own */
+  readonly directory?: string | undefined;
+}
+
+/** How the model of one server answers: a script for all repositories, and others for single ones. */
+export class Scripts {
+  readonly #byDirectory = new Map<string, MockScript>();
+  #general: MockScript;
+
+  constructor(script: MockScript) {
+    this.#general = script;
+  }
+
+  /** @throws {TypeError} for a script that is no function. */
+  set(script: MockScript, { directory }: ScriptOptions = {}): void {
+    if (typeof script !== 'function') {
+      throw new TypeError(`Expected a script to be a function that gives steps, got ${typeof script}.`);
+    }
+    if (directory === undefined) this.#general = script;
+    else this.#byDirectory.set(directory, script);
+  }
+
+  readonly play: MockScript = (input) => (this.#byDirectory.get(input.directory) ?? this.#general)(input);
+}
+
 /** The steps of a script, until they end or `signal` aborts, also while the script is stuck in an await of its own. */
 export async function* stepsOf(
   script: MockScript,
   input: MockScriptInput,
   signal: AbortSignal,
 ): AsyncGenerator<MockStep, void, undefined> {
-  const steps = script(input);
-  const iterator = Symbol.asyncIterator in steps ? steps[Symbol.asyncIterator]() : steps[Symbol.iterator]();
+  const iterator = iteratorOf(script(input));
   let isDone = false;
   try {
     for (;;) {
@@ -34,4 +60,14 @@ export async function* stepsOf(
     // Not awaited: a script that is stuck never gets there.
     if (!isDone) Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
+}
+
+/** @throws {TypeError} when a script gave no steps. */
+export function iteratorOf(
+  steps: Iterable<MockStep> | AsyncIterable<MockStep>,
+): Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown> {
+  if (typeof steps !== 'object' || steps === null) {
+    throw new TypeError(`The script gave no steps but ${steps === null ? 'null' : typeof steps}.`);
+  }
+  return Symbol.asyncIterator in steps ? steps[Symbol.asyncIterator]() : steps[Symbol.iterator]();
 }

@@ -1,121 +1,271 @@
-import type { Part, UserMessage } from '../client/schema/message.js';
-import type { SessionInfo } from '../client/schema/session.js';
+import type { Clock } from '../clock.js';
+import type { Command } from '../client/schema/commands.js';
+import type { Message, Part, UserMessage } from '../client/schema/message.js';
+import type { ModelRef, PromptPartInput } from '../client/schema/prompt.js';
+import type { PermissionRule, SessionInfo } from '../client/schema/session.js';
 import { EventBus } from './event-bus.js';
 import { Ids } from './ids.js';
 import { Instances, type Instance } from './instances.js';
 import { moment } from './moment.js';
 import { textOf, type PromptBody } from './prompt-body.js';
-import { RunningTurn } from './running-turn.js';
-import type { MockScript } from './script.js';
+import { RunningTurn, type RunningTurnInit, type Subtask } from './running-turn.js';
+import { Scripts, type MockScript } from './script.js';
+import { SessionHistory } from './session-history.js';
 import { SessionStore } from './session-store.js';
+import { ShellRun } from './shell-run.js';
+import { text, type MockStepOf } from './steps.js';
+
+/** What a command line of the user puts out. */
+export type MockShell = (command: string, directory: string) => string;
 
 /** How the server presents itself. */
 export interface ScriptedServerInit {
   readonly version: string;
   readonly cwd: string;
+  readonly clock: Clock;
   readonly projectOf: (directory: string) => string;
   /** How the model answers until there is another script. */
   readonly script: MockScript;
+  /** For which permissions it asks. */
+  readonly asks: readonly string[];
+  readonly commands: readonly Command[];
+  readonly shell: MockShell;
 }
+
+/** What the answer to `summarize()` says. */
+const SUMMARY = 'Scripted summary';
+
+const NO_PROMPT: PromptBody = {
+  messageID: undefined,
+  parts: [],
+  agent: undefined,
+  model: undefined,
+  noReply: false,
+  tools: {},
+};
 
 /** OpenCode in memory: the state behind the routes, and the turns that change it. */
 export class ScriptedServer {
   readonly version: string;
   readonly cwd: string;
+  readonly clock: Clock;
   readonly events: EventBus;
   readonly instances: Instances;
   readonly sessions: SessionStore;
-  /** How the model answers the prompts it gets to from now on. */
-  script: MockScript;
+  readonly history: SessionHistory;
+  readonly scripts: Scripts;
+  readonly commands: readonly Command[];
   readonly #ids = new Ids();
+  readonly #rules: readonly PermissionRule[];
+  readonly #shell: MockShell;
+  readonly #closed = new AbortController();
 
   constructor(init: ScriptedServerInit) {
-    this.version = init.version;
+    const { clock, projectOf, version } = init;
+    this.version = version;
     this.cwd = init.cwd;
-    this.script = init.script;
-    this.events = new EventBus(this.#ids);
-    this.instances = new Instances(this.events, init.projectOf);
-    this.sessions = new SessionStore(this.#ids, this.events, init.version);
+    this.clock = clock;
+    this.scripts = new Scripts(init.script);
+    this.#rules = init.asks.map((permission) => ({ permission, pattern: '*', action: 'ask' }));
+    this.commands = init.commands;
+    this.#shell = init.shell;
+    const events = new EventBus(this.#ids, clock);
+    this.events = events;
+    this.instances = new Instances({ events, ids: this.#ids, clock, projectOf, closed: this.#closed.signal });
+    this.sessions = new SessionStore(this.#ids, events, clock, version);
+    this.history = new SessionHistory(this.#ids, events, this.sessions);
   }
 
   /**
    * Takes a prompt. The first ones of an instance are begun a moment later: until then nothing of them is stored, their
    * session is idle, and an abort passes them by (measured on 1.18.33: up to half a second).
+   *
+   * @returns the message that answers it, or the prompt itself when it is not to be answered; `undefined` when the session
+   * is gone.
    */
-  prompt(instance: Instance, session: SessionInfo, body: PromptBody): void {
-    if (instance.warmUp === 'done') {
-      this.#begin(instance, session, body);
-      return;
+  async prompt(instance: Instance, session: SessionInfo, body: PromptBody): Promise<Message | undefined> {
+    if (instance.warmUp !== 'done') {
+      instance.warmUp ??= moment().then(() => {
+        instance.warmUp = 'done';
+      });
+      await instance.warmUp;
     }
-    instance.warmUp ??= moment().then(() => {
-      instance.warmUp = 'done';
+    const begun = this.#begin(instance, session, body);
+    if (begun === undefined) return undefined;
+    const { turn, messageID } = begun;
+    if (turn === undefined) return this.#messageOf(session.id, messageID);
+    await turn.ended;
+    return this.#messageOf(session.id, turn.answerID ?? this.#lastAnswerID(session.id));
+  }
+
+  /** Lets the model sum up the session; the script is not asked. Resolves when it has. */
+  async summarize(instance: Instance, session: SessionInfo, model: ModelRef, auto: boolean): Promise<void> {
+    const { id: sessionID } = session;
+    const message = this.#newMessage(this.#ids.next('msg'), session, { ...NO_PROMPT, model });
+    this.sessions.saveMessage(instance, message);
+    const ids = { id: this.#ids.next('prt'), sessionID, messageID: message.id };
+    this.sessions.savePart(instance, { ...ids, type: 'compaction', auto });
+    const turn = this.#newTurn(instance, sessionID, {
+      agent: 'compaction',
+      summary: true,
+      script: () => [text(SUMMARY)],
+      onAnswered: () => this.events.emit(instance, 'session.compacted', { sessionID }),
     });
-    void instance.warmUp.then(() => this.#begin(instance, session, body));
+    turn.add({ message, text: '' });
+    turn.start();
+    await turn.ended;
+  }
+
+  /** Runs a command line of the user. */
+  shell(
+    instance: Instance,
+    session: SessionInfo,
+    input: {
+      readonly command: string;
+      readonly agent: string;
+      readonly messageID: string | undefined;
+      readonly model: ModelRef | undefined;
+    },
+  ): Promise<Message> {
+    const run = new ShellRun({
+      ...this.#init(instance),
+      ...input,
+      sessionID: session.id,
+      model: input.model ?? this.#modelOf(session),
+      output: this.#shell(input.command, instance.directory),
+    });
+    instance.work.set(session.id, run);
+    return run.run().finally(() => instance.work.delete(session.id));
   }
 
   /** Ends what the session is doing; resolves when it has ended. One that is idle says so once more. */
   async abort(instance: Instance, sessionID: string): Promise<void> {
-    const turn = instance.turns.get(sessionID);
-    if (turn !== undefined) return turn.abort();
+    const work = instance.work.get(sessionID);
+    if (work !== undefined) return work.abort();
     this.events.emit(instance, 'session.status', { sessionID, status: { type: 'idle' } });
     this.events.emit(instance, 'session.idle', { sessionID });
   }
 
-  /** Ends everything at once, like the process. */
-  close(): void {
+  /** Ends everything at once, like the process; what is stored stays. */
+  crash(): void {
     this.events.close();
-    for (const turn of this.instances.turns()) void turn.abort();
+    this.instances.crash();
   }
 
-  #begin(instance: Instance, session: SessionInfo, body: PromptBody): void {
+  close(): void {
+    this.#closed.abort();
+    this.crash();
+  }
+
+  #begin(
+    instance: Instance,
+    session: SessionInfo,
+    body: PromptBody,
+  ): { readonly turn: RunningTurn | undefined; readonly messageID: string } | undefined {
     const sessionID = session.id;
-    if (this.sessions.find(sessionID) === undefined) return;
+    if (this.sessions.find(sessionID) === undefined) return undefined;
+    if (!instance.isBusy(sessionID)) this.history.settle(instance, session);
     const { messageID = this.#ids.next('msg') } = body;
     const stored = this.sessions.message(sessionID, messageID)?.info;
-    const message = stored?.role === 'user' ? stored : newMessage(messageID, session, body);
+    const message = stored?.role === 'user' ? stored : this.#newMessage(messageID, session, body);
     if (session.agent !== message.agent) {
       const model = { providerID: message.model.providerID, id: message.model.modelID };
       this.sessions.update(instance, sessionID, { agent: message.agent, model });
     }
+    const rules = Object.entries(body.tools).map(([permission, isGiven]) => ({
+      permission,
+      pattern: '*',
+      action: isGiven ? ('allow' as const) : ('deny' as const),
+    }));
+    if (rules.length > 0) this.sessions.edit(instance, sessionID, { permission: rules });
     this.sessions.saveMessage(instance, message);
-    for (const part of body.parts) {
-      const ids = { id: this.#ids.next('prt'), sessionID, messageID };
-      this.sessions.savePart(instance, { ...part, ...ids } as Part);
-    }
+    this.#saveParts(instance, message, body.parts);
     this.sessions.update(instance, sessionID);
-    const running = instance.turns.get(sessionID);
-    const turn = running?.isBusy === true ? running : this.#newTurn(instance, sessionID);
+    if (body.noReply) return { turn: undefined, messageID };
+    const running = instance.work.get(sessionID);
+    const isRunning = running instanceof RunningTurn && running.isBusy;
+    const turn = isRunning ? running : this.#newTurn(instance, sessionID);
     // A message that was stored before gets more parts, and no answer.
     if (stored === undefined) turn.add({ message, text: textOf(body.parts) });
     if (turn !== running) turn.start();
+    return { turn, messageID };
   }
 
-  #newTurn(instance: Instance, sessionID: string): RunningTurn {
-    const { events, sessions: store } = this;
-    const turn = new RunningTurn({
+  #saveParts(instance: Instance, message: UserMessage, parts: readonly PromptPartInput[]): void {
+    for (const part of parts) {
+      const ids = { id: this.#ids.next('prt'), sessionID: message.sessionID, messageID: message.id };
+      this.sessions.savePart(instance, { ...part, ...ids } as Part);
+    }
+  }
+
+  #newTurn(instance: Instance, sessionID: string, init: Partial<RunningTurnInit> = {}): RunningTurn {
+    const turn: RunningTurn = new RunningTurn({
+      ...this.#init(instance),
       sessionID,
-      place: instance,
-      ids: this.#ids,
-      events,
-      store,
-      script: (input) => this.script(input),
+      asks: instance.asks,
+      rules: this.#rules,
+      script: this.scripts.play,
+      startSubtask: (step) => this.#startSubtask(instance, sessionID, step),
+      ...init,
       onEnd: () => {
         // After its first idle another turn may have begun.
-        if (instance.turns.get(sessionID) === turn) instance.turns.delete(sessionID);
+        if (instance.work.get(sessionID) === turn) instance.work.delete(sessionID);
       },
     });
-    instance.turns.set(sessionID, turn);
+    instance.work.set(sessionID, turn);
     return turn;
+  }
+
+  #startSubtask(instance: Instance, parentID: string, step: MockStepOf<'subtask'>): Subtask {
+    const { prompt, description, agent } = step;
+    const child = this.sessions.create(instance, {
+      parentID,
+      title: `${description} (@${agent} subagent)`,
+      agent,
+      permission: [{ permission: 'task', pattern: '*', action: 'deny' }],
+    });
+    const parts = [{ type: 'text' as const, text: prompt }];
+    const answered = this.prompt(instance, child, { ...NO_PROMPT, parts, agent });
+    return {
+      sessionID: child.id,
+      answer: answered.then((message) => lastTextOf(message)),
+      abort: () => this.abort(instance, child.id),
+    };
+  }
+
+  /** What everything that works in an instance writes to. */
+  #init(place: Instance): Pick<RunningTurnInit, 'place' | 'ids' | 'events' | 'store' | 'clock'> {
+    return { place, ids: this.#ids, events: this.events, store: this.sessions, clock: this.clock };
+  }
+
+  #messageOf(sessionID: string, messageID: string | undefined): Message | undefined {
+    if (messageID === undefined || this.sessions.find(sessionID) === undefined) return undefined;
+    return this.sessions.message(sessionID, messageID);
+  }
+
+  #lastAnswerID(sessionID: string): string | undefined {
+    if (this.sessions.find(sessionID) === undefined) return undefined;
+    return this.sessions.messages(sessionID).findLast(({ info }) => info.role === 'assistant')?.info.id;
+  }
+
+  #newMessage(id: string, session: SessionInfo, body: PromptBody): UserMessage {
+    return {
+      id,
+      sessionID: session.id,
+      role: 'user',
+      time: { created: this.clock.now() },
+      agent: body.agent ?? session.agent ?? 'build',
+      model: body.model ?? this.#modelOf(session),
+    };
+  }
+
+  #modelOf(session: SessionInfo): ModelRef {
+    const { model } = session;
+    if (model === undefined) return { providerID: 'mock', modelID: 'mock' };
+    return { providerID: model.providerID, modelID: model.id };
   }
 }
 
-function newMessage(id: string, session: SessionInfo, body: PromptBody): UserMessage {
-  return {
-    id,
-    sessionID: session.id,
-    role: 'user',
-    time: { created: Date.now() },
-    agent: body.agent ?? session.agent ?? 'build',
-    model: body.model ?? { providerID: 'mock', modelID: 'mock' },
-  };
+function lastTextOf(message: Message | undefined): string {
+  return message?.parts.findLast((part) => part.type === 'text')?.text ?? '';
 }

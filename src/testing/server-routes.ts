@@ -1,4 +1,3 @@
-import { requestNotFound } from './replies.js';
 import { globalRoute, scopedRoute, type Route } from './router.js';
 
 /** The operations on the server and on instances. */
@@ -6,14 +5,11 @@ export const serverRoutes: readonly Route[] = [
   globalRoute('GET', '/global/health', ({ server }) =>
     Response.json({ healthy: true, version: server.version }),
   ),
-  globalRoute(
-    'GET',
-    '/global/event',
-    ({ server, signal }) =>
-      new Response(server.events.open(signal), {
-        headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' },
-      }),
+  globalRoute('GET', '/global/event', ({ server, signal }) => eventStream(server.events.open(signal))),
+  scopedRoute('GET', '/event', ({ server, instance, signal }) =>
+    eventStream(server.events.open(signal, instance.directory)),
   ),
+  globalRoute('GET', '/global/config', () => Response.json({})),
   // Unlike the disposal of one instance it answers when all is done.
   globalRoute('POST', '/global/dispose', async ({ server }) => {
     await server.instances.disposeAll();
@@ -23,25 +19,11 @@ export const serverRoutes: readonly Route[] = [
     void server.instances.dispose(instance);
     return Response.json(true);
   }),
-  scopedRoute('GET', '/path', ({ instance: { directory } }) =>
-    Response.json({
-      home: '/home/mock',
-      state: '/home/mock/.local/state/opencode',
-      config: '/home/mock/.config/opencode',
-      worktree: directory,
-      directory,
-    }),
-  ),
-  scopedRoute('GET', '/pty', () => Response.json([])),
-  scopedRoute('GET', '/permission', () => Response.json([])),
-  scopedRoute('POST', '/permission/:requestID/reply', ({ params }) =>
-    requestNotFound('Permission', params['requestID'] ?? ''),
-  ),
-  scopedRoute('GET', '/question', () => Response.json([])),
-  scopedRoute('POST', '/question/:requestID/reply', ({ params }) =>
-    requestNotFound('Question', params['requestID'] ?? ''),
-  ),
-  scopedRoute('POST', '/question/:requestID/reject', ({ params }) =>
-    requestNotFound('Question', params['requestID'] ?? ''),
-  ),
+  scopedRoute('POST', '/log', () => Response.json(true)),
 ];
+
+function eventStream(body: ReadableStream<Uint8Array>): Response {
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' },
+  });
+}

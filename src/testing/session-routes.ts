@@ -1,12 +1,13 @@
+import type { UpdateSessionInput } from '../client/schema/prompt.js';
 import type { SessionInfo } from '../client/schema/session.js';
+import { parseJson, readBody } from './body.js';
 import { decodeOnce } from './directory.js';
-import { messagePage } from './message-page.js';
-import { isRecord, parsePromptBody } from './prompt-body.js';
-import { badRequest, badSessionBody, noContent, notFound, unknownError, unsupportedType } from './replies.js';
+import { isRecord } from './prompt-body.js';
+import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from './replies.js';
 import { scopedRoute, type InstanceContext, type Route } from './router.js';
 import type { NewSession } from './session-store.js';
 
-/** The operations on sessions and their messages. */
+/** The operations on sessions. */
 export const sessionRoutes: readonly Route[] = [
   scopedRoute('POST', '/session', ({ server, instance, bodyText }) => {
     const input = parseNewSession(bodyText);
@@ -34,11 +35,64 @@ export const sessionRoutes: readonly Route[] = [
   scopedRoute('GET', '/session/:sessionID', (context) =>
     withSession(context, (session) => Response.json(session)),
   ),
+  scopedRoute('PATCH', '/session/:sessionID', (context) =>
+    withSession(context, (session) => {
+      const body = readBody(context.bodyText);
+      if (body instanceof Response) return body;
+      const { title } = body;
+      if (title !== undefined && title !== null && typeof title !== 'string') {
+        const message = `Expected string | null, got ${JSON.stringify(title)}\n  at ["title"]`;
+        return badRequest(message, 'Payload');
+      }
+      context.server.sessions.edit(context.instance, session.id, body as UpdateSessionInput);
+      return Response.json(session);
+    }),
+  ),
   scopedRoute('DELETE', '/session/:sessionID', (context) =>
     withSession(context, (session) => {
       context.server.sessions.remove(context.instance, session.id);
       return Response.json(true);
     }),
+  ),
+  scopedRoute('GET', '/session/:sessionID/children', (context) =>
+    withSession(context, ({ id }) => Response.json(context.server.sessions.children(id))),
+  ),
+  scopedRoute('GET', '/session/:sessionID/todo', (context) =>
+    withSession(context, ({ id }) => Response.json(context.server.sessions.todos(id))),
+  ),
+  // Without snapshots, and for unknown sessions too, there is no difference.
+  scopedRoute('GET', '/session/:sessionID/diff', () => Response.json([])),
+  scopedRoute('POST', '/session/:sessionID/fork', (context) =>
+    withSession(context, (session) => {
+      const body = readBody(context.bodyText, ['messageID?']);
+      if (body instanceof Response) return body;
+      const { messageID } = body as { readonly messageID?: string };
+      return Response.json(context.server.history.fork(context.instance, session, messageID));
+    }),
+  ),
+  scopedRoute('POST', '/session/:sessionID/revert', (context) =>
+    withSession(context, (session) => {
+      const body = readBody(context.bodyText, ['messageID', 'partID?']);
+      if (body instanceof Response) return body;
+      return whenIdle(context, session, () => {
+        const input = body as { messageID: string; partID?: string };
+        context.server.history.revert(context.instance, session.id, input);
+        return Response.json(session);
+      });
+    }),
+  ),
+  scopedRoute('POST', '/session/:sessionID/unrevert', (context) =>
+    withSession(context, (session) =>
+      whenIdle(context, session, () => {
+        context.server.history.unrevert(context.instance, session);
+        return Response.json(session);
+      }),
+    ),
+  ),
+  // Nobody publishes anything from here: as on a server with `share: "disabled"`.
+  scopedRoute('POST', '/session/:sessionID/share', (context) => withSession(context, () => unknownError())),
+  scopedRoute('DELETE', '/session/:sessionID/share', (context) =>
+    withSession(context, (session) => Response.json(session)),
   ),
   // It answers `true` for an unknown session too.
   scopedRoute('POST', '/session/:sessionID/abort', async ({ server, instance, params }) => {
@@ -47,39 +101,26 @@ export const sessionRoutes: readonly Route[] = [
     await server.abort(instance, sessionID);
     return Response.json(true);
   }),
-  scopedRoute('POST', '/session/:sessionID/prompt_async', (context) => {
-    const { contentType, bodyText } = context;
-    if (!contentType.startsWith('application/json')) return unsupportedType(contentType);
-    const json = parseJson(bodyText);
-    if (json === undefined) return unknownError();
-    const body = parsePromptBody(json);
-    if (body instanceof Response) return body;
-    return withSession(context, (session) => {
-      context.server.prompt(context.instance, session, body);
-      return noContent();
-    });
-  }),
-  scopedRoute('GET', '/session/:sessionID/message', (context) =>
-    withSession(context, ({ id }) => messagePage(context.server.sessions.messages(id), context.query)),
-  ),
-  scopedRoute('GET', '/session/:sessionID/message/:messageID', (context) => {
-    const messageID = context.params['messageID'] ?? '';
-    if (!messageID.startsWith('msg')) {
-      const message = `Expected a string starting with "msg", got ${JSON.stringify(messageID)}\n  at ["messageID"]`;
-      return badRequest(message, 'Params');
-    }
-    return withSession(context, ({ id }) => {
-      const message = context.server.sessions.message(id, messageID);
-      return message === undefined ? notFound(`Message not found: ${messageID}`) : Response.json(message);
-    });
-  }),
 ];
 
-function withSession(context: InstanceContext, answer: (session: SessionInfo) => Response): Response {
+/** Answers about the session that the path names, or that there is none. */
+export async function withSession(
+  context: InstanceContext,
+  answer: (session: SessionInfo) => Response | Promise<Response>,
+): Promise<Response> {
   const sessionID = context.params['sessionID'] ?? '';
   if (!sessionID.startsWith('ses')) return unknownError();
   const session = context.server.sessions.find(sessionID);
   return session === undefined ? notFound(`Session not found: ${sessionID}`) : answer(session);
+}
+
+/** Answers, or refuses while the session is at work. */
+export function whenIdle(
+  { instance }: InstanceContext,
+  session: SessionInfo,
+  answer: () => Response | Promise<Response>,
+): Response | Promise<Response> {
+  return instance.isBusy(session.id) ? sessionBusy(session.id) : answer();
 }
 
 /** What a session can be created with; anything else in the body is ignored. */
@@ -99,12 +140,4 @@ function parseNewSession(bodyText: string): NewSession | undefined {
 /** The server ignores what is not a number. */
 function numberOf(text: string | null): number | undefined {
   return text === null || text === '' || Number.isNaN(Number(text)) ? undefined : Number(text);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,7 @@
+import type { Clock } from '../clock.js';
 import type { Message, MessageInfo, Part } from '../client/schema/message.js';
-import type { SessionInfo, Tokens } from '../client/schema/session.js';
+import type { UpdateSessionInput } from '../client/schema/prompt.js';
+import type { SessionInfo, Todo, Tokens } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
 
@@ -21,6 +23,7 @@ export interface SessionFilter {
 interface Entry {
   readonly info: SessionInfo;
   readonly messages: Message[];
+  todos: Todo[];
   /** Whether nobody has given it a title yet. */
   untitled: boolean;
 }
@@ -37,16 +40,18 @@ export class SessionStore {
   readonly #ids: Ids;
   readonly #events: EventBus;
   readonly #version: string;
+  readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(ids: Ids, events: EventBus, version: string) {
+  constructor(ids: Ids, events: EventBus, clock: Clock, version: string) {
     this.#ids = ids;
     this.#events = events;
+    this.#clock = clock;
     this.#version = version;
   }
 
   create(place: Place, input: NewSession): SessionInfo {
-    const now = Date.now();
+    const now = this.#clock.now();
     const info: SessionInfo = {
       id: this.#ids.next('ses'),
       slug: 'mock-session',
@@ -60,7 +65,7 @@ export class SessionStore {
       time: { created: now, updated: now },
       ...input,
     };
-    this.#entries.set(info.id, { info, messages: [], untitled: input.title === undefined });
+    this.#entries.set(info.id, { info, messages: [], todos: [], untitled: input.title === undefined });
     this.#events.emit(place, 'session.created', { sessionID: info.id, info });
     return info;
   }
@@ -92,8 +97,38 @@ export class SessionStore {
   update(place: Place, sessionID: string, change: Partial<SessionInfo> = {}): void {
     const { info } = this.#entry(sessionID);
     Object.assign(info, change);
-    info.time.updated = Date.now();
+    info.time.updated = this.#clock.now();
     this.#events.emit(place, 'session.updated', { sessionID, info });
+  }
+
+  /** Changes what a user may change. Each field is told by an event of its own; `permission` rules are appended. */
+  edit(place: Place, sessionID: string, input: UpdateSessionInput): void {
+    const { info } = this.#entry(sessionID);
+    const { title, metadata, permission, time } = input;
+    if (title !== undefined) this.update(place, sessionID, { title });
+    if (metadata !== undefined) this.update(place, sessionID, { metadata });
+    if (permission !== undefined) {
+      this.update(place, sessionID, { permission: [...(info.permission ?? []), ...permission] });
+    }
+    if (time?.archived !== undefined) {
+      this.update(place, sessionID, { time: { ...info.time, archived: time.archived } });
+    }
+  }
+
+  /** The sessions that were made with it as their parent, oldest first. */
+  children(sessionID: string): SessionInfo[] {
+    return this.all().filter((info) => info.parentID === sessionID);
+  }
+
+  todos(sessionID: string): Todo[] {
+    return this.#entry(sessionID).todos;
+  }
+
+  /** Keeps what a tool wrote, if it is a list. */
+  setTodos(place: Place, sessionID: string, todos: unknown): void {
+    if (!Array.isArray(todos)) return;
+    this.#entry(sessionID).todos = todos as Todo[];
+    this.#events.emit(place, 'todo.updated', { sessionID, todos: todos as Todo[] });
   }
 
   /** Gives a session that has none its title; `false` when it has one. */
@@ -108,7 +143,7 @@ export class SessionStore {
   /** Deletes a session after its children. What it is doing goes on. */
   remove(place: Place, sessionID: string): void {
     const entry = this.#entry(sessionID);
-    for (const child of this.all()) if (child.parentID === sessionID) this.remove(place, child.id);
+    for (const child of this.children(sessionID)) this.remove(place, child.id);
     this.#entries.delete(sessionID);
     this.#events.emit(place, 'session.deleted', { sessionID, info: entry.info });
   }
@@ -138,7 +173,23 @@ export class SessionStore {
     if (index === -1) parts.push(part);
     else parts[index] = part;
     const { sessionID } = part;
-    this.#events.emit(place, 'message.part.updated', { sessionID, part, time: Date.now() });
+    this.#events.emit(place, 'message.part.updated', { sessionID, part, time: this.#clock.now() });
+  }
+
+  /** Deletes a message; what is not there is told of all the same. */
+  removeMessage(place: Place, sessionID: string, messageID: string): void {
+    const { messages } = this.#entry(sessionID);
+    const index = messages.findIndex((message) => message.info.id === messageID);
+    if (index !== -1) messages.splice(index, 1);
+    this.#events.emit(place, 'message.removed', { sessionID, messageID });
+  }
+
+  /** Deletes a part; what is not there is told of all the same. */
+  removePart(place: Place, sessionID: string, messageID: string, partID: string): void {
+    const parts = this.message(sessionID, messageID)?.parts ?? [];
+    const index = parts.findIndex((part) => part.id === partID);
+    if (index !== -1) parts.splice(index, 1);
+    this.#events.emit(place, 'message.part.removed', { sessionID, messageID, partID });
   }
 
   #entry(sessionID: string): Entry {

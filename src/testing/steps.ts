@@ -1,12 +1,46 @@
+/** What a tool asks before it runs, as `GET /permission` shows it. */
+export interface MockAsk {
+  /** What for: `bash`, `edit`, `external_directory`, … */
+  readonly permission: string;
+  /** What exactly. @default what the server would show for the input: the command, the path, else `*` */
+  readonly patterns: readonly string[] | undefined;
+  /** What an answer of `always` allows from then on. @default `*` */
+  readonly always: readonly string[] | undefined;
+  readonly metadata: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** One question to the user. */
+export interface MockQuestion {
+  readonly question: string;
+  readonly header: string;
+  readonly options: readonly { readonly label: string; readonly description: string }[];
+  readonly multiple?: boolean;
+  readonly custom?: boolean;
+}
+
 /** One thing the model does while it answers a prompt, a union on `type`. Make them with `text()`, `tool()` and so on. */
 export type MockStep =
-  | { readonly type: 'text'; readonly text: string; readonly chunks: number | undefined }
+  | {
+      readonly type: 'text' | 'reasoning';
+      readonly text: string;
+      readonly chunks: number | undefined;
+      readonly delayMs: number;
+    }
   | {
       readonly type: 'tool';
       readonly tool: string;
       readonly input: Readonly<Record<string, unknown>>;
       readonly output: string;
+      readonly ask: MockAsk | undefined;
     }
+  | { readonly type: 'question'; readonly questions: readonly MockQuestion[] }
+  | {
+      readonly type: 'subtask';
+      readonly prompt: string;
+      readonly description: string;
+      readonly agent: string;
+    }
+  | { readonly type: 'usage'; readonly input: number; readonly output: number }
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'wait-for'; readonly gate: PromiseLike<unknown> }
   | {
@@ -17,7 +51,10 @@ export type MockStep =
     }
   | { readonly type: 'hang' };
 
-/** How {@link text} is streamed. */
+/** The step of one type. */
+export type MockStepOf<T extends MockStep['type']> = Extract<MockStep, { readonly type: T }>;
+
+/** How {@link text} and {@link reasoning} are streamed. */
 export interface TextOptions {
   /**
    * Number of deltas, never more than the text has characters.
@@ -25,37 +62,130 @@ export interface TextOptions {
    * @default one for each word
    */
   readonly chunks?: number | undefined;
+  /** Milliseconds between two deltas. @default 0 */
+  readonly delayMs?: number | undefined;
 }
 
 /**
  * Streams answer text. Texts that follow each other are one text part; after a {@link tool} a new message begins, as the
  * model is then called again.
  *
- * @throws {RangeError} unless `chunks` is a positive integer.
+ * @throws {RangeError} unless `chunks` is a positive integer, and `delayMs` a number that is not negative.
  */
 export function text(content: string, options: TextOptions = {}): MockStep {
-  const { chunks } = options;
-  if (chunks !== undefined && !(Number.isInteger(chunks) && chunks > 0)) {
-    throw new RangeError(`Expected chunks to be a positive integer, got ${chunks}.`);
-  }
-  return { type: 'text', text: content, chunks };
+  return streamed('text', content, options);
+}
+
+/**
+ * Streams what the model thinks, as a reasoning part.
+ *
+ * @throws {RangeError} unless `chunks` is a positive integer, and `delayMs` a number that is not negative.
+ */
+export function reasoning(content: string, options: TextOptions = {}): MockStep {
+  return streamed('reasoning', content, options);
 }
 
 /**
  * Calls a tool. It stays `running` until the next text, or the end of the script, and then completes with `output`; a
- * `wait()` in between lets it run that long. Tools that follow each other run at the same time.
+ * `wait()` in between lets it run that long. Tools that follow each other run at the same time. A rule of the session, or
+ * of the server, may let it ask first, or deny it.
+ *
+ * @param output - what the mock's tool puts out. A real server runs the real tool, with this input.
  */
-export function tool(name: string, input: Readonly<Record<string, unknown>>, output: string): MockStep {
-  return { type: 'tool', tool: name, input, output };
+export function tool(name: string, input: Readonly<Record<string, unknown>> = {}, output = ''): MockStep {
+  return { type: 'tool', tool: name, input, output, ask: undefined };
+}
+
+/** What {@link ask} shows to the user, and what comes of the tool. */
+export interface AskOptions {
+  /** The tool that asks. @default the one of the permission's name */
+  readonly tool?: string | undefined;
+  /** What the tool puts out when it may run. @default '' */
+  readonly output?: string | undefined;
+  /** @default what the server would show for the input: the command, the path, else `*` */
+  readonly patterns?: readonly string[] | undefined;
+  /** @default `['*']` */
+  readonly always?: readonly string[] | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * Pauses for `ms` milliseconds, by `setTimeout`, so that fake timers drive it.
+ * Calls a tool that asks first: the turn waits until the request is answered. Allowed, the tool completes and the script
+ * goes on; rejected with a message, the tool fails and the script goes on; rejected without one, the turn ends.
+ *
+ * On a real server it asks only if a rule says so: see `RealOpenCodeOptions.asks`.
+ *
+ * @param permission - what for: `bash`, `edit`, …
+ * @param input - of the tool.
+ */
+export function ask(
+  permission: string,
+  input: Readonly<Record<string, unknown>> = {},
+  options: AskOptions = {},
+): MockStep {
+  const { tool: name = permission, output = '', patterns, always, metadata } = options;
+  return { type: 'tool', tool: name, input, output, ask: { permission, patterns, always, metadata } };
+}
+
+/** A question as it is written in a script: options may be labels only. */
+export interface QuestionInput {
+  readonly question: string;
+  /** A short title. @default 'Question' */
+  readonly header?: string | undefined;
+  readonly options?: readonly (string | { readonly label: string; readonly description: string })[];
+  /** Whether several options may be chosen. */
+  readonly multiple?: boolean;
+  /** Whether an answer of one's own is welcome. */
+  readonly custom?: boolean;
+}
+
+/**
+ * Asks the user: the turn waits until the questions are answered; rejected, the turn ends.
+ *
+ * @throws {TypeError} without a question.
+ */
+export function question(...questions: readonly (string | QuestionInput)[]): MockStep {
+  if (questions.length === 0) throw new TypeError('Expected at least one question.');
+  return {
+    type: 'question',
+    questions: questions.map((one) => {
+      const {
+        header = 'Question',
+        options = [],
+        ...rest
+      } = typeof one === 'string' ? { question: one } : one;
+      const described = options.map((option) =>
+        typeof option === 'string' ? { label: option, description: option } : option,
+      );
+      return { ...rest, header, options: described };
+    }),
+  };
+}
+
+/**
+ * Lets another agent work in a child session: the script is asked for `prompt` there, with the child as its session. What it
+ * answers is the output of a `task` tool.
+ */
+export function subtask(
+  prompt: string,
+  options: { readonly description?: string; readonly agent?: string } = {},
+): MockStep {
+  const { description = 'A subtask', agent = 'general' } = options;
+  return { type: 'subtask', prompt, description, agent };
+}
+
+/** Says how many tokens the call of the model took, instead of 10 and 5. */
+export function usage(tokens: { readonly input: number; readonly output: number }): MockStep {
+  return { type: 'usage', input: tokens.input, output: tokens.output };
+}
+
+/**
+ * Pauses for `ms` milliseconds, by the clock of the mock, so that fake timers drive it.
  *
  * @throws {RangeError} unless `ms` is a number that is not negative.
  */
 export function wait(ms: number): MockStep {
-  if (!(ms >= 0)) throw new RangeError(`Expected ms to be a number that is not negative, got ${ms}.`);
+  assertMs('ms', ms);
   return { type: 'wait', ms };
 }
 
@@ -65,15 +195,45 @@ export function waitFor(gate: PromiseLike<unknown>): MockStep {
 }
 
 /**
- * Ends the turn with an error, as OpenCode names it: `APIError`, `ProviderAuthError`, `ContextOverflowError`, …
+ * Ends the turn with an error, as OpenCode names it: `APIError`, `ProviderAuthError`, `ContextOverflowError`, … A real
+ * server makes an `APIError` of every one, because it is the provider that fails there.
  *
  * @param data - more of the error's `data`, beside `message`.
  */
-export function fail(name: string, message: string, data: Readonly<Record<string, unknown>> = {}): MockStep {
+export function fail(
+  name: string,
+  message = `scripted ${name}`,
+  data: Readonly<Record<string, unknown>> = {},
+): MockStep {
   return { type: 'fail', name, message, data };
 }
 
 /** Does nothing more, for ever: the turn ends by an abort or a disposal only. */
 export function hang(): MockStep {
   return { type: 'hang' };
+}
+
+/** The deltas of a text: its words with the blanks behind them, or as many pieces as were asked for. */
+export function piecesOf(content: string, chunks: number | undefined): string[] {
+  if (chunks === undefined) return content.match(/\S+\s*|\s+/g) ?? [];
+  const characters = Array.from(content);
+  const size = Math.max(1, Math.ceil(characters.length / chunks));
+  const pieces: string[] = [];
+  for (let start = 0; start < characters.length; start += size) {
+    pieces.push(characters.slice(start, start + size).join(''));
+  }
+  return pieces;
+}
+
+function streamed(type: 'text' | 'reasoning', content: string, options: TextOptions): MockStep {
+  const { chunks, delayMs = 0 } = options;
+  if (chunks !== undefined && !(Number.isInteger(chunks) && chunks > 0)) {
+    throw new RangeError(`Expected chunks to be a positive integer, got ${chunks}.`);
+  }
+  assertMs('delayMs', delayMs);
+  return { type, text: content, chunks, delayMs };
+}
+
+function assertMs(name: string, ms: number): void {
+  if (!(ms >= 0)) throw new RangeError(`Expected ${name} to be a number that is not negative, got ${ms}.`);
 }

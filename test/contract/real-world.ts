@@ -1,18 +1,28 @@
-import { JarvisOpenCode } from 'jarvis-opencode';
-import type { MockStep } from 'jarvis-opencode/testing';
+import { JarvisOpenCode, type SessionInfo } from 'jarvis-opencode';
+import type { MockScript } from 'jarvis-opencode/testing';
+import { conversations } from '../../src/testing/real/conversations.js';
 import { gitRepo, type GitRepo, type GitRepoOptions } from '../support/git-repo.js';
 import { realServerOptions, spawnPlainOpenCode } from '../support/real-opencode.js';
-import * as model from '../support/scripted-model.js';
 import { wireFetch } from './wire-fetch.js';
-import { ODD_NAME, type ContractScript, type World } from './worlds.js';
+import { ODD_NAME, type World } from './worlds.js';
 
 /** A real server of its own with a scripted model. */
 export async function openRealWorld(): Promise<World> {
-  let current: ContractScript = () => [];
-  const real = await realServerOptions({ script: (turn) => modelSteps(current, turn) });
+  let current: MockScript = () => [];
+  const password = 'a password of ü';
+  const real = await realServerOptions({
+    script: conversations(
+      (input) => current(input),
+      async (sessionID) => {
+        const response = await wireFetch(server.url, password, `/session/${sessionID}`);
+        const { id, title, parentID, directory } = (await response.json()) as SessionInfo;
+        return { session: { id, title, parentID }, directory };
+      },
+    ),
+    answers: { title: (prompt) => prompt.split('\n', 1)[0] ?? '', summary: 'Scripted summary' },
+  });
   const clients: JarvisOpenCode[] = [];
   const repos: GitRepo[] = [];
-  const password = 'a password of ü';
   const server = await spawnPlainOpenCode({ ...real.startOptions, password }).catch(
     async (error: unknown) => {
       await real.dispose();
@@ -60,35 +70,4 @@ export async function openRealWorld(): Promise<World> {
     oddRepo: () => repo({ name: ODD_NAME }),
     close,
   };
-}
-
-/** What one call of the model has to say: the script is cut where a text follows a tool. */
-function modelSteps(script: ContractScript, turn: model.ModelTurn): model.Step[] {
-  let toolsBefore = 0;
-  let tools = 0;
-  const steps: model.Step[] = [];
-  for (const step of script({ prompt: turn.prompt })) {
-    if (step.type === 'text' && tools > toolsBefore) toolsBefore = tools;
-    if (step.type === 'tool') tools += 1;
-    if (toolsBefore === turn.step) steps.push(modelStep(step));
-  }
-  return steps;
-}
-
-function modelStep(step: MockStep): model.Step {
-  switch (step.type) {
-    case 'text':
-      return model.text(step.text, { chunks: step.chunks ?? step.text.split(' ').length, delayMs: 5 });
-    case 'tool':
-      // The real tool runs: a script has to say what it will put out.
-      return model.toolCall(step.tool, step.input);
-    case 'wait':
-      return model.wait(step.ms);
-    case 'wait-for':
-      return model.waitFor(Promise.resolve(step.gate));
-    case 'fail':
-      return model.fail(400, { error: { message: step.message, type: step.name } });
-    case 'hang':
-      return model.hang();
-  }
 }

@@ -1,13 +1,7 @@
 import type { JarvisOpenCode, JarvisOptions } from 'jarvis-opencode';
-import type { MockStep } from 'jarvis-opencode/testing';
+import type { MockScript } from 'jarvis-opencode/testing';
 import { openMockWorld } from './mock-world.js';
 import { openRealWorld } from './real-world.js';
-
-/**
- * Says how the model answers, in both worlds. The real server asks once for each call of the model, so it must give the
- * same steps for the same prompt every time; what a script waits for is made outside of it.
- */
-export type ContractScript = (input: { readonly prompt: string }) => readonly MockStep[];
 
 /** A request past the library. */
 export interface WireRequest {
@@ -34,7 +28,7 @@ export interface World {
   /** Sends a request without the library. */
   fetch(path: string, request?: WireRequest): Promise<Response>;
   /** Lets the model answer as the script says from now on. */
-  script(script: ContractScript): void;
+  script(script: MockScript): void;
   /** A git repository of its own project. */
   repo(): Promise<string>;
   /** Two clones of one repository. */

@@ -4,6 +4,7 @@ import { endProcessesWith } from './processes.js';
 import {
   opencodeConfig,
   startScriptedModel,
+  type ModelAnswers,
   type ModelScript,
   type OpenCodeConfig,
   type ScriptedModel,
@@ -15,6 +16,8 @@ export { spawnPlainOpenCode, type PlainOpenCode, type PlainOpenCodeOptions } fro
 export interface RealServerSetup {
   /** How the model answers. @default every prompt with `ok` */
   readonly script?: ModelScript;
+  /** What the model answers without the script. */
+  readonly answers?: ModelAnswers;
   /** Replaces whole top-level keys of {@link opencodeConfig}. */
   readonly config?: OpenCodeConfig;
   /** Variables to add to the isolated environment or to replace in it. */
@@ -60,7 +63,7 @@ export interface RealServerOptions extends AsyncDisposable {
 export async function realServerOptions(setup: RealServerSetup = {}): Promise<RealServerOptions> {
   const marker = randomUUID();
   const isolated = await isolatedEnv({ ...setup.env, JARVIS_TEST_MARKER: marker });
-  const model = await startScriptedModel(setup.script);
+  const model = await startScriptedModel(setup.script, setup.answers);
   const removed = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
 
   async function release(): Promise<void> {

@@ -1,10 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { abortable, delay } from '../../abort.js';
+import { piecesOf, type MockStep } from '../steps.js';
 import type { ModelAnswer, Usage } from './model-answer.js';
-import type { Step } from './model-steps.js';
-import { orAborted } from './wait.js';
+import type { ModelStep } from './model-steps.js';
 
 /** How an answer of the model came to its end. */
 export type ModelAnswerEnd = 'answered' | 'failed' | 'cut' | 'disconnected';
+
+/** The tool that a step calls, and with what. */
+interface ModelToolCall {
+  readonly name: string;
+  readonly arguments: string;
+}
 
 /**
  * Plays the steps of a script into one answer, until they end or `signal` aborts.
@@ -14,7 +20,7 @@ export type ModelAnswerEnd = 'answered' | 'failed' | 'cut' | 'disconnected';
  * @throws what the script throws, with the answer still open.
  */
 export async function play(
-  steps: Iterable<Step> | AsyncIterable<Step>,
+  steps: Iterable<ModelStep> | AsyncIterable<ModelStep>,
   answer: ModelAnswer,
   signal: AbortSignal,
   nextToolCallID: () => string,
@@ -26,29 +32,33 @@ export async function play(
       switch (step.type) {
         case 'text':
         case 'reasoning':
-          for (const [index, piece] of split(step.text, step.chunks).entries()) {
-            if (index > 0) await sleep(step.delayMs, undefined, { signal });
+          for (const [index, piece] of piecesOf(step.text, step.chunks).entries()) {
+            if (index > 0) await delay(step.delayMs, signal);
             await answer.write(step.type === 'text' ? { content: piece } : { reasoning_content: piece });
           }
           break;
-        case 'tool-call': {
-          const call = { name: step.tool, arguments: JSON.stringify(step.input) };
+        case 'tool':
+        case 'question':
+        case 'subtask': {
           const index = toolCalls++;
           await answer.write({
-            tool_calls: [{ index, id: nextToolCallID(), type: 'function', function: call }],
+            tool_calls: [{ index, id: nextToolCallID(), type: 'function', function: toolCallOf(step) }],
           });
           break;
         }
         case 'wait':
-          await sleep(step.ms, undefined, { signal });
+          await delay(step.ms, signal);
           break;
         case 'wait-for':
-          await orAborted(step.gate, signal);
+          await abortable(Promise.resolve(step.gate), signal);
           break;
         case 'hang':
-          await orAborted(new Promise<never>(() => {}), signal);
+          await abortable(new Promise<never>(() => undefined), signal);
           break;
         case 'fail':
+          answer.fail(400, { error: { message: step.message, type: step.name } });
+          return 'failed';
+        case 'http-error':
           answer.fail(step.status, step.body, step.headers);
           return 'failed';
         case 'cut':
@@ -57,6 +67,8 @@ export async function play(
         case 'usage':
           tokens = step;
           break;
+        default:
+          throw new TypeError(`The script yielded no step: ${JSON.stringify(step)}.`);
       }
     }
     await answer.finish(tokens);
@@ -68,6 +80,19 @@ export async function play(
   }
 }
 
+function toolCallOf(step: Extract<MockStep, { type: 'tool' | 'question' | 'subtask' }>): ModelToolCall {
+  switch (step.type) {
+    case 'tool':
+      return { name: step.tool, arguments: JSON.stringify(step.input) };
+    case 'question':
+      return { name: 'question', arguments: JSON.stringify({ questions: step.questions }) };
+    case 'subtask': {
+      const { description, prompt, agent } = step;
+      return { name: 'task', arguments: JSON.stringify({ description, prompt, subagent_type: agent }) };
+    }
+  }
+}
+
 /** Iterates like `for await`, but also leaves an iterator that is stuck in its own await. */
 async function* untilAborted<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -76,21 +101,11 @@ async function* untilAborted<T>(
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   try {
     for (;;) {
-      const next = await orAborted(Promise.resolve(iterator.next()), signal);
+      const next = await abortable(Promise.resolve(iterator.next()), signal);
       if (next.done) return;
       yield next.value;
     }
   } finally {
-    Promise.resolve(iterator.return?.()).catch(() => {});
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
-}
-
-function split(content: string, chunks: number): string[] {
-  const characters = Array.from(content);
-  const size = Math.max(1, Math.ceil(characters.length / chunks));
-  const pieces: string[] = [];
-  for (let start = 0; start < characters.length; start += size) {
-    pieces.push(characters.slice(start, start + size).join(''));
-  }
-  return pieces;
 }

@@ -14,24 +14,38 @@ export interface ModelTurn {
   readonly step: number;
   /** Names of the tools offered. */
   readonly tools: readonly string[];
+  /** The session that asks, as OpenCode 1.18.33 says in a header. */
+  readonly sessionID: string | undefined;
 }
 
-/** Reads the body of a chat request. */
-export function turnOf(body: Readonly<Record<string, unknown>>): ModelTurn {
+/** Reads a chat request. */
+export function turnOf(
+  body: Readonly<Record<string, unknown>>,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>> = {},
+): ModelTurn {
   const messages = (body['messages'] ?? []) as readonly ModelMessage[];
   const tools = (body['tools'] ?? []) as readonly { readonly function: { readonly name: string } }[];
+  const sessionID = headers['x-session-id'];
   const lastUser = messages.findLastIndex((message) => message.role === 'user');
   return {
     prompt: textOf(messages[lastUser]),
     messages,
     step: messages.slice(lastUser + 1).filter((message) => message.role === 'tool').length,
     tools: tools.map((tool) => tool.function.name),
+    sessionID: typeof sessionID === 'string' ? sessionID : undefined,
   };
 }
 
 /** Whether OpenCode asks for a session title: its title agent has a system prompt of its own and no tools. */
 export function isTitleRequest(turn: ModelTurn): boolean {
   return turn.tools.length === 0 && textOf(turn.messages[0]).startsWith('You are a title generator');
+}
+
+/** Whether OpenCode asks for the summary of a session. */
+export function isSummaryRequest(turn: ModelTurn): boolean {
+  return (
+    turn.tools.length === 0 && textOf(turn.messages[0]).startsWith('You are a context summarization agent')
+  );
 }
 
 function textOf(message: ModelMessage | undefined): string {

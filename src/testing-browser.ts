@@ -1,0 +1,84 @@
+// Every export of this file is public API in a browser: the test kit without what needs a process.
+import { JarvisClient as JarvisOpenCode, type JarvisOptions } from './jarvis-client.js';
+import { withClients, type WithClients } from './testing/clients.js';
+import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
+
+export {
+  aFilePart,
+  aMessage,
+  anAssistantMessage,
+  anEvent,
+  aPermissionRequest,
+  aPty,
+  aQuestionRequest,
+  aReasoningPart,
+  aSession,
+  aStepFinishPart,
+  aStepStartPart,
+  aTextPart,
+  aTodo,
+  aToolPart,
+  aToolState,
+  aUserMessage,
+  type BuiltEvent,
+} from './testing/builders.js';
+export type { MockInstance } from './testing/instances.js';
+export type { MockOpenCodeOptions, MockServer, MockStream } from './testing/mock-opencode.js';
+export type {
+  MockAnswer,
+  MockHandler,
+  MockHandlerRequest,
+  MockOperation,
+  MockOperations,
+} from './testing/operations.js';
+export type { RequestFailure } from './testing/request-faults.js';
+export type { MockRequest } from './testing/router.js';
+export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script.js';
+export type { MockShell } from './testing/scripted-server.js';
+export {
+  ask,
+  fail,
+  hang,
+  question,
+  reasoning,
+  subtask,
+  text,
+  tool,
+  usage,
+  wait,
+  waitFor,
+  type AskOptions,
+  type MockAsk,
+  type MockQuestion,
+  type MockStep,
+  type QuestionInput,
+  type TextOptions,
+} from './testing/steps.js';
+export type { MockEvent } from './testing/stream-faults.js';
+
+/** An OpenCode server in memory, and what a test may tell it and ask it. */
+export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
+
+/**
+ * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
+ *
+ * @throws {TypeError} for a `url` that is no http URL.
+ * @throws {Error} when another open mock has this `url`.
+ *
+ * @example
+ * ```ts
+ * const mock = mockOpenCode();
+ * const server = setupServer(...mock.handlers);
+ * server.listen({ onUnhandledRequest: 'error' });
+ * mock.reply('It is a calculator.');
+ * const jarvis = await mock.client();
+ * const session = await jarvis.forRepo('/home/me/app').sessions.create();
+ * const { text } = await session.prompt('What does this project do?');
+ * ```
+ */
+export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
+  const server = makeMockServer(options, mockOpenCode);
+  return withClients(server, (clientOptions?: JarvisOptions) =>
+    JarvisOpenCode.connect({ ...server.connectOptions, ...clientOptions }),
+  );
+}

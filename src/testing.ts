@@ -1,0 +1,107 @@
+// Every export of this file is public API: adding one is a promise, removing one breaks a user.
+import type { JarvisOptions } from './jarvis-client.js';
+import { JarvisOpenCode } from './jarvis-opencode.js';
+import { withClients, type WithClients } from './testing/clients.js';
+import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
+import { startRealServer, type RealOpenCodeOptions, type RealServer } from './testing/real/real-opencode.js';
+
+export {
+  aFilePart,
+  aMessage,
+  anAssistantMessage,
+  anEvent,
+  aPermissionRequest,
+  aPty,
+  aQuestionRequest,
+  aReasoningPart,
+  aSession,
+  aStepFinishPart,
+  aStepStartPart,
+  aTextPart,
+  aTodo,
+  aToolPart,
+  aToolState,
+  aUserMessage,
+  type BuiltEvent,
+} from './testing/builders.js';
+export type { MockInstance } from './testing/instances.js';
+export type { MockOpenCodeOptions, MockServer, MockStream } from './testing/mock-opencode.js';
+export type {
+  MockAnswer,
+  MockHandler,
+  MockHandlerRequest,
+  MockOperation,
+  MockOperations,
+} from './testing/operations.js';
+export type { RequestFailure } from './testing/request-faults.js';
+export type { MockRequest } from './testing/router.js';
+export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script.js';
+export type { MockShell } from './testing/scripted-server.js';
+export {
+  ask,
+  fail,
+  hang,
+  question,
+  reasoning,
+  subtask,
+  text,
+  tool,
+  usage,
+  wait,
+  waitFor,
+  type AskOptions,
+  type MockAsk,
+  type MockQuestion,
+  type MockStep,
+  type QuestionInput,
+  type TextOptions,
+} from './testing/steps.js';
+export type { MockEvent } from './testing/stream-faults.js';
+export type { RealOpenCodeOptions, RealServer } from './testing/real/real-opencode.js';
+
+/** An OpenCode server in memory, and what a test may tell it and ask it. */
+export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
+
+/**
+ * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
+ *
+ * @throws {TypeError} for a `url` that is no http URL.
+ * @throws {Error} when another open mock has this `url`.
+ *
+ * @example
+ * ```ts
+ * const mock = mockOpenCode();
+ * const server = setupServer(...mock.handlers);
+ * server.listen({ onUnhandledRequest: 'error' });
+ * mock.reply('It is a calculator.');
+ * const jarvis = await mock.client();
+ * const session = await jarvis.forRepo('/home/me/app').sessions.create();
+ * const { text } = await session.prompt('What does this project do?');
+ * ```
+ */
+export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
+  const server = makeMockServer(options, mockOpenCode);
+  return withClients(server, (clientOptions?: JarvisOptions) =>
+    JarvisOpenCode.connect({ ...server.connectOptions, ...clientOptions }),
+  );
+}
+
+/** A real OpenCode server, told the same as a mock. */
+export type RealOpenCode = RealServer & WithClients<JarvisOpenCode, JarvisOptions>;
+
+/**
+ * Starts the user's own `opencode` with directories of its own and a scripted model on loopback: for end-to-end tests with
+ * the scripts of the mock. It shares nothing with the user of the machine, and `close()` leaves nothing behind.
+ *
+ * @throws {ServerStartError} when there is no `opencode`, or it does not become ready.
+ * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+ */
+export async function realOpenCode(options: RealOpenCodeOptions = {}): Promise<RealOpenCode> {
+  const server = await startRealServer(options, async (start) => {
+    const owner = await JarvisOpenCode.start({ ...start, idle: false });
+    return { url: owner.server.url, close: () => owner.close() };
+  });
+  return withClients(server, (clientOptions?: JarvisOptions) =>
+    JarvisOpenCode.connect({ ...server.connectOptions, ...clientOptions }),
+  );
+}

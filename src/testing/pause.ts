@@ -1,0 +1,13 @@
+import { abortable, deferred } from '../abort.js';
+import type { Clock } from '../clock.js';
+
+/** Resolves after `ms` of this clock, or rejects with the signal's reason when it aborts first. */
+export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = deferred();
+  const timer = clock.after(ms, resolve);
+  try {
+    await abortable(promise, signal);
+  } finally {
+    timer.cancel();
+  }
+}

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { http, passthrough, type HttpHandler } from 'msw';
+import type { MockScript, ScriptOptions } from '../script.js';
+import { Scripts } from '../script.js';
+import { text } from '../steps.js';
+import { conversations, type SessionFacts } from './conversations.js';
+import { isolatedEnv } from './isolated-env.js';
+import { opencodeConfig, type OpenCodeConfig } from './opencode-config.js';
+import { startScriptedModel } from './scripted-model.js';
+
+/** How the real server is started, and how its model answers. */
+export interface RealOpenCodeOptions {
+  /** How the model answers until `reply()` or `script()` says otherwise. @default every prompt with `ok` */
+  readonly script?: MockScript | undefined;
+  /**
+   * For which permissions every tool asks, e.g. `['bash', 'edit']`; the others are allowed. A session may have rules of its
+   * own beside: `sessions.create({ permission: […] })`.
+   *
+   * @default none
+   */
+  readonly asks?: readonly string[] | undefined;
+  /**
+   * The executable, by path or by name on PATH.
+   *
+   * @default the `opencode-ai` package of the project at `process.cwd()`, else `opencode` on PATH
+   */
+  readonly command?: string | undefined;
+  /** OpenCode configuration; replaces whole top-level keys of that of the kit. */
+  readonly config?: OpenCodeConfig | undefined;
+  /** Variables to add to the isolated environment or to replace in it. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds until the server must be ready. @default 30_000 */
+  readonly startTimeoutMs?: number | undefined;
+}
+
+/** A real server of the user's own `opencode` with a scripted model, told the same as a mock. */
+export interface RealServer extends AsyncDisposable {
+  readonly url: string;
+  /** They let requests to the server through, for a test that also uses msw. */
+  readonly handlers: readonly HttpHandler[];
+  /** For `JarvisOpenCode.connect(real.connectOptions)`. */
+  readonly connectOptions: { readonly url: string; readonly password: string };
+  /** Makes an empty directory without git; it is removed at the end. */
+  repo(name?: string): Promise<string>;
+  /** Lets the model answer every prompt from now on with this text. */
+  reply(answer: string, options?: ScriptOptions): void;
+  /** Lets the model answer every prompt from now on as the script says. */
+  script(script: MockScript, options?: ScriptOptions): void;
+  /** Stops the server and removes all it has written. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What is known of a started server. */
+export interface StartedServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** What a server is started with. */
+export interface RealStart {
+  readonly command?: string | undefined;
+  readonly startTimeoutMs?: number | undefined;
+  readonly password: string;
+  readonly cwd: string;
+  readonly config: OpenCodeConfig;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const SUMMARY = 'Scripted summary';
+
+/**
+ * Starts a real server with a scripted model on loopback.
+ *
+ * @param start - starts the server; it is the library's own way.
+ */
+export async function startRealServer(
+  options: RealOpenCodeOptions,
+  start: (options: RealStart) => Promise<StartedServer>,
+): Promise<RealServer> {
+  const { script = () => [text('ok')], asks = [], command, config, env, startTimeoutMs } = options;
+  const scripts = new Scripts(script);
+  const password = randomBytes(24).toString('base64url');
+  const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`;
+  const isolated = await isolatedEnv(env);
+  let url = '';
+
+  async function factsOf(sessionID: string): Promise<SessionFacts> {
+    const response = await fetch(`${url}/session/${sessionID}`, { headers: { authorization } });
+    const { id, title, parentID, directory } = (await response.json()) as SessionFacts['session'] & {
+      readonly directory: string;
+    };
+    return { session: { id, title, parentID }, directory };
+  }
+
+  const model = await startScriptedModel(conversations(scripts.play, factsOf), {
+    title: (prompt) => prompt.split('\n', 1)[0]?.slice(0, 50) ?? '',
+    summary: SUMMARY,
+  });
+  const release = async (): Promise<void> => {
+    await model.close();
+    await isolated.dispose();
+  };
+  const permission = { '*': 'allow', ...Object.fromEntries(asks.map((name) => [name, 'ask'])) };
+  // Nothing of this process's environment reaches the server.
+  const removed = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
+  const server = await start({
+    command,
+    startTimeoutMs,
+    password,
+    // A directory of its own: the server resolves relative paths against it.
+    cwd: isolated.root,
+    config: opencodeConfig(model, { permission, ...config }),
+    env: { ...removed, ...isolated.env },
+  }).catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
+  url = server.url;
+  let repos = 0;
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= server.close().finally(release));
+
+  return {
+    url,
+    handlers: [http.all(`${url}/*`, () => passthrough())],
+    connectOptions: { url, password },
+    async repo(name = 'repo') {
+      repos += 1;
+      const directory = join(isolated.root, 'repos', String(repos), name);
+      await mkdir(directory, { recursive: true });
+      return directory;
+    },
+    reply: (answer, scriptOptions) => scripts.set(() => [text(answer)], scriptOptions),
+    script: (next, scriptOptions) => scripts.set(next, scriptOptions),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
