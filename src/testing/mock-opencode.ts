@@ -208,7 +208,7 @@ export function makeMockServer(
     },
     reply: (reply, scriptOptions) => server.scripts.set(() => [text(reply)], scriptOptions),
     script: (script, scriptOptions) => server.scripts.set(script, scriptOptions),
-    use: (operation, handle) => handlers.add(operation, handle as MockHandler<MockOperation>),
+    use: (operation, handle) => handlers.add(operation, handle),
     failRequest: (operation, failure) => faults.add(operation, failure),
     stream: {
       drop: (matches) => server.events.faults.drop(matches),

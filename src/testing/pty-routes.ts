@@ -1,4 +1,4 @@
-import type { CreatePtyInput, Pty, UpdatePtyInput } from '../client/schema/pty.js';
+import type { Pty } from '../client/schema/pty.js';
 import { readBody } from './body.js';
 import { ptyForbidden, ptyNotFound } from './replies.js';
 import { scopedRoute, type InstanceContext, type Route } from './router.js';
@@ -8,7 +8,7 @@ export const ptyRoutes: readonly Route[] = [
   scopedRoute('GET', '/pty', ({ instance }) => Response.json(instance.ptys.list())),
   scopedRoute('POST', '/pty', ({ instance, bodyText }) => {
     const body = readBody(bodyText, ['command?', 'cwd?', 'title?']);
-    return body instanceof Response ? body : Response.json(instance.ptys.create(body as CreatePtyInput));
+    return body instanceof Response ? body : Response.json(instance.ptys.create(body));
   }),
   scopedRoute('GET', '/pty/shells', () =>
     Response.json([{ path: '/bin/bash', name: 'bash', acceptable: true }]),
@@ -17,9 +17,7 @@ export const ptyRoutes: readonly Route[] = [
   scopedRoute('PUT', '/pty/:ptyID', (context) =>
     withPty(context, (pty) => {
       const body = readBody(context.bodyText, ['title?']);
-      return body instanceof Response
-        ? body
-        : Response.json(context.instance.ptys.update(pty, body as UpdatePtyInput));
+      return body instanceof Response ? body : Response.json(context.instance.ptys.update(pty, body));
     }),
   ),
   scopedRoute('DELETE', '/pty/:ptyID', (context) =>

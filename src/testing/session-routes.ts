@@ -1,4 +1,3 @@
-import type { UpdateSessionInput } from '../client/schema/prompt.js';
 import type { SessionInfo } from '../client/schema/session.js';
 import { parseJson, readBody } from './body.js';
 import { decodeOnce } from './directory.js';
@@ -44,7 +43,7 @@ export const sessionRoutes: readonly Route[] = [
         const message = `Expected string | null, got ${JSON.stringify(title)}\n  at ["title"]`;
         return badRequest(message, 'Payload');
       }
-      context.server.sessions.edit(context.instance, session.id, body as UpdateSessionInput);
+      context.server.sessions.edit(context.instance, session.id, body);
       return Response.json(session);
     }),
   ),

@@ -35,7 +35,7 @@ export async function openMockWorld(): Promise<World> {
     oddRepo: async () => directory(ODD_NAME),
     close: async () => {
       for (const client of clients) await client.close();
-      mock.close();
+      await mock.close();
       server.close();
     },
   };

@@ -222,7 +222,7 @@ describe('the origin of a mock', () => {
   });
 
   it.each([
-    ['GET', '/config'],
+    ['GET', '/vcs/diff'],
     ['PUT', '/session'],
     ['POST', '/session/ses_1/no-such-thing'],
   ])('says of %s %s that it has it not', async (method, path) => {
@@ -231,7 +231,9 @@ describe('the origin of a mock', () => {
     expect(response.status).toBe(501);
     expect(await response.json()).toEqual({
       name: 'NotMocked',
-      data: { message: `not mocked: ${method} ${path} — add a handler` },
+      data: {
+        message: `not mocked: ${method} ${path} — add a handler with mock.use('${method} ${path}', …)`,
+      },
     });
     expect(mock.requests()).toMatchObject([{ method, path }]);
     expect(mock.instances()).toEqual([]);
@@ -281,8 +283,8 @@ describe('a mock that is closed', () => {
     const session = await jarvis.forRepo('/repo').sessions.create();
     const turn = session.stream('Work');
     for await (const step of turn) if (step.type === 'text') break;
-    mock.close();
-    mock.close();
+    await mock.close();
+    await mock.close();
     await expect(session.refresh({ retry: false })).rejects.toMatchObject({ name: 'ConnectionError' });
     await expect(fetch(mock.url)).rejects.toThrow(TypeError);
     await jarvis.close();
@@ -299,8 +301,8 @@ describe('a mock that is closed', () => {
     const { id } = (await created.json()) as { id: string };
     await fetch(`${mock.url}/session/${id}/prompt_async`, { ...json, body: '{"parts":[]}' });
     await vi.advanceTimersByTimeAsync(100);
-    expect(vi.getTimerCount()).toBe(2);
-    mock.close();
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(2));
+    await mock.close();
     await vi.advanceTimersByTimeAsync(0);
     expect(vi.getTimerCount()).toBe(0);
     await expect(stream.text()).rejects.toThrow('closed');
