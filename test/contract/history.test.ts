@@ -1,0 +1,365 @@
+import type { RepoClient, Session } from 'jarvis-opencode';
+import { hang, reasoning, subtask, text, tool, waitFor } from 'jarvis-opencode/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { gate } from './helpers.js';
+import { worlds, type WireRequest, type World } from './worlds.js';
+
+const UNKNOWN = 'ses_00000000000000000000000000';
+
+// What can be done to a session and its messages, beside prompting.
+describe.each(worlds)('the history of a session in $name', ({ open }) => {
+  let world: World;
+  let repo: RepoClient;
+  beforeAll(async () => {
+    world = await open();
+    repo = world.jarvis.forRepo(await world.repo());
+  });
+  afterAll(() => world?.close());
+  beforeEach(() => world.script(({ prompt }) => [text(`Re: ${prompt}`)]));
+
+  /** Status and parsed body. */
+  async function ask(path: string, request?: WireRequest): Promise<[number, unknown]> {
+    const response = await world.fetch(path, { directory: repo.directory, ...request });
+    const body = await response.text();
+    return [response.status, body === '' ? '' : JSON.parse(body)];
+  }
+
+  async function prompted(...prompts: readonly string[]): Promise<Session> {
+    const session = await repo.sessions.create({ title: 'History' });
+    for (const prompt of prompts) await session.prompt(prompt);
+    return session;
+  }
+
+  /** The texts of the messages, user and assistant. */
+  async function textsOf(session: Session): Promise<string[]> {
+    const messages = await session.messages();
+    return messages.map(({ parts }) =>
+      parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join(),
+    );
+  }
+
+  async function typesUntil(
+    events: AsyncIterable<{ readonly type: string }>,
+    last: string,
+  ): Promise<string[]> {
+    const types: string[] = [];
+    for await (const { type } of events) {
+      types.push(type);
+      if (type === last) break;
+    }
+    return types;
+  }
+
+  it('is changed field by field, and rules are appended', async () => {
+    const rule = { permission: 'bash', pattern: 'rm *', action: 'deny' } as const;
+    const session = await repo.sessions.create({ title: 'Old', permission: [rule] });
+    await using events = session.events({ types: ['session.updated', 'session.deleted'] });
+    await events.ready;
+    const info = await session.update({
+      title: 'New',
+      metadata: { ticket: 7 },
+      permission: [{ ...rule, pattern: 'mv *' }],
+      time: { archived: 5 },
+    });
+    expect(info).toMatchObject({
+      title: 'New',
+      metadata: { ticket: 7 },
+      permission: [rule, { ...rule, pattern: 'mv *' }],
+      time: { archived: 5 },
+    });
+    await session.update({});
+    expect((await repo.sessions.list()).map(({ id }) => id)).toContain(session.id);
+    await session.delete();
+    const types = await typesUntil(events, 'session.deleted');
+    expect(types).toEqual([...Array<string>(4).fill('session.updated'), 'session.deleted']);
+    expect(await ask(`/session/${UNKNOWN}`, { method: 'PATCH', json: { title: 'x' } })).toMatchObject([
+      404,
+      {},
+    ]);
+    const other = await prompted();
+    expect(await ask(`/session/${other.id}`, { method: 'PATCH', json: { title: 3 } })).toEqual([
+      400,
+      {
+        name: 'BadRequest',
+        data: { message: 'Expected string | null, got 3\n  at ["title"]', kind: 'Payload' },
+      },
+    ]);
+  });
+
+  it('is copied by a fork, as far as is asked', async () => {
+    const session = await prompted('one', 'two');
+    await session.update({ metadata: { ticket: 7 } });
+    const messages = await session.messages();
+    const fork = await session.fork();
+    expect(fork.info).toMatchObject({ title: 'History (fork #1)', metadata: { ticket: 7 }, cost: 0 });
+    expect(fork.info?.parentID).toBeUndefined();
+    expect(await textsOf(fork)).toEqual(['one', 'Re: one', 'two', 'Re: two']);
+    const copied = await fork.messages();
+    expect(copied.map(({ info }) => info.id)).not.toContain(messages[0]?.info.id);
+    expect(copied[1]?.info).toMatchObject({ role: 'assistant', parentID: copied[0]?.info.id });
+    expect((await fork.fork()).info?.title).toBe('History (fork #2)');
+    const part = await session.fork({ messageID: messages[2]?.info.id ?? '' });
+    expect(await textsOf(part)).toEqual(['one', 'Re: one']);
+    expect(await textsOf(await session.fork({ messageID: 'msg_unknown' }))).toHaveLength(4);
+    await fork.prompt('three');
+    expect(await textsOf(session)).toHaveLength(4);
+  });
+
+  it('is taken back by a revert, for good with the next prompt', async () => {
+    const session = await prompted('one', 'two');
+    const [, , second, answer] = await session.messages();
+    const revert = { messageID: second?.info.id ?? '' };
+    expect(await session.revert(revert)).toMatchObject({ revert });
+    expect(await textsOf(session)).toHaveLength(4);
+    expect((await session.unrevert()).revert).toBeUndefined();
+    // An answer is taken back with its prompt.
+    expect(await session.revert({ messageID: answer?.info.id ?? '' })).toMatchObject({ revert });
+    expect(await session.revert({ messageID: 'msg_unknown' })).toMatchObject({ revert });
+    await using events = session.events({ types: ['message.removed', 'session.idle'] });
+    await events.ready;
+    await session.prompt('three');
+    expect(await typesUntil(events, 'session.idle')).toEqual([
+      'message.removed',
+      'message.removed',
+      'session.idle',
+    ]);
+    expect(await textsOf(session)).toEqual(['one', 'Re: one', 'three', 'Re: three']);
+    expect((await session.refresh()).revert).toBeUndefined();
+    const missing = {
+      name: 'BadRequest',
+      data: { message: 'Missing key\n  at ["messageID"]', kind: 'Payload' },
+    };
+    expect(await ask(`/session/${session.id}/revert`, { method: 'POST', json: {} })).toEqual([400, missing]);
+  });
+
+  it('is edited by message and by part', async () => {
+    const session = await prompted('one');
+    const [prompt, answer] = await session.messages();
+    const part = answer?.parts.find(({ type }) => type === 'text');
+    if (prompt === undefined || answer === undefined || part?.type !== 'text') throw new Error('no answer');
+    await using events = session.events();
+    await events.ready;
+    expect(await session.updatePart({ ...part, text: 'changed' })).toMatchObject({ text: 'changed' });
+    expect(await textsOf(session)).toEqual(['one', 'changed']);
+    await session.deletePart(answer.info.id, part.id);
+    await session.deletePart(answer.info.id, part.id);
+    expect(await textsOf(session)).toEqual(['one', '']);
+    await session.deleteMessage(answer.info.id);
+    await session.deleteMessage(answer.info.id);
+    expect(await textsOf(session)).toEqual(['one']);
+    await session.delete();
+    const types = (await typesUntil(events, 'session.deleted')).filter((type) => type.startsWith('message'));
+    expect(types).toEqual([
+      'message.part.updated',
+      ...['message.part.removed', 'message.part.removed', 'message.removed', 'message.removed'],
+    ]);
+  });
+
+  it('refuses edits that make no sense', async () => {
+    const session = await prompted('one');
+    const [message] = await session.messages();
+    const path = `/session/${session.id}/message/${message?.info.id}`;
+    const part = message?.parts[0];
+    const patch = (id: string, json: unknown): Promise<unknown> =>
+      ask(`${path}/part/${id}`, { method: 'PATCH', json });
+    const refused = (text: string, kind: string): unknown => [
+      400,
+      { name: 'BadRequest', data: { message: text, kind } },
+    ];
+    expect(await patch('prt_other', part)).toEqual([400, { _tag: 'BadRequest' }]);
+    expect(await patch('prt_x', { text: 'x' })).toEqual(
+      refused('Expected Part, got {"text":"x"}', 'Payload'),
+    );
+    expect(await ask(`${path}/part/foo`, { method: 'DELETE' })).toEqual(
+      refused('Expected a string starting with "prt", got "foo"\n  at ["partID"]', 'Params'),
+    );
+    const unknown = [404, { name: 'NotFoundError', data: { message: `Session not found: ${UNKNOWN}` } }];
+    for (const [method, rest, json] of [
+      ['GET', '/children', undefined],
+      ['GET', '/todo', undefined],
+      ['DELETE', '/message/msg_x', undefined],
+      ['DELETE', '/message/msg_x/part/prt_x', undefined],
+      ['POST', '/fork', {}],
+      ['POST', '/revert', { messageID: 'msg_x' }],
+      ['POST', '/shell', { agent: 'build', command: 'true' }],
+      ['POST', '/command', { command: 'init', arguments: '' }],
+      ['POST', '/summarize', { providerID: 'p', modelID: 'm' }],
+      ['POST', '/message', { parts: [] }],
+      ['POST', '/permissions/per_x', { response: 'once' }],
+    ] as const) {
+      const answer = await ask(`/session/${UNKNOWN}${rest}`, { method, ...(json && { json }) });
+      expect([rest, ...answer]).toEqual([rest, ...unknown]);
+    }
+  });
+
+  it('is left alone while the session is busy', async () => {
+    world.script(() => [text('Working'), hang()]);
+    const session = await repo.sessions.create({ title: 'Busy' });
+    const turn = session.stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    // What is being written is stored when it is complete.
+    expect(await textsOf(session)).toEqual(['Work', '']);
+    const busy = [
+      409,
+      { _tag: 'SessionBusyError', sessionID: session.id, message: `Session is busy: ${session.id}` },
+    ];
+    const post = { method: 'POST' };
+    const { id } = session;
+    expect(await ask(`/session/${id}/shell`, { ...post, json: { agent: 'build', command: 'true' } })).toEqual(
+      busy,
+    );
+    expect(await ask(`/session/${id}/revert`, { ...post, json: { messageID: turn.messageID } })).toEqual(
+      busy,
+    );
+    expect(await ask(`/session/${id}/unrevert`, post)).toEqual(busy);
+    expect(await ask(`/session/${id}/message/${turn.messageID}`, { method: 'DELETE' })).toEqual(busy);
+    await turn.abort();
+    await turn.result.catch(() => undefined);
+  });
+
+  it('shows what the model thought and what it has to do', async () => {
+    const todos = [{ content: 'Mend', status: 'pending', priority: 'high' }];
+    world.script(() => [
+      reasoning('Let me see.', { chunks: 2 }),
+      tool('todowrite', { todos }),
+      text('Noted.'),
+    ]);
+    const session = await repo.sessions.create({ title: 'Todo' });
+    const { messages } = await session.prompt('Plan');
+    expect(messages[0]?.parts.map(({ type }) => type)).toEqual([
+      'step-start',
+      'reasoning',
+      'tool',
+      'step-finish',
+    ]);
+    expect(messages[0]?.parts[1]).toMatchObject({ type: 'reasoning', text: 'Let me see.' });
+    expect(await session.todos()).toEqual(todos);
+    expect(await session.diff()).toEqual([]);
+  });
+
+  it('has a child for each subtask, which is idle before its parent', async () => {
+    world.script(({ prompt, session }) =>
+      session.parentID === undefined
+        ? [subtask('Count', { description: 'Counting', agent: 'general' }), text('They counted.')]
+        : [text(`I was asked: ${prompt}`)],
+    );
+    const session = await repo.sessions.create({ title: 'Parent' });
+    await using events = repo.events({ types: ['session.idle'] });
+    await events.ready;
+    const { text: answer, messages } = await session.prompt('Delegate');
+    expect(answer).toBe('They counted.');
+    const [child] = await session.children();
+    expect(child?.info).toMatchObject({
+      parentID: session.id,
+      title: 'Counting (@general subagent)',
+      directory: repo.directory,
+      permission: [{ permission: 'task', pattern: '*', action: 'deny' }],
+    });
+    const idle: string[] = [];
+    for await (const event of events) {
+      if (event.type === 'session.idle' && idle.push(event.properties.sessionID) === 2) break;
+    }
+    expect(idle).toEqual([child?.id, session.id]);
+    const task = messages[0]?.parts.find((part) => part.type === 'tool');
+    expect(task).toMatchObject({
+      tool: 'task',
+      state: {
+        title: 'Counting',
+        metadata: { parentSessionId: session.id, sessionId: child?.id },
+        output: `<task id="${child?.id}" state="completed">\n<task_result>\nI was asked: Count\n</task_result>\n</task>`,
+      },
+    });
+  });
+
+  it('takes the abort of a parent to its child', async () => {
+    world.script(({ session }) =>
+      session.parentID === undefined ? [subtask('Count')] : [text('Counting'), hang()],
+    );
+    const session = await repo.sessions.create({ title: 'Parent' });
+    const counting = gate();
+    const turn = session.stream('Delegate');
+    const reading = (async () => {
+      await using events = repo.events({ types: ['message.part.delta'] });
+      for await (const _event of events) break;
+      counting.open();
+    })();
+    await counting.promise;
+    await reading;
+    await turn.abort();
+    await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
+    expect(await repo.sessions.status()).toEqual({});
+  });
+
+  it('keeps a command line of the user, without a call of the model', async () => {
+    const session = await repo.sessions.create({ title: 'Shell' });
+    const result = await session.shell({ command: 'true', agent: 'build' });
+    const [prompt, answer] = await session.messages();
+    expect(prompt).toMatchObject({
+      info: { role: 'user' },
+      parts: [{ type: 'text', text: 'The following tool was executed by the user', synthetic: true }],
+    });
+    expect(answer).toMatchObject({
+      info: { role: 'assistant', parentID: prompt?.info.id, cost: 0 },
+      parts: [{ type: 'tool', tool: 'bash', state: { status: 'completed', input: { command: 'true' } } }],
+    });
+    expect(result.message.id).toBe(answer?.info.id);
+  });
+
+  it('knows its commands', async () => {
+    const session = await repo.sessions.create({ title: 'Command' });
+    await using events = repo.events({ types: ['command.executed', 'session.error'] });
+    await events.ready;
+    const unknown = { method: 'POST', json: { command: 'no-such-command', arguments: '' } };
+    const failed = { name: 'UnknownError', data: { message: expect.any(String), ref: expect.any(String) } };
+    expect(await ask(`/session/${session.id}/command`, unknown)).toEqual([500, failed]);
+    const { message } = await session.command({ command: 'init', arguments: 'now' });
+    const seen = [];
+    for await (const event of events) if (seen.push(event) === 2) break;
+    expect(seen).toMatchObject([
+      {
+        type: 'session.error',
+        properties: {
+          error: { data: { message: expect.stringMatching(/^Command not found: "no-such-command"\./) } },
+        },
+      },
+      {
+        type: 'command.executed',
+        properties: { name: 'init', sessionID: session.id, arguments: 'now', messageID: message.id },
+      },
+    ]);
+  });
+
+  it('is summed up by the model', async () => {
+    const session = await prompted('one');
+    await using events = session.events({ types: ['session.compacted', 'session.idle'] });
+    await events.ready;
+    await session.summarize({ providerID: 'scripted', modelID: 'scripted' });
+    expect(await typesUntil(events, 'session.idle')).toEqual(['session.compacted', 'session.idle']);
+    const [, , prompt, summary] = await session.messages();
+    expect(prompt).toMatchObject({ info: { role: 'user' }, parts: [{ type: 'compaction', auto: false }] });
+    expect(summary?.info).toMatchObject({ summary: true, agent: 'compaction', parentID: prompt?.info.id });
+    expect((await textsOf(session)).at(-1)).toBe('Scripted summary');
+  });
+
+  it('gets what is said without an answer', async () => {
+    const session = await repo.sessions.create({ title: 'Context' });
+    await session.addContext('By the way');
+    expect(await textsOf(session)).toEqual(['By the way']);
+    expect(await repo.sessions.status()).toEqual({});
+  });
+
+  it('gives the answer to whoever waits for it in one request', async () => {
+    const session = await repo.sessions.create({ title: 'Blocking' });
+    const end = gate();
+    world.script(() => [text('One '), waitFor(end.promise), text('two.')]);
+    const asking = ask(`/session/${session.id}/message`, {
+      method: 'POST',
+      json: { parts: [{ type: 'text', text: 'Count' }] },
+    });
+    end.open();
+    const [status, message] = await asking;
+    const [, stored] = await session.messages();
+    expect([status, message]).toMatchObject([200, { info: { id: stored?.info.id, finish: 'stop' } }]);
+    expect(await textsOf(session)).toEqual(['Count', 'One two.']);
+  });
+});
