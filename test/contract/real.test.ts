@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { ask, mockOpenCode, realOpenCode, text, type MockScript } from 'jarvis-opencode/testing';
+import { setupServer } from 'msw/node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { opencodeBinary } from '../support/opencode-binary.js';
+
+const script: MockScript = ({ prompt, session, directory }) =>
+  prompt === 'Edit'
+    ? [ask('bash', { command: 'echo hi', description: 'Greet' }, { output: 'hi\n' }), text('Done.')]
+    : [text([prompt, session.title, session.parentID ?? 'no parent', directory].join(', '))];
+
+// One test, two servers: only the line that makes the server differs.
+describe.each([
+  ['mockOpenCode', async () => mockOpenCode({ script, asks: ['bash'] })],
+  ['realOpenCode', () => realOpenCode({ script, asks: ['bash'], command: opencodeBinary() })],
+] as const)('%s', (_name, make) => {
+  let opencode: Awaited<ReturnType<typeof make>>;
+  const server = setupServer();
+  beforeAll(async () => {
+    opencode = await make();
+    server.listen({ onUnhandledRequest: 'error' });
+    server.use(...opencode.handlers);
+  });
+  afterAll(async () => {
+    await opencode?.close();
+    server.close();
+  });
+
+  it('answers as the script says, told of prompt, session and directory', async () => {
+    const repo = (await opencode.client()).forRepo(await opencode.repo('app'));
+    const session = await repo.sessions.create({ title: 'Title' });
+    const { text: answer } = await session.prompt('Hello');
+    expect(answer).toBe(`Hello, Title, no parent, ${repo.directory}`);
+    opencode.reply('Only here.', { directory: repo.directory });
+    expect((await session.prompt('Hello')).text).toBe('Only here.');
+    const other = (await opencode.client()).forRepo(await opencode.repo('app'));
+    expect(other.directory).not.toBe(repo.directory);
+    expect((await (await other.sessions.create({ title: 'T' })).prompt('Hi')).text).toMatch(/^Hi, T, /);
+  });
+
+  it('asks before it runs what it was told to ask for', async () => {
+    const repo = (await opencode.client()).forRepo(await opencode.repo());
+    const session = await repo.sessions.create({ title: 'Edit' });
+    const turn = session.stream('Edit');
+    for await (const step of turn) {
+      if (step.type === 'permission') await repo.permissions.reply(step.request.id, { reply: 'once' });
+    }
+    const { messages } = await turn.result;
+    expect(messages[0]?.parts.find(({ type }) => type === 'tool')).toMatchObject({
+      state: { status: 'completed', output: 'hi\n' },
+    });
+    expect(await session.prompt('Title?').then(() => session.refresh())).toMatchObject({ title: 'Edit' });
+  });
+
+  it('takes the first line of the first prompt as the title', async () => {
+    const repo = (await opencode.client()).forRepo(await opencode.repo());
+    await using events = repo.events({ types: ['session.updated'] });
+    await events.ready;
+    await (await repo.sessions.create()).prompt('Mend the fence\nand paint it');
+    for await (const event of events) {
+      if (event.type === 'session.updated' && event.properties.info.title === 'Mend the fence') break;
+    }
+  });
+});
+
+describe('a real server', () => {
+  it('is gone when it is closed, with all it has written', async () => {
+    const real = await realOpenCode({ command: opencodeBinary() });
+    const jarvis = await real.client();
+    const directory = await real.repo();
+    expect((await jarvis.forRepo(directory).path()).directory).toBe(directory);
+    await Promise.all([real.close(), real.close()]);
+    expect(existsSync(directory)).toBe(false);
+    await expect(fetch(`${real.url}/global/health`)).rejects.toThrow();
+    expect(() => jarvis.forRepo(directory)).toThrow('closed');
+  });
+
+  it('leaves nothing behind when it cannot be started', async () => {
+    await expect(realOpenCode({ command: '/no/such/opencode' })).rejects.toMatchObject({
+      name: 'ServerStartError',
+    });
+  });
+});
