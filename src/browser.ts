@@ -31,6 +31,18 @@ export {
   type WebSocketConstructor,
   type WebSocketLike,
 } from './client/pty-connection.js';
+export { PermissionAsk, QuestionAsk, type AskOutcome } from './client/asks-reply.js';
+export type {
+  AskContext,
+  AskPolicy,
+  Decide,
+  DecidePolicy,
+  PermissionDecision,
+  PermissionPolicy,
+  QuestionDecision,
+  QuestionPolicy,
+} from './client/asks-policy.js';
+export type { AskOptions } from './client/asks-settings.js';
 export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turn.js';
 export type { TurnLimits } from './client/turn-engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';

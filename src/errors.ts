@@ -131,8 +131,8 @@ export class ConnectionError extends JarvisError {
   }
 }
 
-/** What took too long: one request, becoming ready, or the event stream's first frame. */
-export type TimeoutPhase = 'request' | 'events' | 'dispose';
+/** What took too long: one request, the event stream's first frame, a disposal, or a policy's decision. */
+export type TimeoutPhase = 'request' | 'events' | 'dispose' | 'ask';
 
 /** A time limit of this library ran out. The server may still be at work on what it was asked. */
 export class TimeoutError extends JarvisError {
@@ -308,12 +308,15 @@ export class TurnError extends JarvisError {
       readonly sessionID: string;
       readonly messageID: string;
       readonly serverError?: { readonly name: string; readonly data?: unknown } | undefined;
+      /** What the server says of the turn, when that is no error. */
+      readonly detail?: string | undefined;
     },
     options?: ErrorOptions,
   ) {
-    const detail =
-      init.serverError &&
-      [init.serverError.name, errorMessageOf(init.serverError)].filter(Boolean).join(': ');
+    const { serverError } = init;
+    const detail = serverError
+      ? [serverError.name, errorMessageOf(serverError)].filter(Boolean).join(': ')
+      : init.detail;
     super(
       `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}.`,
       options,

@@ -1,6 +1,9 @@
 import { deferred, delay } from './abort.js';
 import { attach } from './attach.js';
 import { sendDispose } from './client/activity.js';
+import { parseAskSettings, type AskSettings } from './client/asks-settings.js';
+import { AskWire } from './client/asks-wire.js';
+import { RepoAsks } from './client/asks.js';
 import { EventHub } from './client/events/hub.js';
 import type { EventOptions, EventStream } from './client/events/event-stream.js';
 import { Http } from './client/http.js';
@@ -12,6 +15,7 @@ import { RepoTransport } from './client/repo-transport.js';
 import { GlobalResource } from './client/resources/global.js';
 import { configSchema, type Config } from './client/schema/config.js';
 import type { EventType, OpenCodeEvent } from './client/schema/event.js';
+import type { SessionInfo } from './client/schema/session.js';
 import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turn-engine.js';
 import { ClosedError, ServerLostError, SessionNotBoundError } from './errors.js';
@@ -40,6 +44,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly #http: Http;
   readonly #hub: EventHub;
   readonly #turns: TurnEngine;
+  readonly #asks: AskSettings;
   readonly #sessions: SessionRegistry;
   readonly #instances: InstanceControl;
   readonly #clients = new Map<string, RepoClient>();
@@ -97,6 +102,11 @@ export class JarvisClient implements AsyncDisposable {
       publish: (decision) => this.publish(decision),
     });
     this.#turns = new TurnEngine(options.turns, this.#over.signal);
+    this.#asks = parseAskSettings(options, {
+      ownsServer: server.pid !== undefined,
+      isBound: (sessionID) => this.#sessions.isBound(sessionID),
+      logger,
+    });
     void server.closed.then(() => this.#end(new ServerLostError('The work on the server')));
   }
 
@@ -227,18 +237,31 @@ export class JarvisClient implements AsyncDisposable {
 
   #makeClient(directory: string): RepoClient {
     const entry = this.#instances.entry(directory);
-    const transport = this.#transportOf(entry);
     const sessions = this.#sessions;
+    const learn = (info: SessionInfo): void => {
+      sessions.learn(info);
+      // Asking for a session loads the instance of its own directory, whatever directory was asked.
+      if (info.directory !== directory) this.#instances.entry(info.directory).notice();
+    };
+    const transport = this.#transportOf(entry, () => asks.watch());
+    const asks = new RepoAsks({
+      ...this.#asks,
+      wire: new AskWire(transport),
+      hub: this.#hub,
+      sessions: {
+        directoryOf: (sessionID) => sessions.directoryOf(sessionID),
+        isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
+        learn,
+      },
+      isLoaded: () => entry.loaded,
+    });
     const context: SessionContext = {
       transport,
       hub: this.#hub,
       turns: this.#turns,
+      asks,
       directoryOf: (sessionID) => sessions.directoryOf(sessionID),
-      learn: (info) => {
-        sessions.learn(info);
-        // Asking for a session loads the instance of its own directory, whatever directory was asked.
-        if (info.directory !== directory) this.#instances.entry(info.directory).notice();
-      },
+      learn,
       forget: (sessionID) => sessions.forget(sessionID),
       isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
@@ -265,10 +288,12 @@ export class JarvisClient implements AsyncDisposable {
     });
   }
 
-  #transportOf(entry: RepoEntry): RepoTransport {
-    return new RepoTransport(this.#http, entry.directory, (kind, detail, signal) =>
-      entry.enter(kind, detail, signal),
-    );
+  #transportOf(entry: RepoEntry, onUse?: () => void): RepoTransport {
+    return new RepoTransport(this.#http, entry.directory, async (kind, detail, signal) => {
+      const release = await entry.enter(kind, detail, signal);
+      onUse?.();
+      return release;
+    });
   }
 
   #canonical(directory: string): string {

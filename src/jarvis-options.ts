@@ -1,3 +1,4 @@
+import type { AskOptions } from './client/asks-settings.js';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import type { TurnLimits } from './client/turn-engine.js';
@@ -7,7 +8,7 @@ import type { IdlePolicy } from './registry/idle.js';
 import type { JarvisSnapshot } from './registry/snapshot.js';
 
 /** What every way to make a client accepts. */
-export interface JarvisOptions {
+export interface JarvisOptions extends AskOptions {
   /**
    * Whether the paths given to `forRepo` are on this machine (`local`: they are checked, and links are resolved) or may
    * be on another (`remote`: they are normalised as text).

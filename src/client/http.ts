@@ -263,7 +263,7 @@ export class Http {
 }
 
 /** Nobody listened: no byte of the request was sent. */
-function wasRefused(error: unknown): boolean {
+export function wasRefused(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }

@@ -116,11 +116,11 @@ export class RepoClient {
     this.log = new LogResource(context.transport);
     this.lsp = new LspResource(context.transport);
     this.mcp = new McpResource(context.transport);
-    this.permissions = new PermissionsResource(context.transport);
+    this.permissions = new PermissionsResource(context.asks);
     this.project = new ProjectResource(context.transport, control.disposing);
     this.providers = new ProvidersResource(context.transport);
     this.pty = new PtyResource(context.transport, control.sockets);
-    this.questions = new QuestionsResource(context.transport);
+    this.questions = new QuestionsResource(context.asks);
     this.sessions = new SessionsResource(context.transport, context);
     this.skills = new SkillsResource(context.transport);
     this.tools = new ToolsResource(context.transport);

@@ -145,6 +145,7 @@ async function eventResponse(
           if (event.directory === directory || isForAll) write(event);
         },
         lost: fail,
+        wants: (event) => event.directory === directory,
       });
       const detach = onAbort(signal, () => fail(signal.reason));
       end = () => {

@@ -1,6 +1,13 @@
 import type * as z from 'zod';
-import { delay } from '../abort.js';
 import { SessionDirectoryError } from '../errors.js';
+import {
+  parsePermissionPolicy,
+  parseQuestionPolicy,
+  type PermissionPolicy,
+  type QuestionPolicy,
+} from './asks-policy.js';
+import type { AskOutcome } from './asks-reply.js';
+import type { RepoAsks } from './asks.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { HttpRequest, Page } from './http.js';
@@ -34,12 +41,12 @@ import {
   fileDiffListSchema,
   sessionListSchema,
   sessionSchema,
-  sessionStatusMapSchema,
   todoListSchema,
   type FileDiff,
   type SessionInfo,
   type Todo,
 } from './schema/session.js';
+import { sendAbort, untilAnswering } from './session-abort.js';
 import type { TurnEngine } from './turn-engine.js';
 import {
   commandRequest,
@@ -50,15 +57,12 @@ import {
 } from './turn-request.js';
 import type { Turn, TurnOptions, TurnResult } from './turn.js';
 
-/** How long the answer to a prompt may take to begin before it is aborted all the same, and how often to look. */
-const ANSWER_LIMIT_MS = 15_000;
-const ANSWER_RECHECK_MS = 100;
-
 /** What a session needs of the repository it belongs to. */
 export interface SessionContext {
   readonly transport: RepoTransport;
   readonly hub: EventHub;
   readonly turns: TurnEngine;
+  readonly asks: RepoAsks;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
   /** Remembers where a session belongs. */
@@ -98,6 +102,33 @@ export class Session {
   /** The session as the server last sent it; `undefined` until something was read (see {@link refresh}). */
   get info(): SessionInfo | undefined {
     return this.#info;
+  }
+
+  /**
+   * Who answers the permission requests of this session and its children, for every object of this session; `undefined`
+   * leaves it to the repository or the client. What is set holds for requests that come from then on.
+   *
+   * @throws {TypeError} {@link RangeError} for what is no policy.
+   */
+  get permissionPolicy(): PermissionPolicy | undefined {
+    return this.#context.asks.sessionPolicies(this.id).permission?.source;
+  }
+
+  set permissionPolicy(policy: PermissionPolicy | undefined) {
+    const { asks } = this.#context;
+    const permission = parsePermissionPolicy('permissionPolicy', policy);
+    asks.setSessionPolicies(this.id, { ...asks.sessionPolicies(this.id), permission });
+  }
+
+  /** Who answers the questions of this session and its children, see {@link permissionPolicy}. */
+  get questionPolicy(): QuestionPolicy | undefined {
+    return this.#context.asks.sessionPolicies(this.id).question?.source;
+  }
+
+  set questionPolicy(policy: QuestionPolicy | undefined) {
+    const { asks } = this.#context;
+    const question = parseQuestionPolicy('questionPolicy', policy);
+    asks.setSessionPolicies(this.id, { ...asks.sessionPolicies(this.id), question });
   }
 
   /**
@@ -353,17 +384,19 @@ export class Session {
    * Answers a permission request of this session, for who knows the session and not the repository it asks in. Where both
    * are known, `repo.permissions.reply` also takes a message.
    *
-   * @throws {RequestError} with status 404 when it is not pending.
-   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async replyPermission(
     requestID: string,
     input: PermissionResponse,
     options?: RequestOptions,
-  ): Promise<void> {
+  ): Promise<AskOutcome> {
     const { reply } = parseInput(permissionResponseSchema, 'permission reply', input);
     const json = { response: reply };
-    await this.#send('POST', route`/permissions/${requestID}`, booleanSchema, { json }, options);
+    const path = route`/permissions/${requestID}`;
+    return this.#context.asks.settle(requestID, () =>
+      this.#send('POST', path, booleanSchema, { json }, options),
+    );
   }
 
   /**
@@ -373,8 +406,9 @@ export class Session {
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async abort(options?: RequestOptions): Promise<void> {
-    await this.#untilAnswering(options);
-    await this.#send('POST', '/abort', booleanSchema, {}, options);
+    await this.verify(options);
+    await untilAnswering(this.#context.transport, this.id, options);
+    await sendAbort(this.#context.transport, this.id, options);
   }
 
   /**
@@ -387,6 +421,7 @@ export class Session {
     await this.abort(options);
     await this.#send('DELETE', '', booleanSchema, {}, options);
     this.#context.forget(this.id);
+    this.#context.asks.forget(this.id);
   }
 
   /** The events of this session. */
@@ -399,22 +434,6 @@ export class Session {
     const owner = this.#context.directoryOf(this.id);
     if (owner === undefined) await this.refresh(options);
     else this.#assertOwner(owner);
-  }
-
-  /**
-   * An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode
-   * 1.18.33 then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
-   */
-  async #untilAnswering(options: RequestOptions | undefined): Promise<void> {
-    const { transport } = this.#context;
-    const deadline = performance.now() + ANSWER_LIMIT_MS;
-    while (performance.now() < deadline) {
-      const [last] = await this.messages({ limit: 1 }, options);
-      if (last?.info.role !== 'user') return;
-      const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
-      if ((await transport.send(status, options))[this.id] === undefined) return;
-      await delay(ANSWER_RECHECK_MS, options?.signal);
-    }
   }
 
   #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {

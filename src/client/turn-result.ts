@@ -1,6 +1,14 @@
 import { TurnError, type TurnErrorReason } from '../errors.js';
-import type { AssistantMessage, Message, ServerErrorInfo } from './schema/message.js';
-import type { Tokens } from './schema/session.js';
+import type { RequestOptions } from './options.js';
+import type { RepoTransport } from './repo-transport.js';
+import { route } from './route.js';
+import {
+  messageListSchema,
+  type AssistantMessage,
+  type Message,
+  type ServerErrorInfo,
+} from './schema/message.js';
+import { sessionStatusMapSchema, type Tokens } from './schema/session.js';
 import type { TurnResult } from './turn.js';
 
 /** Names of server errors that come from the model provider. */
@@ -26,8 +34,42 @@ export type TurnEvidence =
   | { readonly kind: 'error'; readonly error: ServerErrorInfo }
   | { readonly kind: 'answered'; readonly result: TurnResult };
 
+/** A turn and its session. */
+interface TurnIDs {
+  readonly sessionID: string;
+  /** Id of the user message. */
+  readonly messageID: string;
+}
+
+/** Asks the server what became of a turn; `undefined` while its session is at work. */
+export async function readTurn(
+  transport: RepoTransport,
+  { sessionID, messageID }: TurnIDs,
+  options?: RequestOptions,
+): Promise<TurnEvidence | undefined> {
+  const statuses = await transport.send(
+    { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
+    options,
+  );
+  const status = statuses[sessionID];
+  if (status !== undefined && status.type !== 'idle') return undefined;
+  for (let limit = 32; ; limit *= 4) {
+    const messages = await transport.send(
+      {
+        method: 'GET',
+        path: route`/session/${sessionID}/message`,
+        query: { limit },
+        schema: messageListSchema,
+      },
+      options,
+    );
+    const isThere = messages.some((message) => message.info.id === messageID);
+    if (isThere || messages.length < limit) return evidenceOf(sessionID, messageID, messages);
+  }
+}
+
 /** Reads from the messages how a turn ended. They must reach back to its user message. */
-export function readTurn(sessionID: string, messageID: string, messages: readonly Message[]): TurnEvidence {
+function evidenceOf(sessionID: string, messageID: string, messages: readonly Message[]): TurnEvidence {
   const index = messages.findIndex((message) => message.info.id === messageID);
   if (index === -1) return { kind: 'not-stored' };
   const answers = messages.slice(index + 1).filter(isAssistantEntry);
@@ -42,12 +84,9 @@ export function readTurn(sessionID: string, messageID: string, messages: readonl
 }
 
 /** The error of a turn that the server reported as failed. */
-export function turnErrorOf(
-  target: { readonly sessionID: string; readonly messageID: string },
-  error: ServerErrorInfo,
-  wasInterrupted: boolean,
-): TurnError {
-  return new TurnError({ ...target, reason: reasonOf(error, wasInterrupted), serverError: error });
+export function turnErrorOf(target: TurnIDs, error: ServerErrorInfo, wasInterrupted: boolean): TurnError {
+  const { sessionID, messageID } = target;
+  return new TurnError({ sessionID, messageID, reason: reasonOf(error, wasInterrupted), serverError: error });
 }
 
 function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {

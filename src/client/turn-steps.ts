@@ -1,8 +1,8 @@
 import type { OpenCodeEvent } from './schema/event.js';
-import type { Part } from './schema/message.js';
+import type { Message, MessageInfo, Part } from './schema/message.js';
 import type { TurnStep } from './turn.js';
 
-/** Translates the events of one turn into its steps. */
+/** Translates the events of one turn into its steps; what a session asks comes another way. */
 export class TurnSteps {
   readonly #messageID: string;
   readonly #sessionID: string;
@@ -12,6 +12,9 @@ export class TurnSteps {
   readonly #messages = new Set<string>();
   /** What was emitted of each text part. */
   readonly #texts = new Map<string, { readonly type: 'text' | 'reasoning'; length: number }>();
+  /** Parts of which nothing more will come. */
+  readonly #done = new Set<string>();
+  readonly #children = new Map<string, { title: string; isAtWork: boolean }>();
 
   constructor(init: {
     readonly sessionID: string;
@@ -28,11 +31,9 @@ export class TurnSteps {
   /** Takes one event of the turn's directory. */
   take(event: OpenCodeEvent): void {
     switch (event.type) {
-      case 'message.updated': {
-        const { info } = event.properties;
-        if (info.role === 'assistant' && info.parentID === this.#messageID) this.#messages.add(info.id);
+      case 'message.updated':
+        this.#takeMessage(event.properties.info);
         return;
-      }
       case 'message.part.delta': {
         const { messageID, partID, field, delta } = event.properties;
         const text = this.#texts.get(partID);
@@ -41,36 +42,46 @@ export class TurnSteps {
         this.#emit({ type: text.type, delta, messageID, partID });
         return;
       }
-      case 'message.part.updated':
-        this.#takePart(event.properties.part);
+      case 'message.part.updated': {
+        const { part } = event.properties;
+        if (this.#messages.has(part.messageID)) this.#takePart(part);
+        else if (this.#isChild(part.sessionID) && part.type !== 'text' && part.type !== 'reasoning')
+          this.#takePart(part);
         return;
-      case 'session.created': {
-        const { info } = event.properties;
-        if (info.id !== this.#sessionID && this.#isWithin(info.id)) {
-          this.#emit({ type: 'child', sessionID: info.id, title: info.title });
-        }
+      }
+      case 'session.created':
+      case 'session.updated': {
+        const { id, title } = event.properties.info;
+        if (!this.#isChild(id)) return;
+        this.#childOf(id).title = title;
+        if (event.type === 'session.created') this.#childAtWork(id, true);
         return;
       }
       case 'session.status': {
         const { sessionID, status } = event.properties;
-        if (sessionID !== this.#sessionID || status.type !== 'retry') return;
-        this.#emit({ type: 'retry', attempt: status.attempt, message: status.message, next: status.next });
+        if (sessionID === this.#sessionID && status.type === 'retry') {
+          this.#emit({ type: 'retry', attempt: status.attempt, message: status.message, next: status.next });
+        }
+        if (this.#isChild(sessionID)) this.#childAtWork(sessionID, status.type !== 'idle');
         return;
       }
-      case 'permission.asked':
-        if (this.#isWithin(event.properties.sessionID))
-          this.#emit({ type: 'permission', request: event.properties });
-        return;
-      case 'question.asked':
-        if (this.#isWithin(event.properties.sessionID))
-          this.#emit({ type: 'question', request: event.properties });
-        return;
       default:
     }
   }
 
+  /** Makes up for what the events did not bring, because the stream was down or the answer overtook them. */
+  complete(messages: readonly Message[]): void {
+    for (const { info, parts } of messages) {
+      this.#messages.add(info.id);
+      for (const part of parts) this.#takePart(part);
+    }
+  }
+
+  #takeMessage(info: MessageInfo): void {
+    if (info.role === 'assistant' && info.parentID === this.#messageID) this.#messages.add(info.id);
+  }
+
   #takePart(part: Part): void {
-    if (!this.#messages.has(part.messageID)) return;
     switch (part.type) {
       case 'text':
       case 'reasoning': {
@@ -84,16 +95,48 @@ export class TurnSteps {
         return;
       }
       case 'tool': {
-        const { tool, callID, state } = part;
+        if (this.#done.has(part.id)) return;
+        const { tool, callID, state, sessionID } = part;
         const output =
           state.status === 'completed' ? state.output : state.status === 'error' ? state.error : undefined;
-        this.#emit({ type: 'tool', tool, callID, status: state.status, input: state.input, output });
+        if (output !== undefined) this.#done.add(part.id);
+        this.#emit({
+          type: 'tool',
+          sessionID,
+          tool,
+          callID,
+          status: state.status,
+          input: state.input,
+          output,
+        });
         return;
       }
-      case 'step-finish':
-        this.#emit({ type: 'usage', cost: part.cost, tokens: part.tokens });
+      case 'step-finish': {
+        if (this.#done.has(part.id)) return;
+        this.#done.add(part.id);
+        const { sessionID, cost, tokens } = part;
+        this.#emit({ type: 'usage', sessionID, cost, tokens });
         return;
+      }
       default:
     }
+  }
+
+  #isChild(sessionID: string): boolean {
+    return sessionID !== this.#sessionID && this.#isWithin(sessionID);
+  }
+
+  #childOf(sessionID: string): { title: string; isAtWork: boolean } {
+    const child = this.#children.get(sessionID) ?? { title: '', isAtWork: false };
+    this.#children.set(sessionID, child);
+    return child;
+  }
+
+  #childAtWork(sessionID: string, isAtWork: boolean): void {
+    const child = this.#childOf(sessionID);
+    if (child.isAtWork === isAtWork) return;
+    child.isAtWork = isAtWork;
+    const status = isAtWork ? 'started' : 'ended';
+    this.#emit({ type: 'child', sessionID, title: child.title, status });
   }
 }

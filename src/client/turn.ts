@@ -1,6 +1,7 @@
 import { deferred, type Deferred } from '../abort.js';
+import type { PermissionPolicy, QuestionPolicy } from './asks-policy.js';
+import type { PermissionAsk, QuestionAsk } from './asks-reply.js';
 import type { RequestOptions } from './options.js';
-import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
 import type { AssistantMessage, Message, Part, ToolState } from './schema/message.js';
 import type { Tokens } from './schema/session.js';
 
@@ -19,6 +20,13 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry'>
    * @default false
    */
   readonly stallTimeoutMs?: number | false | undefined;
+  /**
+   * Who answers the permission requests of this turn and its children, instead of the session's, the repository's or the
+   * client's policy.
+   */
+  readonly onPermission?: PermissionPolicy | undefined;
+  /** Who answers the questions of this turn and its children, likewise. */
+  readonly onQuestion?: QuestionPolicy | undefined;
   /**
    * Turns of higher priority start first when `turns.concurrency` is reached.
    *
@@ -44,7 +52,7 @@ export interface TurnResult {
   readonly tokens: Tokens;
 }
 
-/** What happened in a turn, a union on `type`. `sessionID` is a child's for what happened in a child session. */
+/** What happened in a turn, a union on `type`. Of children there are tools, usage and what they ask, but no text. */
 export type TurnStep =
   | { readonly type: 'text'; readonly delta: string; readonly messageID: string; readonly partID: string }
   | {
@@ -55,6 +63,8 @@ export type TurnStep =
     }
   | {
       readonly type: 'tool';
+      /** The session of the turn, or the child that runs the tool. */
+      readonly sessionID: string;
       readonly tool: string;
       readonly callID: string;
       readonly status: ToolState['status'];
@@ -62,16 +72,26 @@ export type TurnStep =
       /** What the tool returned, or its error text; `undefined` while it runs. */
       readonly output: string | undefined;
     }
-  /** The server asks before a tool may run. The turn waits until it is answered. */
-  | { readonly type: 'permission'; readonly request: PermissionRequest }
-  /** The model asks the user. The turn waits until it is answered. */
-  | { readonly type: 'question'; readonly request: QuestionRequest }
-  /** A child session began. */
-  | { readonly type: 'child'; readonly sessionID: string; readonly title: string }
+  /** The server asks before a tool may run, and no policy decides. The turn waits until it is answered. */
+  | PermissionAsk
+  /** The model asks the user, and no policy decides. The turn waits until it is answered. */
+  | QuestionAsk
+  /** A child session began to work, or is done. */
+  | {
+      readonly type: 'child';
+      readonly sessionID: string;
+      readonly title: string;
+      readonly status: 'started' | 'ended';
+    }
   /** The provider failed and is asked again at `next`, epoch milliseconds. */
   | { readonly type: 'retry'; readonly attempt: number; readonly message: string; readonly next: number }
-  /** One model call is done. */
-  | { readonly type: 'usage'; readonly cost: number; readonly tokens: Tokens };
+  /** One model call is done, of the turn's session or of a child. A result counts those of the turn's session only. */
+  | {
+      readonly type: 'usage';
+      readonly sessionID: string;
+      readonly cost: number;
+      readonly tokens: Tokens;
+    };
 
 /**
  * One prompt and everything until the session is idle again: iterate it for its steps, await `result` for its answer.
@@ -88,6 +108,7 @@ export class Turn implements AsyncIterable<TurnStep> {
   readonly #steps: StepBuffer | undefined;
   readonly #onAbort: () => Promise<void>;
   readonly #onSettle: () => void;
+  #readers = 0;
   #outcome: { readonly error?: unknown; readonly quiet: boolean } | undefined;
 
   /** @internal */
@@ -115,17 +136,27 @@ export class Turn implements AsyncIterable<TurnStep> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<TurnStep, void, undefined> {
-    for (;;) {
-      const step = this.#steps?.take();
-      if (step !== undefined) {
-        yield step;
-      } else if (this.#outcome !== undefined) {
-        if ('error' in this.#outcome && !this.#outcome.quiet) throw this.#outcome.error;
-        return;
-      } else {
-        await this.#steps?.next();
+    this.#readers += 1;
+    try {
+      for (;;) {
+        const step = this.#steps?.take();
+        if (step !== undefined) {
+          yield step;
+        } else if (this.#outcome !== undefined) {
+          if ('error' in this.#outcome && !this.#outcome.quiet) throw this.#outcome.error;
+          return;
+        } else {
+          await this.#steps?.next();
+        }
       }
+    } finally {
+      this.#readers -= 1;
     }
+  }
+
+  /** @internal Whether somebody iterates it now. */
+  get hasReader(): boolean {
+    return this.#readers > 0;
   }
 
   /** @internal */

@@ -206,6 +206,13 @@ export class SessionRegistry implements SessionMap {
     this.#seen.delete(sessionID);
   }
 
+  /** Whether a jarvis session is bound to `sessionID` or to one that it is a child of, at any depth. */
+  isBound(sessionID: string): boolean {
+    let current: string | undefined = sessionID;
+    while (current !== undefined && !this.#bySession.has(current)) current = this.#seen.get(current)?.parentID;
+    return current !== undefined;
+  }
+
   /** Whether `sessionID` is `rootID` or a child of it, at any depth, as far as this client has seen. */
   isWithin(sessionID: string, rootID: string): boolean {
     let current: string | undefined = sessionID;

@@ -38,11 +38,13 @@ type Value =
   | 'LspResource'
   | 'McpResource'
   | 'Paged'
+  | 'PermissionAsk'
   | 'PermissionsResource'
   | 'ProjectResource'
   | 'ProvidersResource'
   | 'PtyConnection'
   | 'PtyResource'
+  | 'QuestionAsk'
   | 'QuestionsResource'
   | 'RepoClient'
   | 'SUPPORTED_SERVERS'
@@ -64,6 +66,10 @@ interface Types {
   AgentConfig: api.AgentConfig;
   AgentPart: api.AgentPart;
   ApiErrorInfo: api.ApiErrorInfo;
+  AskContext: api.AskContext;
+  AskOptions: api.AskOptions;
+  AskOutcome: api.AskOutcome;
+  AskPolicy: api.AskPolicy<api.PermissionRequest, api.PermissionDecision>;
   AssistantMessage: api.AssistantMessage;
   AuthInput: api.AuthInput;
   BindableSession: api.BindableSession;
@@ -80,6 +86,8 @@ interface Types {
   CreateSessionInput: api.CreateSessionInput;
   CreateSessionOptions: api.CreateSessionOptions;
   CreateWorktreeInput: api.CreateWorktreeInput;
+  Decide: api.Decide<api.PermissionRequest, api.PermissionDecision>;
+  DecidePolicy: api.DecidePolicy<api.PermissionRequest, api.PermissionDecision>;
   DeliveredEvent: api.DeliveredEvent<'session.idle'>;
   DiffInput: api.DiffInput;
   DisposeReason: api.DisposeReason;
@@ -139,6 +147,8 @@ interface Types {
   PathInfo: api.PathInfo;
   PermissionActionConfig: api.PermissionActionConfig;
   PermissionConfig: api.PermissionConfig;
+  PermissionDecision: api.PermissionDecision;
+  PermissionPolicy: api.PermissionPolicy;
   PermissionReplyInput: api.PermissionReplyInput;
   PermissionRequest: api.PermissionRequest;
   PermissionResponse: api.PermissionResponse;
@@ -162,6 +172,8 @@ interface Types {
   PtyInfo: api.PtyInfo;
   PtyShell: api.PtyShell;
   PtySize: api.PtySize;
+  QuestionDecision: api.QuestionDecision;
+  QuestionPolicy: api.QuestionPolicy;
   QuestionReplyInput: api.QuestionReplyInput;
   QuestionRequest: api.QuestionRequest;
   ReasoningPart: api.ReasoningPart;

@@ -106,7 +106,7 @@ export class EventStream<T extends EventType = EventType>
 
   /** @internal Takes one event; never waits for the reader. */
   push(event: OpenCodeEvent): void {
-    if (this.#end !== undefined || !this.#wants(event)) return;
+    if (this.#end !== undefined || !this.wants(event)) return;
     if (this.#buffer.length >= this.#bufferSize) {
       this.#dropped += this.#buffer.length;
       this.#buffer = [];
@@ -120,7 +120,8 @@ export class EventStream<T extends EventType = EventType>
     this.#finish(error instanceof ClosedError ? {} : { error });
   }
 
-  #wants(event: OpenCodeEvent): boolean {
+  /** @internal Whether such an event is delivered. */
+  wants(event: OpenCodeEvent): boolean {
     if (event.type.startsWith('jarvis.')) return true;
     if (this.#types !== undefined && !this.#types.has(event.type)) return false;
     return this.#sessionID === undefined || sessionIDOf(event) === this.#sessionID;

@@ -45,6 +45,8 @@ export interface HubListener {
   event(event: OpenCodeEvent): void;
   /** The connection is lost for good. */
   lost(error: unknown): void;
+  /** Whether somebody outside this library reads such an event here. @default nobody */
+  wants?(event: OpenCodeEvent): boolean;
 }
 
 interface Subscription extends HubListener {
@@ -87,12 +89,22 @@ export class EventHub {
     return this.#live.promise;
   }
 
+  /** Whether somebody outside this library reads such an event. */
+  hasReader(event: OpenCodeEvent): boolean {
+    return [...this.#subscriptions].some(
+      (subscription) =>
+        (subscription.directory ?? event.directory) === event.directory &&
+        subscription.wants?.(event) === true,
+    );
+  }
+
   /** Calls the listener for each event of the directory, or of all; the returned function ends it. */
   listen(directory: string | undefined, listener: HubListener): () => void {
     const subscription: Subscription = {
       directory,
       event: (event) => listener.event(event),
       lost: (error) => listener.lost(error),
+      wants: (event) => listener.wants?.(event) ?? false,
     };
     this.#subscriptions.add(subscription);
     return () => this.#subscriptions.delete(subscription);
@@ -104,6 +116,7 @@ export class EventHub {
       const detach = this.listen(directory, {
         event: (event) => stream.push(event),
         lost: (error) => stream.fail(error),
+        wants: (event) => stream.wants(event),
       });
       return { live: this.connect(), detach };
     }, options);

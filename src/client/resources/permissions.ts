@@ -1,49 +1,65 @@
-import * as z from 'zod';
+import { parsePermissionPolicy, type PermissionPolicy } from '../asks-policy.js';
+import type { AskOutcome, PermissionAsk } from '../asks-reply.js';
+import type { RepoAsks } from '../asks.js';
 import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
 import {
   permissionReplyInputSchema,
-  permissionRequestSchema,
   type PermissionReplyInput,
   type PermissionRequest,
 } from '../schema/ask.js';
-import { booleanSchema } from '../schema/server.js';
-
-const permissionListSchema = z.array(permissionRequestSchema);
 
 /** What the sessions of one repository ask before a tool may run. A turn waits, without limit, until it is answered. */
 export class PermissionsResource {
-  readonly #transport: RepoTransport;
+  readonly #asks: RepoAsks;
 
   /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
+  constructor(asks: RepoAsks) {
+    this.#asks = asks;
   }
 
   /**
-   * Lists the pending requests. One of an aborted turn stays listed until the instance is disposed.
+   * Who answers the requests of this repository, unless a session or a turn has a policy of its own; `undefined` leaves it
+   * to the client. What is set holds for requests that come from then on. `JarvisOptions.policyScope` says for which sessions.
+   *
+   * @throws {TypeError} {@link RangeError} for what is no policy.
+   */
+  get policy(): PermissionPolicy | undefined {
+    return this.#asks.policies.permission?.source;
+  }
+
+  set policy(policy: PermissionPolicy | undefined) {
+    const permission = parsePermissionPolicy('policy', policy);
+    this.#asks.policies = { ...this.#asks.policies, permission };
+  }
+
+  /**
+   * The requests that wait for an answer now, whoever runs their sessions. Read from the server each time, so that nothing
+   * that came while the event stream was down is missing.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  pending(options?: RequestOptions): Promise<PermissionAsk[]> {
+    return this.#asks.pendingPermissions(options);
+  }
+
+  /**
+   * Lists what the server has, as it is. One of an aborted turn stays listed until the instance is disposed, see
+   * {@link pending}.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<PermissionRequest[]> {
-    return this.#transport.send(
-      { method: 'GET', path: '/permission', schema: permissionListSchema },
-      options,
-    );
+    return this.#asks.wire.permissions(options);
   }
 
   /**
-   * Answers a request of this repository.
+   * Answers a request of this repository by its id, in the server's words.
    *
-   * @throws {RequestError} with status 404 when it is not pending here: unknown, answered, or of another repository.
-   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @returns `gone` when it is not pending here: unknown, answered, or of another repository.
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
-  async reply(requestID: string, input: PermissionReplyInput, options?: RequestOptions): Promise<void> {
+  async reply(requestID: string, input: PermissionReplyInput, options?: RequestOptions): Promise<AskOutcome> {
     const json = parseInput(permissionReplyInputSchema, 'permission reply', input);
-    await this.#transport.send(
-      { method: 'POST', path: route`/permission/${requestID}/reply`, json, schema: booleanSchema },
-      options,
-    );
+    return this.#asks.settle(requestID, () => this.#asks.wire.replyPermission(requestID, json, options));
   }
 }

@@ -14,7 +14,7 @@ export interface PtyInfo {
 }
 
 /** Why events may have been missed. */
-export type GapReason = 'reconnect' | 'overflow';
+export type GapReason = 'reconnect' | 'restart' | 'overflow';
 
 /** The properties of every event type this library knows, by type. */
 export interface EventProperties {

@@ -1,0 +1,233 @@
+import { abortable, AbortScope } from '../abort.js';
+import { TimeoutError } from '../errors.js';
+import { parseTimeoutMs } from './options.js';
+import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
+
+/** How long a function that decides may take unless it says otherwise. */
+const DECIDE_TIMEOUT_MS = 300_000;
+
+/**
+ * An answer to a permission request.
+ *
+ * - `allow`: this call may run.
+ * - `always`: so may what the request names in `always`, until the instance is disposed.
+ * - `deny`: it may not; the model is told so, with `{ deny: message }` in your own words, and goes on.
+ * - `stop`: it may not, without a word: OpenCode then ends the turn and rejects every pending request of the session.
+ */
+export type PermissionDecision = 'allow' | 'always' | 'deny' | 'stop' | { readonly deny: string };
+
+/**
+ * An answer to a question request.
+ *
+ * - `{ answers }`: for each question the chosen labels, or free text.
+ * - `deny`: no answer; the model is told so, with `{ deny: message }` in your own words, and goes on.
+ * - `stop`: no answer, without a word: OpenCode then ends the turn.
+ */
+export type QuestionDecision =
+  { readonly answers: readonly (readonly string[])[] } | 'deny' | 'stop' | { readonly deny: string };
+
+/** What a function that decides is told besides the request. */
+export interface AskContext {
+  /** The repository whose session asks. */
+  readonly directory: string;
+  /** Aborts when no answer is needed any more: answered elsewhere, turn ended, time over, or client closed. */
+  readonly signal: AbortSignal;
+}
+
+/** Decides on one request; `ask` leaves it to who listens. */
+export type Decide<Request, Decision> = (
+  request: Request,
+  context: AskContext,
+) => Decision | 'ask' | Promise<Decision | 'ask'>;
+
+/** A function that decides, with its limits. */
+export interface DecidePolicy<Request, Decision> {
+  readonly decide: Decide<Request, Decision>;
+  /**
+   * Milliseconds for one decision; `false` for no limit.
+   *
+   * @default 300_000
+   */
+  readonly timeoutMs?: number | false | undefined;
+  /**
+   * What is decided when `decide` takes longer, throws, or returns what is no decision.
+   *
+   * @default 'deny'
+   */
+  readonly otherwise?: Decision | 'ask' | undefined;
+}
+
+/**
+ * Who answers what a session asks: `ask` leaves it to who reads `turn.stream()` or the events, a decision is the answer to
+ * every request, and a function decides on each.
+ */
+export type AskPolicy<Request, Decision> =
+  'ask' | Decision | Decide<Request, Decision> | DecidePolicy<Request, Decision>;
+
+/** Who answers permission requests, see {@link PermissionDecision}. */
+export type PermissionPolicy = AskPolicy<PermissionRequest, PermissionDecision>;
+/** Who answers questions, see {@link QuestionDecision}. */
+export type QuestionPolicy = AskPolicy<QuestionRequest, QuestionDecision>;
+
+/** A policy that was checked. Without `decide`, `otherwise` is the answer. */
+export interface ParsedPolicy<Request, Decision> {
+  /** As the caller gave it. */
+  readonly source: AskPolicy<Request, Decision>;
+  readonly decide: Decide<Request, Decision> | undefined;
+  readonly timeoutMs: number | false;
+  readonly otherwise: Decision | 'ask';
+}
+
+/** The policies of one level: client, repository, session or turn. What is `undefined` is left to the level above. */
+export interface AskPolicies {
+  readonly permission: ParsedPolicy<PermissionRequest, PermissionDecision> | undefined;
+  readonly question: ParsedPolicy<QuestionRequest, QuestionDecision> | undefined;
+}
+
+/** Whether a level answers anything by itself. */
+export function isActive({ permission, question }: AskPolicies): boolean {
+  return [permission, question].some((policy) => policy !== undefined && policy.source !== 'ask');
+}
+
+/**
+ * Checks a policy for permissions.
+ *
+ * @throws {TypeError} {@link RangeError} naming the option and what it may be.
+ */
+export function parsePermissionPolicy(
+  name: string,
+  value: unknown,
+): ParsedPolicy<PermissionRequest, PermissionDecision> | undefined {
+  return parsePolicy(name, value, parsePermissionDecision);
+}
+
+/**
+ * Checks a policy for questions.
+ *
+ * @throws {TypeError} {@link RangeError} naming the option and what it may be.
+ */
+export function parseQuestionPolicy(
+  name: string,
+  value: unknown,
+): ParsedPolicy<QuestionRequest, QuestionDecision> | undefined {
+  return parsePolicy(name, value, parseQuestionDecision);
+}
+
+/** @throws {TypeError} for what is no decision on a permission request. */
+export function parsePermissionDecision(name: string, value: unknown): PermissionDecision {
+  if (value === 'allow' || value === 'always' || value === 'deny' || value === 'stop') return value;
+  if (isDenial(value)) return value;
+  throw new TypeError(
+    `Expected ${name} to be 'allow', 'always', 'deny', 'stop' or { deny: message }, got ${textOf(value)}.`,
+  );
+}
+
+/**
+ * @param questions - how many there are to answer, if that is known.
+ * @throws {TypeError} for what is no decision on a question request.
+ */
+export function parseQuestionDecision(name: string, value: unknown, questions?: number): QuestionDecision {
+  if (value === 'deny' || value === 'stop') return value;
+  if (isDenial(value)) return value;
+  if (isAnswers(value) && (questions === undefined || value.answers.length === questions)) return value;
+  const each = questions === undefined ? 'each question' : `each of ${questions} questions`;
+  throw new TypeError(
+    `Expected ${name} to be 'deny', 'stop', { deny: message } or { answers } with a list of texts for ${each}, ` +
+      `got ${textOf(value)}.`,
+  );
+}
+
+/**
+ * Asks a policy. A function that throws, takes too long or returns what is no decision is told to `onFailure`, and the
+ * policy's own default decides.
+ *
+ * @returns `undefined` when no answer is needed any more.
+ */
+export async function decide<Request, Decision>(
+  policy: ParsedPolicy<Request, Decision>,
+  request: Request,
+  context: AskContext,
+  parse: (value: unknown) => Decision,
+  onFailure: (error: unknown) => void,
+): Promise<Decision | 'ask' | undefined> {
+  const { decide: run, timeoutMs, otherwise } = policy;
+  if (run === undefined) return otherwise;
+  const scope = new AbortScope([context.signal], {
+    timeoutMs,
+    reason: (limitMs) => new TimeoutError('The decision on a request', { phase: 'ask', timeoutMs: limitMs }),
+  });
+  try {
+    const { signal } = scope;
+    const deciding = Promise.resolve().then(() => run(request, { ...context, signal }));
+    const decision: unknown = await abortable(deciding, signal);
+    return decision === 'ask' ? 'ask' : parse(decision);
+  } catch (error) {
+    if (context.signal.aborted) return undefined;
+    onFailure(error);
+    return otherwise;
+  } finally {
+    scope.end();
+  }
+}
+
+function parsePolicy<Request, Decision>(
+  name: string,
+  value: unknown,
+  parse: (name: string, value: unknown) => Decision,
+): ParsedPolicy<Request, Decision> | undefined {
+  if (value === undefined) return undefined;
+  const source = value as AskPolicy<Request, Decision>;
+  if (typeof value === 'function') {
+    const run = value as Decide<Request, Decision>;
+    return { source, decide: run, timeoutMs: DECIDE_TIMEOUT_MS, otherwise: parse(name, 'deny') };
+  }
+  if (typeof value !== 'object' || value === null || !('decide' in value)) {
+    const otherwise = value === 'ask' ? value : parsePolicyDecision(name, value, parse);
+    return { source, decide: undefined, timeoutMs: false, otherwise };
+  }
+  const { decide: run, timeoutMs, otherwise = 'deny' } = value as Partial<DecidePolicy<Request, Decision>>;
+  if (typeof run !== 'function') {
+    throw new TypeError(`Expected ${name}.decide to be a function, got ${textOf(run)}.`);
+  }
+  return {
+    source,
+    decide: run,
+    timeoutMs: parseTimeoutMs(`${name}.timeoutMs`, timeoutMs, DECIDE_TIMEOUT_MS),
+    otherwise: otherwise === 'ask' ? otherwise : parse(`${name}.otherwise`, otherwise),
+  };
+}
+
+function parsePolicyDecision<Decision>(
+  name: string,
+  value: unknown,
+  parse: (name: string, value: unknown) => Decision,
+): Decision {
+  try {
+    return parse(name, value);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(message.replace(' to be ', " to be 'ask', a function, { decide }, "), { cause });
+  }
+}
+
+/** Without a word the server takes a refusal for the end of the turn, so an empty message is none. */
+function isDenial(value: unknown): value is { readonly deny: string } {
+  if (typeof value !== 'object' || value === null || !('deny' in value)) return false;
+  return typeof value.deny === 'string' && value.deny.trim() !== '';
+}
+
+function isAnswers(value: unknown): value is { readonly answers: readonly (readonly string[])[] } {
+  if (typeof value !== 'object' || value === null || !('answers' in value)) return false;
+  const isTexts = (list: unknown): boolean =>
+    Array.isArray(list) && list.every((text) => typeof text === 'string');
+  return Array.isArray(value.answers) && value.answers.every(isTexts);
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return typeof value;
+  }
+}

@@ -1,0 +1,102 @@
+import * as z from 'zod';
+import { RequestError } from '../errors.js';
+import { answersOf, permissionReplyOf } from './asks-reply.js';
+import type { PermissionDecision, QuestionDecision } from './asks-policy.js';
+import type { RequestOptions } from './options.js';
+import type { RepoTransport } from './repo-transport.js';
+import { route } from './route.js';
+import {
+  permissionRequestSchema,
+  questionRequestSchema,
+  type PermissionReplyInput,
+  type PermissionRequest,
+  type QuestionReplyInput,
+  type QuestionRequest,
+} from './schema/ask.js';
+import { booleanSchema } from './schema/server.js';
+import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from './schema/session.js';
+
+const permissionListSchema = z.array(permissionRequestSchema);
+const questionListSchema = z.array(questionRequestSchema);
+
+/** The requests about asks of one repository. Each goes to its own directory: OpenCode answers 404 for any other. */
+export class AskWire {
+  readonly #transport: RepoTransport;
+
+  constructor(transport: RepoTransport) {
+    this.#transport = transport;
+  }
+
+  get directory(): string {
+    return this.#transport.directory;
+  }
+
+  permissions(options?: RequestOptions): Promise<PermissionRequest[]> {
+    const schema = permissionListSchema;
+    return this.#transport.send({ method: 'GET', path: '/permission', schema }, options);
+  }
+
+  questions(options?: RequestOptions): Promise<QuestionRequest[]> {
+    const schema = questionListSchema;
+    return this.#transport.send({ method: 'GET', path: '/question', schema }, options);
+  }
+
+  /** The sessions that are at work, those that wait for an answer included. */
+  async busySessions(options?: RequestOptions): Promise<ReadonlySet<string>> {
+    const statuses = await this.#transport.send(
+      { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
+      options,
+    );
+    const busy = Object.entries(statuses).filter(([, status]) => status.type !== 'idle');
+    return new Set(busy.map(([sessionID]) => sessionID));
+  }
+
+  session(sessionID: string, options?: RequestOptions): Promise<SessionInfo> {
+    const path = route`/session/${sessionID}`;
+    return this.#transport.send({ method: 'GET', path, schema: sessionSchema }, options);
+  }
+
+  async replyPermission(
+    requestID: string,
+    json: PermissionReplyInput,
+    options?: RequestOptions,
+  ): Promise<void> {
+    await this.#post(route`/permission/${requestID}/reply`, json, options);
+  }
+
+  async replyQuestion(requestID: string, json: QuestionReplyInput, options?: RequestOptions): Promise<void> {
+    await this.#post(route`/question/${requestID}/reply`, json, options);
+  }
+
+  async rejectQuestion(requestID: string, options?: RequestOptions): Promise<void> {
+    await this.#post(route`/question/${requestID}/reject`, undefined, options);
+  }
+
+  decidePermission(
+    { id }: PermissionRequest,
+    decision: PermissionDecision,
+    options?: RequestOptions,
+  ): Promise<void> {
+    return this.replyPermission(id, permissionReplyOf(decision), options);
+  }
+
+  decideQuestion(
+    request: QuestionRequest,
+    decision: QuestionDecision,
+    options?: RequestOptions,
+  ): Promise<void> {
+    const answers = answersOf(request, decision);
+    if (answers === undefined) return this.rejectQuestion(request.id, options);
+    return this.replyQuestion(request.id, { answers }, options);
+  }
+
+  async #post(path: string, json: unknown, options: RequestOptions | undefined): Promise<void> {
+    await this.#transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
+  }
+}
+
+/** Whether the server refused an answer because nobody waits for it: unknown, answered, or of another repository. */
+export function isNotPending(error: unknown): boolean {
+  if (!(error instanceof RequestError) || error.status !== 404) return false;
+  return error.serverError === 'PermissionNotFoundError' || error.serverError === 'QuestionNotFoundError';
+}

@@ -1,0 +1,464 @@
+import { delay, onAbort } from '../abort.js';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
+import {
+  decide,
+  isActive,
+  parsePermissionDecision,
+  parseQuestionDecision,
+  type AskPolicies,
+  type ParsedPolicy,
+  type PermissionDecision,
+  type QuestionDecision,
+} from './asks-policy.js';
+import { PermissionAsk, QuestionAsk, type AskOutcome } from './asks-reply.js';
+import { isNotPending, type AskWire } from './asks-wire.js';
+import type { EventHub } from './events/hub.js';
+import type { RequestOptions } from './options.js';
+import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
+import type { OpenCodeEvent } from './schema/event.js';
+import type { SessionInfo } from './schema/session.js';
+
+/** How long an ask may be left to a listener that does not exist before the logger is told. */
+const UNHEARD_MS = 1_000;
+/** Limits of the requests nobody outside waits for. */
+const OWN_REQUEST: RequestOptions = { timeoutMs: 10_000 };
+/** How often, and with which first pause, such a request is tried. */
+const ATTEMPTS = 5;
+const FIRST_PAUSE_MS = 200;
+/** Asks that are over are remembered up to this many: the server lists those of an aborted turn for ever. */
+const MAX_GONE = 1_000;
+
+const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
+
+/** What a session asks. */
+export type Ask = PermissionAsk | QuestionAsk;
+
+/** A turn of this client, from its prompt to its end. */
+export interface AskFollower {
+  readonly sessionID: string;
+  readonly policies: AskPolicies;
+  /** Takes an ask that nobody decides. */
+  deliver(ask: Ask): void;
+  /** Whether somebody reads what is delivered. */
+  hasReader(): boolean;
+}
+
+export interface RepoAsksInit {
+  readonly wire: AskWire;
+  readonly hub: EventHub;
+  /** The client's policies. */
+  readonly policies: AskPolicies;
+  readonly sessions: {
+    directoryOf(sessionID: string): string | undefined;
+    isWithin(sessionID: string, rootID: string): boolean;
+    learn(info: SessionInfo): void;
+  };
+  /** Whether the policies of client and repository answer for a session that no turn of this client runs. */
+  readonly answersFor: (sessionID: string) => boolean;
+  /** Whether the instance is loaded; asking would load it. */
+  readonly isLoaded: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface OpenAsk {
+  readonly ask: Ask;
+  /** Aborts when no answer is needed any more. */
+  readonly closed: AbortController;
+  /** Whether somebody was shown it who can answer. */
+  isShown: boolean;
+}
+
+/**
+ * What the sessions of one repository ask: each ask is delivered once, to the policy of its turn, session, repository or
+ * client, or else to who reads the turn.
+ */
+export class RepoAsks {
+  readonly #init: RepoAsksInit;
+  readonly #followers = new Set<AskFollower>();
+  readonly #sessionPolicies = new Map<string, AskPolicies>();
+  #repoPolicies = NO_POLICIES;
+  readonly #open = new Map<string, OpenAsk>();
+  readonly #gone = new Set<string>();
+  readonly #warned = new Set<string>();
+  #unlisten: (() => void) | undefined;
+  /** Whether policies are at work, so that listening does not end with a turn. */
+  #isWatching = false;
+  #isReading = false;
+  #readAgain = false;
+
+  constructor(init: RepoAsksInit) {
+    this.#init = init;
+  }
+
+  /** The requests about asks. */
+  get wire(): AskWire {
+    return this.#init.wire;
+  }
+
+  /** The policies of the repository. */
+  get policies(): AskPolicies {
+    return this.#repoPolicies;
+  }
+
+  set policies(policies: AskPolicies) {
+    this.#repoPolicies = policies;
+    this.watch();
+  }
+
+  /** The policies of one session and its children. */
+  sessionPolicies(sessionID: string): AskPolicies {
+    return this.#sessionPolicies.get(sessionID) ?? NO_POLICIES;
+  }
+
+  setSessionPolicies(sessionID: string, policies: AskPolicies): void {
+    this.#sessionPolicies.set(sessionID, policies);
+    this.watch();
+  }
+
+  /** Forgets a session that was deleted. */
+  forget(sessionID: string): void {
+    this.#sessionPolicies.delete(sessionID);
+    this.#warned.delete(sessionID);
+  }
+
+  /** Starts to listen as soon as there is a policy and an instance. */
+  watch(): void {
+    if (this.#isWatching || !this.#hasPolicy || !this.#init.isLoaded()) return;
+    this.#isWatching = true;
+    this.#listen();
+    // What was asked before is answered too. Without a connection, the gap that follows one brings it.
+    this.#init.hub.connect().then(
+      () => this.#read(),
+      () => undefined,
+    );
+  }
+
+  /** Takes part in a turn until the returned function is called. The event stream must be up. */
+  follow(follower: AskFollower): () => void {
+    this.#followers.add(follower);
+    this.#listen();
+    return () => {
+      if (!this.#followers.delete(follower)) return;
+      this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
+      if (this.#followers.size === 0 && !this.#isWatching) this.#stop();
+    };
+  }
+
+  /** The permission requests that wait for an answer now. */
+  async pendingPermissions(options?: RequestOptions): Promise<PermissionAsk[]> {
+    const { permissions } = await this.#pending(options, { permissions: true });
+    return permissions.map((request) => this.#shown(request.id, () => this.#permissionAsk(request)));
+  }
+
+  /** The questions that wait for an answer now. */
+  async pendingQuestions(options?: RequestOptions): Promise<QuestionAsk[]> {
+    const { questions } = await this.#pending(options, { questions: true });
+    return questions.map((request) => this.#shown(request.id, () => this.#questionAsk(request)));
+  }
+
+  /** Sends an answer; one that comes twice or late changes nothing. */
+  async settle(requestID: string, send: () => Promise<unknown>): Promise<AskOutcome> {
+    if (this.#gone.has(requestID)) return 'gone';
+    try {
+      await send();
+    } catch (error) {
+      if (!isNotPending(error)) throw error;
+      this.#close(requestID);
+      return 'gone';
+    }
+    this.#close(requestID);
+    return 'answered';
+  }
+
+  get #hasPolicy(): boolean {
+    const levels = [this.#init.policies, this.#repoPolicies, ...this.#sessionPolicies.values()];
+    return levels.some(isActive);
+  }
+
+  get #isListening(): boolean {
+    return this.#unlisten !== undefined;
+  }
+
+  #listen(): void {
+    this.#unlisten ??= this.#init.hub.listen(this.#init.wire.directory, {
+      event: (event) => this.#observe(event),
+      lost: () => this.#stop(),
+    });
+  }
+
+  #stop(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+    this.#isWatching = false;
+    for (const { closed } of this.#open.values()) closed.abort();
+    this.#open.clear();
+  }
+
+  #observe(event: OpenCodeEvent): void {
+    switch (event.type) {
+      case 'permission.asked':
+        this.#take(this.#permissionAsk(event.properties));
+        return;
+      case 'question.asked':
+        this.#take(this.#questionAsk(event.properties));
+        return;
+      case 'permission.replied':
+      case 'question.replied':
+      case 'question.rejected':
+        this.#close(event.properties.requestID);
+        return;
+      case 'session.idle':
+      case 'session.deleted': {
+        const { sessionID } = event.properties;
+        this.#closeWhere((request) => request.sessionID === sessionID);
+        return;
+      }
+      case 'server.instance.disposed':
+        this.#closeWhere(() => true);
+        return;
+      case 'jarvis.gap':
+        if (event.properties.reason !== 'overflow') void this.#read();
+        return;
+      default:
+    }
+  }
+
+  #take(ask: Ask): void {
+    const { id } = ask.request;
+    if (this.#open.has(id) || this.#gone.has(id)) return;
+    const open = { ask, closed: new AbortController(), isShown: false };
+    this.#open.set(id, open);
+    const { sessionID } = ask.request;
+    // A child whose beginning fell into a gap: only the server knows whose it is.
+    if (this.#init.sessions.directoryOf(sessionID) !== undefined) this.#route(open);
+    else void this.#learn(sessionID).then(() => this.#route(open));
+  }
+
+  #route(open: OpenAsk): void {
+    const { signal } = open.closed;
+    if (signal.aborted) return;
+    const answering = this.#answer(open);
+    if (answering === undefined) return this.#deliver(open);
+    void answering.then((isAnswered) => {
+      if (!isAnswered && !signal.aborted) this.#deliver(open);
+    });
+  }
+
+  /** Has the most specific policy answer; `undefined` or `false` when that is left to others. */
+  #answer(open: OpenAsk): Promise<boolean> | undefined {
+    const { ask } = open;
+    const levels = this.#levels(ask.request.sessionID);
+    if (ask.type === 'permission') {
+      const policy = levels.find(({ permission }) => permission !== undefined)?.permission;
+      if (policy === undefined || policy.source === 'ask') return undefined;
+      const reply = (decision: PermissionDecision): Promise<AskOutcome> => ask.reply(decision, OWN_REQUEST);
+      return this.#decide(open, policy, ask.request, parsePermissionDecision, reply);
+    }
+    const policy = levels.find(({ question }) => question !== undefined)?.question;
+    if (policy === undefined || policy.source === 'ask') return undefined;
+    const parse = (name: string, value: unknown): QuestionDecision =>
+      parseQuestionDecision(name, value, ask.request.questions.length);
+    const reply = (decision: QuestionDecision): Promise<AskOutcome> => ask.reply(decision, OWN_REQUEST);
+    return this.#decide(open, policy, ask.request, parse, reply);
+  }
+
+  /** Never rejects. */
+  async #decide<Request, Decision>(
+    { ask, closed: { signal } }: OpenAsk,
+    policy: ParsedPolicy<Request, Decision>,
+    request: Request,
+    parse: (name: string, value: unknown) => Decision,
+    reply: (decision: Decision) => Promise<AskOutcome>,
+  ): Promise<boolean> {
+    const { logger } = this.#init;
+    const { id: requestID, sessionID } = ask.request;
+    const failed = (what: string, error: unknown): void =>
+      logger.warn(what, { sessionID, requestID, error: String(error) });
+    const decided = await decide(
+      policy,
+      request,
+      { directory: ask.directory, signal },
+      (value) => parse('the decision', value),
+      (error) => failed('policy failed, its default decides', error),
+    );
+    if (decided === undefined) return true;
+    if (decided === 'ask') return false;
+    let decision = decided as Decision;
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await reply(decision);
+        return true;
+      } catch (error) {
+        if (signal.aborted) break;
+        failed('decision not sent', error);
+        if (attempt === ATTEMPTS) return false;
+        // A fixed answer that does not fit this request.
+        if (error instanceof TypeError) decision = parse('the decision', 'deny');
+        else await delay(pauseMs, signal).catch(() => undefined);
+        pauseMs *= 2;
+      }
+    }
+    return true;
+  }
+
+  /** The policies that apply to a session, most specific first. */
+  #levels(sessionID: string): AskPolicies[] {
+    const followers = this.#followersOf(sessionID);
+    const sessions = [...this.#sessionPolicies]
+      .filter(([rootID]) => this.#isWithin(sessionID, rootID))
+      .sort(([a], [b]) => (this.#isWithin(a, b) ? -1 : 1));
+    const isOurs = followers.length > 0 || this.#init.answersFor(sessionID);
+    return [
+      ...followers.map((follower) => follower.policies),
+      ...sessions.map(([, policies]) => policies),
+      ...(isOurs ? [this.#repoPolicies, this.#init.policies] : []),
+    ];
+  }
+
+  /** The turns that run the session or a parent of it, nearest first. */
+  #followersOf(sessionID: string): AskFollower[] {
+    return [...this.#followers]
+      .filter((follower) => this.#isWithin(sessionID, follower.sessionID))
+      .sort((a, b) => (this.#isWithin(a.sessionID, b.sessionID) ? -1 : 1));
+  }
+
+  #isWithin(sessionID: string, rootID: string): boolean {
+    return this.#init.sessions.isWithin(sessionID, rootID);
+  }
+
+  /** Leaves an ask to who reads the turn or the events. */
+  #deliver(open: OpenAsk): void {
+    const { ask, closed } = open;
+    const { sessionID } = ask.request;
+    const followers = this.#followersOf(sessionID);
+    for (const follower of followers) follower.deliver(ask);
+    if (followers.length === 0 || this.#warned.has(sessionID)) return;
+    const timer = this.#init.clock.after(UNHEARD_MS, () => {
+      if (open.isShown || followers.some((follower) => follower.hasReader())) return;
+      if (this.#warned.has(sessionID) || this.#init.hub.hasReader(eventOf(ask))) return;
+      this.#warned.add(sessionID);
+      this.#init.logger.warn(
+        `the session waits for an answer to a ${ask.type} request and nobody listens: read turn.stream(), subscribe to ` +
+          `${ask.type}.asked, or set a policy (the option ${ask.type}s of the client, or see TurnOptions)`,
+        { directory: ask.directory, sessionID, requestID: ask.request.id },
+      );
+    });
+    onAbort(closed.signal, () => timer.cancel());
+  }
+
+  /** Reads who the session is, and its parents as far as they are unknown. */
+  async #learn(sessionID: string): Promise<void> {
+    const { sessions, wire, logger } = this.#init;
+    try {
+      let next: string | undefined = sessionID;
+      while (next !== undefined && sessions.directoryOf(next) === undefined) {
+        const info: SessionInfo = await wire.session(next, OWN_REQUEST);
+        sessions.learn(info);
+        next = info.parentID;
+      }
+    } catch (error) {
+      logger.warn('asking session not read', { sessionID, error: String(error) });
+    }
+  }
+
+  /** After a gap: takes what was asked meanwhile, and closes what is over. Never rejects. */
+  async #read(): Promise<void> {
+    this.#readAgain = true;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let attempt = 1; this.#isListening && this.#readAgain && attempt <= ATTEMPTS; attempt++) {
+      this.#readAgain = false;
+      try {
+        if (this.#init.isLoaded()) await this.#readOnce();
+        attempt = 0;
+      } catch (error) {
+        this.#readAgain = true;
+        this.#init.logger.warn('asks not read again', { error: String(error) });
+        await delay(pauseMs);
+        pauseMs *= 2;
+      }
+    }
+    this.#isReading = false;
+  }
+
+  async #readOnce(): Promise<void> {
+    const before = [...this.#open.keys()];
+    const { permissions, questions } = await this.#pending(OWN_REQUEST, {
+      permissions: true,
+      questions: true,
+    });
+    const asks = [
+      ...permissions.map((request) => this.#permissionAsk(request)),
+      ...questions.map((request) => this.#questionAsk(request)),
+    ];
+    const listed = new Set(asks.map((ask) => ask.request.id));
+    for (const id of before) if (!listed.has(id)) this.#close(id);
+    for (const ask of asks) this.#take(ask);
+  }
+
+  /** What is listed and still waits. The server goes on listing what an aborted turn asked, so its session must be busy. */
+  async #pending(
+    options: RequestOptions | undefined,
+    wanted: { readonly permissions?: boolean; readonly questions?: boolean },
+  ): Promise<{ readonly permissions: PermissionRequest[]; readonly questions: QuestionRequest[] }> {
+    const { wire } = this.#init;
+    const [permissions, questions] = await Promise.all([
+      wanted.permissions ? wire.permissions(options) : [],
+      wanted.questions ? wire.questions(options) : [],
+    ]);
+    if (permissions.length + questions.length === 0) return { permissions, questions };
+    // Read after the lists: what was asked then and is busy now still waits.
+    const busy = await wire.busySessions(options);
+    const isPending = ({ id, sessionID }: { readonly id: string; readonly sessionID: string }): boolean =>
+      busy.has(sessionID) && !this.#gone.has(id);
+    return { permissions: permissions.filter(isPending), questions: questions.filter(isPending) };
+  }
+
+  /** The ask of a request that was shown to the caller: the one that was delivered, if it was. */
+  #shown<A extends Ask>(requestID: string, make: () => A): A {
+    const open = this.#open.get(requestID);
+    if (open === undefined) return make();
+    open.isShown = true;
+    return open.ask as A;
+  }
+
+  #permissionAsk(request: PermissionRequest): PermissionAsk {
+    const { wire } = this.#init;
+    return new PermissionAsk(request, wire.directory, (decision, options) =>
+      this.settle(request.id, () => wire.decidePermission(request, decision, options)),
+    );
+  }
+
+  #questionAsk(request: QuestionRequest): QuestionAsk {
+    const { wire } = this.#init;
+    return new QuestionAsk(request, wire.directory, (decision, options) =>
+      this.settle(request.id, () => wire.decideQuestion(request, decision, options)),
+    );
+  }
+
+  #closeWhere(matches: (request: Ask['request']) => boolean): void {
+    for (const [id, { ask }] of this.#open) if (matches(ask.request)) this.#close(id);
+  }
+
+  /** Whatever an ask waits for, it is over. */
+  #close(requestID: string): void {
+    this.#gone.delete(requestID);
+    this.#gone.add(requestID);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > MAX_GONE && oldest !== undefined) this.#gone.delete(oldest);
+    this.#open.get(requestID)?.closed.abort();
+    this.#open.delete(requestID);
+  }
+}
+
+/** The event an ask came with. */
+function eventOf(ask: Ask): OpenCodeEvent {
+  const { directory } = ask;
+  return ask.type === 'permission'
+    ? { directory, id: '', type: 'permission.asked', properties: ask.request }
+    : { directory, id: '', type: 'question.asked', properties: ask.request };
+}

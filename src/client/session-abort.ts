@@ -1,0 +1,65 @@
+import { delay } from '../abort.js';
+import type { RequestOptions } from './options.js';
+import type { RepoTransport } from './repo-transport.js';
+import { route } from './route.js';
+import { messageListSchema } from './schema/message.js';
+import { booleanSchema } from './schema/server.js';
+import { sessionStatusMapSchema } from './schema/session.js';
+
+// An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode 1.18.33
+// then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
+
+/** How long the answer to a prompt may take to begin before it is aborted all the same, and how often to look. */
+const ANSWER_LIMIT_MS = 15_000;
+const ANSWER_RECHECK_MS = 100;
+
+/** Waits until what the session does can be aborted: its answer has begun, or it does nothing. */
+export async function untilAnswering(
+  transport: RepoTransport,
+  sessionID: string,
+  options: RequestOptions | undefined,
+): Promise<void> {
+  const newest = {
+    method: 'GET',
+    path: route`/session/${sessionID}/message`,
+    query: { limit: 1 },
+    schema: messageListSchema,
+  } as const;
+  const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
+  const deadline = performance.now() + ANSWER_LIMIT_MS;
+  while (performance.now() < deadline) {
+    const [last] = await transport.send(newest, options);
+    if (last?.info.role !== 'user') return;
+    if ((await transport.send(status, options))[sessionID] === undefined) return;
+    await delay(ANSWER_RECHECK_MS, options?.signal);
+  }
+}
+
+/** Whether an answer to the prompt has begun; `false` when that cannot be read. */
+export async function hasAnswer(
+  transport: RepoTransport,
+  sessionID: string,
+  messageID: string,
+): Promise<boolean> {
+  try {
+    const messages = await transport.send({
+      method: 'GET',
+      path: route`/session/${sessionID}/message`,
+      query: { limit: 4 },
+      schema: messageListSchema,
+    });
+    return messages.some(({ info }) => info.role === 'assistant' && info.parentID === messageID);
+  } catch {
+    return false;
+  }
+}
+
+/** Aborts what the session does. The server answers `true` for an idle one too. */
+export async function sendAbort(
+  transport: RepoTransport,
+  sessionID: string,
+  options?: RequestOptions,
+): Promise<void> {
+  const path = route`/session/${sessionID}/abort`;
+  await transport.send({ method: 'POST', path, schema: booleanSchema }, options);
+}

@@ -1,0 +1,340 @@
+import * as z from 'zod';
+import { abortable, AbortScope, deferred, onAbort } from '../abort.js';
+import { MAX_TIMER_MS } from '../clock.js';
+import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';
+import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from './asks-policy.js';
+import { wasRefused } from './http.js';
+import { parseTimeoutMs } from './options.js';
+import { route } from './route.js';
+import type { ServerErrorInfo } from './schema/message.js';
+import { hasAnswer, sendAbort } from './session-abort.js';
+import type { Session, SessionContext } from './session.js';
+import type { TurnRequest } from './turn-request.js';
+import { readTurn, turnErrorOf, type TurnEvidence } from './turn-result.js';
+import { TurnSigns } from './turn-signs.js';
+import { TurnSteps } from './turn-steps.js';
+import { Turn, type TurnOptions } from './turn.js';
+
+/** Without an event of the session for this long, the server is asked; an event that got lost costs no more than that. */
+const QUIET_MS = 5_000;
+/** How soon to look again when what the server stores is not final yet. */
+const RECHECK_MS = 250;
+/** How long an idle session may take to store the end of its turn, after the last event of the session. */
+const SETTLE_LIMIT_MS = 5_000;
+/** How long an accepted prompt may take to begin, after the last event of the session. */
+const START_LIMIT_MS = 15_000;
+/** How long the server may be out of reach before the turn counts as interrupted. */
+const UNREACHABLE_LIMIT_MS = 60_000;
+/** How long the event stream may take to come up before a prompt is sent. */
+const CONNECT_LIMIT_MS = 60_000;
+/**
+ * How long after it was accepted a prompt can be invisible: on a cold instance OpenCode 1.18.33 shows neither status nor
+ * message for up to 0.9 s. An abort in that time aborts nothing, so it is repeated when the turn does begin.
+ */
+const COLD_START_MS = 3_000;
+/** How long an aborted turn may take to end on the server. A tool that ignores SIGTERM is killed after 2 to 6 s. */
+const ABORT_LIMIT_MS = 15_000;
+
+/** A message id of our own, so that the answer can be told from others and a prompt is never sent twice. */
+function newMessageID(): string {
+  return `msg_${crypto.randomUUID().replaceAll('-', '')}`;
+}
+
+/** One turn on its way from the queue to its end. */
+export class TurnRun {
+  readonly turn: Turn;
+  readonly #context: SessionContext;
+  readonly #session: Session;
+  readonly #request: TurnRequest;
+  readonly #headers: TurnOptions['headers'];
+  readonly #stallTimeoutMs: number | false;
+  readonly #policies: AskPolicies;
+  readonly #closed: AbortSignal;
+  readonly #signs: TurnSigns;
+  readonly #steps: TurnSteps;
+  readonly #detach: (() => void)[] = [];
+  /** Aborts when the caller no longer waits: signal, time limit or close. */
+  readonly #cancelled = new AbortController();
+  readonly #ended = deferred();
+  /** Lets go of the instance. */
+  #release: (() => void) | undefined;
+  #sent = false;
+  /** Why nobody knows whether the prompt arrived. */
+  #sendError: ConnectionError | TimeoutError | undefined;
+  #abortedAt: number | undefined;
+
+  constructor(
+    context: SessionContext,
+    session: Session,
+    request: TurnRequest,
+    options: TurnOptions,
+    collectSteps: boolean,
+    closed: AbortSignal,
+  ) {
+    const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, false);
+    this.#stallTimeoutMs = parseTimeoutMs('stallTimeoutMs', options.stallTimeoutMs, false);
+    this.#policies = {
+      permission: parsePermissionPolicy('onPermission', options.onPermission),
+      question: parseQuestionPolicy('onQuestion', options.onQuestion),
+    };
+    this.#context = context;
+    this.#session = session;
+    this.#request = request;
+    this.#headers = options.headers;
+    this.#closed = closed;
+    this.turn = new Turn({
+      sessionID: session.id,
+      messageID: newMessageID(),
+      collectSteps,
+      onAbort: () => this.#abort(),
+      onSettle: () => this.#settled(),
+    });
+    const scope = {
+      sessionID: session.id,
+      messageID: this.turn.messageID,
+      isWithin: (sessionID: string) => context.isWithin(sessionID, session.id),
+    };
+    this.#signs = new TurnSigns(scope);
+    this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
+    for (const signal of [options.signal, closed]) {
+      this.#detach.push(onAbort(signal, () => this.#cancel(signal?.reason)));
+    }
+    if (timeoutMs !== false) {
+      const what = `The turn of session ${session.id}`;
+      const timer = setTimeout(
+        () => this.#cancel(new TimeoutError(what, { phase: 'request', timeoutMs })),
+        Math.min(timeoutMs, MAX_TIMER_MS),
+      );
+      this.#detach.push(() => clearTimeout(timer));
+    }
+    if (this.turn.isSettled) this.#unlink();
+  }
+
+  /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
+  async drive(): Promise<void> {
+    if (this.turn.isSettled) return;
+    const { transport } = this.#context;
+    const signal = this.#cancelled.signal;
+    let unlisten: (() => void) | undefined;
+    try {
+      this.#release = await transport.enter('turn', this.#session.id, signal);
+      await this.#session.verify({ signal });
+      await this.#connect(signal);
+      unlisten = this.#listen();
+      await this.#send(signal);
+      this.#signs.lastEventAt = performance.now();
+      await this.#follow();
+    } catch (error) {
+      this.turn.settle({ error });
+    } finally {
+      unlisten?.();
+      this.#release?.();
+      this.#ended.resolve();
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    const limit = new AbortScope([signal], {
+      timeoutMs: CONNECT_LIMIT_MS,
+      reason: (timeoutMs) => new TimeoutError('Opening the event stream', { phase: 'events', timeoutMs }),
+    });
+    try {
+      await abortable(this.#context.hub.connect(), limit.signal);
+    } finally {
+      limit.end();
+    }
+  }
+
+  #listen(): () => void {
+    const { hub, asks, transport } = this.#context;
+    const unfollow = asks.follow({
+      sessionID: this.#session.id,
+      policies: this.#policies,
+      deliver: (ask) => this.turn.push(ask),
+      hasReader: () => this.turn.hasReader,
+    });
+    const unlisten = hub.listen(transport.directory, {
+      event: (event) => {
+        this.#signs.take(event);
+        this.#steps.take(event);
+      },
+      lost: (error) => this.#signs.lose(error),
+    });
+    return () => {
+      unlisten();
+      unfollow();
+    };
+  }
+
+  /** Sends the prompt, once. When nobody knows whether it arrived, its message tells, and it is not sent again. */
+  async #send(signal: AbortSignal): Promise<void> {
+    this.#sent = true;
+    const { route: name, body, isBlocking } = this.#request;
+    const sending = this.#context.transport.send(
+      {
+        method: 'POST',
+        path: `${route`/session/${this.#session.id}`}/${name}`,
+        json: { ...body, messageID: this.turn.messageID },
+        schema: z.unknown(),
+      },
+      { signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
+    );
+    sending.catch(() => undefined);
+    try {
+      await (isBlocking ? Promise.race([sending, this.#signs.stored.promise]) : sending);
+    } catch (error) {
+      // Cancelled while it was under way: it may have arrived, so it is followed to its end.
+      if (signal.aborted && !this.#closed.aborted) return;
+      if (!(error instanceof ConnectionError || error instanceof TimeoutError)) throw error;
+      if (wasRefused(error.cause)) throw error;
+      this.#sendError = error;
+    }
+  }
+
+  /** Waits until the session is idle and the messages say how the turn ended. */
+  async #follow(): Promise<void> {
+    let unreachableSince: number | undefined;
+    for (;;) {
+      if (this.#closed.aborted) return;
+      if (this.#cancelled.signal.aborted) void this.#abort();
+      if (this.#signs.lost !== undefined) return this.#fail('interrupted', { cause: this.#signs.lost.error });
+      this.#signs.rearm();
+      let waitMs = QUIET_MS;
+      try {
+        const evidence = await readTurn(this.#context.transport, this.turn);
+        unreachableSince = undefined;
+        if (evidence !== undefined) {
+          if (this.#judge(evidence)) return;
+          waitMs = RECHECK_MS;
+        } else if (this.#abortedAt !== undefined) {
+          if (performance.now() - this.#abortedAt > ABORT_LIMIT_MS) return this.#fail('aborted');
+          await this.#sendAbort();
+          waitMs = RECHECK_MS;
+        } else if (this.#stallTimeoutMs !== false) {
+          const leftMs = this.#stallTimeoutMs - (performance.now() - this.#signs.lastEventAt);
+          if (leftMs <= 0) {
+            // Aborted like a turn that nobody waits for, and held until it has ended.
+            this.#cancelled.abort();
+            this.#fail('stalled');
+            continue;
+          }
+          waitMs = Math.max(1, Math.min(QUIET_MS, leftMs));
+        }
+      } catch (error) {
+        if (this.#closed.aborted) return;
+        // The session is gone: nobody will ever finish this turn.
+        if (error instanceof RequestError && error.status === 404) throw error;
+        unreachableSince ??= performance.now();
+        const unreachableMs = performance.now() - unreachableSince;
+        if (this.#sendError !== undefined && unreachableMs > START_LIMIT_MS) throw this.#sendError;
+        if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#fail('interrupted', { cause: error });
+        waitMs = RECHECK_MS;
+      }
+      await this.#signs.next(waitMs);
+    }
+  }
+
+  /** Settles the turn if the evidence allows it; `false` when it has to be looked at again. */
+  #judge(evidence: TurnEvidence): boolean {
+    const { quietMs, sessionError } = this.#signs;
+    const isAborted = this.#abortedAt !== undefined;
+    const isInterrupted = this.#signs.interruptedAt !== undefined && !isAborted;
+    switch (evidence.kind) {
+      case 'answered':
+        this.#steps.complete(evidence.result.messages);
+        this.turn.settle({ result: evidence.result });
+        return true;
+      case 'error': {
+        // A disposal aborts the turn first and says that it did so a moment later.
+        const isAbort = evidence.error.name === 'MessageAbortedError';
+        if (isAbort && !isAborted && !isInterrupted && quietMs < 2 * RECHECK_MS) return false;
+        const error = turnErrorOf(this.turn, evidence.error, isInterrupted);
+        this.turn.settle({ error, quiet: isAborted });
+        return true;
+      }
+      case 'unfinished':
+        if (quietMs < (isInterrupted ? COLD_START_MS : SETTLE_LIMIT_MS)) return false;
+        this.#fail(isAborted ? 'aborted' : 'interrupted');
+        return true;
+      case 'not-stored':
+      case 'unanswered':
+        // The error of a prompt that never began, e.g. for an unknown agent, comes as an event only.
+        if (sessionError !== undefined && quietMs >= 2 * RECHECK_MS) {
+          this.turn.settle({ error: turnErrorOf(this.turn, sessionError, false) });
+          return true;
+        }
+        if ((isAborted || isInterrupted) && quietMs >= COLD_START_MS) {
+          this.#fail(isAborted ? 'aborted' : 'interrupted');
+          return true;
+        }
+        if (this.#sendError !== undefined && evidence.kind === 'not-stored' && quietMs >= SETTLE_LIMIT_MS) {
+          this.turn.settle({ error: this.#sendError });
+          return true;
+        }
+        if (quietMs < START_LIMIT_MS) return false;
+        this.#fail('not-started', {
+          detail:
+            evidence.kind === 'unanswered'
+              ? 'the prompt is stored without an answer, and the session is idle'
+              : 'the prompt is not stored, and the session is idle',
+        });
+        return true;
+    }
+  }
+
+  /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
+  #settled(): void {
+    this.#unlink();
+    if (!this.#cancelled.signal.aborted) this.#release?.();
+  }
+
+  /** Nothing of the caller is referenced any longer: no listener on its signal, no timer. */
+  #unlink(): void {
+    for (const detach of this.#detach.splice(0)) detach();
+  }
+
+  #fail(
+    reason: TurnError['reason'],
+    why: { readonly serverError?: ServerErrorInfo; readonly detail?: string; readonly cause?: unknown } = {},
+  ): void {
+    const { sessionID, messageID } = this.turn;
+    const { cause, ...rest } = why;
+    const error = new TurnError(
+      { reason, sessionID, messageID, ...rest },
+      cause === undefined ? undefined : { cause },
+    );
+    this.turn.settle({ error, quiet: reason === 'aborted' && this.#abortedAt !== undefined });
+  }
+
+  /** The caller waits no longer; on the server the turn is aborted and its session stays taken until it is idle. */
+  #cancel(reason: unknown): void {
+    if (this.turn.isSettled) return;
+    this.#cancelled.abort(reason);
+    if (reason instanceof ServerLostError) this.#fail('interrupted', { cause: reason });
+    else this.turn.settle({ error: reason, quiet: !(reason instanceof TimeoutError) });
+    this.#signs.wake();
+  }
+
+  async #abort(): Promise<void> {
+    if (!this.#sent) {
+      this.#abortedAt = performance.now();
+      this.#fail('aborted');
+      this.#cancelled.abort();
+      return;
+    }
+    if (this.#abortedAt === undefined) {
+      this.#abortedAt = performance.now();
+      await this.#sendAbort();
+      this.#signs.wake();
+    }
+    await this.#ended.promise;
+  }
+
+  /** Only what has begun is aborted. Whether it worked shows in the session's status, so the next look tells. */
+  async #sendAbort(): Promise<void> {
+    const { transport } = this.#context;
+    const { sessionID, messageID } = this.turn;
+    this.#signs.hasBegun ||= await hasAnswer(transport, sessionID, messageID);
+    if (this.#signs.hasBegun) await sendAbort(transport, sessionID).catch(() => undefined);
+  }
+}

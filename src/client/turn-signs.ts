@@ -1,0 +1,101 @@
+import { deferred, delay, type Deferred } from '../abort.js';
+import { sessionIDOf } from './events/event-stream.js';
+import type { OpenCodeEvent } from './schema/event.js';
+import type { ServerErrorInfo } from './schema/message.js';
+
+/** What the events tell about one turn. They are hints: how it ended is read from the server. */
+export class TurnSigns {
+  /** When the last event of the session or a child of it came, on the clock of `performance.now()`. */
+  lastEventAt = performance.now();
+  /** The error that the server reported for the session. */
+  sessionError: ServerErrorInfo | undefined;
+  /** Since when the instance or the server that began the turn is gone. */
+  interruptedAt: number | undefined;
+  /** Why nobody will ever tell more. */
+  lost: { readonly error: unknown } | undefined;
+  /** Whether the answer has been seen to begin. */
+  hasBegun = false;
+  /** Resolves when the user message of this turn is seen. */
+  readonly stored = deferred();
+  readonly #sessionID: string;
+  readonly #messageID: string;
+  readonly #isWithin: (sessionID: string) => boolean;
+  #wake: Deferred<void> = deferred();
+
+  constructor(init: {
+    readonly sessionID: string;
+    readonly messageID: string;
+    readonly isWithin: (sessionID: string) => boolean;
+  }) {
+    this.#sessionID = init.sessionID;
+    this.#messageID = init.messageID;
+    this.#isWithin = init.isWithin;
+  }
+
+  /** Milliseconds since anything was heard of the turn. */
+  get quietMs(): number {
+    return performance.now() - Math.max(this.lastEventAt, this.interruptedAt ?? 0);
+  }
+
+  /** Takes one event of the turn's directory. */
+  take(event: OpenCodeEvent): void {
+    if (event.type === 'server.instance.disposed') return this.#interrupted();
+    if (event.type === 'jarvis.gap') {
+      if (event.properties.reason === 'restart') return this.#interrupted();
+      return this.wake();
+    }
+    const sessionID = sessionIDOf(event);
+    if (sessionID === undefined || !this.#isWithin(sessionID)) return;
+    this.lastEventAt = performance.now();
+    if (sessionID === this.#sessionID) this.#takeOwn(event);
+  }
+
+  /** The stream is lost for good. */
+  lose(error: unknown): void {
+    this.lost = { error };
+    this.wake();
+  }
+
+  /** Ends the current {@link next}. */
+  wake(): void {
+    this.#wake.resolve();
+  }
+
+  /** What comes from now on ends the next {@link next}. */
+  rearm(): void {
+    this.#wake = deferred();
+  }
+
+  /** Waits for an event that may matter, at most `ms`. */
+  async next(ms: number): Promise<void> {
+    const timer = new AbortController();
+    await Promise.race([this.#wake.promise, delay(ms, timer.signal).catch(() => undefined)]);
+    timer.abort();
+  }
+
+  #interrupted(): void {
+    this.interruptedAt = performance.now();
+    this.wake();
+  }
+
+  #takeOwn(event: OpenCodeEvent): void {
+    switch (event.type) {
+      case 'session.error':
+        this.sessionError = event.properties.error;
+        this.wake();
+        return;
+      case 'session.idle':
+        this.wake();
+        return;
+      case 'message.updated': {
+        const { info } = event.properties;
+        if (info.id === this.#messageID) this.stored.resolve();
+        if (info.role !== 'assistant') return;
+        if (info.parentID === this.#messageID) this.hasBegun = true;
+        if (info.time.completed !== undefined) this.wake();
+        return;
+      }
+      default:
+    }
+  }
+}
