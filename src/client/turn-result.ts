@@ -53,6 +53,15 @@ export async function readTurn(
   );
   const status = statuses[sessionID];
   if (status !== undefined && status.type !== 'idle') return undefined;
+  return evidenceOf(sessionID, messageID, await readMessages(transport, { sessionID, messageID }, options));
+}
+
+/** Reads the newest messages of a turn's session, back to its user message if that is stored. */
+export async function readMessages(
+  transport: RepoTransport,
+  { sessionID, messageID }: TurnIDs,
+  options?: RequestOptions,
+): Promise<Message[]> {
   for (let limit = 32; ; limit *= 4) {
     const messages = await transport.send(
       {
@@ -64,7 +73,7 @@ export async function readTurn(
       options,
     );
     const isThere = messages.some((message) => message.info.id === messageID);
-    if (isThere || messages.length < limit) return evidenceOf(sessionID, messageID, messages);
+    if (isThere || messages.length < limit) return messages;
   }
 }
 

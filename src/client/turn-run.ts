@@ -10,7 +10,7 @@ import type { ServerErrorInfo } from './schema/message.js';
 import { hasAnswer, sendAbort } from './session-abort.js';
 import type { Session, SessionContext } from './session.js';
 import type { TurnRequest } from './turn-request.js';
-import { readTurn, turnErrorOf, type TurnEvidence } from './turn-result.js';
+import { readMessages, readTurn, turnErrorOf, type TurnEvidence } from './turn-result.js';
 import { TurnSigns } from './turn-signs.js';
 import { TurnSteps } from './turn-steps.js';
 import { Turn, type TurnOptions } from './turn.js';
@@ -201,6 +201,7 @@ export class TurnRun {
       this.#signs.rearm();
       let waitMs = QUIET_MS;
       try {
+        if (this.#signs.hasGap) await this.#catchUp();
         const evidence = await readTurn(this.#context.transport, this.turn);
         unreachableSince = undefined;
         if (evidence !== undefined) {
@@ -231,6 +232,20 @@ export class TurnRun {
         waitMs = RECHECK_MS;
       }
       await this.#signs.next(waitMs);
+    }
+  }
+
+  /** After a gap: emits the steps that were missed. */
+  async #catchUp(): Promise<void> {
+    this.#signs.hasGap = false;
+    try {
+      const messages = await readMessages(this.#context.transport, this.turn);
+      this.#steps.complete(
+        messages.filter(({ info }) => info.role === 'assistant' && info.parentID === this.turn.messageID),
+      );
+    } catch (error) {
+      this.#signs.hasGap = true;
+      throw error;
     }
   }
 

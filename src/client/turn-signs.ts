@@ -11,6 +11,8 @@ export class TurnSigns {
   sessionError: ServerErrorInfo | undefined;
   /** Since when the instance or the server that began the turn is gone. */
   interruptedAt: number | undefined;
+  /** Whether events are missing that have not been made up for. */
+  hasGap = false;
   /** Why nobody will ever tell more. */
   lost: { readonly error: unknown } | undefined;
   /** Whether the answer has been seen to begin. */
@@ -41,6 +43,7 @@ export class TurnSigns {
   take(event: OpenCodeEvent): void {
     if (event.type === 'server.instance.disposed') return this.#interrupted();
     if (event.type === 'jarvis.gap') {
+      this.hasGap = true;
       if (event.properties.reason === 'restart') return this.#interrupted();
       return this.wake();
     }

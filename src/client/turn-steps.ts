@@ -1,6 +1,14 @@
 import type { OpenCodeEvent } from './schema/event.js';
-import type { Message, MessageInfo, Part } from './schema/message.js';
+import type { Message, Part } from './schema/message.js';
 import type { TurnStep } from './turn.js';
+
+/** How far a text part was emitted. */
+interface TextProgress {
+  readonly type: 'text' | 'reasoning';
+  length: number;
+  /** Whether the next delta may not follow what was emitted: only the whole text tells what is missing. */
+  isBroken: boolean;
+}
 
 /** Translates the events of one turn into its steps; what a session asks comes another way. */
 export class TurnSteps {
@@ -11,7 +19,7 @@ export class TurnSteps {
   /** Assistant messages of this turn. */
   readonly #messages = new Set<string>();
   /** What was emitted of each text part. */
-  readonly #texts = new Map<string, { readonly type: 'text' | 'reasoning'; length: number }>();
+  readonly #texts = new Map<string, TextProgress>();
   /** Parts of which nothing more will come. */
   readonly #done = new Set<string>();
   readonly #children = new Map<string, { title: string; isAtWork: boolean }>();
@@ -31,19 +39,27 @@ export class TurnSteps {
   /** Takes one event of the turn's directory. */
   take(event: OpenCodeEvent): void {
     switch (event.type) {
-      case 'message.updated':
-        this.#takeMessage(event.properties.info);
+      case 'message.updated': {
+        const { info } = event.properties;
+        if (info.role === 'assistant' && info.parentID === this.#messageID) this.#messages.add(info.id);
         return;
+      }
       case 'message.part.delta': {
         const { messageID, partID, field, delta } = event.properties;
         const text = this.#texts.get(partID);
-        if (text === undefined || field !== 'text' || delta === '') return;
+        if (text === undefined || text.isBroken || field !== 'text' || delta === '') return;
         text.length += delta.length;
         this.#emit({ type: text.type, delta, messageID, partID });
         return;
       }
+      case 'jarvis.gap':
+        for (const text of this.#texts.values()) text.isBroken = true;
+        return;
       case 'message.part.updated': {
         const { part } = event.properties;
+        const text = this.#texts.get(part.id);
+        // Older than what was read from the server, it mends nothing.
+        if (text !== undefined && 'text' in part && part.text.length >= text.length) text.isBroken = false;
         if (this.#messages.has(part.messageID)) this.#takePart(part);
         else if (this.#isChild(part.sessionID) && part.type !== 'text' && part.type !== 'reasoning')
           this.#takePart(part);
@@ -69,23 +85,28 @@ export class TurnSteps {
     }
   }
 
-  /** Makes up for what the events did not bring, because the stream was down or the answer overtook them. */
+  /**
+   * Makes up for what the events did not bring, because the stream was down or the answer overtook them.
+   *
+   * @param messages - of this turn, from the assistant.
+   */
   complete(messages: readonly Message[]): void {
     for (const { info, parts } of messages) {
       this.#messages.add(info.id);
-      for (const part of parts) this.#takePart(part);
+      for (const part of parts) {
+        this.#takePart(part);
+        // Deltas of what was read may still be on their way.
+        const text = this.#texts.get(part.id);
+        if (text !== undefined) text.isBroken = true;
+      }
     }
-  }
-
-  #takeMessage(info: MessageInfo): void {
-    if (info.role === 'assistant' && info.parentID === this.#messageID) this.#messages.add(info.id);
   }
 
   #takePart(part: Part): void {
     switch (part.type) {
       case 'text':
       case 'reasoning': {
-        const text = this.#texts.get(part.id) ?? { type: part.type, length: 0 };
+        const text = this.#texts.get(part.id) ?? { type: part.type, length: 0, isBroken: false };
         this.#texts.set(part.id, text);
         // The whole text so far: what the deltas did not bring, because the stream was down, is made up for here.
         const missing = part.text.slice(text.length);

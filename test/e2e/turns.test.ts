@@ -295,8 +295,6 @@ describe('what the server asks', () => {
     }
     const { message } = await turn.result;
     expect(message.finish).toBe('tool-calls');
-    const again = repo.permissions.reply('per_unknown', { reply: 'once' });
-    expect(await errorOf(again)).toMatchObject({ status: 404, serverError: 'PermissionNotFoundError' });
   });
 
   it('can be a question of the model', async () => {
@@ -337,7 +335,7 @@ describe('a child session', () => {
     const turn = session.stream('delegate');
     let child: string | undefined;
     for await (const step of turn) {
-      if (step.type !== 'child') continue;
+      if (step.type !== 'child' || step.status === 'ended') continue;
       child = step.sessionID;
       await world.model.waitForRequest((request) => request.prompt.includes('child work'));
       expect(world.jarvis.sessions.directoryOf(child)).toBe(repo.directory);
