@@ -1,0 +1,17 @@
+import { defineConfig, mergeConfig } from 'vitest/config';
+import config from './vitest.config.js';
+
+/** What takes longer than anybody waits for in a normal run: `npm run test:long`. */
+export default mergeConfig(
+  { resolve: config.resolve },
+  defineConfig({
+    test: {
+      name: 'long',
+      allowOnly: false,
+      include: ['test/long/**/*.test.ts'],
+      pool: 'forks',
+      testTimeout: 600_000,
+      hookTimeout: 120_000,
+    },
+  }),
+);
