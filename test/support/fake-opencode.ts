@@ -1,0 +1,139 @@
+import type {
+  FetchFunction,
+  Message,
+  PermissionRequest,
+  QuestionRequest,
+  SessionInfo,
+} from 'jarvis-opencode';
+
+/** A request that arrived. */
+export interface FakeRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly directory: string;
+}
+
+/** Answers a request instead of the fake; a rejection is a lost connection. */
+export type FakeAnswer = (request: FakeRequest) => Response | Promise<Response>;
+
+/**
+ * The far side of a client's `fetch`, without a model: a test says what the server stores and which events it sends. For
+ * what the real server cannot be brought to do at a given moment.
+ */
+export class FakeOpenCode {
+  readonly requests: FakeRequest[] = [];
+  readonly permissions: PermissionRequest[] = [];
+  readonly questions: QuestionRequest[] = [];
+  readonly messages: Message[] = [];
+  /** Sessions at work. */
+  readonly busy = new Set<string>();
+  /** Sessions that are known, by id. */
+  readonly sessions = new Map<string, Partial<SessionInfo>>();
+  readonly #directory: string;
+  readonly #answers = new Map<string, FakeAnswer>();
+  #stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #events = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  readonly fetch: FetchFunction = async (input, init) => {
+    const request = new Request(input, init);
+    const { pathname } = new URL(request.url);
+    request.signal.throwIfAborted();
+    if (pathname === '/global/event') return this.#open(request.signal);
+    const text = await request.text();
+    const body: unknown = text === '' ? undefined : JSON.parse(text);
+    const directory = decodeURIComponent(request.headers.get('x-opencode-directory') ?? '');
+    const arrived = { method: request.method, path: pathname, body, directory };
+    this.requests.push(arrived);
+    const answer = this.#answers.get(`${request.method} ${pathname}`) ?? ((it) => this.#answer(it));
+    return answer(arrived);
+  };
+
+  /** Answers one operation otherwise, from now on. */
+  answer(operation: string, answer: FakeAnswer): void {
+    this.#answers.set(operation, answer);
+  }
+
+  /** How often an operation was asked for. */
+  count(operation: string): number {
+    return this.requests.filter(({ method, path }) => `${method} ${path}` === operation).length;
+  }
+
+  /** Sends an event of the directory. */
+  event(type: string, properties: object): void {
+    this.#write({ directory: this.#directory, payload: { id: `evt_${++this.#events}`, type, properties } });
+  }
+
+  /** Lets a session ask, as the server does: it is listed, and told. */
+  ask(request: PermissionRequest): void {
+    this.permissions.push(request);
+    this.busy.add(request.sessionID);
+    this.event('permission.asked', request);
+  }
+
+  /** Cuts the event stream. */
+  cut(): void {
+    this.#stream?.close();
+    this.#stream = undefined;
+  }
+
+  #write(frame: object): void {
+    this.#stream?.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(frame)}\n\n`));
+  }
+
+  #open(signal: AbortSignal): Response {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#stream = controller;
+        signal.addEventListener('abort', () => {
+          if (this.#stream !== controller) return;
+          this.#stream = undefined;
+          controller.error(signal.reason);
+        });
+      },
+    });
+    this.#write({ payload: { id: 'evt_0', type: 'server.connected', properties: {} } });
+    return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+  }
+
+  #answer({ method, path }: FakeRequest): Response {
+    const [noun, id] = path.split('/').slice(1);
+    if (method === 'GET' && path === '/permission') return Response.json(this.permissions);
+    if (method === 'GET' && path === '/question') return Response.json(this.questions);
+    if (path === '/session/status') {
+      return Response.json(Object.fromEntries([...this.busy].map((busy) => [busy, { type: 'busy' }])));
+    }
+    if (path.endsWith('/prompt_async')) {
+      this.busy.add(id ?? '');
+      return new Response(null, { status: 204 });
+    }
+    if (path.endsWith('/message')) return Response.json(this.messages);
+    if (noun === 'permission') return this.#reply(this.permissions, 'Permission', id);
+    if (noun === 'question') return this.#reply(this.questions, 'Question', id);
+    const session = this.sessions.get(id ?? '');
+    if (noun === 'session' && method === 'GET' && session !== undefined) {
+      return Response.json({
+        id,
+        directory: this.#directory,
+        title: '',
+        time: { created: 0, updated: 0 },
+        ...session,
+      });
+    }
+    if (path.endsWith('/abort')) return Response.json(true);
+    return Response.json({ name: 'NotFoundError', data: { message: path } }, { status: 404 });
+  }
+
+  #reply(pending: { readonly id: string }[], kind: string, id: string | undefined): Response {
+    const index = pending.findIndex((request) => request.id === id);
+    if (index === -1) {
+      return Response.json({ _tag: `${kind}NotFoundError`, requestID: id, message: '' }, { status: 404 });
+    }
+    pending.splice(index, 1);
+    return Response.json(true);
+  }
+}

@@ -1,0 +1,331 @@
+import { getEventListeners } from 'node:events';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  JarvisOpenCode,
+  RequestError,
+  type JarvisOptions,
+  type Logger,
+  type PermissionDecision,
+  type PermissionPolicy,
+  type PermissionRequest,
+  type QuestionPolicy,
+  type RepoClient,
+  type Turn,
+} from 'jarvis-opencode';
+import { fakeClock } from '../../support/fake-clock.js';
+import { FakeOpenCode } from '../../support/fake-opencode.js';
+import { fakeHandle } from '../../support/server-handle.js';
+import { deferred } from '../../support/wait.js';
+
+const DIRECTORY = '/srv/app';
+
+/** A client of a fake server, with a session `ses_1` of its own. */
+function setUp(options: JarvisOptions = {}) {
+  const server = new FakeOpenCode(DIRECTORY);
+  server.sessions.set('ses_1', {});
+  const warn = vi.fn<Logger['warn']>();
+  const logger: Logger = { debug: () => undefined, info: () => undefined, warn, error: () => undefined };
+  const clock = fakeClock();
+  const jarvis = new JarvisOpenCode(fakeHandle(), {
+    fetch: server.fetch,
+    idle: false,
+    logger,
+    clock,
+    ...options,
+  });
+  onTestFinished(() => jarvis.close());
+  const repo = jarvis.forRepo(DIRECTORY);
+  return { server, warn, clock, jarvis, repo, session: repo.sessions.session('ses_1') };
+}
+
+function permission(id: string, sessionID = 'ses_1'): PermissionRequest {
+  return { id, sessionID, permission: 'bash', patterns: ['ls'], metadata: {}, always: [] };
+}
+
+/** Resolves when the prompt of the turn has arrived and the turn follows its session. */
+async function untilRunning(server: FakeOpenCode, turn: Turn): Promise<void> {
+  await vi.waitFor(() => expect(server.busy).toContain(turn.sessionID));
+}
+
+async function untilWarned(warn: ReturnType<typeof setUp>['warn'], clock: ReturnType<typeof fakeClock>) {
+  await vi.waitFor(() => expect(clock.timers).toBeGreaterThan(0));
+  clock.advance(1_000);
+  return warn.mock.calls.filter(([message]) => message.includes('nobody listens'));
+}
+
+describe('an ask without a policy', () => {
+  it('is told to the logger once per session when nobody listens', async () => {
+    const { server, warn, clock, session } = setUp();
+    const turn = session.stream('x');
+    await untilRunning(server, turn);
+    server.ask(permission('per_1'));
+    expect(await untilWarned(warn, clock)).toHaveLength(1);
+    server.ask(permission('per_2'));
+    const seen = turn[Symbol.asyncIterator]();
+    await seen.next();
+    await seen.next();
+    clock.advance(10_000);
+    expect(warn.mock.calls.filter(([message]) => message.includes('nobody listens'))).toHaveLength(1);
+  });
+
+  it.each<[string, (repo: RepoClient, turn: Turn) => unknown]>([
+    ['who iterates the turn', (_repo, turn) => void turn[Symbol.asyncIterator]().next()],
+    ['a subscriber', (repo) => repo.events({ types: ['permission.asked'] }).ready],
+    [
+      'a subscriber of repo.fetch',
+      async (repo) => void (await repo.fetch(`${repo.baseUrl}/event`)).body?.getReader(),
+    ],
+  ])('is left to %s without a word', async (_who, listen) => {
+    const { server, warn, clock, repo, session } = setUp();
+    const turn = session.stream('x');
+    await untilRunning(server, turn);
+    await listen(repo, turn);
+    server.ask(permission('per_1'));
+    expect(await untilWarned(warn, clock)).toEqual([]);
+  });
+
+  it('is not heard by a subscriber of something else', async () => {
+    const { server, warn, clock, repo, session } = setUp();
+    const turn = session.stream('x');
+    await untilRunning(server, turn);
+    await repo.events({ types: ['session.idle'] }).ready;
+    await repo.events({ sessionID: 'ses_2' }).ready;
+    server.ask(permission('per_1'));
+    expect(await untilWarned(warn, clock)).toHaveLength(1);
+  });
+
+  it('is left to who lists what is pending without a word', async () => {
+    const { server, warn, clock, repo, session } = setUp();
+    await untilRunning(server, session.stream('x'));
+    server.ask(permission('per_1'));
+    await vi.waitFor(() => expect(clock.timers).toBe(1));
+    expect(await repo.permissions.pending()).toHaveLength(1);
+    expect(await untilWarned(warn, clock)).toEqual([]);
+  });
+});
+
+describe('a policy', () => {
+  it('is not asked again when its answer gets lost on the way', async () => {
+    const decide = vi.fn(() => 'allow' as const);
+    const { server, session } = setUp();
+    await untilRunning(server, session.stream('x', { onPermission: decide }));
+    let sent = 0;
+    server.answer('POST /permission/per_1/reply', () => {
+      sent += 1;
+      if (sent < 3) return Promise.reject(new TypeError('reset'));
+      return Response.json(true);
+    });
+    server.ask(permission('per_1'));
+    await vi.waitFor(() => expect(sent).toBe(3), { timeout: 5_000 });
+    expect(decide).toHaveBeenCalledTimes(1);
+  });
+
+  it('is told when its answer is not needed any more, and a late one is not sent', async () => {
+    const asked = deferred<AbortSignal>();
+    const late = deferred<PermissionDecision>();
+    const { server, session } = setUp();
+    await untilRunning(
+      server,
+      session.stream('x', {
+        onPermission: (_request, { signal }) => {
+          asked.resolve(signal);
+          return late.promise;
+        },
+      }),
+    );
+    server.ask(permission('per_1'));
+    const signal = await asked.promise;
+    expect(signal.aborted).toBe(false);
+    server.event('permission.replied', { sessionID: 'ses_1', requestID: 'per_1', reply: 'once' });
+    await vi.waitFor(() => expect(signal.aborted).toBe(true));
+    late.resolve('allow');
+    await vi.waitFor(() => expect(getEventListeners(signal, 'abort')).toEqual([]));
+    expect(server.count('POST /permission/per_1/reply')).toBe(0);
+  });
+
+  it.each<[string, object]>([
+    ['session.idle', { sessionID: 'ses_1' }],
+    ['session.deleted', { sessionID: 'ses_1', info: {} }],
+    ['server.instance.disposed', { directory: DIRECTORY }],
+  ])('is called off by %s', async (type, properties) => {
+    const asked = deferred<AbortSignal>();
+    const { server, session } = setUp();
+    await untilRunning(
+      server,
+      session.stream('x', {
+        onPermission: (_request, { signal }) => {
+          asked.resolve(signal);
+          return new Promise(() => undefined);
+        },
+      }),
+    );
+    server.ask(permission('per_1'));
+    const signal = await asked.promise;
+    server.event(type, properties);
+    await vi.waitFor(() => expect(signal.aborted).toBe(true));
+  });
+
+  it('is called off when the client is closed', async () => {
+    const asked = deferred<AbortSignal>();
+    const { server, jarvis, session } = setUp();
+    const turn = session.stream('x', {
+      onPermission: {
+        decide: (_request, { signal }) => {
+          asked.resolve(signal);
+          return new Promise(() => undefined);
+        },
+        timeoutMs: false,
+      },
+    });
+    await untilRunning(server, turn);
+    server.ask(permission('per_1'));
+    const signal = await asked.promise;
+    await jarvis.close();
+    expect(signal.aborted).toBe(true);
+    await expect(turn.result).rejects.toThrow('closed');
+  });
+
+  it('answers what is asked by a child that nobody has told of', async () => {
+    const decide = vi.fn(() => 'allow' as const);
+    const { server, session } = setUp();
+    server.sessions.set('ses_2', { parentID: 'ses_1' });
+    server.sessions.set('ses_3', { parentID: 'ses_2' });
+    await untilRunning(server, session.stream('x', { onPermission: decide }));
+    server.ask(permission('per_1', 'ses_3'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]));
+    expect(decide).toHaveBeenCalledTimes(1);
+  });
+
+  it('of a session answers for its children, the nearest one first', async () => {
+    const said: string[] = [];
+    const { server, repo, session } = setUp();
+    server.sessions.set('ses_2', { parentID: 'ses_1' });
+    const say = (word: string) => (): PermissionDecision => {
+      said.push(word);
+      return 'allow';
+    };
+    await repo.sessions.session('ses_2').refresh();
+    await session.refresh();
+    session.permissionPolicy = say('parent');
+    repo.sessions.session('ses_2').permissionPolicy = say('child');
+    repo.permissions.policy = say('repo');
+    await untilRunning(server, session.stream('x'));
+    server.ask(permission('per_1', 'ses_2'));
+    server.ask(permission('per_2', 'ses_1'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]));
+    expect(said).toEqual(['child', 'parent']);
+  });
+
+  it('that says ask takes an ask from the policy above it', async () => {
+    const { server, session } = setUp({ permissions: 'allow' });
+    session.permissionPolicy = 'ask';
+    const turn = session.stream('x');
+    await untilRunning(server, turn);
+    server.ask(permission('per_1'));
+    for await (const step of turn) {
+      expect(step).toMatchObject({ type: 'permission', request: permission('per_1') });
+      break;
+    }
+    expect(server.permissions).toHaveLength(1);
+  });
+
+  it('answers once after a reconnect, also what was asked while the stream was down', async () => {
+    const decide = vi.fn(() => 'allow' as const);
+    const { server, session } = setUp();
+    await untilRunning(server, session.stream('x', { onPermission: decide }));
+    server.cut();
+    server.permissions.push(permission('per_1'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]), { timeout: 5_000 });
+    server.event('permission.asked', permission('per_1'));
+    server.ask(permission('per_2'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]));
+    expect(decide).toHaveBeenCalledTimes(2);
+  });
+
+  it.each<[unknown, string]>([
+    ['maybe', `Expected policy to be 'ask', a function, { decide }, 'allow', 'always', 'deny', 'stop'`],
+    [42, 'got 42'],
+    [null, 'got null'],
+    [{ deny: '' }, 'got {"deny":""}'],
+    [{ decide: 'allow' }, 'Expected policy.decide to be a function, got "allow"'],
+    [{ decide: () => 'allow', timeoutMs: -1 }, 'Expected policy.timeoutMs to be a positive number'],
+    [{ decide: () => 'allow', otherwise: 'perhaps' }, 'Expected policy.otherwise to be'],
+  ])('cannot be %j', (value, message) => {
+    const { repo, session } = setUp();
+    const set = (): void => {
+      repo.permissions.policy = value as PermissionPolicy;
+    };
+    expect(set).toThrow(message);
+    expect(repo.permissions.policy).toBeUndefined();
+    expect(() => session.stream('x', { onPermission: value as PermissionPolicy })).toThrow(Error);
+    expect(() => setUp({ permissions: value as PermissionPolicy })).toThrow(Error);
+  });
+
+  it('for questions knows no allow', () => {
+    const { repo } = setUp();
+    expect(() => {
+      repo.questions.policy = 'allow' as unknown as QuestionPolicy;
+    }).toThrow(`{ deny: message } or { answers }`);
+    expect(() => setUp({ policyScope: 'mine' as 'own' })).toThrow(/'own' or 'all', got mine/);
+  });
+
+  it('is what was set', () => {
+    const { repo, session } = setUp();
+    const policy = { decide: () => 'allow' as const, timeoutMs: 5 };
+    session.permissionPolicy = policy;
+    session.questionPolicy = 'stop';
+    repo.permissions.policy = 'deny';
+    expect(repo.sessions.session('ses_1').permissionPolicy).toBe(policy);
+    expect(session.questionPolicy).toBe('stop');
+    expect(repo.permissions.policy).toBe('deny');
+    expect(repo.questions.policy).toBeUndefined();
+  });
+});
+
+describe('what is pending', () => {
+  it('leaves out what an aborted turn asked', async () => {
+    const { server, repo } = setUp();
+    server.permissions.push(permission('per_1'), permission('per_2', 'ses_2'));
+    server.busy.add('ses_2');
+    expect((await repo.permissions.pending()).map((ask) => ask.request.id)).toEqual(['per_2']);
+  });
+
+  it('is answered in its own directory', async () => {
+    const { server, repo } = setUp();
+    server.permissions.push(permission('per_1'));
+    server.busy.add('ses_1');
+    const [ask] = await repo.permissions.pending();
+    expect(await ask?.deny('no')).toBe('answered');
+    expect(await ask?.deny('no')).toBe('gone');
+    expect(server.requests.at(-1)).toEqual({
+      method: 'POST',
+      path: '/permission/per_1/reply',
+      directory: DIRECTORY,
+      body: { reply: 'reject', message: 'no' },
+    });
+  });
+
+  it('is not gone for any other refusal', async () => {
+    const { server, repo } = setUp();
+    server.permissions.push(permission('per_1'));
+    server.busy.add('ses_1');
+    const [ask] = await repo.permissions.pending();
+    server.answer('POST /permission/per_1/reply', () => new Response('no such page', { status: 404 }));
+    await expect(ask?.allow()).rejects.toThrow(RequestError);
+  });
+
+  it('can be waited for no longer than the caller likes', async () => {
+    const { server, repo } = setUp();
+    const asked = deferred();
+    server.answer('GET /permission', () => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    });
+    const caller = new AbortController();
+    const pending = repo.permissions.pending({ signal: caller.signal });
+    await asked.promise;
+    caller.abort('enough');
+    await expect(pending).rejects.toBe('enough');
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+  });
+});
