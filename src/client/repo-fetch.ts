@@ -27,12 +27,13 @@ export interface RepoFetchInit {
  */
 export function createRepoFetch(init: RepoFetchInit): FetchFunction {
   return async (input, requestInit) => {
-    const request = new Request(input, requestInit);
+    // A request links its signal for as long as it lives, so it gets none.
+    const request = new Request(input, { ...requestInit, signal: null });
     const url = new URL(request.url);
     if (url.origin !== REPO_BASE_URL) {
       throw new TypeError(`Expected a URL below ${REPO_BASE_URL} (repo.baseUrl), got ${url.origin}.`);
     }
-    const { signal } = request;
+    const signal = signalOf(input, requestInit) ?? new AbortController().signal;
     signal.throwIfAborted();
     switch (`${request.method} ${url.pathname}`) {
       case 'GET /event':
@@ -44,14 +45,24 @@ export function createRepoFetch(init: RepoFetchInit): FetchFunction {
       case 'DELETE /experimental/worktree':
         throw new TypeError('Use repo.worktrees.remove(): this route deletes any directory it is given.');
       default:
-        return forward(init, request, url);
+        return forward(init, request, url, signal);
     }
   };
 }
 
-async function forward(init: RepoFetchInit, request: Request, url: URL): Promise<Response> {
+function signalOf(...[input, requestInit]: Parameters<FetchFunction>): AbortSignal | undefined {
+  if (requestInit?.signal !== undefined) return requestInit.signal ?? undefined;
+  return input instanceof Request ? input.signal : undefined;
+}
+
+async function forward(
+  init: RepoFetchInit,
+  request: Request,
+  url: URL,
+  signal: AbortSignal,
+): Promise<Response> {
   const { directory, http, enter } = init;
-  const { method, headers, signal } = request;
+  const { method, headers } = request;
   const sessionID = /^\/session\/(ses[^/]+)/.exec(url.pathname)?.[1];
   if (sessionID !== undefined) {
     try {
@@ -145,7 +156,7 @@ async function eventResponse(
           if (event.directory === directory || isForAll) write(event);
         },
         lost: fail,
-        wants: (event) => event.directory === directory,
+        reads: (event) => event.directory === directory,
       });
       const detach = onAbort(signal, () => fail(signal.reason));
       end = () => {

@@ -43,7 +43,8 @@ export class FakeOpenCode {
     const request = new Request(input, init);
     const { pathname } = new URL(request.url);
     request.signal.throwIfAborted();
-    if (pathname === '/global/event') return this.#open(request.signal);
+    if (pathname === '/global/event' && !this.#answers.has('GET /global/event'))
+      return this.#open(request.signal);
     const text = await request.text();
     const body: unknown = text === '' ? undefined : JSON.parse(text);
     const directory = decodeURIComponent(request.headers.get('x-opencode-directory') ?? '');

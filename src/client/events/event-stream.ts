@@ -106,7 +106,7 @@ export class EventStream<T extends EventType = EventType>
 
   /** @internal Takes one event; never waits for the reader. */
   push(event: OpenCodeEvent): void {
-    if (this.#end !== undefined || !this.wants(event)) return;
+    if (this.#end !== undefined || !this.reads(event)) return;
     if (this.#buffer.length >= this.#bufferSize) {
       this.#dropped += this.#buffer.length;
       this.#buffer = [];
@@ -121,7 +121,7 @@ export class EventStream<T extends EventType = EventType>
   }
 
   /** @internal Whether such an event is delivered. */
-  wants(event: OpenCodeEvent): boolean {
+  reads(event: OpenCodeEvent): boolean {
     if (event.type.startsWith('jarvis.')) return true;
     if (this.#types !== undefined && !this.#types.has(event.type)) return false;
     return this.#sessionID === undefined || sessionIDOf(event) === this.#sessionID;

@@ -46,7 +46,7 @@ export interface HubListener {
   /** The connection is lost for good. */
   lost(error: unknown): void;
   /** Whether somebody outside this library reads such an event here. @default nobody */
-  wants?(event: OpenCodeEvent): boolean;
+  reads?(event: OpenCodeEvent): boolean;
 }
 
 interface Subscription extends HubListener {
@@ -94,7 +94,7 @@ export class EventHub {
     return [...this.#subscriptions].some(
       (subscription) =>
         (subscription.directory ?? event.directory) === event.directory &&
-        subscription.wants?.(event) === true,
+        subscription.reads?.(event) === true,
     );
   }
 
@@ -104,7 +104,7 @@ export class EventHub {
       directory,
       event: (event) => listener.event(event),
       lost: (error) => listener.lost(error),
-      wants: (event) => listener.wants?.(event) ?? false,
+      reads: (event) => listener.reads?.(event) ?? false,
     };
     this.#subscriptions.add(subscription);
     return () => this.#subscriptions.delete(subscription);
@@ -116,7 +116,7 @@ export class EventHub {
       const detach = this.listen(directory, {
         event: (event) => stream.push(event),
         lost: (error) => stream.fail(error),
-        wants: (event) => stream.wants(event),
+        reads: (event) => stream.reads(event),
       });
       return { live: this.connect(), detach };
     }, options);

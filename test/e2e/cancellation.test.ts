@@ -1,0 +1,112 @@
+import { getEventListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RepoClient, Session } from 'jarvis-opencode';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+import { text } from '../support/scripted-model.js';
+
+let world: RealJarvis;
+let repo: RepoClient;
+let session: Session;
+let ptyID: string;
+
+beforeAll(async () => {
+  world = await realJarvis({ idle: false, script: () => [text('ok')] });
+  repo = world.jarvis.forRepo((await world.repo()).directory);
+  session = await repo.sessions.create();
+  await session.prompt('x');
+  ptyID = (await repo.pty.create({ command: 'cat' })).id;
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+/** A session of its own, so that no turn waits for another one. */
+async function another(): Promise<Session> {
+  return repo.sessions.create();
+}
+
+/** Everything that waits, to its end. Those that end quietly when their signal aborts are marked. */
+const calls: Record<string, { run(signal: AbortSignal): Promise<unknown>; isQuiet?: boolean }> = {
+  'repo.warm': { run: (signal) => repo.warm({ signal }) },
+  'sessions.create': { run: (signal) => repo.sessions.create({}, { signal }) },
+  'sessions.list': { run: (signal) => repo.sessions.list({}, { signal }) },
+  'session.refresh': { run: (signal) => session.refresh({ signal }) },
+  'session.messages': {
+    run: async (signal) => {
+      for await (const _message of session.messages({ limit: 1 }, { signal }));
+    },
+  },
+  'session.prompt': { run: async (signal) => (await another()).prompt('x', { signal }) },
+  'session.stream': {
+    run: async (signal) => {
+      const turn = (await another()).stream('x', { signal });
+      for await (const _step of turn);
+      await turn.result;
+    },
+  },
+  'session.shell': {
+    run: async (signal) => (await another()).shell({ agent: 'build', command: 'true' }, { signal }),
+  },
+  'session.abort': { run: (signal) => session.abort({ signal }) },
+  'session.delete': { run: async (signal) => (await another()).delete({ signal }) },
+  'permissions.pending': { run: (signal) => repo.permissions.pending({ signal }) },
+  'questions.pending': { run: (signal) => repo.questions.pending({ signal }) },
+  'repo.events': {
+    isQuiet: true,
+    run: async (signal) => {
+      const events = repo.events({ types: ['session.created'], signal });
+      if (!signal.aborted) await Promise.all([events.ready, another()]).catch(() => undefined);
+      for await (const _event of events) break;
+    },
+  },
+  'repo.fetch': {
+    run: async (signal) => (await repo.fetch(`${repo.baseUrl}/session`, { signal })).json(),
+  },
+  'pty.connect': { run: async (signal) => (await repo.pty.connect(ptyID, { signal })).close() },
+  'global.health': { run: (signal) => world.jarvis.global.health({ signal }) },
+};
+
+describe('a signal', () => {
+  it.each(Object.entries(calls))('has no listener left after %s', async (_name, { run }) => {
+    const { signal } = new AbortController();
+    await run(signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it.each(Object.entries(calls))(
+    'that is aborted already ends %s with its reason',
+    async (_name, { run, isQuiet }) => {
+      const reason = { because: 'too late' };
+      const signal = AbortSignal.abort(reason);
+      if (isQuiet) await run(signal);
+      else await expect(run(signal)).rejects.toBe(reason);
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+    },
+  );
+
+  it.each(Object.entries(calls))('that aborts while %s waits leaves none', async (_name, { run }) => {
+    // Each time a little later: between two of these there is every point where the call waits.
+    for (const turns of [0, 1, 2, 5, 20, 100]) {
+      const reason = { turns };
+      const caller = new AbortController();
+      const running = run(caller.signal).catch((error: unknown) => error);
+      for (let turn = 0; turn < turns; turn++) await nextTurn();
+      caller.abort(reason);
+      const outcome = await running;
+      if (outcome instanceof Error) throw outcome;
+      expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    }
+  });
+
+  it('has none left after a disposal, whether it was waited for or not', async () => {
+    await repo.pty.remove(ptyID);
+    const { signal } = new AbortController();
+    await repo.dispose({ signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    await repo.warm();
+    const caller = new AbortController();
+    const disposing = repo.dispose({ signal: caller.signal });
+    caller.abort('enough');
+    await expect(disposing).rejects.toBe('enough');
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+  });
+});

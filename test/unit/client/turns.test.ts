@@ -1,0 +1,249 @@
+import { getEventListeners } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  ConnectionError,
+  JarvisOpenCode,
+  TurnError,
+  type AssistantMessage,
+  type Message,
+  type Part,
+  type Session,
+  type Turn,
+  type TurnStep,
+  type UserMessage,
+} from 'jarvis-opencode';
+import { FakeOpenCode } from '../../support/fake-opencode.js';
+import { fakeHandle } from '../../support/server-handle.js';
+import { deferred } from '../../support/wait.js';
+
+const DIRECTORY = '/srv/app';
+const PROMPT = 'POST /session/ses_1/prompt_async';
+
+let server: FakeOpenCode;
+let session: Session;
+
+// Time limits of minutes pass in no time.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  server = new FakeOpenCode(DIRECTORY);
+  server.sessions.set('ses_1', {});
+  const jarvis = new JarvisOpenCode(fakeHandle(), { fetch: server.fetch, idle: false });
+  onTestFinished(() => jarvis.close());
+  session = jarvis.forRepo(DIRECTORY).sessions.session('ses_1');
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Lets `ms` pass, with everything that happens meanwhile. */
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+async function running(): Promise<Turn> {
+  const turn = session.stream('x');
+  turn.result.catch(() => undefined);
+  for (let ms = 0; ms < 1_000 && server.count(PROMPT) === 0; ms += 50) await pass(50);
+  expect(server.count(PROMPT)).toBe(1);
+  return turn;
+}
+
+/** Whether the turn has settled, and how. */
+function outcomeOf(turn: Turn): { value?: unknown; error?: unknown } {
+  const outcome: { value?: unknown; error?: unknown } = {};
+  turn.result.then(
+    (value) => (outcome.value = value),
+    (error: unknown) => (outcome.error = error),
+  );
+  return outcome;
+}
+
+const tokens = { input: 1, output: 1, reasoning: 0, cache: { read: 0, write: 0 } };
+
+function userMessage(turn: Turn): Message {
+  return {
+    info: { id: turn.messageID, sessionID: 'ses_1', role: 'user', time: { created: 1 } } as UserMessage,
+    parts: [],
+  };
+}
+
+function assistantMessage(turn: Turn, text: string, more: object = {}): Message {
+  const info = {
+    id: 'msg_a',
+    sessionID: 'ses_1',
+    role: 'assistant',
+    parentID: turn.messageID,
+    time: { created: 2, completed: 3 },
+    cost: 0,
+    tokens,
+    ...more,
+  } as AssistantMessage;
+  return { info, parts: [textPart(text)] };
+}
+
+function textPart(text: string): Part {
+  return { id: 'prt_1', messageID: 'msg_a', sessionID: 'ses_1', type: 'text', text };
+}
+
+/** The server has done it. */
+function finish(turn: Turn, text: string): void {
+  server.messages.splice(0, Infinity, userMessage(turn), assistantMessage(turn, text));
+  server.busy.clear();
+}
+
+describe('a turn', () => {
+  it('whose idle event is lost is answered all the same', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    finish(turn, 'ok');
+    await pass(5_100);
+    expect(outcome.value).toMatchObject({ text: 'ok' });
+  });
+
+  it('that is accepted and never starts says so, and what the server says', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.busy.clear();
+    server.messages.push(userMessage(turn));
+    await pass(14_000);
+    expect(outcome).toEqual({});
+    await pass(3_000);
+    expect(outcome.error).toBeInstanceOf(TurnError);
+    expect(outcome.error).toMatchObject({
+      reason: 'not-started',
+      message: expect.stringContaining('stored without an answer') as string,
+    });
+  });
+
+  it('is not sent again when its connection is lost, and answered if it has arrived', async () => {
+    server.answer(PROMPT, () => {
+      server.busy.add('ses_1');
+      return Promise.reject(new TypeError('reset'));
+    });
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    await pass(10_000);
+    expect(outcome).toEqual({});
+    finish(turn, 'arrived');
+    await pass(5_100);
+    expect(outcome.value).toMatchObject({ text: 'arrived' });
+    expect(server.count(PROMPT)).toBe(1);
+  });
+
+  it('rejects with the lost connection if it has not', async () => {
+    server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
+    const outcome = outcomeOf(await running());
+    await pass(6_000);
+    expect(outcome.error).toBeInstanceOf(ConnectionError);
+    expect(server.count(PROMPT)).toBe(1);
+  });
+
+  it('rejects at once when nobody listened', async () => {
+    const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+    server.answer(PROMPT, () => Promise.reject(new TypeError('fetch failed', { cause: refused })));
+    const turn = session.stream('x');
+    const outcome = outcomeOf(turn);
+    await pass(4_000);
+    expect(outcome.error).toBeInstanceOf(ConnectionError);
+    expect(server.count('GET /session/ses_1/message')).toBe(0);
+  });
+
+  it('whose instance was disposed by others is interrupted, also before its answer began', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.messages.push(userMessage(turn));
+    server.busy.clear();
+    server.event('server.instance.disposed', { directory: DIRECTORY });
+    await pass(4_000);
+    expect(outcome.error).toMatchObject({ reason: 'interrupted' });
+  });
+
+  it('is interrupted when the server is out of reach for a minute', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.answer('GET /session/status', () => Promise.reject(new TypeError('gone')));
+    await pass(50_000);
+    expect(outcome).toEqual({});
+    await pass(30_000);
+    expect(outcome.error).toMatchObject({ reason: 'interrupted' });
+  });
+
+  it('that is stalled waits for the server to be idle before the next one is sent', async () => {
+    const first = session.stream('x', { stallTimeoutMs: 1_000 });
+    const outcome = outcomeOf(first);
+    const second = session.stream('y');
+    second.result.catch(() => undefined);
+    await pass(3_000);
+    expect(outcome.error).toMatchObject({ reason: 'stalled' });
+    expect(server.count(PROMPT)).toBe(1);
+    finish(first, 'late');
+    await pass(3_000);
+    expect(server.count(PROMPT)).toBe(2);
+  });
+
+  it('streams what its answer says, also when the answer overtakes the events', async () => {
+    const turn = await running();
+    finish(turn, 'never streamed');
+    await pass(5_100);
+    const steps: TurnStep[] = [];
+    for await (const step of turn) steps.push(step);
+    expect(steps).toMatchObject([{ type: 'text', delta: 'never streamed' }]);
+  });
+
+  it('streams the whole text, without a piece twice, when some of it fell into a gap', async () => {
+    const turn = await running();
+    server.messages.push(userMessage(turn));
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    const delta = (text: string): void =>
+      server.event('message.part.delta', {
+        sessionID: 'ses_1',
+        messageID: 'msg_a',
+        partID: 'prt_1',
+        field: 'text',
+        delta: text,
+      });
+    const updated = (part: Part): void =>
+      server.event('message.part.updated', { sessionID: 'ses_1', part, time: 1 });
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    server.messages.push(begun);
+    updated(textPart(''));
+    delta('one ');
+    await pass(10);
+    server.cut();
+    await pass(1_000);
+    delta('three ');
+    updated(textPart('one two three four'));
+    await pass(10);
+    finish(turn, 'one two three four');
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(300);
+    let streamed = '';
+    for await (const step of turn) if (step.type === 'text') streamed += step.delta;
+    expect(streamed).toBe('one two three four');
+  });
+
+  it.each([
+    ['the session is read', 'GET /session/ses_1'],
+    ['the event stream is opened', 'GET /global/event'],
+    ['the prompt is sent', PROMPT],
+    ['the session is followed', 'GET /session/status'],
+    ['the answer is read', 'GET /session/ses_1/message'],
+  ])('leaves nothing on the signal of its caller when it is aborted while %s', async (_where, operation) => {
+    const arrived = deferred();
+    server.answer(operation, () => {
+      arrived.resolve();
+      return new Promise(() => undefined);
+    });
+    // What was accepted has ended at once.
+    if (operation.endsWith('/message')) server.answer(PROMPT, () => new Response(null, { status: 204 }));
+    const caller = new AbortController();
+    const outcome = outcomeOf(session.stream('x', { signal: caller.signal }));
+    await pass(200);
+    await arrived.promise;
+    const reason = { because: 'the user left' };
+    caller.abort(reason);
+    await pass(0);
+    expect(outcome.error).toBe(reason);
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+  });
+});
