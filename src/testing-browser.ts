@@ -1,5 +1,6 @@
 // Every export of this file is public API in a browser: the test kit without what needs a process.
-import { JarvisClient as JarvisOpenCode, type JarvisOptions } from './jarvis-client.js';
+import { JarvisClient as JarvisOpenCode } from './jarvis-client.js';
+import type { JarvisOptions } from './jarvis-options.js';
 import { withClients, type WithClients } from './testing/clients.js';
 import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
 

@@ -209,7 +209,8 @@ export class SessionRegistry implements SessionMap {
   /** Whether a jarvis session is bound to `sessionID` or to one that it is a child of, at any depth. */
   isBound(sessionID: string): boolean {
     let current: string | undefined = sessionID;
-    while (current !== undefined && !this.#bySession.has(current)) current = this.#seen.get(current)?.parentID;
+    while (current !== undefined && !this.#bySession.has(current))
+      current = this.#seen.get(current)?.parentID;
     return current !== undefined;
   }
 
