@@ -56,6 +56,7 @@ export type {
   QuestionRequest,
 } from './client/schema/ask.js';
 export type {
+  DirectoryChange,
   EventOf,
   EventProperties,
   EventType,

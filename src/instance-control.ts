@@ -1,15 +1,19 @@
+import PQueue from 'p-queue';
+import { AbortScope } from './abort.js';
 import { type Activity, readActivity, sendAbort, sendDispose, sendDisposeAll } from './client/activity.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
 import { parseTimeoutMs, type RequestOptions } from './client/options.js';
 import type { DisposeOptions } from './client/repo-client.js';
-import type { OpenCodeEvent } from './client/schema/event.js';
+import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { systemClock, type Clock } from './clock.js';
-import { DisposeRefusedError } from './errors.js';
+import { DisposeRefusedError, TimeoutError } from './errors.js';
 import {
   describeHolds,
+  type ActivityKind,
   type DisposeReason,
   type DisposeResult,
+  type Hold,
   type InstanceDecision,
   type RepoStats,
 } from './instance.js';
@@ -19,6 +23,10 @@ import type { Logger } from './logger.js';
 import { IdleClock, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
 import type { RepoEntry } from './registry/repo-entry.js';
 import { RepoRegistry } from './registry/repos.js';
+
+/** How many instances are read at the same time after a gap, and how long one may take. */
+const RESYNC_CONCURRENCY = 8;
+const RESYNC_LIMIT_MS = 10_000;
 
 /** What the control of instances needs from the client around it. */
 export interface InstanceControlInit {
@@ -41,6 +49,9 @@ const STREAM_DOWN = 'the event stream is not connected';
 
 /** Events that only somebody's use of an instance can cause, here or in another client. */
 const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
+
+/** Other events that {@link InstanceControl.observe} has a use for. */
+const OBSERVED = /^(server\.instance\.disposed|permission|question|pty)\b/;
 
 const LEVELS = { loaded: 'debug', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
 
@@ -109,17 +120,49 @@ export class InstanceControl {
     if (live) this.#idle.retry();
   }
 
-  /** After a gap: what cannot be read stays as it was, and keeps what it held. */
-  async resync(signal: AbortSignal): Promise<void> {
-    for (const { directory, isDisposing } of [...this.#repos.loadedEntries()]) {
+  /** Whether an event is needed here: its type is observed, or it is the first sign of an instance. */
+  wants(type: string, directory: string | undefined): boolean {
+    if (directory === undefined) return false;
+    const entry = this.#repos.find(directory);
+    if (entry === undefined) return this.#init.ownsServer;
+    return !entry.loaded || USES.test(type) || OBSERVED.test(type);
+  }
+
+  /**
+   * After a gap: reads again what is loaded and held or subscribed to, and tells how it differs from what was known. What
+   * cannot be read stays as it was, keeps what it held, and is not told of. Nothing else is asked: it is asked before it is
+   * disposed, and to ask would load what was disposed meanwhile.
+   */
+  async resync(
+    isSubscribed: (directory: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<DirectoryChange[]> {
+    const reading = [...this.#repos.loadedEntries()]
       // Asked now, a dying instance would be loaded again.
-      if (isDisposing) continue;
-      try {
-        await this.#confirm(directory, signal);
-      } catch (error) {
-        signal.throwIfAborted();
+      .filter((entry) => !entry.isDisposing && (entry.isHeld || isSubscribed(entry.directory)))
+      .map((entry) => () => this.#reread(entry, signal));
+    const changes = await new PQueue({ concurrency: RESYNC_CONCURRENCY }).addAll(reading);
+    signal.throwIfAborted();
+    return changes.filter((change) => change !== undefined);
+  }
+
+  async #reread(entry: RepoEntry, signal: AbortSignal): Promise<DirectoryChange | undefined> {
+    const { directory } = entry;
+    const scope = new AbortScope([signal], {
+      timeoutMs: RESYNC_LIMIT_MS,
+      reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
+    });
+    const before = entry.holds();
+    try {
+      await this.#confirm(directory, scope.signal);
+      return changeOf(directory, before, entry.holds());
+    } catch (error) {
+      if (!signal.aborted) {
         this.#init.logger.warn('instance not read again', { directory, error: String(error) });
       }
+      return undefined;
+    } finally {
+      scope.end();
     }
   }
 
@@ -295,4 +338,26 @@ export class InstanceControl {
 
 function toItem(id: string): { readonly id: string } {
   return { id };
+}
+
+/** How the holds that the server tells of differ. */
+function changeOf(directory: string, before: readonly Hold[], after: readonly Hold[]): DirectoryChange {
+  const onlyIn = (
+    some: readonly Hold[],
+    others: readonly Hold[],
+    kinds: readonly ActivityKind[],
+  ): string[] => {
+    const known = new Set(others.map(({ kind, detail }) => `${kind} ${detail}`));
+    const isNew = ({ kind, detail }: Hold): boolean => !known.has(`${kind} ${detail}`);
+    return some
+      .filter((hold) => kinds.some((kind) => kind === hold.kind) && isNew(hold))
+      .map(({ detail }) => detail);
+  };
+  return {
+    directory,
+    busy: onlyIn(after, before, ['session-busy']),
+    idle: onlyIn(before, after, ['session-busy']),
+    asked: onlyIn(after, before, ['permission', 'question']),
+    answered: onlyIn(before, after, ['permission', 'question']),
+  };
 }

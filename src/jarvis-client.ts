@@ -84,9 +84,10 @@ export class JarvisClient implements AsyncDisposable {
     this.#hub = new EventHub({
       open: (signal) => this.#http.open('/global/event', signal),
       observer: {
+        wants: (type, directory) => this.#instances.wants(type, directory),
         event: (event) => this.#observe(event),
         connection: (live) => this.#instances.connection(live),
-        resync: (signal) => this.#instances.resync(signal),
+        resync: (isSubscribed, signal) => this.#instances.resync(isSubscribed, signal),
       },
       logger,
     });
@@ -161,7 +162,7 @@ export class JarvisClient implements AsyncDisposable {
    *
    * @throws {ClosedError} after `close()`.
    */
-  events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
+  events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
     this.#assertOpen();
     return this.#hub.stream(undefined, options);
   }
@@ -264,10 +265,11 @@ export class JarvisClient implements AsyncDisposable {
       learn,
       forget: (sessionID) => sessions.forget(sessionID),
       isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
+      holdEvents: (sessionID) => entry.hold('subscription', sessionID),
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
     };
     return new RepoClient(this.#http, context, {
-      hold: (reason) => entry.hold('lease', reason),
+      hold: (kind, reason) => entry.hold(kind, reason),
       stats: () => this.#instances.stats(entry),
       dispose: async (options) => {
         this.#assertOpen();

@@ -32,7 +32,7 @@ import type { SessionContext } from './session.js';
 
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
-  hold(reason: string): () => void;
+  hold(kind: 'lease' | 'subscription', reason: string): () => void;
   stats(): RepoStats;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly disposing: Disposing;
@@ -130,17 +130,18 @@ export class RepoClient {
   }
 
   /**
-   * This repository's events, and the library's own `jarvis.*`. A subscription neither loads the instance nor keeps it.
+   * This repository's events, and the library's own `jarvis.*`. A subscription does not load the instance, and keeps it only
+   * with `hold`.
    *
    * @throws {RangeError} for an invalid `bufferSize`.
    */
   events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
-    return this.#hub.stream(this.directory, options);
+    return this.#hub.stream(this.directory, options, () => this.#control.hold('subscription', 'events()'));
   }
 
   /** Keeps the instance loaded, once it is, until the returned object is disposed, e.g. while a tab is open. */
   hold(reason = 'hold()'): Disposable {
-    const release = this.#control.hold(reason);
+    const release = this.#control.hold('lease', reason);
     return { [Symbol.dispose]: release };
   }
 

@@ -71,6 +71,8 @@ export interface SessionContext {
   forget(sessionID: string): void;
   /** Whether a session is the other one or a child of it. */
   isWithin(sessionID: string, rootID: string): boolean;
+  /** Keeps the instance while a stream of the session's events is open; the returned function ends that. */
+  readonly holdEvents: (sessionID: string) => () => void;
   /** Takes a jarvis session id until its session exists. */
   reserve(jarvisSessionID: string): { bind(session: Session): void; release(): void };
 }
@@ -426,7 +428,8 @@ export class Session {
 
   /** The events of this session. */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'sessionID'>): EventStream<T> {
-    return this.#context.hub.stream(this.directory, { ...options, sessionID: this.id });
+    const { hub, holdEvents } = this.#context;
+    return hub.stream(this.directory, { ...options, sessionID: this.id }, () => holdEvents(this.id));
   }
 
   /** @internal Makes sure that the session is of this repository, asking the server if nobody knows. */

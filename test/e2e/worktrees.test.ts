@@ -46,7 +46,12 @@ beforeAll(async () => {
   http = new Http({ endpoint, signal: closing.signal });
   hub = new EventHub({
     open: (signal) => http.open('/global/event', signal),
-    observer: { event: () => undefined, connection: () => undefined, resync: () => Promise.resolve() },
+    observer: {
+      wants: () => false,
+      event: () => undefined,
+      connection: () => undefined,
+      resync: () => Promise.resolve([]),
+    },
     logger: silentLogger,
   });
   repo = await world.repo({ name: NAME });

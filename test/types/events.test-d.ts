@@ -1,6 +1,7 @@
 import { describe, expectTypeOf, it } from 'vitest';
 import type {
   AssistantMessage,
+  DirectoryChange,
   EventOf,
   EventOptions,
   EventProperties,
@@ -70,6 +71,7 @@ describe('an event', () => {
       case 'jarvis.gap':
         expectTypeOf(event.properties.reason).toEqualTypeOf<GapReason>();
         expectTypeOf(event.properties.dropped).toEqualTypeOf<number>();
+        expectTypeOf(event.properties.changed).toEqualTypeOf<readonly DirectoryChange[]>();
         break;
       default:
         expectTypeOf(event).not.toBeNever();
@@ -99,6 +101,9 @@ describe('an event', () => {
 
 describe('events()', () => {
   it('yields every type without a choice', () => {
+    // @ts-expect-error there is no one instance to hold
+    jarvis.events({ hold: true });
+    expectTypeOf(itemOf(repo.events({ hold: true }))).toEqualTypeOf<OpenCodeEvent>();
     expectTypeOf(itemOf(jarvis.events())).toEqualTypeOf<OpenCodeEvent>();
     expectTypeOf(itemOf(repo.events())).toEqualTypeOf<OpenCodeEvent>();
     expectTypeOf(itemOf(session.events())).toEqualTypeOf<OpenCodeEvent>();

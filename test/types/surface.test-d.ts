@@ -90,6 +90,7 @@ interface Types {
   DecidePolicy: api.DecidePolicy<api.PermissionRequest, api.PermissionDecision>;
   DeliveredEvent: api.DeliveredEvent<'session.idle'>;
   DiffInput: api.DiffInput;
+  DirectoryChange: api.DirectoryChange;
   DisposeReason: api.DisposeReason;
   DisposeResult: api.DisposeResult;
   EventOf: api.EventOf<'session.idle'>;

@@ -1,6 +1,7 @@
 import { deferred, onAbort, type Deferred } from '../../abort.js';
 import { ClosedError } from '../../errors.js';
-import type { EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
+import type { DirectoryChange, EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
+import { EventQueue } from './event-queue.js';
 
 /** What a subscriber may choose. */
 export interface EventOptions<T extends EventType = EventType> {
@@ -8,7 +9,7 @@ export interface EventOptions<T extends EventType = EventType> {
   readonly types?: readonly T[] | undefined;
   /** Only events that name this session. `jarvis.*` events are always delivered. */
   readonly sessionID?: string | undefined;
-  /** Ends the iteration quietly, and the subscription with it. */
+  /** Ends the iteration quietly, and the subscription with it; `ready` rejects with its reason if it comes first. */
   readonly signal?: AbortSignal | undefined;
   /**
    * How many undelivered events are kept. When more arrive, the waiting ones are dropped and a `jarvis.gap` with reason
@@ -17,6 +18,13 @@ export interface EventOptions<T extends EventType = EventType> {
    * @default 1_000
    */
   readonly bufferSize?: number | undefined;
+  /**
+   * Keeps the repository's instance loaded, once it is, until the stream ends. Only for the events of one repository or
+   * session.
+   *
+   * @default false
+   */
+  readonly hold?: boolean | undefined;
 }
 
 const DEFAULT_BUFFER_SIZE = 1_000;
@@ -31,46 +39,61 @@ export interface EventSource {
   detach(): void;
 }
 
+/** How a stream ended; with an error, iteration throws it. */
+type StreamEnd = { readonly error?: unknown };
+
 /**
- * Events as they arrive, for one `for await` loop. `break`, `return`, an abort of `signal`, or `close()`, the stream's own or
- * the client's, ends it quietly and frees everything. Iteration throws when the server is lost for good.
+ * Events as they arrive, for one `for await` loop; several loops over one stream share its events. `break`, `return`, an
+ * abort of `signal`, or `close()`, the stream's own or the client's, ends it quietly and frees everything. Iteration throws
+ * when the server is lost for good.
  */
 export class EventStream<T extends EventType = EventType>
   implements AsyncIterable<DeliveredEvent<T>>, AsyncDisposable
 {
-  /** Resolves when the connection is up: what happens from then on is delivered. Rejects when it cannot be made. */
+  /**
+   * Resolves when the connection is up: what happens from then on is delivered. Rejects when it cannot be made, and when the
+   * stream is ended first: with the reason of `signal`, or with `ClosedError`.
+   */
   readonly ready: Promise<void>;
   readonly #types: ReadonlySet<string> | undefined;
   readonly #sessionID: string | undefined;
   readonly #bufferSize: number;
   readonly #source: EventSource;
+  readonly #ready = deferred();
+  readonly #buffer = new EventQueue<OpenCodeEvent>();
+  /** Reads that came before there was anything to read. */
+  readonly #waiting = new EventQueue<Deferred<IteratorResult<DeliveredEvent<T>, void>>>();
   #detachSignal: () => void = () => undefined;
-  #buffer: OpenCodeEvent[] = [];
   #dropped = 0;
-  #waiting: Deferred<void> | undefined;
-  #end: { readonly error?: unknown } | undefined;
+  #end: StreamEnd | undefined;
 
   /** @internal */
   constructor(attach: (stream: EventStream<T>) => EventSource, options: EventOptions<T> = {}) {
     if (typeof options !== 'object' || options === null) {
       throw new TypeError(`Expected event options to be an object, got ${String(options)}.`);
     }
-    const { types, sessionID, bufferSize = DEFAULT_BUFFER_SIZE } = options;
+    const { types, sessionID, signal, bufferSize = DEFAULT_BUFFER_SIZE, hold = false } = options;
     if (!Number.isInteger(bufferSize) || bufferSize < 1) {
       throw new RangeError(`Expected bufferSize to be a positive integer, got ${String(bufferSize)}.`);
+    }
+    if (typeof hold !== 'boolean') {
+      throw new TypeError(`Expected hold to be a boolean, got ${typeof hold}.`);
     }
     this.#types = types === undefined ? undefined : new Set(types);
     this.#sessionID = sessionID;
     this.#bufferSize = bufferSize;
+    this.ready = this.#ready.promise;
     this.#source = attach(this);
-    this.ready = this.#source.live;
-    this.ready.catch((error: unknown) => this.fail(error));
-    this.#detachSignal = onAbort(options.signal, () => this.#finish({}));
+    this.#source.live.then(this.#ready.resolve, (error: unknown) => {
+      this.#ready.reject(error);
+      this.fail(error);
+    });
+    this.#detachSignal = onAbort(signal, () => this.#finish({}, signal?.reason));
   }
 
   /** Ends the stream; a waiting loop ends quietly. */
   close(): Promise<void> {
-    this.#finish({});
+    this.#finish({}, new ClosedError('The event stream'));
     return Promise.resolve();
   }
 
@@ -78,75 +101,99 @@ export class EventStream<T extends EventType = EventType>
     return this.close();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<DeliveredEvent<T>, void, undefined> {
-    try {
-      for (;;) {
-        if (this.#dropped > 0) {
-          const dropped = this.#dropped;
-          this.#dropped = 0;
-          yield gapEvent('overflow', dropped) as DeliveredEvent<T>;
-          continue;
-        }
-        const event = this.#buffer.shift();
-        if (event !== undefined) {
-          yield event as DeliveredEvent<T>;
-          continue;
-        }
-        if (this.#end !== undefined) {
-          if ('error' in this.#end) throw this.#end.error;
-          return;
-        }
-        this.#waiting = deferred();
-        await this.#waiting.promise;
-      }
-    } finally {
-      this.#finish({});
-    }
+  [Symbol.asyncIterator](): AsyncIterator<DeliveredEvent<T>, void, undefined> {
+    let isDone = false;
+    return {
+      // No generator: it would cost three more turns of the microtask queue for each event.
+      next: () => {
+        if (isDone) return Promise.resolve({ done: true, value: undefined });
+        const event = this.#take();
+        if (event !== undefined) return Promise.resolve({ done: false, value: event as DeliveredEvent<T> });
+        if (this.#end === undefined) return this.#nextEvent();
+        isDone = true;
+        return endResult(this.#end);
+      },
+      return: async () => {
+        isDone = true;
+        await this.close();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  /** @internal Whether events of a type are delivered, as far as the type says. */
+  wants(type: string): boolean {
+    return this.#types === undefined || this.#types.has(type) || type.startsWith('jarvis.');
   }
 
   /** @internal Takes one event; never waits for the reader. */
   push(event: OpenCodeEvent): void {
     if (this.#end !== undefined || !this.reads(event)) return;
-    if (this.#buffer.length >= this.#bufferSize) {
-      this.#dropped += this.#buffer.length;
-      this.#buffer = [];
+    const reader = this.#waiting.shift();
+    if (reader !== undefined) {
+      reader.resolve({ done: false, value: event as DeliveredEvent<T> });
+      return;
+    }
+    if (this.#buffer.size >= this.#bufferSize) {
+      this.#dropped += this.#buffer.size;
+      this.#buffer.clear();
     }
     this.#buffer.push(event);
-    this.#waiting?.resolve();
   }
 
   /** @internal Ends the stream: quietly when its client was closed, else with the error, after what is buffered. */
   fail(error: unknown): void {
-    this.#finish(error instanceof ClosedError ? {} : { error });
+    this.#finish(error instanceof ClosedError ? {} : { error }, error);
   }
 
   /** @internal Whether such an event is delivered. */
   reads(event: OpenCodeEvent): boolean {
-    if (event.type.startsWith('jarvis.')) return true;
-    if (this.#types !== undefined && !this.#types.has(event.type)) return false;
-    return this.#sessionID === undefined || sessionIDOf(event) === this.#sessionID;
+    if (!this.wants(event.type)) return false;
+    if (this.#sessionID === undefined || event.type.startsWith('jarvis.')) return true;
+    return sessionIDOf(event) === this.#sessionID;
   }
 
-  #finish(end: { readonly error?: unknown }): void {
+  #take(): OpenCodeEvent | undefined {
+    if (this.#dropped === 0) return this.#buffer.shift();
+    const gap = gapEvent('overflow', this.#dropped, []);
+    this.#dropped = 0;
+    return gap;
+  }
+
+  #nextEvent(): Promise<IteratorResult<DeliveredEvent<T>, void>> {
+    const reader = deferred<IteratorResult<DeliveredEvent<T>, void>>();
+    this.#waiting.push(reader);
+    return reader.promise;
+  }
+
+  #finish(end: StreamEnd, reason: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     // Ended from outside, a reader has nothing more to expect; after a failure it still gets what came before.
     if (!('error' in end)) {
-      this.#buffer = [];
+      this.#buffer.clear();
       this.#dropped = 0;
     }
+    this.#ready.reject(reason);
     this.#detachSignal();
     this.#source.detach();
-    this.#waiting?.resolve();
+    for (let reader = this.#waiting.shift(); reader !== undefined; reader = this.#waiting.shift()) {
+      endResult(end).then(reader.resolve, reader.reject);
+    }
   }
+}
+
+function endResult(end: StreamEnd): Promise<IteratorReturnResult<void>> {
+  return 'error' in end ? Promise.reject(end.error) : Promise.resolve({ done: true, value: undefined });
 }
 
 /** An event this library makes itself, for every directory. */
 export function gapEvent(
   reason: EventOf<'jarvis.gap'>['properties']['reason'],
   dropped: number,
+  changed: readonly DirectoryChange[],
 ): EventOf<'jarvis.gap'> {
-  return { directory: undefined, id: '', type: 'jarvis.gap', properties: { reason, dropped } };
+  return { directory: undefined, id: '', type: 'jarvis.gap', properties: { reason, dropped, changed } };
 }
 
 /** The session an event names, wherever the server put it. */

@@ -1,47 +1,41 @@
-import { abortable, deferred, delay, onAbort, type Deferred } from '../../abort.js';
-import { RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
+import { abortable, deferred, delay, type Deferred } from '../../abort.js';
 import type { Logger } from '../../logger.js';
-import type { EventType, OpenCodeEvent } from '../schema/event.js';
+import type { DirectoryChange, EventType, OpenCodeEvent } from '../schema/event.js';
+import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
-import { readFrames, type Frame } from './sse.js';
-
-/**
- * The server sends a heartbeat every 10 s (measured on OpenCode 1.18.33): after two and a half of them without a byte
- * the connection is dead, whatever TCP says.
- */
-const SILENCE_MS = 25_000;
-
-/**
- * On OpenCode 1.18.33 events of the first ~20 ms after `server.connected` can be missing from `/global/event`, so the
- * subscription counts as live only this much later.
- */
-const SETTLE_MS = 50;
+import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
-const STABLE_MS = 10_000;
+const STABLE_MS = 5_000;
 const MIN_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 10_000;
+const MAX_BACKOFF_MS = 5_000;
 
 /** What the hub needs from outside. */
-export interface HubInit {
-  /** Opens `/global/event`. */
-  readonly open: (signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
-  /** Sees every event before any subscriber does, and every change of the connection. */
+export interface HubInit extends Pick<ConnectionInit, 'open'> {
+  /** Sees events before any subscriber does, and every change of the connection. */
   readonly observer: HubObserver;
   readonly logger: Logger;
 }
 
 /** The registry's view of the stream. */
 export interface HubObserver {
+  /** Whether it needs an event of which no more is known yet. What nobody needs is not parsed. */
+  wants(type: string, directory: string | undefined): boolean;
+  /** Takes one that it wants, or that a subscriber wants. */
   event(event: OpenCodeEvent): void;
   /** While the stream is down, nobody can say what the server is doing. */
   connection(live: boolean): void;
-  /** Reads again what may have been missed, before subscribers are told of the gap. */
-  resync(signal: AbortSignal): Promise<void>;
+  /** Reads again what may have been missed, before subscribers are told of the gap; tells what was not as it was known. */
+  resync(
+    isSubscribed: (directory: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<readonly DirectoryChange[]>;
 }
 
 /** Someone inside the library who listens. */
 export interface HubListener {
+  /** Whether events of a type are of use; those that are of no use to anybody are not parsed. @default every type is */
+  wants?(type: string): boolean;
   event(event: OpenCodeEvent): void;
   /** The connection is lost for good. */
   lost(error: unknown): void;
@@ -49,20 +43,19 @@ export interface HubListener {
   reads?(event: OpenCodeEvent): boolean;
 }
 
-interface Subscription extends HubListener {
-  readonly directory: string | undefined;
-}
-
 /** One `/global/event` connection for any number of repositories and subscribers, opened when first needed. */
 export class EventHub {
   readonly #init: HubInit;
-  readonly #subscriptions = new Set<Subscription>();
+  /** Who listens to one directory. */
+  readonly #listeners = new Map<string, Set<HubListener>>();
+  /** Who listens to all. */
+  readonly #listenersToAll = new Set<HubListener>();
   readonly #closing = new AbortController();
   /** Resolves when the connection delivers; another one after each drop. `undefined` while nobody needs one. */
   #live: Deferred<void> | undefined;
   #isLive = false;
-  /** Whether events may have been missed since the first one. */
-  #hasGap = false;
+  /** Whether any event was told, also before the connection counted as live: what came since then may be missed. */
+  #hasTold = false;
   #running: Promise<void> = Promise.resolve();
 
   constructor(init: HubInit) {
@@ -71,7 +64,7 @@ export class EventHub {
 
   /** How many listen. */
   get size(): number {
-    return this.#subscriptions.size;
+    return [...this.#allListeners()].length;
   }
 
   /**
@@ -91,33 +84,53 @@ export class EventHub {
 
   /** Whether somebody outside this library reads such an event. */
   hasReader(event: OpenCodeEvent): boolean {
-    return [...this.#subscriptions].some(
-      (subscription) =>
-        (subscription.directory ?? event.directory) === event.directory &&
-        subscription.reads?.(event) === true,
-    );
+    const own = event.directory === undefined ? undefined : this.#listeners.get(event.directory);
+    return [...this.#listenersToAll, ...(own ?? [])].some((listener) => listener.reads?.(event) === true);
   }
 
   /** Calls the listener for each event of the directory, or of all; the returned function ends it. */
   listen(directory: string | undefined, listener: HubListener): () => void {
-    const subscription: Subscription = {
-      directory,
+    const listeners = directory === undefined ? this.#listenersToAll : this.#listenersOf(directory);
+    // Of its own, so that the same listener may listen twice.
+    const own: HubListener = {
+      wants: (type) => listener.wants?.(type) ?? true,
       event: (event) => listener.event(event),
       lost: (error) => listener.lost(error),
       reads: (event) => listener.reads?.(event) ?? false,
     };
-    this.#subscriptions.add(subscription);
-    return () => this.#subscriptions.delete(subscription);
+    listeners.add(own);
+    return () => {
+      listeners.delete(own);
+      const isUnused = directory !== undefined && listeners.size === 0;
+      if (isUnused && this.#listeners.get(directory) === listeners) this.#listeners.delete(directory);
+    };
   }
 
-  /** Makes a stream of the directory's events, or of all. */
-  stream<T extends EventType>(directory: string | undefined, options?: EventOptions<T>): EventStream<T> {
+  /**
+   * Makes a stream of the directory's events, or of all.
+   *
+   * @param hold - keeps the directory's instance until the function it returns is called; for `options.hold`.
+   */
+  stream<T extends EventType>(
+    directory: string | undefined,
+    options?: EventOptions<T>,
+    hold?: () => () => void,
+  ): EventStream<T> {
     return new EventStream<T>((stream) => {
-      const detach = this.listen(directory, {
+      if (options?.hold === true && hold === undefined) {
+        throw new TypeError('Expected hold to be asked of the events of one repository, got those of all.');
+      }
+      const release = options?.hold === true ? hold?.() : undefined;
+      const unlisten = this.listen(directory, {
+        wants: (type) => stream.wants(type),
         event: (event) => stream.push(event),
         lost: (error) => stream.fail(error),
         reads: (event) => stream.reads(event),
       });
+      const detach = (): void => {
+        unlisten();
+        release?.();
+      };
       return { live: this.connect(), detach };
     }, options);
   }
@@ -131,27 +144,30 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
+    const { logger, open } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
       let liveSince: number | undefined;
+      const isGap = this.#hasTold;
+      const frame = (data: string): void => {
+        this.#hasTold = true;
+        this.#take(data);
+      };
+      const live = async (connection: AbortSignal): Promise<void> => {
+        await this.#becomeLive(isGap, connection);
+        liveSince = performance.now();
+      };
       try {
-        await this.#read(async (connection) => {
-          // What happened while nobody listened is read again before anyone is told of it.
-          if (this.#hasGap) await this.#init.observer.resync(connection);
-          connection.throwIfAborted();
-          liveSince = performance.now();
-          this.#setLive(true);
-          if (this.#hasGap) this.#dispatch(gapEvent('reconnect', 0));
-        });
-        this.#init.logger.warn('event stream ended');
+        await readConnection({ open, frame, live, closing: signal });
+        logger.warn('event stream ended');
       } catch (error) {
         if (!signal.aborted && isPermanent(error)) {
           this.#setLive(false);
           this.#lose(error);
           return;
         }
-        if (!signal.aborted) this.#init.logger.warn('event stream lost', { error: String(error) });
+        if (!signal.aborted) logger.warn('event stream lost', { error: String(error) });
       }
       this.#setLive(false);
       if (liveSince !== undefined && performance.now() - liveSince > STABLE_MS) attempt = 0;
@@ -161,75 +177,64 @@ export class EventHub {
     }
   }
 
-  /** Reads one connection to its end. `onLive` runs once, when the subscription is known to deliver. */
-  async #read(onLive: (connection: AbortSignal) => Promise<void>): Promise<void> {
-    const connection = new AbortController();
-    const closing = this.#closing.signal;
-    const detach = onAbort(closing, () => connection.abort(closing.reason));
-    let watchdog: ReturnType<typeof setTimeout> | undefined;
-    const feed = (): void => {
-      clearTimeout(watchdog);
-      watchdog = setTimeout(() => {
-        connection.abort(
-          new TimeoutError('A sign of life on the event stream', { phase: 'events', timeoutMs: SILENCE_MS }),
-        );
-      }, SILENCE_MS);
-    };
-    let becomingLive: Promise<void> | undefined;
-    try {
-      feed();
-      const body = await this.#init.open(connection.signal);
-      const reading = readFrames(body, (frame) => {
-        if (connection.signal.aborted) return;
-        feed();
-        becomingLive ??= this.#settle(onLive, connection);
-        this.#take(frame);
-      });
-      await abortable(reading, connection.signal);
-    } finally {
-      clearTimeout(watchdog);
-      // What was told before the connection counted as live is known all the same, and its end may be missed.
-      if (becomingLive !== undefined) this.#hasGap = true;
-      connection.abort();
-      detach();
-      await becomingLive;
+  /** What happened while nobody listened is read again before anyone is told of it. */
+  async #becomeLive(isGap: boolean, connection: AbortSignal): Promise<void> {
+    const isSubscribed = (directory: string): boolean => this.#isNeeded('session.status', directory);
+    const changed = isGap ? await this.#init.observer.resync(isSubscribed, connection) : [];
+    connection.throwIfAborted();
+    this.#setLive(true);
+    if (isGap) this.#tellGap(changed);
+  }
+
+  #tellGap(changed: readonly DirectoryChange[]): void {
+    this.#deliver(this.#listenersToAll, gapEvent('reconnect', 0, changed));
+    for (const [directory, listeners] of this.#listeners) {
+      const own = changed.filter((change) => change.directory === directory);
+      this.#deliver(listeners, gapEvent('reconnect', 0, own));
     }
   }
 
-  /** A failure here ends the connection: half a subscription is worse than none. */
-  async #settle(
-    onLive: (connection: AbortSignal) => Promise<void>,
-    connection: AbortController,
-  ): Promise<void> {
-    try {
-      await delay(SETTLE_MS, connection.signal);
-      await onLive(connection.signal);
-    } catch (error) {
-      connection.abort(error);
+  #take(data: string): void {
+    const head = peekEnvelope(data);
+    if (head !== undefined && !this.#isOfUse(head)) return;
+    const envelope = decodeEnvelope(data);
+    if (envelope.kind === 'event') this.#dispatch(envelope.event);
+    else if (envelope.kind === 'malformed') {
+      this.#init.logger.warn('event skipped', { reason: envelope.reason });
     }
   }
 
-  #take(frame: Frame): void {
-    if (frame.kind === 'event') this.#dispatch(frame.event);
-    else if (frame.kind === 'malformed') this.#init.logger.warn('event skipped', { reason: frame.reason });
+  #isOfUse({ type, directory }: EnvelopeHead): boolean {
+    if (type === DUPLICATE_TYPE) return false;
+    return this.#init.observer.wants(type, directory) || this.#isNeeded(type, directory);
+  }
+
+  /** Whether anyone listens to events of a type, here or everywhere. */
+  #isNeeded(type: string, directory: string | undefined): boolean {
+    for (const listener of this.#listenersToAll) if (listener.wants?.(type) === true) return true;
+    if (directory === undefined) return false;
+    for (const listener of this.#listeners.get(directory) ?? []) {
+      if (listener.wants?.(type) === true) return true;
+    }
+    return false;
   }
 
   #dispatch(event: OpenCodeEvent): void {
-    this.#deliver(event, this.#init.observer);
-    for (const subscription of this.#subscriptions) {
-      if (subscription.directory !== undefined && event.directory !== undefined) {
-        if (subscription.directory !== event.directory) continue;
-      } else if (subscription.directory !== undefined && !event.type.startsWith('jarvis.')) continue;
-      this.#deliver(event, subscription);
-    }
+    this.#deliver([this.#init.observer], event);
+    this.#deliver(this.#listenersToAll, event);
+    if (event.directory === undefined) return;
+    const listeners = this.#listeners.get(event.directory);
+    if (listeners !== undefined) this.#deliver(listeners, event);
   }
 
   /** An event of another shape than expected must not end the connection for everybody. */
-  #deliver(event: OpenCodeEvent, listener: Pick<HubListener, 'event'>): void {
-    try {
-      listener.event(event);
-    } catch (error) {
-      this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
+  #deliver(listeners: Iterable<Pick<HubListener, 'event'>>, event: OpenCodeEvent): void {
+    for (const listener of listeners) {
+      try {
+        listener.event(event);
+      } catch (error) {
+        this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
+      }
     }
   }
 
@@ -245,13 +250,23 @@ export class EventHub {
   #lose(error: unknown): void {
     this.#live?.reject(error);
     this.#live = undefined;
-    for (const subscription of this.#subscriptions) subscription.lost(error);
-    this.#subscriptions.clear();
+    const listeners = [...this.#allListeners()];
+    this.#listeners.clear();
+    this.#listenersToAll.clear();
+    for (const listener of listeners) listener.lost(error);
   }
-}
 
-/** A refusal that repeating cannot change. */
-function isPermanent(error: unknown): boolean {
-  if (error instanceof ResponseShapeError) return true;
-  return error instanceof RequestError && error.status < 500 && error.status !== 429;
+  #listenersOf(directory: string): Set<HubListener> {
+    let listeners = this.#listeners.get(directory);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#listeners.set(directory, listeners);
+    }
+    return listeners;
+  }
+
+  *#allListeners(): Generator<HubListener> {
+    yield* this.#listenersToAll;
+    for (const listeners of this.#listeners.values()) yield* listeners;
+  }
 }

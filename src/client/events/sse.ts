@@ -1,15 +1,45 @@
 import { createParser } from 'eventsource-parser';
+import { onAbort } from '../../abort.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
-/** What one frame of the stream was. */
-export type Frame =
+/**
+ * The longest frame that is waited for, in characters. Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as
+ * events; a stream that goes on longer without an end of line is none.
+ */
+const MAX_FRAME_CHARS = 128 * 1024 * 1024;
+
+/** As much of an envelope as says who needs the rest. */
+export interface EnvelopeHead {
+  readonly directory: string | undefined;
+  readonly type: string;
+}
+
+/** What one envelope was. */
+export type Envelope =
   | { readonly kind: 'event'; readonly event: OpenCodeEvent }
   /** A second delivery of an event, under the same id, for replicating clients. */
   | { readonly kind: 'duplicate' }
   | { readonly kind: 'malformed'; readonly reason: string };
 
+/** The type of second deliveries. */
+export const DUPLICATE_TYPE = 'sync';
+
+/** Envelopes as OpenCode 1.18.33 writes them: the directory first, then the project, the event's id and its type. */
+const HEAD =
+  /^\{(?:"directory":"([^"\\]*(?:\\.[^"\\]*)*)",)?(?:"project":"[^"\\]*",)?(?:"workspace":"[^"\\]*",)?"payload":\{(?:"id":"[^"\\]*",)?"type":"([^"\\]*)"/;
+
+/**
+ * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when it begins in another
+ * way than expected: {@link decodeEnvelope} tells then.
+ */
+export function peekEnvelope(data: string): EnvelopeHead | undefined {
+  const [, directory, type] = HEAD.exec(data) ?? [];
+  if (type === undefined) return undefined;
+  return { directory: directoryOf(directory?.includes('\\') ? unescaped(directory) : directory), type };
+}
+
 /** Decodes one envelope of `/global/event`: `{ directory?, payload: { id, type, properties } }`. */
-export function decodeEnvelope(data: string): Frame {
+export function decodeEnvelope(data: string): Envelope {
   let envelope: unknown;
   try {
     envelope = JSON.parse(data);
@@ -20,10 +50,9 @@ export function decodeEnvelope(data: string): Frame {
     return { kind: 'malformed', reason: 'no payload with a type' };
   }
   const { directory, payload } = envelope;
-  if (payload.type === 'sync') return { kind: 'duplicate' };
+  if (payload.type === DUPLICATE_TYPE) return { kind: 'duplicate' };
   const event = {
-    // The server files what concerns all directories under the name "global", which is no directory.
-    directory: typeof directory === 'string' && directory !== 'global' ? directory : undefined,
+    directory: directoryOf(directory),
     id: typeof payload.id === 'string' ? payload.id : '',
     type: payload.type as EventType,
     properties: isRecord(payload.properties) ? payload.properties : {},
@@ -31,17 +60,64 @@ export function decodeEnvelope(data: string): Frame {
   return { kind: 'event', event: event as OpenCodeEvent };
 }
 
+/** Who is told what comes in. */
+export interface FrameHandler {
+  /** Bytes have arrived, whatever they are. */
+  alive(): void;
+  /** A frame is complete; this is its data. */
+  frame(data: string): void;
+}
+
 /**
- * Reads a server-sent event stream to its end, calling `onFrame` for each frame as it completes.
- * A frame cut off by the end of the stream is not delivered.
+ * Reads a server-sent event stream to its end. A frame cut off by the end of the stream is not delivered. When `signal`
+ * aborts, the stream is cancelled and nothing more is delivered.
+ *
+ * @throws {RangeError} for a frame of more than `maxFrameChars` characters, and whatever the stream fails with.
  */
 export async function readFrames(
   body: ReadableStream<Uint8Array>,
-  onFrame: (frame: Frame) => void,
+  handler: FrameHandler,
+  { signal, maxFrameChars = MAX_FRAME_CHARS }: { signal?: AbortSignal; maxFrameChars?: number } = {},
 ): Promise<void> {
-  const parser = createParser({ onEvent: (message) => onFrame(decodeEnvelope(message.data)) });
+  const parser = createParser({
+    maxBufferSize: maxFrameChars,
+    onEvent: ({ data }) => handler.frame(data),
+    onError: (error) => {
+      if (error.type === 'max-buffer-size-exceeded') {
+        throw new RangeError(`A frame of more than ${maxFrameChars} characters`, { cause: error });
+      }
+    },
+  });
   const decoder = new TextDecoder();
-  for await (const chunk of body) parser.feed(decoder.decode(chunk, { stream: true }));
+  const reader = body.getReader();
+  const cancel = (): void => void reader.cancel(signal?.reason).catch(() => undefined);
+  const detach = onAbort(signal, cancel);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || signal?.aborted === true) return;
+      handler.alive();
+      parser.feed(decoder.decode(value, { stream: true }));
+    }
+  } finally {
+    detach();
+    // Of a stream that has ended this does nothing.
+    cancel();
+  }
+}
+
+/** The server files what concerns all directories under the name "global", which is no directory. */
+function directoryOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== 'global' ? value : undefined;
+}
+
+/** The text that stands between the quotes of a JSON string. */
+function unescaped(text: string): unknown {
+  try {
+    return JSON.parse(`"${text}"`);
+  } catch {
+    return undefined;
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -16,6 +16,19 @@ export interface PtyInfo {
 /** Why events may have been missed. */
 export type GapReason = 'reconnect' | 'restart' | 'overflow';
 
+/** What the server said of one directory when it was read again, where that is not what was known before. */
+export interface DirectoryChange {
+  readonly directory: string;
+  /** Ids of sessions, children included, that work now and were not known to. */
+  readonly busy: readonly string[];
+  /** Ids of sessions that were known to work and do not any more. */
+  readonly idle: readonly string[];
+  /** Ids of permission and question requests that wait for an answer and were not known to. */
+  readonly asked: readonly string[];
+  /** Ids of permission and question requests that wait no longer. */
+  readonly answered: readonly string[];
+}
+
 /** The properties of every event type this library knows, by type. */
 export interface EventProperties {
   'server.connected': Readonly<Record<string, never>>;
@@ -74,11 +87,18 @@ export interface EventProperties {
   'pty.deleted': { readonly id: string };
   'worktree.ready': { readonly name: string; readonly branch?: string };
   'worktree.failed': { readonly message: string };
-  /**
-   * Made by this library: events may have been missed before this one. `dropped` counts those that did not fit the
-   * subscriber's buffer; after a reconnect the number is unknown and 0.
-   */
-  'jarvis.gap': { readonly reason: GapReason; readonly dropped: number };
+  /** Made by this library: events may have been missed before this one. */
+  'jarvis.gap': {
+    readonly reason: GapReason;
+    /** How many did not fit the subscriber's buffer; after a reconnect the number is unknown and 0. */
+    readonly dropped: number;
+    /**
+     * After a reconnect, what was read again before this event, one entry for each loaded directory of the subscriber; all
+     * lists of it are empty when nothing has changed. A directory that could not be read is not listed. Empty after an
+     * overflow.
+     */
+    readonly changed: readonly DirectoryChange[];
+  };
 }
 
 /** The name of an event type this library knows. */

@@ -1,83 +1,34 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it, vi } from 'vitest';
-import { ClosedError, RequestError, type OpenCodeEvent } from 'jarvis-opencode';
-import { EventHub } from '../../../../src/client/events/hub.js';
-import { silentLogger } from '../../../../src/logger.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ClosedError, RequestError, type EventStream, type OpenCodeEvent } from 'jarvis-opencode';
+import { FakeEventSource, take } from '../../../support/event-source.js';
 
-/** A server's side of `/global/event`, one connection after the other. */
-class FakeSource {
-  readonly connections: ReadableStreamDefaultController<Uint8Array>[] = [];
-  readonly observed: string[] = [];
-  resyncs = 0;
-  refusal: Error | undefined;
-  readonly hub = new EventHub({
-    open: (signal) => this.#open(signal),
-    observer: {
-      event: (event) => this.observed.push(event.type),
-      connection: (live) => this.observed.push(live ? 'live' : 'down'),
-      resync: () => {
-        this.resyncs += 1;
-        return Promise.resolve();
-      },
-    },
-    logger: silentLogger,
-  });
+let source: FakeEventSource;
+beforeEach(() => {
+  source = new FakeEventSource();
+});
+afterEach(async () => {
+  await source.hub.close(new ClosedError());
+  expect(source.open).toBe(0);
+  expect(source.hub.size).toBe(0);
+});
 
-  /** How many connections are open now. */
-  open = 0;
-
-  send(directory: string | undefined, type: string, properties: object = {}): void {
-    const payload = { id: `evt_${type}`, type, properties };
-    this.#write(`data: ${JSON.stringify({ directory, payload })}\n\n`);
-  }
-
-  #write(text: string): void {
-    this.connections.at(-1)?.enqueue(new TextEncoder().encode(text));
-  }
-
-  #open(signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    if (this.refusal !== undefined) return Promise.reject(this.refusal);
-    this.open += 1;
-    const end = (): void => {
-      this.open -= 1;
-    };
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.connections.push(controller);
-        signal.addEventListener('abort', () => {
-          try {
-            controller.error(signal.reason);
-          } catch {
-            // It has ended before.
-          }
-          end();
-        });
-      },
-    });
-    this.send(undefined, 'server.connected');
-    return Promise.resolve(body);
-  }
-}
-
-async function take(stream: AsyncIterable<OpenCodeEvent>, count: number): Promise<OpenCodeEvent[]> {
-  const events: OpenCodeEvent[] = [];
-  for await (const event of stream) if (events.push(event) === count) break;
-  return events;
+/** Waits until the hub has read everything sent so far. */
+async function settled(): Promise<void> {
+  const mark = source.hub.stream(undefined, { types: ['project.updated'] });
+  source.send(undefined, 'project.updated');
+  await take(mark, 1);
 }
 
 describe('the event hub', () => {
   it('opens one connection for any number of subscribers, and none before', async () => {
-    const source = new FakeSource();
     expect(source.connections).toHaveLength(0);
     const streams = Array.from({ length: 50 }, (_, index) => source.hub.stream(`/${index}`));
     await Promise.all(streams.map((stream) => stream.ready));
     expect(source.connections).toHaveLength(1);
-    await source.hub.close(new ClosedError());
-    expect(source.open).toBe(0);
   });
 
   it('gives each directory its own events only, and everything to who asks for all', async () => {
-    const source = new FakeSource();
     const [a, b, all] = [source.hub.stream('/a'), source.hub.stream('/b'), source.hub.stream(undefined)];
     await Promise.all([a.ready, b.ready, all.ready]);
     source.send('/a', 'session.idle', { sessionID: 'ses_a' });
@@ -94,11 +45,9 @@ describe('the event hub', () => {
       'session.idle',
       'brand.new',
     ]);
-    await source.hub.close(new ClosedError());
   });
 
   it('filters by type and by session', async () => {
-    const source = new FakeSource();
     const idle = source.hub.stream('/a', { types: ['session.idle'] });
     const one = source.hub.stream('/a', { sessionID: 'ses_1' });
     await Promise.all([idle.ready, one.ready]);
@@ -109,11 +58,97 @@ describe('the event hub', () => {
     expect(await take(one, 1)).toMatchObject([
       { type: 'session.status', properties: { sessionID: 'ses_1' } },
     ]);
-    await source.hub.close(new ClosedError());
   });
 
-  it('ends a subscription on break, abort and close(), and keeps nothing of it', async () => {
-    const source = new FakeSource();
+  it('delivers an event once, although the server sends it twice', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    source.send('/a', 'session.created', { sessionID: 'ses_1' });
+    const syncEvent = { id: 'evt_session.created', type: 'session.created.1' };
+    const payloads = [
+      { type: 'sync', syncEvent },
+      { syncEvent, type: 'sync' },
+    ];
+    for (const payload of payloads) source.write(`data: ${JSON.stringify({ directory: '/a', payload })}\n\n`);
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['session.created', 'session.idle']);
+  });
+
+  it('parses no event that nobody has a use for', async () => {
+    source.wants = (type) => type === 'session.idle';
+    const stream = source.hub.stream('/a', { types: ['file.edited'] });
+    await stream.ready;
+    source.send('/a', 'message.part.delta', { delta: 'x' });
+    source.send('/b', 'file.edited', { file: 'x' });
+    // Its rest is not even looked at.
+    source.write('data: {"directory":"/a","payload":{"id":"evt_1","type":"message.part.delta","oops\n\n');
+    source.send('/b', 'session.idle', { sessionID: 'ses_1' });
+    source.send('/a', 'file.edited', { file: 'y' });
+    expect(await take(stream, 1)).toMatchObject([{ properties: { file: 'y' } }]);
+    expect(source.observed).toEqual(['live', 'session.idle', 'file.edited']);
+    expect(source.logged).toEqual([]);
+  });
+
+  it('reads on after frames that are no events, and tells of them in the log', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    for (const frame of ['{oops', '7', '{"payload":{}}', '{"directory":7,"payload":{"id":{},"type":"x"}}']) {
+      source.write(`data: ${frame}\n\n`);
+    }
+    source.send('/outside/any/repository', 'session.idle', { sessionID: 'ses_unknown' });
+    source.send('/a', 'session.idle');
+    expect(await take(stream, 1)).toMatchObject([{ type: 'session.idle', properties: {} }]);
+    expect(source.logged).toEqual(['event skipped', 'event skipped', 'event skipped']);
+    expect(source.connections).toHaveLength(1);
+  });
+
+  it('goes on when a listener throws', async () => {
+    source.hub.listen('/a', {
+      event: () => {
+        throw new Error('a mistake of the listener');
+      },
+      lost: () => undefined,
+    });
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    expect(await take(stream, 1)).toHaveLength(1);
+    expect(source.connections).toHaveLength(1);
+  });
+
+  it('goes on when the loop of a subscriber throws, and frees that one', async () => {
+    const failing = source.hub.stream('/a');
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    const loop = async (): Promise<void> => {
+      for await (const event of failing) throw new Error(`a mistake at ${event.type}`);
+    };
+    const looping = loop();
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    source.send('/a', 'file.edited', { file: 'x' });
+    await expect(looping).rejects.toThrow('a mistake at session.idle');
+    expect(await take(stream, 2)).toHaveLength(2);
+    expect(source.hub.size).toBe(0);
+  });
+
+  it('serves 500 subscribers of 50 directories, each in order and with its own', async () => {
+    const streams = Array.from({ length: 500 }, (_, index) => source.hub.stream(`/${index % 50}`));
+    await streams[0]?.ready;
+    for (let index = 0; index < 1_000; index++) {
+      source.send(`/${index % 50}`, 'file.edited', { file: String(index) });
+    }
+    const seen = await Promise.all(streams.map((stream) => take(stream, 20)));
+    for (const [index, events] of seen.entries()) {
+      expect(events.map(({ properties }) => Number('file' in properties && properties.file))).toEqual(
+        Array.from({ length: 20 }, (_, round) => round * 50 + (index % 50)),
+      );
+    }
+    expect(source.connections).toHaveLength(1);
+  });
+});
+
+describe('an event stream', () => {
+  it('ends on break, abort and close(), and keeps nothing of it', async () => {
     const controller = new AbortController();
     const aborted = source.hub.stream('/a', { signal: controller.signal });
     const broken = source.hub.stream('/a');
@@ -129,69 +164,111 @@ describe('the event hub', () => {
     expect(await take(closed, 1)).toEqual([]);
     expect(source.hub.size).toBe(0);
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
-    const late = source.hub.stream('/a', { signal: AbortSignal.abort() });
-    expect(await take(late, 1)).toEqual([]);
+  });
+
+  it.each([
+    ['before it is made', (abort: () => void) => abort()],
+    ['while it connects', () => undefined],
+    ['when it delivers', (_abort: () => void, stream?: EventStream) => stream?.ready],
+  ] as const)('honours a signal that aborts %s', async (when, prepare) => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const abort = (): void => controller.abort(reason);
+    if (when === 'before it is made') abort();
+    const stream = source.hub.stream('/a', { signal: controller.signal });
+    await prepare(abort, stream);
+    const looping = take(stream, 1);
+    abort();
+    expect(await looping).toEqual([]);
+    if (when === 'when it delivers') await stream.ready;
+    else await expect(stream.ready).rejects.toBe(reason);
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
     expect(source.hub.size).toBe(0);
-    await source.hub.close(new ClosedError());
+  });
+
+  it('can be closed from inside its own loop', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    source.send('/a', 'session.idle', { sessionID: 'ses_2' });
+    const seen: OpenCodeEvent[] = [];
+    for await (const event of stream) {
+      seen.push(event);
+      await stream.close();
+    }
+    expect(seen).toHaveLength(1);
+    expect(await take(stream, 1)).toEqual([]);
+  });
+
+  it('that is closed before it was ready never is', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.close();
+    await expect(stream.ready).rejects.toThrow(ClosedError);
+  });
+
+  it('shares its events among several loops, and ends them all', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    const loops = [stream, stream].map(async (each) => {
+      const files: unknown[] = [];
+      for await (const { properties } of each) files.push('file' in properties && properties.file);
+      return files;
+    });
+    for (let index = 0; index < 10; index++) source.send('/a', 'file.edited', { file: index });
+    await settled();
+    await stream.close();
+    const seen = (await Promise.all(loops)).flat();
+    expect(seen.sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('answers reads in their order, also those that come before there is anything to read', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    const iterator = stream[Symbol.asyncIterator]();
+    const reads = [iterator.next(), iterator.next(), iterator.next()];
+    for (const file of ['1', '2']) source.send('/a', 'file.edited', { file });
+    expect(await reads[0]).toMatchObject({ done: false, value: { properties: { file: '1' } } });
+    expect(await reads[1]).toMatchObject({ done: false, value: { properties: { file: '2' } } });
+    await stream.close();
+    expect(await reads[2]).toEqual({ done: true, value: undefined });
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 
   it('drops what a slow reader does not fetch, and says how much', async () => {
-    const source = new FakeSource();
     const stream = source.hub.stream('/a', { bufferSize: 10 });
     await stream.ready;
     for (let index = 0; index < 25; index++) source.send('/a', 'file.edited', { file: String(index) });
-    await vi.waitFor(() => expect(source.observed.filter((type) => type === 'file.edited')).toHaveLength(25));
+    await settled();
     const events = await take(stream, 6);
     expect(events[0]).toEqual({
       directory: undefined,
       id: '',
       type: 'jarvis.gap',
-      properties: { reason: 'overflow', dropped: 20 },
+      properties: { reason: 'overflow', dropped: 20, changed: [] },
     });
     expect(events.slice(1).map((event) => event.properties)).toEqual(
       ['20', '21', '22', '23', '24'].map((file) => ({ file })),
     );
-    await source.hub.close(new ClosedError());
   });
 
-  it('connects again after a drop and after a clean end, reads again what may be missed, then tells of the gap', async () => {
-    const source = new FakeSource();
-    const stream = source.hub.stream('/a');
-    await stream.ready;
-    source.connections[0]?.close();
-    expect(await take(stream, 1)).toMatchObject([
-      { type: 'jarvis.gap', properties: { reason: 'reconnect', dropped: 0 } },
-    ]);
-    expect(source.resyncs).toBe(1);
-    const second = source.hub.stream('/a');
-    await second.ready;
-    source.connections[1]?.error(new Error('reset'));
-    expect(await take(second, 1)).toMatchObject([{ type: 'jarvis.gap' }]);
-    expect(source.resyncs).toBe(2);
-    expect(source.observed.filter((type) => type === 'live' || type === 'down')).toEqual([
-      'live',
-      'down',
-      'live',
-      'down',
-      'live',
-    ]);
-    await source.hub.close(new ClosedError());
-    expect(source.open).toBe(0);
+  it('of a slow reader keeps no more than its buffer of 50,000 events, and counts every other', async () => {
+    const slow = source.hub.stream('/a');
+    const fast = source.hub.stream('/a', { bufferSize: 50_000 });
+    await slow.ready;
+    const count = 50_000;
+    for (let index = 0; index < count; index++) source.send('/a', 'file.edited', { file: String(index) });
+    expect((await take(fast, count)).map(({ type }) => type)).not.toContain('jarvis.gap');
+    let [seen, dropped] = [0, 0];
+    for await (const event of slow) {
+      if (event.type === 'jarvis.gap') dropped += event.properties.dropped;
+      else seen += 1;
+      if (seen + dropped === count) break;
+    }
+    expect(seen).toBeLessThanOrEqual(1_000);
+    expect(seen + dropped).toBe(count);
   });
 
-  it('reads again what may be missed after a drop before it counted as live: events were told by then', async () => {
-    const source = new FakeSource();
-    const live = source.hub.connect();
-    source.send('/a', 'session.status', { sessionID: 'ses_1', status: { type: 'busy' } });
-    await vi.waitFor(() => expect(source.observed).toContain('session.status'));
-    source.connections[0]?.error(new Error('reset'));
-    await live;
-    expect(source.resyncs).toBe(1);
-    await source.hub.close(new ClosedError());
-  });
-
-  it('throws what the server refuses for good, and tries again for the next subscriber', async () => {
-    const source = new FakeSource();
+  it('throws what the server refuses for good, and a new one tries again', async () => {
     source.refusal = new RequestError({ method: 'GET', path: '/global/event', status: 401 });
     const stream = source.hub.stream('/a');
     await expect(stream.ready).rejects.toBe(source.refusal);
@@ -199,17 +276,15 @@ describe('the event hub', () => {
     source.refusal = undefined;
     const next = source.hub.stream('/a');
     await next.ready;
-    await source.hub.close(new ClosedError());
   });
 
-  it('ends loops quietly when its client is closed, and with the error when the server is lost', async () => {
-    const closed = new FakeSource();
-    const quiet = closed.hub.stream('/a');
+  it('ends quietly when its client is closed, and with the error when the server is lost', async () => {
+    const quiet = source.hub.stream('/a');
     await quiet.ready;
     const looping = take(quiet, 1);
-    await closed.hub.close(new ClosedError());
+    await source.hub.close(new ClosedError());
     expect(await looping).toEqual([]);
-    const lost = new FakeSource();
+    const lost = new FakeEventSource();
     const loud = lost.hub.stream('/a');
     await loud.ready;
     const failing = take(loud, 1);
@@ -220,23 +295,42 @@ describe('the event hub', () => {
     await expect(take(late, 1)).rejects.toBe(error);
   });
 
-  it('goes on when a listener throws', async () => {
-    const source = new FakeSource();
-    source.hub.listen('/a', {
-      event: () => {
-        throw new Error('a mistake of the listener');
-      },
-      lost: () => undefined,
-    });
-    const stream = source.hub.stream('/a');
-    await stream.ready;
-    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
-    expect(await take(stream, 1)).toHaveLength(1);
-    expect(source.connections).toHaveLength(1);
+  it('holds the instance when asked to, until it ends in whatever way', async () => {
+    let holds = 0;
+    const hold = (): (() => void) => {
+      holds += 1;
+      return () => {
+        holds -= 1;
+      };
+    };
+    const caller = new AbortController();
+    const unheld = source.hub.stream('/a', {}, hold);
+    expect(holds).toBe(0);
+    const broken = source.hub.stream('/a', { hold: true }, hold);
+    const closed = source.hub.stream('/a', { hold: true }, hold);
+    source.hub.stream('/a', { hold: true, signal: caller.signal }, hold);
+    expect(holds).toBe(3);
+    await broken.ready;
+    source.send('/a', 'session.idle');
+    await take(broken, 1);
+    expect(holds).toBe(2);
+    await closed.close();
+    await closed.close();
+    expect(holds).toBe(1);
+    caller.abort();
+    await unheld.close();
+    expect(holds).toBe(0);
+    source.hub.stream('/a', { hold: true }, hold);
     await source.hub.close(new ClosedError());
+    expect(holds).toBe(0);
+  });
+
+  it('of all repositories holds none', () => {
+    expect(() => source.hub.stream(undefined, { hold: true })).toThrow(TypeError);
+    expect(source.hub.size).toBe(0);
   });
 
   it.each([0, -1, 1.5, Number.NaN])('refuses a bufferSize of %d', (bufferSize) => {
-    expect(() => new FakeSource().hub.stream('/a', { bufferSize })).toThrow(RangeError);
+    expect(() => source.hub.stream('/a', { bufferSize })).toThrow(RangeError);
   });
 });

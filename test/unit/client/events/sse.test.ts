@@ -1,18 +1,29 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { readFrames, type Frame } from '../../../../src/client/events/sse.js';
+import { decodeEnvelope, peekEnvelope, readFrames } from '../../../../src/client/events/sse.js';
 
-/** Reads chunks as one stream; a string is sent as its UTF-8 bytes. */
-async function framesOf(chunks: readonly (string | Uint8Array)[]): Promise<Frame[]> {
-  const frames: Frame[] = [];
+/** A stream of chunks; a string is sent as its UTF-8 bytes. */
+function streamOf(chunks: readonly (string | Uint8Array)[]): ReadableStream<Uint8Array> {
   const bytes = chunks.map((chunk) => (typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk));
-  const body = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     start(controller) {
       for (const chunk of bytes) controller.enqueue(chunk);
       controller.close();
     },
   });
-  await readFrames(body, (frame) => frames.push(frame));
+}
+
+/** The data of every frame. */
+async function framesOf(chunks: readonly (string | Uint8Array)[]): Promise<string[]> {
+  const frames: string[] = [];
+  await readFrames(streamOf(chunks), { alive: () => undefined, frame: (data) => frames.push(data) });
   return frames;
+}
+
+function inChunks(text: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
 }
 
 const envelope = {
@@ -21,73 +32,174 @@ const envelope = {
   payload: { id: 'evt_1', type: 'session.idle', properties: { sessionID: 'ses_1' } },
 };
 const event = { directory: '/a', id: 'evt_1', type: 'session.idle', properties: { sessionID: 'ses_1' } };
-const line = `data: ${JSON.stringify(envelope)}\n\n`;
+const data = JSON.stringify(envelope);
+const frame = `data: ${data}\n\n`;
 
-describe('the event stream decoder', () => {
-  it('reads one event per frame', async () => {
-    expect(await framesOf([line + line])).toEqual([
-      { kind: 'event', event },
-      { kind: 'event', event },
-    ]);
+describe('the reader of the event stream', () => {
+  it('delivers the data of each frame', async () => {
+    expect(await framesOf([frame + frame])).toEqual([data, data]);
   });
 
   it('does not care where the network cuts, not even within a character', async () => {
-    const bytes = new TextEncoder().encode(line.replace('ses_1', 'sés_🦊'));
+    const bytes = new TextEncoder().encode(frame.replace('ses_1', 'sés_🦊'));
     const frames = await framesOf([...bytes].map((byte) => Uint8Array.of(byte)));
-    expect(frames).toMatchObject([{ kind: 'event', event: { properties: { sessionID: 'sés_🦊' } } }]);
+    expect(frames).toEqual([data.replace('ses_1', 'sés_🦊')]);
   });
 
   it.each([
-    ['CRLF', line.replaceAll('\n', '\r\n')],
-    ['a byte order mark', `\uFEFF${line}`],
-    ['comments', `: hello\n\n${line}`],
-    ['data over several lines', line.replace('"project"', '\ndata: "project"')],
-  ])('understands %s', async (_name, text) => {
-    expect(await framesOf([text])).toEqual([{ kind: 'event', event }]);
+    ['LF', frame],
+    ['CRLF', frame.replaceAll('\n', '\r\n')],
+    ['CR', `${frame.replaceAll('\n', '\r')}:\r`],
+    ['a byte order mark', `\uFEFF${frame}`],
+    ['comments', `: hello\n\n${frame}`],
+    ['no blank after the colon', frame.replace('data: ', 'data:')],
+    ['fields it has no use for', `event: message\nid: 7\nretry: 100\nother: x\nword\n${frame}`],
+  ])('understands %s, in one piece and byte by byte', async (_name, text) => {
+    expect(await framesOf([text])).toEqual([data]);
+    const bytes = new TextEncoder().encode(text);
+    expect(await framesOf([...bytes].map((byte) => Uint8Array.of(byte)))).toEqual([data]);
   });
 
-  it('leaves a frame out that the end of the stream cut off', async () => {
-    expect(await framesOf([line, line.slice(0, -2)])).toHaveLength(1);
+  it('joins data over several lines', async () => {
+    const [joined] = await framesOf([frame.replace('"project"', '\ndata: "project"')]);
+    expect(JSON.parse(joined ?? '')).toEqual(envelope);
   });
 
-  it('marks second deliveries and what it cannot read, and goes on', async () => {
-    const sync = `data: ${JSON.stringify({ directory: '/a', payload: { type: 'sync', syncEvent: { id: 'evt_1' } } })}\n\n`;
-    const frames = await framesOf([sync, 'data: {oops\n\n', 'data: {"payload":{}}\n\n', 'data: 7\n\n', line]);
-    expect(frames.map((frame) => frame.kind)).toEqual([
-      'duplicate',
-      'malformed',
-      'malformed',
-      'malformed',
-      'event',
+  it.each([frame.slice(0, -1), frame.slice(0, -2), frame.slice(0, 20), 'da'])(
+    'leaves out what the end of the stream cut off: %j',
+    async (cut) => {
+      expect(await framesOf([frame, cut])).toEqual([data]);
+    },
+  );
+
+  it('replaces bytes that are no UTF-8 and goes on', async () => {
+    expect(await framesOf(['data: a', Uint8Array.of(0xff, 0xfe), `b\n\n${frame}`])).toEqual([
+      'a\uFFFD\uFFFDb',
+      data,
     ]);
   });
 
-  it('takes types it does not know, and events of the whole server', async () => {
-    const unknown = { payload: { id: 'evt_2', type: 'brand.new', properties: { a: 1 }, extra: true } };
-    const global = { directory: 'global', payload: { id: 'evt_3', type: 'global.disposed', properties: {} } };
-    const frames = await framesOf([unknown, global].map((data) => `data: ${JSON.stringify(data)}\n\n`));
-    expect(frames).toEqual([
-      {
-        kind: 'event',
-        event: { directory: undefined, id: 'evt_2', type: 'brand.new', properties: { a: 1 } },
-      },
-      {
-        kind: 'event',
-        event: { directory: undefined, id: 'evt_3', type: 'global.disposed', properties: {} },
-      },
-    ]);
+  it('reads a frame of 20 MB that comes in small pieces', async () => {
+    const big = JSON.stringify({ ...envelope, text: 'ü'.repeat(10_000_000) });
+    const frames = await framesOf(inChunks(`data: ${big}\n\n${frame}`, 32_768));
+    expect(frames.map(({ length }) => length)).toEqual([big.length, data.length]);
   });
 
-  it('reads a frame of several megabytes', async () => {
-    const big = {
-      ...envelope,
-      payload: { ...envelope.payload, properties: { text: 'x'.repeat(8_000_000) } },
+  it('gives up a frame without end', async () => {
+    const endless = inChunks(`${frame}data: ${'x'.repeat(100_000)}`, 1_000);
+    const frames: string[] = [];
+    const handler = { alive: () => undefined, frame: (text: string) => frames.push(text) };
+    const reading = readFrames(streamOf(endless), handler, { maxFrameChars: 10_000 });
+    await expect(reading).rejects.toThrow(new RangeError('A frame of more than 10000 characters'));
+    expect(frames).toEqual([data]);
+  });
+
+  it('counts every byte as a sign of life, also those that make no frame', async () => {
+    let signs = 0;
+    const handler = { alive: () => (signs += 1), frame: () => undefined };
+    await readFrames(streamOf([': heartbeat\n\n', 'da', 'ta: 1']), handler);
+    expect(signs).toBe(3);
+  });
+
+  it.each(['abort', 'failure'] as const)('lets go of the stream after an %s of the handler', async (end) => {
+    const caller = new AbortController();
+    const cancelled: unknown[] = [];
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(frame + frame)),
+      cancel: (reason) => void cancelled.push(reason),
+    });
+    const failure = new Error('a mistake');
+    const handler = {
+      alive: () => undefined,
+      frame: () => {
+        if (end === 'failure') throw failure;
+        caller.abort('enough');
+      },
     };
-    const text = `data: ${JSON.stringify(big)}\n\n`;
-    const chunks = Array.from({ length: Math.ceil(text.length / 65_536) }, (_, index) =>
-      text.slice(index * 65_536, (index + 1) * 65_536),
-    );
-    const [frame] = await framesOf(chunks);
-    expect(frame?.kind === 'event' && JSON.stringify(frame.event).length).toBeGreaterThan(8_000_000);
+    const reading = readFrames(body, handler, { signal: caller.signal });
+    if (end === 'failure') await expect(reading).rejects.toBe(failure);
+    else await reading;
+    expect(cancelled).toEqual([end === 'failure' ? undefined : 'enough']);
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+  });
+});
+
+describe('an envelope', () => {
+  it('becomes an event', () => {
+    expect(decodeEnvelope(data)).toEqual({ kind: 'event', event });
+  });
+
+  it('of a second delivery is told from an event', () => {
+    const sync = { directory: '/a', payload: { type: 'sync', syncEvent: { id: 'evt_1' } } };
+    expect(decodeEnvelope(JSON.stringify(sync))).toEqual({ kind: 'duplicate' });
+  });
+
+  it.each([
+    '{oops',
+    '',
+    '7',
+    'null',
+    '[]',
+    '{}',
+    '{"payload":{}}',
+    '{"payload":{"type":7}}',
+    '{"payload":[]}',
+  ])('of another shape is malformed: %s', (text) => {
+    expect(decodeEnvelope(text).kind).toBe('malformed');
+  });
+
+  it('of an unknown type, or of the whole server, is an event all the same', () => {
+    const unknown = { payload: { id: 'evt_2', type: 'brand.new', properties: { a: 1 }, extra: true } };
+    const global = { directory: 'global', payload: { type: 'global.disposed', properties: 7 } };
+    expect(decodeEnvelope(JSON.stringify(unknown))).toEqual({
+      kind: 'event',
+      event: { directory: undefined, id: 'evt_2', type: 'brand.new', properties: { a: 1 } },
+    });
+    expect(decodeEnvelope(JSON.stringify(global))).toEqual({
+      kind: 'event',
+      event: { directory: undefined, id: '', type: 'global.disposed', properties: {} },
+    });
+  });
+
+  it.each([
+    '/srv/app',
+    '/srv/a b%20ü日#?+\'"🦊',
+    String.raw`C:\work\app`,
+    '/ends with a backslash\\',
+    '/"payload":{"type":"fake"}',
+    '/line\nbreak',
+    '',
+  ])('tells its directory and type without being parsed: %j', (directory) => {
+    const full = JSON.stringify({ ...envelope, directory, workspace: 'w' });
+    const bare = JSON.stringify({ directory, payload: { type: 'sync', syncEvent: {} } });
+    expect(
+      peekEnvelope(full.replace(/^(\{.*?),"payload":(.*),("workspace":"w")\}$/, '$1,$3,"payload":$2}')),
+    ).toEqual({
+      directory,
+      type: 'session.idle',
+    });
+    expect(peekEnvelope(bare)).toEqual({ directory, type: 'sync' });
+  });
+
+  it('of the whole server tells no directory', () => {
+    expect(peekEnvelope('{"payload":{"id":"evt_1","type":"server.heartbeat","properties":{}}}')).toEqual({
+      directory: undefined,
+      type: 'server.heartbeat',
+    });
+    expect(
+      peekEnvelope('{"directory":"global","payload":{"type":"global.disposed"}}')?.directory,
+    ).toBeUndefined();
+  });
+
+  it.each([
+    ' {"payload":{"type":"x"}}',
+    '{"payload":{"properties":{"type":"x"},"type":"y"}}',
+    '{"new":{"payload":{"type":"x"}},"payload":{"type":"y"}}',
+    '{"payload":"type"}',
+    '{"payload":{"type":"a\\u0062"}}',
+    '{oops',
+    '',
+  ])('written in another way does not tell: %s', (text) => {
+    expect(peekEnvelope(text)).toBeUndefined();
   });
 });

@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClosedError, ConnectionError, RequestError, ResponseShapeError } from 'jarvis-opencode';
+import { FakeEventSource, take } from '../../../support/event-source.js';
+
+let source: FakeEventSource;
+beforeEach(() => {
+  vi.useFakeTimers();
+  source = new FakeEventSource();
+});
+afterEach(async () => {
+  await source.hub.close(new ClosedError());
+  expect(source.open).toBe(0);
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+const target = { method: 'GET', path: '/global/event' };
+const change = { busy: [], idle: [], asked: [], answered: [] };
+
+/** Makes the hub live. */
+async function connected(): Promise<void> {
+  const connecting = source.hub.connect();
+  await vi.advanceTimersByTimeAsync(50);
+  await connecting;
+}
+
+describe('the connection of the event hub', () => {
+  it('is ready some time after its first frame, because the server may not have subscribed us before', async () => {
+    source.isSilent = true;
+    let isReady = false;
+    void source.hub.connect().then(() => (isReady = true));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(isReady).toBe(false);
+    source.send(undefined, 'server.connected');
+    await vi.advanceTimersByTimeAsync(49);
+    expect(isReady).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(isReady).toBe(true);
+  });
+
+  it.each([
+    ['a clean end', () => source.connections.at(-1)?.close()],
+    ['a reset', () => source.connections.at(-1)?.error(new TypeError('terminated'))],
+  ])('is made again after %s; what was missed is read, then told', async (_name, end) => {
+    const [a, b] = [source.hub.stream('/a'), source.hub.stream('/b')];
+    const all = source.hub.stream(undefined);
+    await connected();
+    const [forA, forB] = [
+      { ...change, directory: '/a', idle: ['ses_1'] },
+      { ...change, directory: '/b' },
+    ];
+    source.changes = [forA, forB];
+    end();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.resyncs).toBe(1);
+    const gap = { directory: undefined, id: '', type: 'jarvis.gap' };
+    const properties = { reason: 'reconnect', dropped: 0 };
+    expect(await take(a, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forA] } }]);
+    expect(await take(b, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forB] } }]);
+    expect((await take(all, 3)).at(-1)).toEqual({
+      ...gap,
+      properties: { ...properties, changed: [forA, forB] },
+    });
+    expect(source.observed.filter((type) => type === 'live' || type === 'down')).toEqual([
+      'live',
+      'down',
+      'live',
+    ]);
+  });
+
+  it('reads again what somebody has subscribed to', async () => {
+    source.hub.stream('/a');
+    source.hub.stream('/b', { types: ['file.edited'] });
+    await connected();
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.subscribed).toEqual({ '/a': true, '/b': false });
+    source.hub.stream(undefined);
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.subscribed).toEqual({ '/a': true, '/b': true });
+  });
+
+  it('is taken for dead after 25 s without a byte, whatever TCP says', async () => {
+    const stream = source.hub.stream('/a');
+    await connected();
+    for (let second = 0; second < 60; second += 10) {
+      source.write(': any byte is a sign of life\n');
+      await vi.advanceTimersByTimeAsync(10_000);
+    }
+    expect(source.attempts).toBe(1);
+    await vi.advanceTimersByTimeAsync(14_900);
+    expect(source.attempts).toBe(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.attempts).toBe(2);
+    expect(await take(stream, 1)).toMatchObject([{ type: 'jarvis.gap' }]);
+  });
+
+  it('is taken for dead after 25 s also when it was accepted and nothing ever came', async () => {
+    source.isSilent = true;
+    const connecting = source.hub.connect();
+    await vi.advanceTimersByTimeAsync(24_900);
+    expect(source.attempts).toBe(1);
+    source.isSilent = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    await connecting;
+    expect(source.attempts).toBe(2);
+    expect(source.resyncs).toBe(0);
+  });
+
+  it('tells no gap before it ever was ready', async () => {
+    source.refusal = new ConnectionError(target);
+    const stream = source.hub.stream('/a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    source.refusal = undefined;
+    await vi.advanceTimersByTimeAsync(5_000);
+    await stream.ready;
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    expect(await take(stream, 1)).toMatchObject([{ type: 'session.idle' }]);
+    expect(source.resyncs).toBe(0);
+  });
+
+  it('has a gap also when it drops before it counts as ready, because events were told by then', async () => {
+    const stream = source.hub.stream('/a');
+    await vi.advanceTimersByTimeAsync(10);
+    source.send('/a', 'session.status', { sessionID: 'ses_1', status: { type: 'busy' } });
+    await vi.advanceTimersByTimeAsync(10);
+    source.connections.at(-1)?.error(new TypeError('terminated'));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.resyncs).toBe(1);
+    expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['session.status', 'jarvis.gap']);
+  });
+
+  it('is tried again without limit, less and less often up to every 5 s', async () => {
+    source.refusal = new ConnectionError(target);
+    void source.hub.connect().catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.attempts).toBeGreaterThanOrEqual(4);
+    await vi.advanceTimersByTimeAsync(9_000);
+    const before = source.attempts;
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(source.attempts - before).toBeGreaterThanOrEqual(3_600 / 5);
+    expect(source.attempts - before).toBeLessThanOrEqual(3_600 / 2.5);
+  });
+
+  it('is tried again at once after it was stable, and less and less often when it keeps failing', async () => {
+    await connected();
+    const waits: number[] = [];
+    for (let cut = 0; cut < 6; cut++) {
+      source.connections.at(-1)?.close();
+      const before = source.attempts;
+      let waited = 0;
+      while (source.attempts === before) {
+        await vi.advanceTimersByTimeAsync(10);
+        waited += 10;
+      }
+      waits.push(waited);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(waits.at(-1)).toBeGreaterThanOrEqual(1_600);
+    await vi.advanceTimersByTimeAsync(6_000);
+    const before = source.attempts;
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(110);
+    expect(source.attempts).toBe(before + 1);
+  });
+
+  it.each([401, 403, 404])('is not tried again when the server refuses it with %d', async (status) => {
+    const stream = source.hub.stream('/a');
+    await connected();
+    const looping = take(stream, 1);
+    source.refusal = new RequestError({ ...target, status });
+    source.connections.at(-1)?.close();
+    const [result] = await Promise.allSettled([looping, vi.advanceTimersByTimeAsync(60_000)]);
+    expect(result).toEqual({ status: 'rejected', reason: source.refusal });
+    expect(source.attempts).toBe(2);
+    // Who comes later finds it, and is told what happened in between was not seen.
+    source.refusal = undefined;
+    await connected();
+    expect(source.resyncs).toBe(1);
+  });
+
+  it('is not tried again when what answers is no event stream', async () => {
+    source.refusal = new ResponseShapeError(target, [{ path: '', message: 'expected an event stream' }]);
+    const stream = source.hub.stream('/a');
+    await expect(stream.ready).rejects.toBe(source.refusal);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(source.attempts).toBe(1);
+  });
+
+  it.each([408, 425, 429, 500, 502, 503])('is tried again after status %d', async (status) => {
+    source.refusal = new RequestError({ ...target, status });
+    const connecting = source.hub.connect();
+    await vi.advanceTimersByTimeAsync(1_000);
+    source.refusal = undefined;
+    await vi.advanceTimersByTimeAsync(5_000);
+    await connecting;
+  });
+
+  it('ends at once when the hub is closed while it waits to try again', async () => {
+    source.refusal = new ConnectionError(target);
+    const stream = source.hub.stream('/a');
+    await vi.advanceTimersByTimeAsync(10_000);
+    await source.hub.close(new ClosedError());
+    await expect(stream.ready).rejects.toThrow(ClosedError);
+    const { attempts } = source;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(source.attempts).toBe(attempts);
+  });
+
+  it('that is cut mid-frame delivers nothing of that frame', async () => {
+    const stream = source.hub.stream('/a');
+    await connected();
+    source.write('data: {"directory":"/a","payload":{"id":"evt_1","type":"session.idle",');
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    source.write('"properties":{}}}\n\n');
+    source.send('/a', 'file.edited', { file: 'x' });
+    expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['jarvis.gap', 'file.edited']);
+  });
+});
