@@ -1,12 +1,13 @@
 import { createParser } from 'eventsource-parser';
 import { onAbort } from '../../abort.js';
+import { LineDecoder } from './line-decoder.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
 /**
- * The longest frame that is waited for, in characters. Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as
+ * The longest frame that is waited for, in bytes. Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as
  * events; a stream that goes on longer without an end of line is none.
  */
-const MAX_FRAME_CHARS = 128 * 1024 * 1024;
+const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /** As much of an envelope as says who needs the rest. */
 export interface EnvelopeHead {
@@ -72,23 +73,23 @@ export interface FrameHandler {
  * Reads a server-sent event stream to its end. A frame cut off by the end of the stream is not delivered. When `signal`
  * aborts, the stream is cancelled and nothing more is delivered.
  *
- * @throws {RangeError} for a frame of more than `maxFrameChars` characters, and whatever the stream fails with.
+ * @throws {RangeError} for a frame of more than `maxFrameBytes`, and whatever the stream fails with.
  */
 export async function readFrames(
   body: ReadableStream<Uint8Array>,
   handler: FrameHandler,
-  { signal, maxFrameChars = MAX_FRAME_CHARS }: { signal?: AbortSignal; maxFrameChars?: number } = {},
+  { signal, maxFrameBytes = MAX_FRAME_BYTES }: { signal?: AbortSignal; maxFrameBytes?: number } = {},
 ): Promise<void> {
   const parser = createParser({
-    maxBufferSize: maxFrameChars,
+    maxBufferSize: maxFrameBytes,
     onEvent: ({ data }) => handler.frame(data),
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') {
-        throw new RangeError(`A frame of more than ${maxFrameChars} characters`, { cause: error });
+        throw new RangeError(`A frame of more than ${maxFrameBytes} bytes`, { cause: error });
       }
     },
   });
-  const decoder = new TextDecoder();
+  const decoder = new LineDecoder(maxFrameBytes);
   const reader = body.getReader();
   const cancel = (): void => void reader.cancel(signal?.reason).catch(() => undefined);
   const detach = onAbort(signal, cancel);
@@ -97,7 +98,8 @@ export async function readFrames(
       const { done, value } = await reader.read();
       if (done || signal?.aborted === true) return;
       handler.alive();
-      parser.feed(decoder.decode(value, { stream: true }));
+      const lines = decoder.take(value);
+      if (lines !== '') parser.feed(lines);
     }
   } finally {
     detach();

@@ -85,12 +85,15 @@ describe('the reader of the event stream', () => {
     expect(frames.map(({ length }) => length)).toEqual([big.length, data.length]);
   });
 
-  it('gives up a frame without end', async () => {
-    const endless = inChunks(`${frame}data: ${'x'.repeat(100_000)}`, 1_000);
+  it.each([
+    ['in one line', 'x'.repeat(100_000)],
+    ['in many lines', 'x\ndata: '.repeat(100_000)],
+  ])('gives up a frame without end %s', async (_name, text) => {
+    const endless = inChunks(`${frame}data: ${text}`, 1_000);
     const frames: string[] = [];
     const handler = { alive: () => undefined, frame: (text: string) => frames.push(text) };
-    const reading = readFrames(streamOf(endless), handler, { maxFrameChars: 10_000 });
-    await expect(reading).rejects.toThrow(new RangeError('A frame of more than 10000 characters'));
+    const reading = readFrames(streamOf(endless), handler, { maxFrameBytes: 10_000 });
+    await expect(reading).rejects.toThrow(/^A (line|frame) of more than 10000 bytes$/);
     expect(frames).toEqual([data]);
   });
 
