@@ -1,6 +1,6 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
 export { JarvisOpenCode, type StartOptions } from './jarvis-opencode.js';
-export type { ServerOptions } from './lifecycle/owned-server.js';
+export type { ServerOptions } from './lifecycle/server-options.js';
 export type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
 export { RepoClient, type DisposeOptions } from './client/repo-client.js';
 export { Session } from './client/session.js';

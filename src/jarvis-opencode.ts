@@ -8,7 +8,9 @@ import { JarvisClient } from './jarvis-client.js';
 import type { JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
 import { usageOf, type TreeUsage } from './lifecycle/usage.js';
-import { OwnedServer, type ServerCalls, type ServerOptions } from './lifecycle/owned-server.js';
+import { OwnedServer } from './lifecycle/owned-server.js';
+import type { ServerOptions } from './lifecycle/server-options.js';
+import type { ServerCalls } from './lifecycle/server-process.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */
 const instanceChannel = channel('jarvis-opencode:instance');

@@ -49,6 +49,8 @@ export interface ServerHandle extends AsyncDisposable {
   /** Value of the `authorization` header; not enumerable on the library's own handles. */
   readonly authorization?: string | undefined;
   readonly state: ServerState;
+  /** The last lines it wrote, at most 200, with secrets removed; `undefined` for a server we only connected to. */
+  readonly recentOutput?: readonly string[] | undefined;
   /** Resolves when the server has ended; never rejects. */
   readonly closed: Promise<ServerExit>;
   /** Calls the listener for each state or log line; the returned function ends it. */

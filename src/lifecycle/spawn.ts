@@ -67,6 +67,13 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
 function originIn(line: string): string | undefined {
   const [, protocol, host = '', port] = URL_LINE.exec(line) ?? [];
   if (protocol === undefined) return undefined;
-  const url = `${protocol}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+  const url = `${protocol}://${reachable(host)}:${port}`;
   return URL.canParse(url) ? new URL(url).origin : undefined;
+}
+
+/** A server that listens everywhere is reached on this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }

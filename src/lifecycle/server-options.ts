@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Logger } from '../logger.js';
+
+/** How to start the server. */
+export interface ServerOptions {
+  /**
+   * The executable, by path or by name on PATH.
+   *
+   * @default the `opencode-ai` package of the project at `process.cwd()`, else `opencode` on PATH
+   */
+  readonly command?: string | undefined;
+  /** More arguments for `opencode serve`, e.g. `['--print-logs']`; not those that have an option here. */
+  readonly args?: readonly string[] | undefined;
+  /** Working directory of the server. @default process.cwd() */
+  readonly cwd?: string | undefined;
+  /** Merged over `process.env`; `undefined` removes a variable. `dataDir`, `config` and `trustProjectConfig` win over it. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * A directory of the server's own for everything it stores: sessions, credentials, user configuration, caches. It is made, for this
+   * user only (mode 0700), when it is missing. OpenCode allows two servers on one directory, but they do not know of each other's turns.
+   *
+   * @default the user's own XDG directories, with the credentials and the configuration that are there
+   */
+  readonly dataDir?: string | undefined;
+  /** OpenCode configuration that wins over every file, sent inline (`OPENCODE_CONFIG_CONTENT`). */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Whether the configuration inside repositories is used, as OpenCode does by default. It can start programs: MCP
+   * servers, plugins, custom tools. `false` is for repositories you do not trust: their `opencode.json`, `.opencode/` and
+   * instruction files (`AGENTS.md`) are then ignored. What their files say still reaches the model, and what it may do is
+   * up to the permissions; this is no sandbox.
+   *
+   * @default true
+   */
+  readonly trustProjectConfig?: boolean | undefined;
+  /** Address to listen on. Any but a loopback address needs a `password` of yours. @default '127.0.0.1' */
+  readonly hostname?: string | undefined;
+  /** Port to listen on; 0 lets the server choose (4096 if it is free). A taken port is an error. @default 0 */
+  readonly port?: number | undefined;
+  /**
+   * Origins whose web pages may call the server, e.g. `['https://app.example.com']`, besides those OpenCode always allows
+   * (pages on localhost, its own application).
+   *
+   * @default none
+   */
+  readonly cors?: readonly string[] | undefined;
+  /** The server's password, for Basic authentication. @default a random one per start */
+  readonly password?: string | undefined;
+  /** Milliseconds until the server must be ready, with its version check. @default 60_000 */
+  readonly startTimeoutMs?: number | undefined;
+  /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
+  readonly signal?: AbortSignal | undefined;
+  /** Is told of the start, the end and the output of the server. @default silence */
+  readonly logger?: Logger | undefined;
+}
+
+/** A slow laptop with a cold disk takes 10 s and more for its first start. */
+const DEFAULT_START_TIMEOUT_MS = 60_000;
+
+/** The arguments that have an option: given twice, OpenCode makes a list of them and does not start. */
+const RESERVED_ARGS = new Map([
+  ['--hostname', 'hostname'],
+  ['--port', 'port'],
+  ['--cors', 'cors'],
+]);
+
+/** {@link ServerOptions}, checked and complete. */
+export interface ServerPlan {
+  readonly command: string | undefined;
+  /** The arguments, `serve` first. */
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Directories to make before the start. */
+  readonly directories: readonly string[];
+  readonly hostname: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly startTimeoutMs: number;
+}
+
+const USERNAME = 'opencode';
+
+/**
+ * Checks the options and fills in their defaults.
+ *
+ * @throws {TypeError} {@link RangeError} for an invalid one.
+ */
+export function parseServerOptions(options: ServerOptions): ServerPlan {
+  const {
+    startTimeoutMs = DEFAULT_START_TIMEOUT_MS,
+    hostname = '127.0.0.1',
+    port = 0,
+    cwd = process.cwd(),
+  } = options;
+  if (typeof startTimeoutMs !== 'number' || !(startTimeoutMs > 0) || !Number.isFinite(startTimeoutMs)) {
+    throw new RangeError(
+      `Expected startTimeoutMs to be a positive number of milliseconds, got ${String(startTimeoutMs)}.`,
+    );
+  }
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`Expected port to be an integer from 0 to 65535, got ${String(port)}.`);
+  }
+  assertText('hostname', hostname);
+  assertText('cwd', cwd);
+  if (options.command !== undefined && typeof options.command !== 'string') {
+    throw new TypeError(`Expected command to be a string, got ${typeof options.command}.`);
+  }
+  const password = parsePassword(options.password, hostname);
+  const args = parseArgs(options.args);
+  const cors = parseCors(options.cors);
+  const dataDirectories = parseDataDir(options.dataDir);
+  return {
+    command: options.command,
+    args: [
+      'serve',
+      ...['--hostname', hostname, '--port', String(port)],
+      ...cors.flatMap((origin) => ['--cors', origin]),
+      ...args,
+    ],
+    cwd,
+    env: serverEnv(options, dataDirectories, password),
+    directories: Object.values(dataDirectories),
+    hostname,
+    port,
+    username: USERNAME,
+    password,
+    startTimeoutMs,
+  };
+}
+
+function assertText(name: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new TypeError(`Expected ${name} to be a non-empty string, got ${JSON.stringify(value)}.`);
+  }
+}
+
+/** Whoever reaches the server can run commands as this user, so only this machine is told a password nobody chose. */
+function parsePassword(password: unknown, hostname: string): string {
+  if (password === undefined) {
+    if (isLoopback(hostname)) return randomBytes(32).toString('base64url');
+    throw new TypeError(
+      `Expected password to be given for the hostname ${JSON.stringify(hostname)}, which other machines may reach.`,
+    );
+  }
+  if (typeof password !== 'string' || password === '' || password.includes('\0')) {
+    throw new TypeError('Expected password to be a non-empty string; leave it out for a random one.');
+  }
+  return password;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+function parseArgs(args: unknown): readonly string[] {
+  if (args === undefined) return [];
+  if (!Array.isArray(args) || !args.every((arg) => typeof arg === 'string')) {
+    throw new TypeError('Expected args to be an array of strings.');
+  }
+  for (const arg of args) {
+    const option = RESERVED_ARGS.get(arg.split('=', 1)[0] ?? '');
+    if (option !== undefined) {
+      throw new TypeError(`Expected args to be without ${arg}, got it: use the option ${option}.`);
+    }
+  }
+  return args;
+}
+
+function parseCors(cors: unknown): readonly string[] {
+  if (cors === undefined) return [];
+  const isOrigin = (origin: unknown): origin is string =>
+    typeof origin === 'string' && /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(origin);
+  if (!Array.isArray(cors))
+    throw new TypeError(`Expected cors to be an array of origins, got ${typeof cors}.`);
+  for (const origin of cors as readonly unknown[]) {
+    if (isOrigin(origin)) continue;
+    throw new TypeError(
+      `Expected cors to be origins such as https://app.example.com, got ${JSON.stringify(origin)}.`,
+    );
+  }
+  return cors as readonly string[];
+}
+
+function parseDataDir(dataDir: unknown): Readonly<Record<string, string>> {
+  if (dataDir === undefined) return {};
+  assertText('dataDir', dataDir);
+  const root = resolve(dataDir as string);
+  return {
+    XDG_DATA_HOME: resolve(root, 'data'),
+    XDG_CONFIG_HOME: resolve(root, 'config'),
+    XDG_STATE_HOME: resolve(root, 'state'),
+    XDG_CACHE_HOME: resolve(root, 'cache'),
+  };
+}
+
+function serverEnv(
+  options: ServerOptions,
+  dataDirectories: Readonly<Record<string, string>>,
+  password: string,
+): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  for (const [name, value] of Object.entries(options.env ?? {})) {
+    if (value === undefined) delete env[name];
+    else if (typeof value === 'string') env[name] = value;
+    else throw new TypeError(`Expected env.${name} to be a string or undefined, got ${typeof value}.`);
+  }
+  Object.assign(env, dataDirectories);
+  if (options.config !== undefined) {
+    if (typeof options.config !== 'object' || options.config === null || Array.isArray(options.config)) {
+      throw new TypeError('Expected config to be an object.');
+    }
+    env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
+  }
+  const { trustProjectConfig = true } = options;
+  if (typeof trustProjectConfig !== 'boolean') {
+    throw new TypeError(`Expected trustProjectConfig to be a boolean, got ${typeof trustProjectConfig}.`);
+  }
+  if (!trustProjectConfig) env.OPENCODE_DISABLE_PROJECT_CONFIG = '1';
+  env.OPENCODE_SERVER_PASSWORD = password;
+  env.OPENCODE_SERVER_USERNAME = USERNAME;
+  return env;
+}

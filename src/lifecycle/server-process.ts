@@ -1,0 +1,201 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { abortable, AbortScope } from '../abort.js';
+import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { findBinary } from './binary.js';
+import { GuardedProcess, type DisposeAll } from './guarded-process.js';
+import { ALL_GUARDS, Guards, type GuardKinds } from './guards.js';
+import { endOrphans } from './orphans.js';
+import { waitUntilHealthy, type Probe } from './ready.js';
+import { basicAuthorization, parseGraceMs, type ServerExit } from './server-handle.js';
+import type { ServerPlan } from './server-options.js';
+import { assertBinaryVersion } from './version-gate.js';
+
+/** How a server that was started is talked to. */
+export interface ServerCalls {
+  readonly probe: (url: string, authorization: string) => Probe;
+  /** Asks the server to end all its work: running tools have process groups of their own that no signal of ours reaches. */
+  readonly disposeAll: (url: string, authorization: string, timeoutMs: number) => Promise<void>;
+}
+
+/** How one start is watched and guarded. */
+export interface LaunchOptions {
+  readonly signal: AbortSignal | undefined;
+  /** Is told each line of output, without secrets. */
+  readonly onLog: (line: string) => void;
+  readonly logger: Logger;
+  /** @default all of them */
+  readonly guards?: GuardKinds | undefined;
+}
+
+/** One run of a server, from ready to gone. */
+export class ServerProcess {
+  readonly url: string;
+  readonly version: string;
+  readonly pid: number;
+  declare readonly authorization: string;
+  /** Resolves when the process has ended; never rejects. */
+  readonly exited: Promise<ServerExit>;
+  readonly #process: GuardedProcess;
+  readonly #dispose: DisposeAll;
+
+  private constructor(init: {
+    readonly process: GuardedProcess;
+    readonly pid: number;
+    readonly url: string;
+    readonly version: string;
+    readonly authorization: string;
+    readonly dispose: DisposeAll;
+  }) {
+    this.url = init.url;
+    this.version = init.version;
+    this.pid = init.pid;
+    Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
+    this.exited = init.process.exited;
+    this.#process = init.process;
+    this.#dispose = init.dispose;
+  }
+
+  /**
+   * Starts a server and resolves when it is healthy. On any failure nothing of it is left running.
+   *
+   * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy in time.
+   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+   */
+  static async launch(plan: ServerPlan, calls: ServerCalls, options: LaunchOptions): Promise<ServerProcess> {
+    const { signal, onLog, logger } = options;
+    signal?.throwIfAborted();
+    const command = findBinary({
+      command: plan.command,
+      projectDirectory: process.cwd(),
+      searchPath: plan.env.PATH,
+    });
+    const authorization = basicAuthorization(plan.username, plan.password);
+    const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];
+    const commandLine = [command, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
+    prepare(plan, command);
+    const orphans = endOrphans();
+    if (orphans.length > 0) logger.warn('ended servers of hosts that were killed', { pids: orphans });
+
+    const guards = new Guards(options.guards ?? ALL_GUARDS, logger);
+    let current: GuardedProcess | undefined;
+    const run = (args: readonly string[]): GuardedProcess =>
+      (current = new GuardedProcess({ command, args, cwd: plan.cwd, env: plan.env, secrets, onLog }, guards));
+    const startError = (what: string, exitCode: number | null = null, cause?: unknown): ServerStartError =>
+      new ServerStartError(
+        {
+          message: `The server ${what}: ${commandLine}.`,
+          command: commandLine,
+          exitCode,
+          recentOutput: current?.output.lines() ?? [],
+        },
+        cause === undefined ? undefined : { cause },
+      );
+    const limit = new AbortScope([signal], {
+      timeoutMs: plan.startTimeoutMs,
+      reason: () => startError(`did not become ready within ${plan.startTimeoutMs} ms`),
+    });
+    try {
+      await assertBinaryVersion(command, () => run(['--version']), limit.signal);
+      limit.signal.throwIfAborted();
+      const child = run(plan.args);
+      logger.debug('server starting', { command: commandLine, pid: child.pid });
+      const { url, version } = await Promise.race([
+        becomeReady(child, (origin) => calls.probe(origin, authorization), limit.signal),
+        child.failed.catch((error: unknown) => {
+          throw startError(`could not be started (${String(error)})`, null, error);
+        }),
+        child.exited.then(async ({ code, signal: by }) => {
+          const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
+          throw startError(why + (await portTaken(plan)), code);
+        }),
+      ]);
+      if (child.pid === undefined) throw startError('has no process id');
+      guards.ready(child.family, url, authorization);
+      void child.gone.then(() => guards.release());
+      const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
+      logger.info('server ready', { url, version, pid: child.pid });
+      return new ServerProcess({ process: child, pid: child.pid, url, version, authorization, dispose });
+    } catch (error) {
+      limit.abort(error);
+      // Stopped first, told then: whoever sees the error finds nothing running.
+      await current?.end(parseGraceMs(undefined));
+      guards.release();
+      const isOurs = error instanceof ServerStartError || error instanceof UnsupportedServerError;
+      if (isOurs || !(error instanceof JarvisError)) throw error;
+      throw startError('could not be used', null, error);
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** The last lines it wrote, without secrets. */
+  get recentOutput(): readonly string[] {
+    return this.#process.output.lines();
+  }
+
+  /** What a signal to end this process does, instead of ending the server with little time. */
+  onHostSignal(stop: () => Promise<unknown>): void {
+    this.#process.stopWithHost = stop;
+  }
+
+  /** Ends its work, then it, then all it started; resolves when they are gone. Idempotent. */
+  stop(graceMs: number): Promise<void> {
+    return this.#process.end(graceMs, this.#dispose);
+  }
+}
+
+async function becomeReady(
+  child: GuardedProcess,
+  probeOf: (url: string) => Probe,
+  signal: AbortSignal,
+): Promise<{ readonly url: string; readonly version: string }> {
+  const url = await abortable(child.url, signal);
+  const probe = probeOf(url);
+  const version = await waitUntilHealthy(probe, signal);
+  await shedStaleConnections(probe, signal);
+  return { url, version };
+}
+
+/** Makes the directories and looks for those that must be there: the system blames the command for a missing cwd. */
+function prepare(plan: ServerPlan, command: string): void {
+  if (statSync(plan.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new ServerStartError({
+      message: `The cwd ${JSON.stringify(plan.cwd)} is not a directory.`,
+      command,
+    });
+  }
+  for (const directory of plan.directories) {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const message = `The dataDir cannot be used: ${JSON.stringify(directory)} could not be made (${String(cause)}).`;
+      throw new ServerStartError({ message, command }, { cause });
+    }
+  }
+}
+
+/** Says so when the port that was asked for has an owner; whoever that is, it is left alone. */
+async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
+  if (port === 0) return '';
+  const isTaken = await new Promise<boolean>((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+    server.listen({ port, host: hostname, exclusive: true }, () => server.close(() => resolve(false)));
+  });
+  return isTaken ? `, because port ${port} of ${hostname} is taken by another process` : '';
+}
+
+/**
+ * Node's fetch connects again when a running request is aborted, and does not notice when the server of that idle
+ * connection ends. A later server on the same port (4096, if it is free) would meet it with its first request, which
+ * then fails with ECONNRESET, and a POST is not repeated. As many requests at once find all such connections.
+ */
+async function shedStaleConnections(probe: Probe, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < 10; round += 1) {
+    const probes = await Promise.allSettled(Array.from({ length: 8 }, () => probe(signal)));
+    signal.throwIfAborted();
+    if (probes.every(({ status }) => status === 'fulfilled')) return;
+  }
+}
