@@ -17,7 +17,7 @@ for round in 1 2 3; do
       if (root > 1) { ours[root]; do { n = 0; for (p in parent) if (!(p in ours) && parent[p] in ours) { ours[p]; n = 1 } } while (n) }
       for (p in ours) print p }')
   fi
-  [ "$pid" -gt 1 ] && kill -KILL -- "-$pid"
+  [ "$pid" -gt 1 ] && kill -KILL "-$pid"
   [ -n "$left" ] && kill -KILL $left
   sleep 0.2
 done
@@ -28,7 +28,7 @@ done
  * bundler could leave behind. The task comes through its input.
  */
 export const GUARDIAN_SCRIPT = `
-const { readFileSync, readdirSync, rmSync } = require('fs');
+const { readFileSync, readdirSync, rmdirSync, rmSync } = require('fs');
 const { spawnSync } = require('child_process');
 const { pid = -1, startTime, markerText, url, authorization, record } = JSON.parse(readFileSync(0, 'utf8'));
 const read = (path) => { try { return readFileSync(path, 'latin1'); } catch { return ''; } };
@@ -64,5 +64,6 @@ const look = () => {
     await new Promise((resolve) => setTimeout(resolve, 40));
   }
   if (record) rmSync(record, { force: true });
+  if (record) try { rmdirSync(require('path').dirname(record)); } catch {}
 })();
 `;

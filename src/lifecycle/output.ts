@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 
 const MAX_LINES = 200;
 const MAX_LINE_CHARS = 4_096;
 
-/** The last lines a process wrote, with its secrets removed; bounded, however much it writes. */
+/** The last lines a process wrote, without colours and with its secrets removed; bounded, however much it writes. */
 export class RecentOutput {
   readonly #secrets: readonly string[];
   readonly #lines: string[] = [];
@@ -37,7 +38,7 @@ export class RecentOutput {
   }
 
   #add(raw: string): void {
-    const line = this.#redact(raw).slice(0, MAX_LINE_CHARS);
+    const line = this.#redact(stripVTControlCharacters(raw)).slice(0, MAX_LINE_CHARS);
     if (line.trim() === '') return;
     if (this.#lines.push(line) > MAX_LINES) this.#lines.shift();
     this.#onLine(line);

@@ -4,13 +4,15 @@ import { fileURLToPath } from 'node:url';
 export type FakeServer =
   | 'exits-at-once'
   | 'floods'
+  | 'floods-on-version'
   | 'hangs-on-health'
   | 'ignores-sigterm'
   | 'never-healthy'
   | 'not-opencode'
   | 'old-version'
   | 'silent'
-  | 'spawns-child';
+  | 'spawns-child'
+  | 'version-2';
 
 /** Absolute path of a fake server, for `StartOptions.command`. */
 export function fakeServer(name: FakeServer): string {
@@ -21,12 +23,18 @@ export function fakeServer(name: FakeServer): string {
  * Configuration of a local MCP server without tools, for `config: { mcp: { fixture: mcpServer() } }`.
  *
  * @param options.stubborn - lets it ignore the end of its stdin and SIGTERM.
+ * @param options.forks - lets it start a child in a session of its own that ignores SIGTERM and holds its pipes.
  */
-export function mcpServer(options: { readonly stubborn?: boolean } = {}): object {
+export function mcpServer(options: { readonly stubborn?: boolean; readonly forks?: boolean } = {}): object {
   const script = fileURLToPath(new URL('../fixtures/mcp-server.mjs', import.meta.url));
   return {
     type: 'local',
-    command: [process.execPath, script, ...(options.stubborn ? ['--stubborn'] : [])],
+    command: [
+      process.execPath,
+      script,
+      ...(options.stubborn ? ['--stubborn'] : []),
+      ...(options.forks ? ['--forks'] : []),
+    ],
     enabled: true,
   };
 }

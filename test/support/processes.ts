@@ -137,6 +137,11 @@ function readProc(pid: number, file: 'environ' | 'stat' | 'cmdline'): string {
   }
 }
 
+/** The arguments of a process with blanks between them; empty for one that is gone. */
+export function commandLineOf(pid: number): string {
+  return readProc(pid, 'cmdline').replaceAll('\0', ' ').trim();
+}
+
 function describe(pid: number): string {
-  return `${pid} ${readProc(pid, 'cmdline').replaceAll('\0', ' ').trim()}`;
+  return `${pid} ${commandLineOf(pid)}`;
 }

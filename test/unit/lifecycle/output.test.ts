@@ -38,6 +38,14 @@ describe('RecentOutput', () => {
     expect(told).toEqual(['one', 'two']);
   });
 
+  it('leaves out colours, also inside of a secret', async () => {
+    const { output } = await outputOf(
+      ['\u001b[91m\u001b[1mError: \u001b[0mbad s3c\u001b[1mret\n'],
+      ['s3cret'],
+    );
+    expect(output.lines()).toEqual(['Error: bad [redacted]']);
+  });
+
   it('reads characters that are cut in the middle', async () => {
     const bytes = Buffer.from('ü 日 🦊\n');
     const { output } = await outputOf([...bytes].map((byte) => Buffer.from([byte])));

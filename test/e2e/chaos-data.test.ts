@@ -1,0 +1,133 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JarvisOpenCode, RequestError, ServerStartError, type StartOptions } from 'jarvis-opencode';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { gitRepo, type GitRepo } from '../support/git-repo.js';
+import { opencodeBinary } from '../support/opencode-binary.js';
+import { expectNoProcesses } from '../support/processes.js';
+import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
+
+// What is wrong with the data directory of a server, and what comes of it: it works, or a clear error; never a server left over.
+
+let real: RealServerOptions;
+let repo: GitRepo;
+
+beforeEach(async () => {
+  real = await realServerOptions();
+  repo = await gitRepo();
+});
+
+afterEach(async () => {
+  await repo.dispose();
+  await real.dispose();
+});
+
+const start = (options: StartOptions): Promise<JarvisOpenCode> =>
+  JarvisOpenCode.start({ ...real.startOptions, ...options });
+
+async function startFailure(options: StartOptions): Promise<ServerStartError> {
+  const error = await start(options).catch((reason: unknown) => reason);
+  expectNoProcesses(real.marker);
+  expect(error).toBeInstanceOf(ServerStartError);
+  return error as ServerStartError;
+}
+
+/** Whether this machine has what a test needs to make the trouble. */
+const canRun = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0;
+
+/** An executable that prepares itself with shell commands and then becomes the real server. */
+function wrapper(name: string, commands: string): string {
+  const path = join(real.root, name);
+  writeFileSync(path, `#!/bin/sh\n${commands}\nexec ${opencodeBinary()} "$@"\n`, { mode: 0o755 });
+  return path;
+}
+
+describe('a data directory of its own', () => {
+  it('is made for this user only and holds all that the server stores', async () => {
+    const dataDir = join(real.root, 'new', 'data-dir');
+    await using jarvis = await start({ dataDir });
+    await jarvis.forRepo(repo.directory).sessions.create();
+    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+    for (const name of ['data', 'config', 'state', 'cache']) {
+      expect(statSync(join(dataDir, name)).mode & 0o777, name).toBe(0o700);
+      expect(statSync(join(dataDir, name, 'opencode')).isDirectory()).toBe(true);
+    }
+    expect(statSync(join(dataDir, 'data/opencode/opencode.db')).isFile()).toBe(true);
+  });
+
+  it('may have two servers, which see the sessions of each other', async () => {
+    const dataDir = join(real.root, 'shared');
+    await using first = await start({ dataDir });
+    await using second = await start({ dataDir });
+    const session = await first.forRepo(repo.directory).sessions.create({ title: 'shared' });
+    const sessions = await second.forRepo(repo.directory).sessions.list();
+    expect(sessions.map(({ id }) => id)).toEqual([session.id]);
+  });
+
+  it.skipIf(!canRun('python3', '--version'))(
+    'whose database is locked by somebody else makes calls fail, and the server still ends',
+    async () => {
+      const dataDir = join(real.root, 'locked');
+      await (await start({ dataDir })).close();
+      const database = join(dataDir, 'data/opencode/opencode.db');
+      const locker = spawn(
+        'python3',
+        [
+          '-c',
+          `import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute('BEGIN EXCLUSIVE')
+print('locked', flush=True)
+sys.stdin.read()`,
+          database,
+        ],
+        { stdio: ['pipe', 'pipe', 'inherit'] },
+      );
+      try {
+        await once(locker.stdout, 'data');
+        const jarvis = await start({ dataDir });
+        const created = jarvis.forRepo(repo.directory).sessions.create();
+        await expect(created).rejects.toBeInstanceOf(RequestError);
+        await jarvis.close();
+        expectNoProcesses(real.marker);
+      } finally {
+        locker.kill('SIGKILL');
+        await once(locker, 'close');
+      }
+    },
+  );
+
+  it('that cannot be made is named', async () => {
+    const file = join(real.root, 'file');
+    writeFileSync(file, '');
+    const error = await startFailure({ dataDir: file });
+    expect(error.message).toContain(`dataDir cannot be used: ${JSON.stringify(join(file, 'data'))}`);
+    expect(error.cause).toMatchObject({ code: 'ENOTDIR' });
+  });
+
+  it('that is full ends the start with the words of the server', async () => {
+    const command = wrapper('full', `trap '' XFSZ; ulimit -f 16`);
+    const error = await startFailure({ command, dataDir: join(real.root, 'full-data') });
+    expect(error.exitCode).toBe(1);
+    expect(error.message).toContain('exited with code 1');
+    expect(error.recentOutput.length).toBeGreaterThan(0);
+  });
+
+  it.skipIf(!canRun('unshare', '--mount', 'true'))(
+    'that is read-only ends the start with the words of the server',
+    async () => {
+      const dataDir = join(real.root, 'read-only');
+      mkdirSync(join(dataDir, 'data'), { recursive: true });
+      const command = wrapper(
+        'read-only-server',
+        `[ -n "$UNSHARED" ] || UNSHARED=1 exec unshare --mount "$0" "$@"
+       mount --bind ${dataDir} ${dataDir} && mount -o remount,ro,bind ${dataDir} || exit 99`,
+      );
+      const error = await startFailure({ command, dataDir });
+      expect(error.exitCode).toBe(1);
+      expect(error.recentOutput.join('\n')).toMatch(/EROFS|read-only/i);
+    },
+  );
+});

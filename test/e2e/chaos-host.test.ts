@@ -1,0 +1,265 @@
+import { randomUUID } from 'node:crypto';
+import { JarvisOpenCode, type StartOptions } from 'jarvis-opencode';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GuardKinds } from '../../src/lifecycle/guards.js';
+import { fakeServer, type FakeServer } from '../support/fixtures.js';
+import { startHost, type HostProcess } from '../support/host-process.js';
+import { descendantsOf, endProcessesWith, processesWith, waitForNone } from '../support/processes.js';
+import { until } from '../support/wait.js';
+
+// How a process that uses the library may end, and what must then be left of its servers: nothing.
+
+/** In the environment of every server of a test. */
+let marker: string;
+
+beforeEach(() => {
+  marker = randomUUID();
+});
+
+afterEach(async () => {
+  const left = await endProcessesWith(marker, { graceMs: 0 });
+  expect(left, 'processes that the test left behind').toEqual([]);
+});
+
+const optionsOf = (name: FakeServer): StartOptions => ({
+  command: fakeServer(name),
+  env: { JARVIS_TEST_MARKER: marker },
+});
+
+const GUARDIAN: GuardKinds = { parentDeath: false, guardian: true, record: false };
+
+function hostOf(body: string, name: FakeServer = 'spawns-child', guards?: GuardKinds): HostProcess {
+  return startHost(body, { options: optionsOf(name), ...(guards && { guards }) });
+}
+
+async function expectNothingLeft(host: HostProcess): Promise<void> {
+  await waitForNone(marker);
+  await host.childrenGone();
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+describe('a host that does not listen for signals', () => {
+  it.each(SIGNALS)('ends by %s as it would alone, after its server', async (signal) => {
+    await using host = hostOf(
+      `const jarvis = await start();
+       jarvis.server.on('state', say);
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill(signal);
+    expect(await host.ended).toEqual({ code: null, signal });
+    expect(host.said()).toEqual(['ready', 'stopping', 'stopped']);
+    expect(processesWith(marker)).toEqual([]);
+    await expectNothingLeft(host);
+  });
+
+  it('ends at once by a second signal', async () => {
+    await using host = hostOf(
+      `const jarvis = await start();
+       jarvis.server.on('state', say);
+       say('ready');
+       setInterval(() => {}, 1000);`,
+      'ignores-sigterm',
+    );
+    await host.hears('ready');
+    host.kill('SIGINT');
+    await host.hears('stopping');
+    host.kill('SIGINT');
+    expect(await host.ended).toEqual({ code: null, signal: 'SIGINT' });
+    expect(host.said()).toEqual(['ready', 'stopping']);
+    await expectNothingLeft(host);
+  });
+
+  it('ends by a signal while its server starts', async () => {
+    await using host = hostOf(
+      `start().catch((error) => say(error.name));
+       say('starting');
+       setInterval(() => {}, 1000);`,
+      'silent',
+    );
+    await host.hears('starting');
+    await until(() => processesWith(marker).length > 0);
+    host.kill('SIGTERM');
+    expect((await host.ended).signal).toBe('SIGTERM');
+    await expectNothingLeft(host);
+  });
+
+  it('stops all its servers', async () => {
+    await using host = hostOf(
+      `const count = () => ['exit', 'SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name));
+       const before = count();
+       await Promise.all(Array.from({ length: 8 }, start));
+       say(count().map((after, index) => after - before[index]).join());
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    // One listener of each kind for all of them.
+    expect(host.said()[0]).toBe('1,1,1,1');
+    host.kill('SIGTERM');
+    expect((await host.ended).signal).toBe('SIGTERM');
+    await expectNothingLeft(host);
+  });
+});
+
+describe('a host that listens for a signal itself', () => {
+  it('decides what comes of it', async () => {
+    await using host = hostOf(
+      `process.on('SIGTERM', () => say('mine'));
+       const jarvis = await start();
+       process.on('SIGINT', async () => {
+         say((await jarvis.global.health()).version);
+         await jarvis.close();
+         process.exit(5);
+       });
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill('SIGTERM');
+    await host.hears('mine');
+    host.kill('SIGINT');
+    expect(await host.ended).toEqual({ code: 5, signal: null });
+    expect(host.said()).toEqual(['ready', 'mine', '1.18.33']);
+    await expectNothingLeft(host);
+  });
+
+  it('once only, is not heard of again', async () => {
+    await using host = hostOf(
+      `const jarvis = await start();
+       process.once('SIGTERM', () => say('mine'));
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill('SIGTERM');
+    await host.hears('mine');
+    host.kill('SIGTERM');
+    expect(await host.ended).toEqual({ code: null, signal: 'SIGTERM' });
+    await expectNothingLeft(host);
+  });
+
+  // Libraries that clean up at a signal end the process themselves only when nobody else listens.
+  it.each(['before', 'after'])('if nobody else does, registered %s the start, can end', async (when) => {
+    const listen = `const last = () => {
+        if (process.listenerCount('SIGTERM') > 1) return;
+        process.off('SIGTERM', last);
+        process.kill(process.pid, 'SIGTERM');
+      };
+      process.on('SIGTERM', last);`;
+    await using host = hostOf(
+      `${when === 'before' ? listen : ''}
+       const jarvis = await start();
+       ${when === 'after' ? listen : ''}
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill('SIGTERM');
+    expect(await host.ended).toEqual({ code: null, signal: 'SIGTERM' });
+    await expectNothingLeft(host);
+  });
+});
+
+describe('a host leaves nothing', () => {
+  it('when it exits inside of its exit', async () => {
+    await using host = hostOf(
+      `process.on('exit', () => process.exit(7));
+       await start();
+       say('ready');
+       process.exit(0);`,
+      'spawns-child',
+      { parentDeath: false, guardian: false, record: false },
+    );
+    await host.hears('ready');
+    expect(await host.ended).toEqual({ code: 7, signal: null });
+    await expectNothingLeft(host);
+  });
+
+  it.each([
+    ['is terminated', `worker.terminate();`, ''],
+    ['exits', '', `process.exit(0);`],
+    ['throws', `worker.on('error', () => {});`, `throw new Error('unexpected');`],
+  ])('when it is a worker thread that %s', async (_what, inMain, inWorker) => {
+    await using host = hostOf(
+      `const { isMainThread, parentPort, Worker } = await import('node:worker_threads');
+       if (isMainThread) {
+         const worker = new Worker(new URL(import.meta.url));
+         worker.once('message', (word) => {
+           say(word);
+           ${inMain}
+         });
+         worker.once('exit', () => say('over'));
+         setInterval(() => {}, 1000);
+       } else {
+         await start();
+         parentPort.postMessage('ready');
+         setImmediate(() => { ${inWorker} });
+         setInterval(() => {}, 1000);
+       }`,
+      'spawns-child',
+      GUARDIAN,
+    );
+    await host.hears('ready');
+    await host.hears('over');
+    await waitForNone(marker);
+    expect(processesWith(marker)).toEqual([]);
+    // The process itself goes on.
+    process.kill(host.pid, 0);
+    await until(() => descendantsOf(host.pid).length === 0, { what: 'the end of the guardian' });
+  });
+
+  it('when it is killed with 8 servers', async () => {
+    await using host = hostOf(
+      `await Promise.all(Array.from({ length: 8 }, start));
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill('SIGKILL');
+    await expectNothingLeft(host);
+  });
+
+  it.each(['floods-on-version', 'silent', 'hangs-on-health'] as const)(
+    'when it is killed while its server starts: %s',
+    async (name) => {
+      await using host = hostOf(
+        `start().catch(() => {});
+         say('starting');
+         setInterval(() => {}, 1000);`,
+        name,
+        GUARDIAN,
+      );
+      await host.hears('starting');
+      await until(() => processesWith(marker).length > 0, { what: 'a process' });
+      host.kill('SIGKILL');
+      await expectNothingLeft(host);
+    },
+  );
+});
+
+describe('a server that dies', () => {
+  it('leaves nothing of what it ran, before anybody closes it', async () => {
+    await using jarvis = await JarvisOpenCode.start(optionsOf('spawns-child'));
+    await until(() => processesWith(marker).length === 2, { what: 'the child' });
+    process.kill(jarvis.server.pid as number, 'SIGKILL');
+    await waitForNone(marker);
+    expect(await jarvis.server.closed).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+});
+
+describe('30 starts and stops in a row', () => {
+  it('leave nothing, in this process either', async () => {
+    const listeners = (): number[] => ['exit', ...SIGNALS].map((name) => process.listenerCount(name));
+    const before = { listeners: listeners(), children: descendantsOf(process.pid).length };
+    for (let count = 0; count < 30; count += 1) {
+      const jarvis = await JarvisOpenCode.start(optionsOf('ignores-sigterm'));
+      await jarvis.close({ graceMs: 0 });
+    }
+    expect(processesWith(marker)).toEqual([]);
+    expect(listeners()).toEqual(before.listeners);
+    await until(() => descendantsOf(process.pid).length === before.children, { what: 'the guardians' });
+  });
+});
