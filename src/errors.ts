@@ -186,7 +186,8 @@ export class ResponseShapeError extends JarvisError {
 }
 
 /** Why a path cannot be a repository. */
-export type RepoPathReason = 'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid';
+export type RepoPathReason =
+  'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins';
 
 const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-absolute': 'is not absolute. Pass an absolute path, e.g. path.resolve(directory)',
@@ -194,6 +195,8 @@ const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-a-directory': 'is not a directory. Pass the directory that contains it',
   unreadable: 'cannot be read. Check its permissions',
   invalid: 'is not a valid path. It must be well-formed text without NUL',
+  plugins:
+    'brings OpenCode plugins of its own, which would run although trustProjectConfig is false. Remove them, or trust it',
 };
 
 /** The path given to `forRepo` cannot be a repository; thrown before anything is sent. */
@@ -399,6 +402,7 @@ export class UnsupportedServerError extends JarvisError {
   constructor(found: string, supported: string, options?: ErrorOptions) {
     super(
       `OpenCode server ${found} is not supported; this library needs ${supported}. ` +
+        (/^v?[2-9]\./.test(found) ? 'OpenCode 2 has another API. ' : '') +
         'Install a supported one, e.g. npm install opencode-ai@1.18.',
       options,
     );

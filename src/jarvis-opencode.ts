@@ -9,6 +9,7 @@ import type { JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
 import { usageOf, type TreeUsage } from './lifecycle/usage.js';
 import { OwnedServer } from './lifecycle/owned-server.js';
+import { assertNoPlugins } from './lifecycle/project-plugins.js';
 import type { ServerOptions } from './lifecycle/server-options.js';
 import type { ServerCalls } from './lifecycle/server-process.js';
 
@@ -29,17 +30,22 @@ export interface StartOptions extends ServerOptions, JarvisOptions {}
  * ```
  */
 export class JarvisOpenCode extends JarvisClient {
+  #trustsProjects = true;
+
   /**
-   * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it.
+   * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it runs, and so
+   * does the end of this process, whatever ends it.
    *
-   * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy within `startTimeoutMs`.
+   * @throws {ServerStartError} when there is no binary, its port is taken, it exits, or it is not healthy within `startTimeoutMs`.
    * @throws {UnsupportedServerError} when it is not a version this library can talk to.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
     const server = await OwnedServer.start(options, serverCalls(options.fetch));
     try {
-      return new JarvisOpenCode(server, options);
+      const jarvis = new JarvisOpenCode(server, options);
+      jarvis.#trustsProjects = options.trustProjectConfig ?? true;
+      return jarvis;
     } catch (error) {
       await server.stop();
       throw error;
@@ -60,7 +66,9 @@ export class JarvisOpenCode extends JarvisClient {
   }
 
   protected override canonicalDirectory(directory: string): string {
-    return this.paths === 'local' ? canonicalPath(directory) : super.canonicalDirectory(directory);
+    const canonical = this.paths === 'local' ? canonicalPath(directory) : super.canonicalDirectory(directory);
+    if (!this.#trustsProjects) assertNoPlugins(canonical);
+    return canonical;
   }
 }
 

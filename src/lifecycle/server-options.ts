@@ -28,8 +28,10 @@ export interface ServerOptions {
   /**
    * Whether the configuration inside repositories is used, as OpenCode does by default. It can start programs: MCP
    * servers, plugins, custom tools. `false` is for repositories you do not trust: their `opencode.json`, `.opencode/` and
-   * instruction files (`AGENTS.md`) are then ignored. What their files say still reaches the model, and what it may do is
-   * up to the permissions; this is no sandbox.
+   * instruction files (`AGENTS.md`) are then ignored (`OPENCODE_DISABLE_PROJECT_CONFIG`). OpenCode 1.18.33 imports their plugins
+   * all the same, so `forRepo` refuses a repository that has one, with a `RepoPathError`; one that comes into it later is not
+   * seen. Skills (`.claude/skills`, `.agents/skills`: text, no programs) are still offered to the model, what other files say reaches it too,
+   * and what it may do is up to the permissions: this is no sandbox.
    *
    * @default true
    */

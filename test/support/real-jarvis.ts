@@ -1,4 +1,4 @@
-import { JarvisOpenCode, type JarvisOptions } from 'jarvis-opencode';
+import { JarvisOpenCode, type JarvisOptions, type StartOptions } from 'jarvis-opencode';
 import { gitRepo, type GitRepo, type GitRepoOptions } from './git-repo.js';
 import { realServerOptions, type RealServerSetup } from './real-opencode.js';
 import type { ScriptedModel } from './scripted-model.js';
@@ -14,7 +14,9 @@ export interface RealJarvis extends AsyncDisposable {
 }
 
 /** Starts a real server with a scripted model; at the end everything is gone, or the test fails. */
-export async function realJarvis(setup: RealServerSetup & JarvisOptions = {}): Promise<RealJarvis> {
+export async function realJarvis(
+  setup: RealServerSetup & JarvisOptions & Pick<StartOptions, 'trustProjectConfig'> = {},
+): Promise<RealJarvis> {
   const { script, config, env, ...options } = setup;
   const real = await realServerOptions({
     ...(script && { script }),
