@@ -17,6 +17,18 @@ export function processTable(): ProcessEntry[] {
   return process.platform === 'darwin' ? psTable(['-axo']) : [];
 }
 
+/** The living processes below `pid`, children before grandchildren; empty where the platform does not tell. */
+export function descendantsOf(pid: number): ProcessEntry[] {
+  const table = processTable();
+  const found: ProcessEntry[] = [];
+  for (let parents = new Set([pid]); parents.size > 0;) {
+    const level = table.filter((entry) => parents.has(entry.parent));
+    found.push(...level);
+    parents = new Set(level.map((entry) => entry.pid));
+  }
+  return found;
+}
+
 /** One living process; `undefined` when there is none, or where the platform does not tell. */
 export function findProcess(pid: number): ProcessEntry | undefined {
   if (hasProc()) return readStat(pid);

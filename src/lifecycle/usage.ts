@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessUsage } from '../instance.js';
-import { descendantsOf } from './descendants.js';
+import { descendantsOf } from './processes.js';
 
 /** What the processes of a server use. */
 export interface TreeUsage {
