@@ -32,7 +32,7 @@ export interface HostProcess extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
   /** How it ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** Resolves when none of the processes it had started itself, its guardians included, is left. */
+  /** Resolves when none of its descendants, its guardians included, is left. @throws {Error} after 5 s. */
   childrenGone(): Promise<void>;
 }
 
@@ -82,6 +82,9 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
     return { code: code as number | null, signal: signal as NodeJS.Signals | null };
   });
   const children = new Set<number>();
+  const noteChildren = (): void => {
+    for (const descendant of descendantsOf(pid)) children.add(descendant);
+  };
   return {
     pid,
     said,
@@ -93,9 +96,12 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
         what: `"${word}" of the host`,
       });
       if (!said().includes(word)) throw new Error(`the host ended without "${word}": ${output}${errors}`);
-      for (const descendant of descendantsOf(pid)) children.add(descendant);
+      noteChildren();
     },
-    kill: (signal) => process.kill(pid, signal),
+    kill(signal) {
+      noteChildren();
+      process.kill(pid, signal);
+    },
     async childrenGone() {
       await until(() => ![...children].some(isAlive), { timeoutMs: 5_000, what: 'the end of its children' });
     },
