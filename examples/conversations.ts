@@ -10,7 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
-import { JarvisOpenCode, type Session, type SessionBinding } from 'jarvis-opencode';
+import { JarvisOpenCode, type JarvisSnapshot, type Session } from 'jarvis-opencode';
 
 const FILE = join(tmpdir(), 'jarvis-conversations.json');
 
@@ -21,13 +21,14 @@ if (chat === undefined || path === undefined || question === undefined) {
 }
 process.once('SIGINT', () => exit(130));
 
-await using jarvis = await JarvisOpenCode.start();
+await using jarvis = await JarvisOpenCode.start({ restore: load() });
 
-for (const binding of load()) {
-  jarvis.sessions.bind(binding.jarvisSessionID, { id: binding.sessionID, directory: binding.directory });
-}
+// What was deleted meanwhile, in the TUI for example, is unbound, and starts again below.
+const { gone } = await jarvis.sessions.reconcile();
+for (const { jarvisSessionID } of gone) stderr.write(`The session of ${jarvisSessionID} is gone.\n`);
+
 const session = await sessionOf(chat, resolve(path));
-writeFileSync(FILE, JSON.stringify(jarvis.sessions.list()));
+writeFileSync(FILE, JSON.stringify(jarvis.snapshot()));
 
 const { text } = await session.prompt(question);
 stdout.write(`${session.id} in ${session.directory}\n${text}\n`);
@@ -37,6 +38,6 @@ async function sessionOf(jarvisSessionID: string, directory: string): Promise<Se
   return jarvis.forRepo(directory).sessions.create({ title: jarvisSessionID }, { jarvisSessionID });
 }
 
-function load(): SessionBinding[] {
-  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as SessionBinding[]) : [];
+function load(): JarvisSnapshot | undefined {
+  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as JarvisSnapshot) : undefined;
 }
