@@ -24,7 +24,7 @@ export function takeOrigin(url: string, maker: (...args: never[]) => unknown): (
   if (other !== undefined) {
     throw new Error(
       `Another mock at ${url} is still open: close it first, or leave out url, so that each has its own.\n` +
-        `It was made ${other.stack}`,
+        `It was made${other.stack}`,
     );
   }
   const mock = { url, stack: stackFrom(maker) };
@@ -40,7 +40,7 @@ export function takeOrigin(url: string, maker: (...args: never[]) => unknown): (
 function warn(): void {
   for (const { url, stack } of open.values()) {
     globalThis.console.warn(
-      `jarvis-opencode/testing: the mock at ${url} was never closed. It was made ${stack}`,
+      `jarvis-opencode/testing: the mock at ${url} was never closed. It was made${stack}`,
     );
   }
   open.clear();
@@ -55,7 +55,9 @@ function watchExit(way: 'on' | 'off'): void {
 function stackFrom(maker: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {};
   const { captureStackTrace } = Error as { captureStackTrace?: (target: object, above: unknown) => void };
-  if (captureStackTrace === undefined) holder.stack = new Error().stack ?? '';
-  else captureStackTrace(holder, maker);
-  return (holder.stack ?? '').replace(/^\w*Error\n?/, '').trim();
+  // Other engines than V8 show the frames of this file too.
+  if (captureStackTrace === undefined) return `\n${new Error().stack ?? ''}`;
+  captureStackTrace(holder, maker);
+  const [, ...frames] = (holder.stack ?? '').split('\n');
+  return `\n${frames.join('\n')}`;
 }

@@ -1,0 +1,207 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { setupServer } from 'msw/node';
+import {
+  hang,
+  mockOpenCode,
+  question,
+  text,
+  usage,
+  wait,
+  type MockOpenCode,
+  type MockOpenCodeOptions,
+  type MockStep,
+} from 'jarvis-opencode/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+
+const server = setupServer();
+const open: MockOpenCode[] = [];
+
+beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
+afterAll(() => server.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const mock of open.splice(0)) await mock.close();
+  server.resetHandlers();
+});
+
+function aMock(options?: MockOpenCodeOptions): MockOpenCode {
+  const mock = mockOpenCode(options);
+  open.push(mock);
+  server.use(...mock.handlers);
+  return mock;
+}
+
+describe('mock.use()', () => {
+  it('answers what the mock has not, and what it has, newest first', async () => {
+    const mock = aMock();
+    const repo = (await mock.client()).forRepo('/repo');
+    await expect(repo.vcs.diff({ mode: 'git' })).rejects.toMatchObject({
+      status: 501,
+      message: expect.stringContaining("add a handler with mock.use('GET /vcs/diff', …)"),
+    });
+    mock.use('GET /vcs/diff', ({ query, directory }) => [
+      { file: `${directory} ${query['mode']}`, additions: 1, deletions: 0 },
+    ]);
+    expect(await repo.vcs.diff({ mode: 'git' })).toMatchObject([{ file: '/repo git' }]);
+    {
+      using _renamed = mock.use('GET /agent', () => []);
+      expect(await repo.agents.list()).toEqual([]);
+    }
+    expect(await repo.agents.list()).not.toEqual([]);
+    expect(mock.instances()).toMatchObject([{ directory: '/repo', loaded: true }]);
+  });
+
+  it('gives parameters, headers and the body', async () => {
+    const mock = aMock();
+    mock.use('PATCH /project/{projectID}', ({ params, body, headers, path }) =>
+      Response.json({ id: params.projectID, worktree: path, name: body.name, by: headers.get('x-by') }),
+    );
+    const repo = (await mock.client()).forRepo('/repo');
+    expect(await repo.project.update('a b', { name: 'n' }, { headers: { 'x-by': 'me' } })).toEqual({
+      id: 'a b',
+      worktree: '/project/a%20b',
+      name: 'n',
+      by: 'me',
+    });
+  });
+
+  it('says whose mistake it is when a handler throws', async () => {
+    const mock = aMock();
+    mock.use('GET /agent', () => {
+      throw new Error('a mistake in the test');
+    });
+    const response = await fetch(`${mock.url}/agent`);
+    expect([response.status, await response.json()]).toEqual([
+      500,
+      {
+        name: 'HandlerFailed',
+        data: { message: 'the handler of GET /agent threw: Error: a mistake in the test' },
+      },
+    ]);
+    expect(() => mock.use('get /agent' as 'GET /agent', () => [])).toThrow(/Write the method in capitals/);
+    expect(() => mock.use('GET /agent', [] as never)).toThrow(TypeError);
+  });
+});
+
+describe('scripts', () => {
+  it('are for all repositories, or for one', async () => {
+    const mock = aMock({ script: () => [text('from the start')] });
+    const jarvis = await mock.client();
+    const say = async (directory: string): Promise<string> =>
+      (await (await jarvis.forRepo(directory).sessions.create()).prompt('?')).text;
+    mock.reply('one', { directory: '/one' });
+    expect([await say('/one'), await say('/two')]).toEqual(['one', 'from the start']);
+    mock.reply('all');
+    expect([await say('/one'), await say('/two')]).toEqual(['one', 'all']);
+  });
+
+  it('say what the calls of the model take', async () => {
+    const mock = aMock();
+    mock.script(() => [usage({ input: 7, output: 3 }), text('ok')]);
+    const session = await (await mock.client()).forRepo('/repo').sessions.create();
+    expect((await session.prompt('?')).tokens).toMatchObject({ input: 7, output: 3 });
+    expect((await session.refresh()).tokens).toMatchObject({ input: 7, output: 3 });
+  });
+
+  it.each([
+    ['that are none', undefined as unknown as MockStep[], /gave no steps but undefined/],
+    ['that are no list', 'text' as unknown as MockStep[], /gave no steps but string/],
+  ])('give a turn that fails when they give steps %s', async (_what, steps, message) => {
+    const mock = aMock();
+    mock.script(() => steps);
+    const session = await (await mock.client()).forRepo('/repo').sessions.create();
+    await expect(session.prompt('?')).rejects.toMatchObject({
+      serverError: { data: { message: expect.stringMatching(message) } },
+    });
+    expect(() => mock.script([] as never)).toThrow(TypeError);
+    expect(() => question()).toThrow(TypeError);
+  });
+
+  it('that never end are ended by an abort and by close(), and are told', async () => {
+    const mock = aMock();
+    let hasEnded = false;
+    mock.script(function* () {
+      try {
+        for (;;) yield text('and on ');
+      } finally {
+        hasEnded = true;
+      }
+    });
+    const session = await (await mock.client()).forRepo('/repo').sessions.create();
+    const turn = session.stream('Talk');
+    for await (const step of turn) if (step.type === 'text') break;
+    await turn.abort();
+    await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
+    expect(hasEnded).toBe(true);
+    hasEnded = false;
+    const second = session.stream('Talk');
+    for await (const step of second) if (step.type === 'text') break;
+    await mock.close();
+    await expect(second.result).rejects.toMatchObject({ name: 'ClosedError' });
+    expect(hasEnded).toBe(true);
+  });
+});
+
+describe('isolation', () => {
+  it('refuses a second mock at one origin, and names the first', async () => {
+    const url = 'http://opencode.test';
+    const first = aMock({ url });
+    expect(() => mockOpenCode({ url: `${url}/x` })).toThrow(/still open[^]*made\n.*mock-kit\.test\.ts/);
+    await first.close();
+    expect(aMock({ url }).url).toBe(url);
+  });
+
+  it.concurrent.each(['one', 'two', 'three'])('keeps concurrent tests apart: %s', (name) =>
+    server.boundary(async () => {
+      const mock = mockOpenCode();
+      server.use(...mock.handlers);
+      mock.reply(name);
+      const session = await (await mock.client()).forRepo('/repo').sessions.create();
+      expect((await session.prompt('Who?')).text).toBe(name);
+      expect(mock.sessions()).toHaveLength(1);
+      await mock.close();
+    })(),
+  );
+
+  it('closes the clients it made', async () => {
+    const mock = aMock();
+    const jarvis = await mock.client();
+    await using events = jarvis.events();
+    await events.ready;
+    await mock.close();
+    expect(() => jarvis.forRepo('/repo')).toThrow('closed');
+  });
+
+  it('needs no timer, so that fake ones that nobody advances stop nothing', async () => {
+    vi.useFakeTimers();
+    const mock = aMock();
+    const post = async (path: string, json: unknown): Promise<unknown> => {
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(mock.url + path, { method: 'POST', headers, body: JSON.stringify(json) });
+      return response.json();
+    };
+    const { id } = (await post('/session', {})) as { id: string };
+    const prompt = { parts: [{ type: 'text', text: 'Hello' }] };
+    expect(await post(`/session/${id}/message`, prompt)).toMatchObject({ info: { finish: 'stop' } });
+    await mock.dispose('/');
+    // Only what waits for a time waits.
+    mock.script(() => [wait(1_000), text('no more')]);
+    const waiting = post(`/session/${id}/message`, prompt);
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await waiting).toMatchObject({ info: { finish: 'stop' } });
+  });
+
+  it('tells who forgot to close a mock, at the end of the process', async () => {
+    const fixture = fileURLToPath(new URL('../fixtures/forgets-to-close.mjs', import.meta.url));
+    const { stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    });
+    expect(stderr).toMatch(
+      /mock at http:\/\/forgotten\.test was never closed\. It was made\n +at .*forgets-to-close\.mjs:\d+/,
+    );
+    expect(stderr).not.toContain('http://closed.test');
+  });
+});
