@@ -202,11 +202,23 @@ export interface BuiltEvent<T extends EventType> {
   readonly properties: EventProperties[T];
 }
 
-/** An event as `repo.events()` gives it. @param directory - of the repository it belongs to. */
+/** These belong to no repository. */
+const WHOLE_SERVER: ReadonlySet<EventType> = new Set<EventType>([
+  'server.connected',
+  'server.heartbeat',
+  'global.disposed',
+  'jarvis.gap',
+]);
+
+/**
+ * An event as `repo.events()` gives it.
+ *
+ * @param directory - of the repository it belongs to; `/repo` by default, none for events of the whole server.
+ */
 export function anEvent<T extends EventType>(
   type: T,
   properties: EventProperties[T],
-  directory: string | undefined = '/repo',
+  directory: string | undefined = WHOLE_SERVER.has(type) ? undefined : '/repo',
 ): BuiltEvent<T> {
   return { directory, id: ids.next('evt'), type, properties };
 }

@@ -16,7 +16,7 @@ export async function openRealWorld(): Promise<World> {
       async (sessionID) => {
         const response = await wireFetch(server.url, password, `/session/${sessionID}`);
         const { id, title, parentID, directory } = (await response.json()) as SessionInfo;
-        return { session: { id, title, parentID }, directory };
+        return { session: { id, title, parentID }, directory, rules: undefined };
       },
     ),
     answers: { title: (prompt) => prompt.split('\n', 1)[0] ?? '', summary: 'Scripted summary' },

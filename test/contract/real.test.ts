@@ -49,7 +49,6 @@ describe.each([
     expect(messages[0]?.parts.find(({ type }) => type === 'tool')).toMatchObject({
       state: { status: 'completed', output: 'hi\n' },
     });
-    expect(await session.prompt('Title?').then(() => session.refresh())).toMatchObject({ title: 'Edit' });
   });
 
   it('takes the first line of the first prompt as the title', async () => {
@@ -64,6 +63,18 @@ describe.each([
 });
 
 describe('a real server', () => {
+  it('says which rule is missing when a script asks for what is allowed', async () => {
+    await using real = await realOpenCode({
+      command: opencodeBinary(),
+      script: () => [ask('edit', { filePath: 'a', oldString: 'a', newString: 'b' })],
+    });
+    const session = await (await real.client()).forRepo(await real.repo()).sessions.create();
+    await expect(session.prompt('Edit')).rejects.toMatchObject({
+      reason: 'provider',
+      message: expect.stringContaining("pass asks: ['edit'] to realOpenCode()"),
+    });
+  });
+
   it('is gone when it is closed, with all it has written', async () => {
     const real = await realOpenCode({ command: opencodeBinary() });
     const jarvis = await real.client();

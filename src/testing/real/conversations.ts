@@ -1,17 +1,23 @@
+import type { PermissionRule } from '../../client/schema/session.js';
+import { decide, needOf } from '../permission-rules.js';
 import { iteratorOf, type MockScript, type MockScriptInput } from '../script.js';
 import type { MockStep } from '../steps.js';
 import type { ModelStep } from './model-steps.js';
 import type { ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';
 
-/** What a script is told of a session, beside the prompt. */
-export type SessionFacts = Omit<MockScriptInput, 'prompt'>;
+/** What a script is told of a session, beside the prompt, and the rules for its tools. */
+export interface SessionFacts extends Omit<MockScriptInput, 'prompt'> {
+  /** Those of the server come first; `undefined` when nobody knows them. */
+  readonly rules: readonly PermissionRule[] | undefined;
+}
 
 type StepIterator = Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown>;
 
 /** A script on its way through the calls of one turn. */
 interface Conversation {
   readonly steps: StepIterator;
+  readonly rules: readonly PermissionRule[] | undefined;
   /** Taken from the script too early: it belongs to the next call. */
   ahead: MockStep | undefined;
 }
@@ -30,8 +36,9 @@ export function conversations(
 
   async function begin(turn: ModelTurn, sessionID: string): Promise<Conversation> {
     void running.get(sessionID)?.steps.return?.();
-    const facts = await factsOf(sessionID);
-    return { steps: iteratorOf(script({ prompt: turn.prompt, ...facts })), ahead: undefined };
+    const { session, directory, rules } = await factsOf(sessionID);
+    const steps = iteratorOf(script({ prompt: turn.prompt, session, directory }));
+    return { steps, rules, ahead: undefined };
   }
 
   return async function* (turn): AsyncGenerator<ModelStep> {
@@ -50,9 +57,22 @@ export function conversations(
         return;
       }
       hasTools ||= step.type === 'tool' || step.type === 'question' || step.type === 'subtask';
+      assertAsks(step, conversation.rules);
       yield step;
     }
   };
+}
+
+/** A tool that is to ask, and would not, is a mistake of the test that it should not have to search for. */
+function assertAsks(step: MockStep, rules: readonly PermissionRule[] | undefined): void {
+  if (step.type !== 'tool' || step.ask === undefined || rules === undefined) return;
+  const need = needOf(step.tool, step.input, step.ask);
+  if (decide(rules, need) !== 'allow') return;
+  const { permission } = need;
+  throw new Error(
+    `the script asks for ${permission}, and no rule lets the server ask: pass asks: ['${permission}'] to ` +
+      'realOpenCode(), or a permission to sessions.create()',
+  );
 }
 
 async function nextOf(steps: StepIterator): Promise<MockStep | undefined> {

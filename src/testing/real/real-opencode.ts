@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { http, passthrough, type HttpHandler } from 'msw';
+import type { SessionInfo } from '../../client/schema/session.js';
 import type { MockScript, ScriptOptions } from '../script.js';
 import { Scripts } from '../script.js';
 import { text } from '../steps.js';
@@ -88,10 +89,11 @@ export async function startRealServer(
 
   async function factsOf(sessionID: string): Promise<SessionFacts> {
     const response = await fetch(`${url}/session/${sessionID}`, { headers: { authorization } });
-    const { id, title, parentID, directory } = (await response.json()) as SessionFacts['session'] & {
-      readonly directory: string;
-    };
-    return { session: { id, title, parentID }, directory };
+    const { id, title, parentID, directory, permission = [] } = (await response.json()) as SessionInfo;
+    const asked = asks.map((name) => ({ permission: name, pattern: '*', action: 'ask' as const }));
+    // The rules of a configuration of the test's own are not known here.
+    const rules = config?.['permission'] === undefined ? [...asked, ...permission] : undefined;
+    return { session: { id, title, parentID }, directory, rules };
   }
 
   const model = await startScriptedModel(conversations(scripts.play, factsOf), {
