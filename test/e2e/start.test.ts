@@ -205,6 +205,22 @@ describe('a server that does not start', () => {
     expect((error as Error).message).toContain('OpenCode 1.18');
   });
 
+  it('because its binary says that it is OpenCode 2, before it is started', async () => {
+    const lines: string[] = [];
+    const logger = {
+      debug: (line: string) => lines.push(line),
+      info: vi.fn(),
+      warn: vi.fn(),
+      error: vi.fn(),
+    };
+    const error = await failure(starting(fakeServer('version-2'), { logger }));
+    expect(error).toBeInstanceOf(UnsupportedServerError);
+    expect(error).toMatchObject({ found: '2.0.1', supported: expect.stringContaining('1.18') });
+    expect((error as Error).message).toContain('OpenCode 2 has another API');
+    expect((error as Error).message).toContain('npm install opencode-ai@1.18');
+    expect(lines).not.toContain('server starting');
+  });
+
   it('because it is too old', async () => {
     const error = await failure(starting(fakeServer('old-version')));
     expect(error).toBeInstanceOf(UnsupportedServerError);
@@ -246,6 +262,16 @@ describe('an abort', () => {
       expect(await failure(starting(fakeServer('silent'), { signal }))).toBe(reason);
     },
   );
+
+  it('while the binary is asked for its version rejects with its own reason', async () => {
+    const abort = new AbortController();
+    const reason = new Error('the user left');
+    const failed = failure(starting(fakeServer('floods-on-version'), { signal: abort.signal }));
+    await until(() => processesWith(marker).length > 0);
+    abort.abort(reason);
+    expect(await failed).toBe(reason);
+    expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
+  });
 
   it.each(reasons)('during the start rejects with its own reason: %s', async (_what, reason) => {
     const abort = new AbortController();
@@ -448,7 +474,7 @@ describe('the real server', () => {
       const error = await failure({ ...real.startOptions, env, port });
       expect(error).toBeInstanceOf(ServerStartError);
       expect(error).toMatchObject({ exitCode: 1, command: expect.stringContaining(`--port ${port}`) });
-      expect((error as Error).message).toContain(String(port));
+      expect((error as Error).message).toContain(`port ${port} of 127.0.0.1 is taken by another process`);
       expect((error as ServerStartError).recentOutput.join('\n')).toMatch(/port|serve/i);
       const response = await fetch(`http://127.0.0.1:${port}/`);
       expect(await response.text()).toBe('mine');
@@ -483,6 +509,35 @@ describe('the real server', () => {
     expect(guest.server.version).toBe(other.server.version);
     const refused = JarvisOpenCode.connect({ url: other.server.url, password: 'another' });
     await expect(refused).rejects.toBeInstanceOf(RequestError);
+  });
+
+  it('listens everywhere only with a password of the caller, and is used on this machine', async () => {
+    const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+    await using other = await JarvisOpenCode.start({
+      ...real.startOptions,
+      env,
+      hostname: '0.0.0.0',
+      password: PASSWORD,
+      cors: ['https://app.example.com'],
+    });
+    expect(other.server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const allowed = async (origin: string): Promise<string | null> => {
+      const headers = { origin, authorization: `Basic ${TOKEN}` };
+      const response = await fetch(`${other.server.url}/global/health`, { headers });
+      return response.headers.get('access-control-allow-origin');
+    };
+    expect(await allowed('https://app.example.com')).toBe('https://app.example.com');
+    expect(await allowed('https://other.example.com')).toBeNull();
+  });
+
+  it('keeps its last lines, which tell no password', async () => {
+    const { server } = jarvis;
+    await jarvis.forRepo(real.root).warm();
+    const lines = await until(() => (server.recentOutput?.length ? server.recentOutput : undefined));
+    const password = atob((server.authorization as string).replace('Basic ', '')).replace('opencode:', '');
+    expect(lines.length).toBeLessThanOrEqual(200);
+    expect(lines.join('\n')).toContain('opencode server listening on');
+    expect(lines.join('\n')).not.toContain(password);
   });
 
   it('can listen on the other loopback address', async () => {
