@@ -115,9 +115,8 @@ export class InstanceControl {
 
   /** The event stream delivers, or it does not. */
   connection(live: boolean): void {
-    if (this.#idle === undefined) return;
     this.#repos.setDoubt(live ? undefined : STREAM_DOWN);
-    if (live) this.#idle.retry();
+    if (live) this.#idle?.retry();
   }
 
   /** Whether an event is needed here: its type is observed, or it is the first sign of an instance. */
@@ -315,7 +314,7 @@ export class InstanceControl {
       const { activityVersion } = entry;
       const activity = await this.#readActivity(entry, signal);
       // An event that came meanwhile may be newer than this answer.
-      if (entry.activityVersion !== activityVersion) continue;
+      if (entry.activityVersion !== activityVersion || !entry.loaded) continue;
       entry.replaceActivity('session-busy', activity.busySessions.map(toItem));
       entry.replaceActivity('permission', activity.permissions);
       entry.replaceActivity('question', activity.questions);
@@ -326,7 +325,7 @@ export class InstanceControl {
 
   async #readActivity(entry: RepoEntry, signal: AbortSignal): Promise<Activity> {
     try {
-      const activity = await readActivity(this.#init.http, entry.directory, signal);
+      const activity = await readActivity(this.#init.http, entry, signal);
       entry.setDoubt(undefined);
       return activity;
     } catch (error) {

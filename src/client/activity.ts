@@ -29,11 +29,17 @@ const permissionListSchema = z.array(permissionRequestSchema);
 const questionListSchema = z.array(questionRequestSchema);
 
 /**
- * Asks what the server is doing in a directory. It must be loaded: asking would load it.
+ * Asks what the server is doing in a directory. It must be loaded: asking would load it, so nothing more is asked once
+ * somebody else has disposed it.
  *
  * @throws when it cannot be known.
  */
-export async function readActivity(http: Http, directory: string, signal: AbortSignal): Promise<Activity> {
+export async function readActivity(
+  http: Http,
+  instance: { readonly directory: string; readonly loaded: boolean },
+  signal: AbortSignal,
+): Promise<Activity> {
+  const { directory } = instance;
   const [statuses, runningPtys] = await Promise.all([
     http.send(
       { method: 'GET', path: '/session/status', directory, schema: sessionStatusMapSchema },
@@ -44,7 +50,8 @@ export async function readActivity(http: Http, directory: string, signal: AbortS
   const busySessions = Object.entries(statuses)
     .filter(([, status]) => status.type !== 'idle')
     .map(([sessionID]) => sessionID);
-  if (busySessions.length === 0) return { busySessions, permissions: [], questions: [], runningPtys };
+  if (busySessions.length === 0 || !instance.loaded)
+    return { busySessions, permissions: [], questions: [], runningPtys };
   const [permissions, questions] = await Promise.all([
     http.send({ method: 'GET', path: '/permission', directory, schema: permissionListSchema }, { signal }),
     http.send({ method: 'GET', path: '/question', directory, schema: questionListSchema }, { signal }),
