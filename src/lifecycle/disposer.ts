@@ -6,7 +6,6 @@ import type { DisposeReason, Hold, HoldKind } from '../instance.js';
 export interface DisposableInstance {
   readonly directory: string;
   readonly loaded: boolean;
-  readonly isHeld: boolean;
   holds(): readonly Hold[];
   closeGate(): () => void;
   unload(reason: DisposeReason): void;
@@ -303,7 +302,7 @@ export class Disposer {
   }
 
   #refuseHeld(instances: readonly DisposableInstance[]): void {
-    const held = instances.find((instance) => instance.isHeld);
+    const held = instances.find((instance) => instance.holds().length > 0);
     if (held === undefined) return;
     throw new DisposeRefusedError(held.directory, held.holds());
   }
