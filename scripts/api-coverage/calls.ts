@@ -141,11 +141,13 @@ const sessionsCalls: readonly Call[] = [
 
 const askCalls: readonly Call[] = [
   { method: 'repo.permissions.list', call: ({ repo }) => repo.permissions.list() },
+  { method: 'repo.permissions.pending', call: ({ repo }) => repo.permissions.pending() },
   {
     method: 'repo.permissions.reply',
     call: ({ repo }) => repo.permissions.reply(IDS.permission, { reply: 'reject', message: 'no' }),
   },
   { method: 'repo.questions.list', call: ({ repo }) => repo.questions.list() },
+  { method: 'repo.questions.pending', call: ({ repo }) => repo.questions.pending() },
   {
     method: 'repo.questions.reply',
     call: ({ repo }) => repo.questions.reply(IDS.question, { answers: [['yes'], []] }),

@@ -7,6 +7,7 @@ import type {
 } from 'jarvis-opencode';
 import {
   JarvisOpenCode,
+  type AskOutcome,
   type BindableSession,
   type ConnectOptions,
   type DisposeResult,
@@ -20,6 +21,9 @@ import {
   type Message,
   type Paged,
   type PathInfo,
+  type PermissionAsk,
+  type PermissionPolicy,
+  type QuestionAsk,
   type RepoClient,
   type RepoStats,
   type RequestOptions,
@@ -197,6 +201,41 @@ describe('Session', () => {
   });
 });
 
+describe('policies', () => {
+  it('are a decision, a function, or one with limits', () => {
+    repo.permissions.policy = 'allow';
+    repo.permissions.policy = { deny: 'not here' };
+    repo.permissions.policy = async ({ patterns }, { signal, directory }) => {
+      expectTypeOf(patterns).toEqualTypeOf<string[]>();
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+      expectTypeOf(directory).toEqualTypeOf<string>();
+      return Promise.resolve('ask');
+    };
+    session.questionPolicy = { decide: () => ({ answers: [['red']] }), timeoutMs: false, otherwise: 'stop' };
+    void session.prompt('a', {
+      onPermission: 'always',
+      onQuestion: ({ questions }) => ({ deny: questions[0]?.header ?? '' }),
+    });
+    // @ts-expect-error nobody can allow a question
+    repo.questions.policy = 'allow';
+    // @ts-expect-error a permission has no answers
+    session.permissionPolicy = { answers: [['red']] };
+    // @ts-expect-error a misspelt decision is none
+    void session.prompt('a', { onPermission: () => 'alow' });
+    expectTypeOf<JarvisOptions['policyScope']>().toEqualTypeOf<'own' | 'all' | undefined>();
+    expectTypeOf(session.permissionPolicy).toEqualTypeOf<PermissionPolicy | undefined>();
+  });
+
+  it('are of asks that can be answered by hand', () => {
+    expectTypeOf(repo.permissions.pending()).resolves.toEqualTypeOf<PermissionAsk[]>();
+    expectTypeOf(repo.questions.pending()).resolves.toEqualTypeOf<QuestionAsk[]>();
+    expectTypeOf(repo.permissions.reply('per_1', { reply: 'once' })).resolves.toEqualTypeOf<AskOutcome>();
+    expectTypeOf(repo.questions.reject('que_1')).resolves.toEqualTypeOf<AskOutcome>();
+    expectTypeOf<Mutable<Pick<PermissionAsk, 'type' | 'request' | 'directory'>>>().toEqualTypeOf<never>();
+    expectTypeOf<Mutable<Pick<QuestionAsk, 'type' | 'request' | 'directory'>>>().toEqualTypeOf<never>();
+  });
+});
+
 describe('options', () => {
   it('can be made of constants, and every one may be undefined', () => {
     const options = {
@@ -223,6 +262,9 @@ describe('options', () => {
       fetch: undefined,
       clock: undefined,
       paths: undefined,
+      permissions: undefined,
+      questions: undefined,
+      policyScope: undefined,
     });
   });
 

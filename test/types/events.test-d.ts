@@ -12,7 +12,10 @@ import type {
   MessageInfo,
   OpenCodeEvent,
   Part,
+  AskOutcome,
+  PermissionAsk,
   PermissionRequest,
+  QuestionAsk,
   QuestionRequest,
   RepoClient,
   Session,
@@ -179,13 +182,20 @@ describe('a turn', () => {
         expectTypeOf(step.output).toEqualTypeOf<string | undefined>();
         break;
       case 'permission':
+        expectTypeOf(step).toEqualTypeOf<PermissionAsk>();
         expectTypeOf(step.request).toEqualTypeOf<PermissionRequest>();
+        expectTypeOf(step.allow()).toEqualTypeOf<Promise<AskOutcome>>();
+        // @ts-expect-error what is asked is permission
+        void step.answer([['red']]);
         break;
       case 'question':
+        expectTypeOf(step).toEqualTypeOf<QuestionAsk>();
         expectTypeOf(step.request).toEqualTypeOf<QuestionRequest>();
+        expectTypeOf(step.deny('no')).toEqualTypeOf<Promise<'answered' | 'gone'>>();
         break;
       case 'child':
         expectTypeOf(step.sessionID).toEqualTypeOf<string>();
+        expectTypeOf(step.status).toEqualTypeOf<'started' | 'ended'>();
         break;
       case 'retry':
         expectTypeOf(step.attempt).toEqualTypeOf<number>();
