@@ -8,7 +8,7 @@ const textInputSchema = z.strictObject({ type: z.literal('text'), text: z.string
 const fileInputSchema = z.strictObject({
   type: z.literal('file'),
   mime: z.string().min(1),
-  // OpenCode 1.18.33 fails the turn on any other, and keeps the message it was in.
+  // OpenCode 1.18.33 fails the turn on any other.
   url: z.string().refine((url) => URL.canParse(url), { error: 'expected an absolute URL' }),
   filename: z.string().optional(),
 });
