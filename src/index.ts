@@ -193,6 +193,7 @@ export type {
   HoldKind,
   InstanceDecision,
   ProcessUsage,
+  RepoOverview,
   RepoStats,
 } from './instance.js';
 export type { IdlePolicy } from './registry/idle.js';

@@ -15,6 +15,8 @@ import {
   type DisposeResult,
   type Hold,
   type InstanceDecision,
+  type ProcessUsage,
+  type RepoOverview,
   type RepoStats,
 } from './instance.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
@@ -44,6 +46,8 @@ export interface InstanceControlInit {
   /** Publishes a decision for diagnosis. */
   readonly publish: (decision: InstanceDecision) => void;
 }
+
+const NO_PROCESSES: ProcessUsage = { count: 0, rssBytes: 0 };
 
 const STREAM_DOWN = 'the event stream is not connected';
 
@@ -100,12 +104,15 @@ export class InstanceControl {
   }
 
   stats(entry: RepoEntry): RepoStats {
-    return this.#stats(entry, this.#init.usage());
+    return entry.stats(this.#idle?.deadline(entry));
   }
 
-  allStats(): RepoStats[] {
-    const usage = this.#init.usage();
-    return [...this.#repos.entries()].map((entry) => this.#stats(entry, usage));
+  overview(): RepoOverview[] {
+    const byDirectory = this.#init.usage()?.byDirectory;
+    return [...this.#repos.entries()].map((entry) => ({
+      ...this.stats(entry),
+      processes: byDirectory && (byDirectory.get(entry.directory) ?? NO_PROCESSES),
+    }));
   }
 
   /** No instance is disposed for idleness any more. */
@@ -298,12 +305,6 @@ export class InstanceControl {
     const level = LEVELS[decision.decision];
     logger[level](`instance ${text}`, { directory, ...details });
     publish({ directory, ...decision });
-  }
-
-  #stats(entry: RepoEntry, usage: TreeUsage | undefined): RepoStats {
-    const stats = entry.stats(this.#idle?.deadline(entry));
-    const processes = usage && (usage.byDirectory.get(entry.directory) ?? { count: 0, rssBytes: 0 });
-    return { ...stats, processes };
   }
 
   /** Reads what the server is doing in a loaded directory and corrects what is known of it. */

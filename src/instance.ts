@@ -61,6 +61,10 @@ export interface RepoStats {
   readonly boots: number;
   /** How often it was disposed, by reason. */
   readonly disposals: Readonly<Record<DisposeReason, number>>;
+}
+
+/** What a status page shows of one repository. */
+export interface RepoOverview extends RepoStats {
   /**
    * The children of our server that work in this directory: MCP and LSP servers, tools, terminals. `undefined` for a server
    * we only connected to, and where the platform does not tell (it does on Linux).

@@ -19,7 +19,7 @@ import type { SessionInfo } from './client/schema/session.js';
 import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turn-engine.js';
 import { ClosedError, ServerLostError, SessionNotBoundError } from './errors.js';
-import type { InstanceDecision, RepoStats } from './instance.js';
+import type { InstanceDecision, RepoOverview } from './instance.js';
 import { InstanceControl } from './instance-control.js';
 import type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
 import { parseGraceMs, type ServerHandle, type StopOptions } from './lifecycle/server-handle.js';
@@ -172,9 +172,12 @@ export class JarvisClient implements AsyncDisposable {
     return takeSnapshot(this.#sessions.list());
   }
 
-  /** What is known of every repository's instance at this moment. */
-  repos(): RepoStats[] {
-    return this.#instances.allStats();
+  /**
+   * What is known of every repository's instance at this moment, with what its processes use. For a status page: reading the
+   * table of processes takes milliseconds (3 to 20 were measured with 120 processes).
+   */
+  repos(): RepoOverview[] {
+    return this.#instances.overview();
   }
 
   /**

@@ -191,7 +191,7 @@ export class RepoEntry {
     this.#owner.unloaded(this);
   }
 
-  stats(idleDeadline: number | undefined): Omit<RepoStats, 'processes'> {
+  stats(idleDeadline: number | undefined): RepoStats {
     return {
       directory: this.directory,
       loaded: this.#loaded,

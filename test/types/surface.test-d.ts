@@ -183,6 +183,7 @@ interface Types {
   ProcessUsage: api.ProcessUsage;
   ReconcileOptions: api.ReconcileOptions;
   ReconcileResult: api.ReconcileResult;
+  RepoOverview: api.RepoOverview;
   RepoStats: api.RepoStats;
   DisposeOptions: api.DisposeOptions;
   JarvisSnapshot: api.JarvisSnapshot;
