@@ -20,8 +20,11 @@ export interface SimulatedDisposal {
 export class SimulatedInstance {
   readonly directory: string;
   readonly work = new Map<string, SimulatedWork>();
-  /** When each kind of work was last asked for, in the server's own count. */
-  readonly askedAt: Record<SimulatedWork['kind'], number> = { turn: -1, pty: -1 };
+  /** When each kind of work was last asked for, in the server's own count and in epoch milliseconds. */
+  readonly askedAt: Record<SimulatedWork['kind'], { readonly count: number; readonly time: number }> = {
+    turn: { count: -1, time: 0 },
+    pty: { count: -1, time: 0 },
+  };
   /** Whether a client that listens can know that it is loaded. */
   isKnown: boolean;
   disposal: SimulatedDisposal | undefined;
@@ -34,7 +37,7 @@ export class SimulatedInstance {
   /** The work that a careful client knows of in this step: it was told of it in an earlier one, or has asked since. */
   knownWork(step: number): SimulatedWork[] {
     return [...this.work.values()].filter(
-      ({ kind, begunAt, toldAt }) => toldAt < step || begunAt <= this.askedAt[kind],
+      ({ kind, begunAt, toldAt }) => toldAt < step || begunAt <= this.askedAt[kind].count,
     );
   }
 }

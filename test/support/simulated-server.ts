@@ -21,6 +21,8 @@ export interface SimulatedDelays {
   readonly disposalsMs: readonly number[];
 }
 
+/** How long before it is disposed an instance must have been asked what it does. */
+const LOOK_MS = 1_000;
 const PROBES = ['/session/status', '/permission', '/question', '/pty'];
 
 /**
@@ -119,12 +121,12 @@ export class SimulatedServer {
       case '/path':
         return { home: '/', state: '/', config: '/', worktree: directory, directory };
       case '/session/status':
-        instance.askedAt.turn = this.#count;
+        instance.askedAt.turn = { count: this.#count, time: Date.now() };
         return Object.fromEntries(
           running.filter(({ status }) => status.type !== 'idle').map(({ id, status }) => [id, status]),
         );
       case '/pty':
-        instance.askedAt.pty = this.#count;
+        instance.askedAt.pty = { count: this.#count, time: Date.now() };
         return [...instance.work.values()].filter(({ kind }) => kind === 'pty').map(({ id }) => ptyOf(id));
       case '/permission':
       case '/question':
@@ -379,6 +381,8 @@ export class SimulatedServer {
       for (const { kind, id } of instance.knownWork(this.step)) wrong(`while the ${kind} ${id} ran`);
       const hold = this.#client.holdOf(directory);
       if (hold !== undefined && isKnown) wrong(`in spite of a ${hold}`);
+      const askedAt = Math.min(instance.askedAt.turn.time, instance.askedAt.pty.time);
+      if (isKnown && askedAt < Date.now() - LOOK_MS) wrong('without a look at what runs in it');
     }
     for (const exchange of this.#inFlight) {
       const isProbe = PROBES.some((path) => exchange.path === `GET ${path}`);
