@@ -21,7 +21,9 @@ const RUNS = Number(process.env['FUZZ_RUNS'] ?? 200);
 
 const DIRECTORIES = ['/a', '/b', '/c', '/d'];
 /** Longer than the server may take for anything, lost events included. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 60_000;
+/** Longer than anybody waits for what is over the cap. */
+const LONG_IDLE_MS = 100_000;
 const HEARTBEAT_MS = 10_000;
 
 interface Setup extends SimulatedDelays {
@@ -141,10 +143,10 @@ class World {
   }
 
   /** Lets time pass until it is so. */
-  async eventually(what: string, isSo: () => boolean): Promise<void> {
+  async eventually(what: string, isSo: () => boolean, patienceMs = PATIENCE_MS): Promise<void> {
     let passed = 0;
     for (let ms = 5; !isSo(); ms = Math.min(ms * 2, 500)) {
-      if (passed > PATIENCE_MS) expect.fail(`never so: ${what}; ${this.describe()}`);
+      if (passed > patienceMs) expect.fail(`never so: ${what}; ${this.describe()}`);
       await this.advance(ms);
       passed += ms;
     }
@@ -186,7 +188,8 @@ class World {
       return this.waiters.every(({ isSettled }) => isSettled);
     });
     for (const { lease } of this.leases.splice(0)) lease[Symbol.dispose]();
-    await this.eventually('nothing idle is loaded', () => this.loaded().length === 0);
+    const patienceMs = PATIENCE_MS + this.#setup.idleTimeoutMs;
+    await this.eventually('nothing idle is loaded', () => this.loaded().length === 0, patienceMs);
     await this.eventually('the timer is off', () => this.clock.timers === 0);
     await this.eventually('no disposal is under way', () => !server.isDisposing);
     await this.jarvis.close();
@@ -286,7 +289,7 @@ const command = fc.oneof(
 );
 
 const setups = fc.record({
-  idleTimeoutMs: fc.constantFrom(50, 1_000, 20_000),
+  idleTimeoutMs: fc.constantFrom(50, 1_000, 20_000, LONG_IDLE_MS),
   maxLoaded: fc.integer({ min: 1, max: 3 }),
   answersMs: fc.array(fc.nat(40), { minLength: 1, maxLength: 6 }),
   disposalsMs: fc.array(fc.constantFrom(0, 10, 200, 2_000), { minLength: 1, maxLength: 4 }),
@@ -294,7 +297,9 @@ const setups = fc.record({
 
 const QUICK: Setup = { idleTimeoutMs: 50, maxLoaded: 1, answersMs: [0], disposalsMs: [0] };
 
-/** What once went wrong, as small as it was found. */
+const CALM: Setup = { idleTimeoutMs: LONG_IDLE_MS, maxLoaded: 1, answersMs: [5], disposalsMs: [200] };
+
+/** What once went wrong, as small as it was found, and what chance meets too seldom. */
 const FOUND: [setup: Setup, commands: [string, number][]][] = [
   // A connection that was dropped before it counted as live; then nobody was told of the end.
   [
@@ -371,6 +376,37 @@ const FOUND: [setup: Setup, commands: [string, number][]][] = [
     [
       ['request', 0],
       ['clock jumps back', 5_000_000],
+    ],
+  ],
+  // What began before anybody listened; a call while the instance goes; one more than may be loaded.
+  ...['open pty', 'turn of others'].map((begin): [Setup, [string, number][]] => [
+    CALM,
+    [
+      [begin, 0],
+      ['request', 0],
+      ['milliseconds', 60],
+      ['dispose', 0],
+      ['milliseconds', 60],
+    ],
+  ]),
+  [
+    CALM,
+    [
+      ['request', 0],
+      ['milliseconds', 60],
+      ['dispose', 0],
+      ['milliseconds', 30],
+      ['request', 0],
+    ],
+  ],
+  [
+    CALM,
+    [
+      ['request', 0],
+      ['milliseconds', 60],
+      ['request', 1],
+      ['milliseconds', 60],
+      ['settle', 0],
     ],
   ],
 ];
