@@ -187,7 +187,7 @@ export class ResponseShapeError extends JarvisError {
 
 /** Why a path cannot be a repository. */
 export type RepoPathReason =
-  'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins';
+  'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins' | 'replaced';
 
 const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-absolute': 'is not absolute. Pass an absolute path, e.g. path.resolve(directory)',
@@ -195,6 +195,7 @@ const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-a-directory': 'is not a directory. Pass the directory that contains it',
   unreadable: 'cannot be read. Check its permissions',
   invalid: 'is not a valid path. It must be well-formed text without NUL',
+  replaced: 'is a link to another directory by now. Use forRepo again',
   plugins:
     'brings OpenCode plugins of its own, which would run although trustProjectConfig is false. Remove them, or trust it',
 };

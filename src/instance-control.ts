@@ -43,6 +43,8 @@ export interface InstanceControlInit {
   readonly logger: Logger;
   /** What the server's processes use now; `undefined` when it cannot be told. */
   readonly usage: () => TreeUsage | undefined;
+  /** Refuses a directory that has become another one: the server would take what is done to it for the other. */
+  readonly assertSame: (directory: string) => void;
   /** Publishes a decision for diagnosis. */
   readonly publish: (decision: InstanceDecision) => void;
 }
@@ -83,7 +85,10 @@ export class InstanceControl {
     });
     this.#disposer = new Disposer({
       confirm: (directory, signal) => this.#confirm(directory, signal),
-      send: (directory, signal) => sendDispose(http, directory, signal),
+      send: async (directory, signal) => {
+        init.assertSame(directory);
+        await sendDispose(http, directory, signal);
+      },
       abort: (directory, sessionID, signal) => sendAbort(http, directory, sessionID, signal),
       unloaded: (directory, reason) =>
         this.#decide(this.entry(directory), { decision: 'disposed', reason, text: `disposed: ${reason}` }),
@@ -154,6 +159,7 @@ export class InstanceControl {
 
   async #reread(entry: RepoEntry, signal: AbortSignal): Promise<DirectoryChange | undefined> {
     const { directory } = entry;
+    if (entry.isDisposing || !entry.loaded) return undefined;
     const scope = new AbortScope([signal], {
       timeoutMs: RESYNC_LIMIT_MS,
       reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
@@ -310,16 +316,20 @@ export class InstanceControl {
   /** Reads what the server is doing in a loaded directory and corrects what is known of it. */
   async #confirm(directory: string, signal: AbortSignal): Promise<void> {
     const entry = this.#repos.find(directory);
+    this.#init.assertSame(directory);
     // Asked once more after somebody else has disposed it, it would be loaded again.
     while (entry?.loaded) {
-      const { activityVersion } = entry;
+      const { activityVersion, watch } = entry;
       const activity = await this.#readActivity(entry, signal);
       // An event that came meanwhile may be newer than this answer.
       if (entry.activityVersion !== activityVersion || !entry.loaded) continue;
       entry.replaceActivity('session-busy', activity.busySessions.map(toItem));
       entry.replaceActivity('permission', activity.permissions);
       entry.replaceActivity('question', activity.questions);
-      entry.replaceActivity('pty', activity.runningPtys.map(toItem));
+      if (activity.runningPtys !== undefined) {
+        entry.replaceActivity('pty', activity.runningPtys.map(toItem));
+        entry.learnTerminals(watch);
+      }
       return;
     }
   }

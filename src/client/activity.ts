@@ -22,7 +22,8 @@ export interface Activity {
   /** What the busy sessions wait for. */
   readonly permissions: readonly PendingAsk[];
   readonly questions: readonly PendingAsk[];
-  readonly runningPtys: readonly string[];
+  /** `undefined` when they are known and were not asked for. */
+  readonly runningPtys: readonly string[] | undefined;
 }
 
 const permissionListSchema = z.array(permissionRequestSchema);
@@ -36,16 +37,16 @@ const questionListSchema = z.array(questionRequestSchema);
  */
 export async function readActivity(
   http: Http,
-  instance: { readonly directory: string; readonly loaded: boolean },
+  instance: { readonly directory: string; readonly loaded: boolean; readonly knowsTerminals: boolean },
   signal: AbortSignal,
 ): Promise<Activity> {
-  const { directory } = instance;
+  const { directory, knowsTerminals } = instance;
   const [statuses, runningPtys] = await Promise.all([
     http.send(
       { method: 'GET', path: '/session/status', directory, schema: sessionStatusMapSchema },
       { signal },
     ),
-    readRunningPtys(http, directory, signal),
+    knowsTerminals ? undefined : readRunningPtys(http, directory, signal),
   ]);
   const busySessions = Object.entries(statuses)
     .filter(([, status]) => status.type !== 'idle')

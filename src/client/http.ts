@@ -241,11 +241,11 @@ export class Http {
         method,
         timeout: false,
         throwHttpErrors: !isForwarded,
+        // Ends the pause before a repetition.
+        signal,
         retry: {
           ...(method === 'GET' ? RETRY_GET : RETRY_OTHER),
           limit: retries,
-          // Nobody waits for a repetition any more.
-          ...(method === 'GET' && { shouldRetry: () => (signal.aborted ? false : undefined) }),
         },
         fetch: () => (attempts++ === 0 ? first : send()),
       });

@@ -178,6 +178,7 @@ export class RepoClient {
    * and the call to dispose, the server aborts that turn (OpenCode 1.18.33 does so without a word).
    *
    * @throws {DisposeRefusedError} when something holds it and `force` is not set; nothing was cut off then.
+   * @throws {RepoPathError} when the directory has become a link to another one: the server would dispose that one's.
    * @throws {RequestError} {@link ConnectionError}
    * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be, and
    *   `stats().holds` then has an `unknown`.

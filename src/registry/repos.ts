@@ -26,6 +26,8 @@ export class RepoRegistry {
   readonly #owner: EntryOwner;
   #closedGates = 0;
   #doubt: Hold | undefined;
+  #watch = 0;
+  #isWatching = false;
 
   constructor(clock: Clock, listener: RepoRegistryListener) {
     this.clock = clock;
@@ -76,8 +78,10 @@ export class RepoRegistry {
     return this.#gate.closed !== undefined;
   }
 
-  /** Notes why nothing can be told of any instance, or `undefined` that it can. */
+  /** Notes why nothing can be told of any instance, or `undefined` that the server is watched from now on. */
   setDoubt(detail: string | undefined): void {
+    this.#isWatching = detail === undefined;
+    this.#watch += 1;
     this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.clock.now() };
   }
 
@@ -85,6 +89,7 @@ export class RepoRegistry {
     const now = (): number => this.clock.now();
     const gate = (): Promise<void> | undefined => this.#gate.closed;
     const doubt = (): Hold | undefined => this.#doubt;
+    const watch = (): number | undefined => (this.#isWatching ? this.#watch : undefined);
     return {
       get now() {
         return now();
@@ -94,6 +99,9 @@ export class RepoRegistry {
       },
       get doubt() {
         return doubt();
+      },
+      get watch() {
+        return watch();
       },
       loaded: (entry) => this.#listener.loaded(entry),
       used: (entry) => {

@@ -202,7 +202,9 @@ describe('dispose()', () => {
     for await (const step of turn) if (step.type === 'text') break;
     await rm(directory, { recursive: true });
     await symlink(repo.directory, directory);
-    await expect(before.dispose()).rejects.toBeInstanceOf(DisposeRefusedError);
+    const refusal = { name: 'RepoPathError', reason: 'replaced' };
+    await expect(before.dispose()).rejects.toMatchObject(refusal);
+    await expect(before.dispose({ force: true })).rejects.toMatchObject(refusal);
     expect(world.jarvis.forRepo(directory)).toBe(repo);
     gate.resolve();
     expect((await turn.result).text).toBe('unharmed');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DisposeRefusedError, type RepoClient, type Session, type TurnResult } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { fail, text, toolCall, waitFor } from '../support/scripted-model.js';
@@ -16,6 +16,12 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 beforeEach(() => world.model.use(() => [text('ok')]));
+
+const PATIENCE = { timeout: 20_000 };
+
+function busyChild(sessionID: string): unknown {
+  return expect.objectContaining({ kind: 'session-busy', detail: sessionID });
+}
 
 /** What a disposal attempt names as its obstacles, as `kind: detail`. */
 async function obstacles(): Promise<readonly string[]> {
@@ -90,6 +96,8 @@ describe('an instance is not disposed during', () => {
       break;
     }
     await world.model.waitForRequest((request) => request.prompt.includes('child work'));
+    // The event may be later than the request.
+    await vi.waitFor(() => expect(repo.stats().holds).toContainEqual(busyChild(child)), PATIENCE);
     expect(await obstacles()).toEqual(
       expect.arrayContaining([`turn: ${session.id}`, `session-busy: ${child}`]),
     );

@@ -25,6 +25,7 @@ import {
   type PermissionPolicy,
   type QuestionAsk,
   type RepoClient,
+  type RepoOverview,
   type RepoStats,
   type RequestOptions,
   type ServerExit,
@@ -97,7 +98,7 @@ describe('JarvisOpenCode', () => {
   it('gives clients, sessions and what is known without waiting', () => {
     expectTypeOf(jarvis.forRepo).toEqualTypeOf<(directory: string) => RepoClient>();
     expectTypeOf(jarvis.forSession).toEqualTypeOf<(jarvisSessionID: string) => Session>();
-    expectTypeOf(jarvis.repos).returns.toEqualTypeOf<RepoStats[]>();
+    expectTypeOf(jarvis.repos).returns.toEqualTypeOf<RepoOverview[]>();
     expectTypeOf(jarvis.server).toEqualTypeOf<ServerHandle>();
     expectTypeOf(jarvis.sessions).toEqualTypeOf<SessionMap>();
     expectTypeOf(jarvis.global).toEqualTypeOf<GlobalResource>();

@@ -106,7 +106,7 @@ describe('the errors', () => {
       'aborted' | 'interrupted' | 'not-started' | 'stalled' | 'provider' | 'failed'
     >();
     expectTypeOf<RepoPathReason>().toEqualTypeOf<
-      'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins'
+      'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins' | 'replaced'
     >();
   });
 
