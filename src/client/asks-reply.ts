@@ -146,6 +146,9 @@ export class QuestionAsk {
   }
 }
 
+/** What a session asks. */
+export type Ask = PermissionAsk | QuestionAsk;
+
 /** A decision in the server's words. */
 export function permissionReplyOf(decision: PermissionDecision): PermissionReplyInput {
   switch (decision) {

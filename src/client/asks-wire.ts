@@ -19,6 +19,18 @@ import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from './schem
 const permissionListSchema = z.array(permissionRequestSchema);
 const questionListSchema = z.array(questionRequestSchema);
 
+/** Which asks are wanted. */
+export interface AskKinds {
+  readonly permissions?: boolean;
+  readonly questions?: boolean;
+}
+
+/** What sessions wait for. */
+export interface PendingAsks {
+  readonly permissions: PermissionRequest[];
+  readonly questions: QuestionRequest[];
+}
+
 /** The requests about asks of one repository. Each goes to its own directory: OpenCode answers 404 for any other. */
 export class AskWire {
   readonly #transport: RepoTransport;
@@ -41,14 +53,21 @@ export class AskWire {
     return this.#transport.send({ method: 'GET', path: '/question', schema }, options);
   }
 
-  /** The sessions that are at work, those that wait for an answer included. */
-  async busySessions(options?: RequestOptions): Promise<ReadonlySet<string>> {
+  /** What is listed and still waits: the server goes on listing what an aborted turn asked, so its session must be busy. */
+  async pending(wanted: AskKinds, options?: RequestOptions): Promise<PendingAsks> {
+    const [permissions, questions] = await Promise.all([
+      wanted.permissions ? this.permissions(options) : [],
+      wanted.questions ? this.questions(options) : [],
+    ]);
+    if (permissions.length + questions.length === 0) return { permissions, questions };
+    // Read after the lists: what was asked then and is busy now still waits.
     const statuses = await this.#transport.send(
       { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
       options,
     );
-    const busy = Object.entries(statuses).filter(([, status]) => status.type !== 'idle');
-    return new Set(busy.map(([sessionID]) => sessionID));
+    const isBusy = ({ sessionID }: { readonly sessionID: string }): boolean =>
+      (statuses[sessionID]?.type ?? 'idle') !== 'idle';
+    return { permissions: permissions.filter(isBusy), questions: questions.filter(isBusy) };
   }
 
   session(sessionID: string, options?: RequestOptions): Promise<SessionInfo> {

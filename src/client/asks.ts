@@ -1,22 +1,15 @@
 import { delay, onAbort } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
-import {
-  decide,
-  isActive,
-  parsePermissionDecision,
-  parseQuestionDecision,
-  type AskPolicies,
-  type ParsedPolicy,
-  type PermissionDecision,
-  type QuestionDecision,
-} from './asks-policy.js';
-import { PermissionAsk, QuestionAsk, type AskOutcome } from './asks-reply.js';
-import { isNotPending, type AskWire } from './asks-wire.js';
+import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './asks-policy.js';
+import { answerBy } from './asks-answer.js';
+import { AskLevels, type AskFollower } from './asks-levels.js';
+import { PermissionAsk, QuestionAsk, type Ask, type AskOutcome } from './asks-reply.js';
+import { isNotPending, type AskKinds, type AskWire, type PendingAsks } from './asks-wire.js';
 import type { EventHub } from './events/hub.js';
 import type { RequestOptions } from './options.js';
 import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
-import type { OpenCodeEvent } from './schema/event.js';
+import type { EventType, OpenCodeEvent } from './schema/event.js';
 import type { SessionInfo } from './schema/session.js';
 
 /** How long an ask may be left to a listener that does not exist before the logger is told. */
@@ -28,21 +21,17 @@ const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 200;
 /** Asks that are over are remembered up to this many: the server lists those of an aborted turn for ever. */
 const MAX_GONE = 1_000;
-
-const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
-
-/** What a session asks. */
-export type Ask = PermissionAsk | QuestionAsk;
-
-/** A turn of this client, from its prompt to its end. */
-export interface AskFollower {
-  readonly sessionID: string;
-  readonly policies: AskPolicies;
-  /** Takes an ask that nobody decides. */
-  deliver(ask: Ask): void;
-  /** Whether somebody reads what is delivered. */
-  hasReader(): boolean;
-}
+/** What tells of asks. */
+const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
+  'permission.asked',
+  'permission.replied',
+  'question.asked',
+  'question.replied',
+  'question.rejected',
+  'session.idle',
+  'session.deleted',
+  'server.instance.disposed',
+]);
 
 export interface RepoAsksInit {
   readonly wire: AskWire;
@@ -76,9 +65,7 @@ interface OpenAsk {
  */
 export class RepoAsks {
   readonly #init: RepoAsksInit;
-  readonly #followers = new Set<AskFollower>();
-  readonly #sessionPolicies = new Map<string, AskPolicies>();
-  #repoPolicies = NO_POLICIES;
+  readonly #levels: AskLevels;
   readonly #open = new Map<string, OpenAsk>();
   readonly #gone = new Set<string>();
   readonly #warned = new Set<string>();
@@ -90,6 +77,11 @@ export class RepoAsks {
 
   constructor(init: RepoAsksInit) {
     this.#init = init;
+    this.#levels = new AskLevels({
+      policies: init.policies,
+      answersFor: init.answersFor,
+      isWithin: (sessionID, rootID) => this.#isWithin(sessionID, rootID),
+    });
   }
 
   /** The requests about asks. */
@@ -99,33 +91,33 @@ export class RepoAsks {
 
   /** The policies of the repository. */
   get policies(): AskPolicies {
-    return this.#repoPolicies;
+    return this.#levels.repo;
   }
 
   set policies(policies: AskPolicies) {
-    this.#repoPolicies = policies;
+    this.#levels.repo = policies;
     this.watch();
   }
 
   /** The policies of one session and its children. */
   sessionPolicies(sessionID: string): AskPolicies {
-    return this.#sessionPolicies.get(sessionID) ?? NO_POLICIES;
+    return this.#levels.ofSession(sessionID);
   }
 
   setSessionPolicies(sessionID: string, policies: AskPolicies): void {
-    this.#sessionPolicies.set(sessionID, policies);
+    this.#levels.setSession(sessionID, policies);
     this.watch();
   }
 
   /** Forgets a session that was deleted. */
   forget(sessionID: string): void {
-    this.#sessionPolicies.delete(sessionID);
+    this.#levels.forget(sessionID);
     this.#warned.delete(sessionID);
   }
 
   /** Starts to listen as soon as there is a policy and an instance. */
   watch(): void {
-    if (this.#isWatching || !this.#hasPolicy || !this.#init.isLoaded()) return;
+    if (this.#isWatching || !this.#levels.isActive || !this.#init.isLoaded()) return;
     this.#isWatching = true;
     this.#listen();
     // What was asked before is answered too. Without a connection, the gap that follows one brings it.
@@ -137,12 +129,12 @@ export class RepoAsks {
 
   /** Takes part in a turn until the returned function is called. The event stream must be up. */
   follow(follower: AskFollower): () => void {
-    this.#followers.add(follower);
+    this.#levels.followers.add(follower);
     this.#listen();
     return () => {
-      if (!this.#followers.delete(follower)) return;
+      if (!this.#levels.followers.delete(follower)) return;
       this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
-      if (this.#followers.size === 0 && !this.#isWatching) this.#stop();
+      if (this.#levels.followers.size === 0 && !this.#isWatching) this.#stop();
     };
   }
 
@@ -172,17 +164,13 @@ export class RepoAsks {
     return 'answered';
   }
 
-  get #hasPolicy(): boolean {
-    const levels = [this.#init.policies, this.#repoPolicies, ...this.#sessionPolicies.values()];
-    return levels.some(isActive);
-  }
-
   get #isListening(): boolean {
     return this.#unlisten !== undefined;
   }
 
   #listen(): void {
     this.#unlisten ??= this.#init.hub.listen(this.#init.wire.directory, {
+      wants: (type) => ASK_EVENTS.has(type),
       event: (event) => this.#observe(event),
       lost: () => this.#stop(),
     });
@@ -247,82 +235,31 @@ export class RepoAsks {
   }
 
   /** Has the most specific policy answer; `undefined` or `false` when that is left to others. */
-  #answer(open: OpenAsk): Promise<boolean> | undefined {
-    const { ask } = open;
-    const levels = this.#levels(ask.request.sessionID);
+  #answer({ ask, closed: { signal } }: OpenAsk): Promise<boolean> | undefined {
+    const { logger } = this.#init;
+    const levels = this.#levels.of(ask.request.sessionID);
     if (ask.type === 'permission') {
       const policy = levels.find(({ permission }) => permission !== undefined)?.permission;
       if (policy === undefined || policy.source === 'ask') return undefined;
-      const reply = (decision: PermissionDecision): Promise<AskOutcome> => ask.reply(decision, OWN_REQUEST);
-      return this.#decide(open, policy, ask.request, parsePermissionDecision, reply);
+      return answerBy(policy, {
+        ask,
+        request: ask.request,
+        parse: parsePermissionDecision,
+        reply: (decision) => ask.reply(decision, OWN_REQUEST),
+        signal,
+        logger,
+      });
     }
     const policy = levels.find(({ question }) => question !== undefined)?.question;
     if (policy === undefined || policy.source === 'ask') return undefined;
-    const parse = (name: string, value: unknown): QuestionDecision =>
-      parseQuestionDecision(name, value, ask.request.questions.length);
-    const reply = (decision: QuestionDecision): Promise<AskOutcome> => ask.reply(decision, OWN_REQUEST);
-    return this.#decide(open, policy, ask.request, parse, reply);
-  }
-
-  /** Never rejects. */
-  async #decide<Request, Decision>(
-    { ask, closed: { signal } }: OpenAsk,
-    policy: ParsedPolicy<Request, Decision>,
-    request: Request,
-    parse: (name: string, value: unknown) => Decision,
-    reply: (decision: Decision) => Promise<AskOutcome>,
-  ): Promise<boolean> {
-    const { logger } = this.#init;
-    const { id: requestID, sessionID } = ask.request;
-    const failed = (what: string, error: unknown): void =>
-      logger.warn(what, { sessionID, requestID, error: String(error) });
-    const decided = await decide(
-      policy,
-      request,
-      { directory: ask.directory, signal },
-      (value) => parse('the decision', value),
-      (error) => failed('policy failed, its default decides', error),
-    );
-    if (decided === undefined) return true;
-    if (decided === 'ask') return false;
-    let decision = decided as Decision;
-    let pauseMs = FIRST_PAUSE_MS;
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      try {
-        await reply(decision);
-        return true;
-      } catch (error) {
-        if (signal.aborted) break;
-        failed('decision not sent', error);
-        if (attempt === ATTEMPTS) return false;
-        // A fixed answer that does not fit this request.
-        if (error instanceof TypeError) decision = parse('the decision', 'deny');
-        else await delay(pauseMs, signal).catch(() => undefined);
-        pauseMs *= 2;
-      }
-    }
-    return true;
-  }
-
-  /** The policies that apply to a session, most specific first. */
-  #levels(sessionID: string): AskPolicies[] {
-    const followers = this.#followersOf(sessionID);
-    const sessions = [...this.#sessionPolicies]
-      .filter(([rootID]) => this.#isWithin(sessionID, rootID))
-      .sort(([a], [b]) => (this.#isWithin(a, b) ? -1 : 1));
-    const isOurs = followers.length > 0 || this.#init.answersFor(sessionID);
-    return [
-      ...followers.map((follower) => follower.policies),
-      ...sessions.map(([, policies]) => policies),
-      ...(isOurs ? [this.#repoPolicies, this.#init.policies] : []),
-    ];
-  }
-
-  /** The turns that run the session or a parent of it, nearest first. */
-  #followersOf(sessionID: string): AskFollower[] {
-    return [...this.#followers]
-      .filter((follower) => this.#isWithin(sessionID, follower.sessionID))
-      .sort((a, b) => (this.#isWithin(a.sessionID, b.sessionID) ? -1 : 1));
+    return answerBy(policy, {
+      ask,
+      request: ask.request,
+      parse: (name, value) => parseQuestionDecision(name, value, ask.request.questions.length),
+      reply: (decision) => ask.reply(decision, OWN_REQUEST),
+      signal,
+      logger,
+    });
   }
 
   #isWithin(sessionID: string, rootID: string): boolean {
@@ -333,7 +270,7 @@ export class RepoAsks {
   #deliver(open: OpenAsk): void {
     const { ask, closed } = open;
     const { sessionID } = ask.request;
-    const followers = this.#followersOf(sessionID);
+    const followers = this.#levels.followersOf(sessionID);
     for (const follower of followers) follower.deliver(ask);
     if (followers.length === 0 || this.#warned.has(sessionID)) return;
     const timer = this.#init.clock.after(UNHEARD_MS, () => {
@@ -400,22 +337,13 @@ export class RepoAsks {
     for (const ask of asks) this.#take(ask);
   }
 
-  /** What is listed and still waits. The server goes on listing what an aborted turn asked, so its session must be busy. */
-  async #pending(
-    options: RequestOptions | undefined,
-    wanted: { readonly permissions?: boolean; readonly questions?: boolean },
-  ): Promise<{ readonly permissions: PermissionRequest[]; readonly questions: QuestionRequest[] }> {
-    const { wire } = this.#init;
-    const [permissions, questions] = await Promise.all([
-      wanted.permissions ? wire.permissions(options) : [],
-      wanted.questions ? wire.questions(options) : [],
-    ]);
-    if (permissions.length + questions.length === 0) return { permissions, questions };
-    // Read after the lists: what was asked then and is busy now still waits.
-    const busy = await wire.busySessions(options);
-    const isPending = ({ id, sessionID }: { readonly id: string; readonly sessionID: string }): boolean =>
-      busy.has(sessionID) && !this.#gone.has(id);
-    return { permissions: permissions.filter(isPending), questions: questions.filter(isPending) };
+  /** What is listed and still waits. */
+  async #pending(options: RequestOptions | undefined, wanted: AskKinds): Promise<PendingAsks> {
+    const { permissions, questions } = await this.#init.wire.pending(wanted, options);
+    return {
+      permissions: permissions.filter(({ id }) => !this.#gone.has(id)),
+      questions: questions.filter(({ id }) => !this.#gone.has(id)),
+    };
   }
 
   /** The ask of a request that was shown to the caller: the one that was delivered, if it was. */

@@ -1,0 +1,78 @@
+import { isActive, type AskPolicies } from './asks-policy.js';
+import type { Ask } from './asks-reply.js';
+
+const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
+
+/** A turn of this client, from its prompt to its end. */
+export interface AskFollower {
+  readonly sessionID: string;
+  readonly policies: AskPolicies;
+  /** Takes an ask that nobody decides. */
+  deliver(ask: Ask): void;
+  /** Whether somebody reads what is delivered. */
+  hasReader(): boolean;
+}
+
+export interface AskLevelsInit {
+  /** The client's policies. */
+  readonly policies: AskPolicies;
+  readonly isWithin: (sessionID: string, rootID: string) => boolean;
+  /** Whether the policies of client and repository answer for a session that no turn of this client runs. */
+  readonly answersFor: (sessionID: string) => boolean;
+}
+
+/** Whose policy counts for a session of one repository. */
+export class AskLevels {
+  /** Turns that run. */
+  readonly followers = new Set<AskFollower>();
+  /** The policies of the repository. */
+  repo = NO_POLICIES;
+  readonly #init: AskLevelsInit;
+  readonly #sessions = new Map<string, AskPolicies>();
+
+  constructor(init: AskLevelsInit) {
+    this.#init = init;
+  }
+
+  /** Whether any policy but those of turns answers by itself. */
+  get isActive(): boolean {
+    return [this.#init.policies, this.repo, ...this.#sessions.values()].some(isActive);
+  }
+
+  /** The policies of one session and its children. */
+  ofSession(sessionID: string): AskPolicies {
+    return this.#sessions.get(sessionID) ?? NO_POLICIES;
+  }
+
+  setSession(sessionID: string, policies: AskPolicies): void {
+    this.#sessions.set(sessionID, policies);
+  }
+
+  /** Forgets a session that was deleted. */
+  forget(sessionID: string): void {
+    this.#sessions.delete(sessionID);
+  }
+
+  /** The policies that apply to what a session asks, most specific first. */
+  of(sessionID: string): AskPolicies[] {
+    const { isWithin, answersFor, policies } = this.#init;
+    const followers = this.followersOf(sessionID);
+    const sessions = [...this.#sessions]
+      .filter(([rootID]) => isWithin(sessionID, rootID))
+      .sort(([a], [b]) => (isWithin(a, b) ? -1 : 1));
+    const isOurs = followers.length > 0 || answersFor(sessionID);
+    return [
+      ...followers.map((follower) => follower.policies),
+      ...sessions.map(([, own]) => own),
+      ...(isOurs ? [this.repo, policies] : []),
+    ];
+  }
+
+  /** The turns that run the session or a parent of it, nearest first. */
+  followersOf(sessionID: string): AskFollower[] {
+    const { isWithin } = this.#init;
+    return [...this.followers]
+      .filter((follower) => isWithin(sessionID, follower.sessionID))
+      .sort((a, b) => (isWithin(a.sessionID, b.sessionID) ? -1 : 1));
+  }
+}
