@@ -56,7 +56,13 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const bashSleep = [toolCall('bash', { command: 'sleep 1000', description: 'Wait' })];
+/** A tool that waits, after it has started a process that left its session and lost its parent. */
+const bashSleep = [
+  toolCall('bash', {
+    command: '(setsid sleep 999 < /dev/null > /dev/null 2>&1 &); sleep 1000',
+    description: 'Wait',
+  }),
+];
 
 /** What a call rejects with or throws. */
 async function rejection(call: () => unknown): Promise<unknown> {
