@@ -57,6 +57,8 @@ export class Guardian {
       },
     );
     child.once('error', onFailure);
+    // One that could not be started may have no pipe either.
+    if (child.pid === undefined) return undefined;
     child.stdin.on('error', onFailure);
     child.unref();
     // A pipe that waits for nothing must not keep this process alive.

@@ -46,13 +46,15 @@ export class Guards {
   }
 
   /** A process was started. */
-  started({ leader }: ProcessFamily): void {
-    this.#tell({ pid: leader?.pid, startTime: leader?.startTime });
+  started(family: ProcessFamily): void {
+    this.#note(family);
+    this.#tell({ pid: family.leader?.pid, startTime: family.leader?.startTime, record: this.#record });
   }
 
   /** The server is ready: from here on it can be asked to end its work. */
   ready(family: ProcessFamily, url: string, authorization: string): void {
-    if (this.#kinds.record) this.#record = recordServer(family, this.marker);
+    // A wrapper may have become the server: its command line is another one now.
+    this.#note(family);
     this.#tell({ url, authorization, record: this.#record });
   }
 
@@ -60,6 +62,10 @@ export class Guards {
   release(): void {
     this.#guardian?.release();
     if (this.#record !== undefined) forgetServer(this.#record);
+  }
+
+  #note(family: ProcessFamily): void {
+    if (this.#kinds.record) this.#record = recordServer(family, this.marker) ?? this.#record;
   }
 
   #tell(news: Partial<GuardianTask>): void {

@@ -16,6 +16,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const alive = new Set<EndsWithHost>();
 /** The signals this process was sent while something was alive. */
 const received = new Set<NodeJS.Signals>();
+let isStopping = false;
 
 /**
  * Makes sure that `server` ends with this process; the returned function takes that back. There is one set of listeners
@@ -47,6 +48,7 @@ function detach(): void {
   process.off('exit', killAll);
   for (const signal of SIGNALS) process.off(signal, onSignal);
   received.clear();
+  isStopping = false;
 }
 
 function killAll(): void {
@@ -54,7 +56,7 @@ function killAll(): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  const isRepeated = received.size > 0;
+  const isRepeated = isStopping || received.has(signal);
   received.add(signal);
   if (process.listeners(signal).some((listener) => listener !== onSignal)) {
     stepAside(signal);
@@ -62,6 +64,7 @@ function onSignal(signal: NodeJS.Signals): void {
     killAll();
     endBy(signal);
   } else {
+    isStopping = true;
     void Promise.allSettled([...alive].map((server) => server.stop())).then(() => endBy(signal));
   }
 }

@@ -83,7 +83,7 @@ export function forgetServer(path: string): void {
 export function endOrphans(directory = defaultDirectory()): number[] {
   if (!hasProcessTable() || !isPrivate(directory)) return [];
   const ended: number[] = [];
-  for (const name of readdirSync(directory)) {
+  for (const name of namesIn(directory)) {
     if (!name.endsWith('.json')) continue;
     const path = join(directory, name);
     const record = readRecord(path);
@@ -99,6 +99,15 @@ function endOrphan({ server, commandLine, marker }: ServerRecord): boolean {
   const isTheServer = leader?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
   // Without the server, or with another process in its place, only the marker tells who belongs to it.
   return new ProcessFamily(isTheServer ? server.pid : undefined, marker).kill();
+}
+
+/** Another start may have removed it meanwhile. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 }
 
 function readRecord(path: string): ServerRecord | undefined {
@@ -128,6 +137,10 @@ function makePrivate(directory: string): boolean {
 
 /** Whether it is a directory, not a link, that nobody else can write to or read. */
 function isPrivate(directory: string): boolean {
-  const stat = lstatSync(directory, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  try {
+    const stat = lstatSync(directory);
+    return stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  } catch {
+    return false;
+  }
 }

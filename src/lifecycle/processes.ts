@@ -67,10 +67,15 @@ function hasProc(): boolean {
   return process.platform === 'linux' && existsSync('/proc/self/stat');
 }
 
+/** Empty when it cannot be read, for want of file descriptors: who looks again later finds it. */
 function pidsInProc(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** Empty for a process that is gone or of somebody else. */

@@ -49,8 +49,11 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
     stdio: ['ignore', 'pipe', 'pipe'],
     windowsHide: true,
   });
-  output.read(child.stdout);
-  output.read(child.stderr);
+  // One that could not be started, for want of file descriptors, has no pipes.
+  if (child.pid !== undefined) {
+    output.read(child.stdout);
+    output.read(child.stderr);
+  }
   // `close` comes when all output is read, but a grandchild that inherited the pipes can hold them open for ever.
   child.once('close', (code, signal) => exited.resolve({ code, signal }));
   child.once('exit', (code, signal) => {

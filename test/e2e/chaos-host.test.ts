@@ -141,6 +141,23 @@ describe('a host that listens for a signal itself', () => {
     await expectNothingLeft(host);
   });
 
+  it('and then gets another one, ends by that in good order', async () => {
+    await using host = hostOf(
+      `const jarvis = await start();
+       jarvis.server.on('state', say);
+       process.on('SIGHUP', () => say('mine'));
+       say('ready');
+       setInterval(() => {}, 1000);`,
+    );
+    await host.hears('ready');
+    host.kill('SIGHUP');
+    await host.hears('mine');
+    host.kill('SIGTERM');
+    expect(await host.ended).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(host.said()).toEqual(['ready', 'mine', 'stopping', 'stopped']);
+    await expectNothingLeft(host);
+  });
+
   // Libraries that clean up at a signal end the process themselves only when nobody else listens.
   it.each(['before', 'after'])('if nobody else does, registered %s the start, can end', async (when) => {
     const listen = `const last = () => {
