@@ -7,8 +7,12 @@ interface OpenMock {
 
 /** What Node offers to see the end of a process; a browser has nothing of it. */
 interface HostProcess {
-  on(event: 'exit' | 'beforeExit', listener: () => void): unknown;
-  off(event: 'exit' | 'beforeExit', listener: () => void): unknown;
+  readonly pid: number;
+  readonly stderr: { write(text: string): unknown };
+  on(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
+  listenerCount(event: string): number;
+  kill(pid: number, signal: string): unknown;
 }
 
 const open = new Map<string, OpenMock>();
@@ -24,31 +28,50 @@ export function takeOrigin(url: string, maker: (...args: never[]) => unknown): (
   if (other !== undefined) {
     throw new Error(
       `Another mock at ${url} is still open: close it first, or leave out url, so that each has its own.\n` +
-        `It was made${other.stack}`,
+        `It was made\n${other.stack}`,
     );
   }
   const mock = { url, stack: stackFrom(maker) };
-  if (open.size === 0) watchExit('on');
+  if (open.size === 0) watchEnd('on');
   open.set(url, mock);
   return () => {
     if (open.get(url) !== mock) return;
     open.delete(url);
-    if (open.size === 0) watchExit('off');
+    if (open.size === 0) watchEnd('off');
   };
 }
 
+function hostProcess(): HostProcess | undefined {
+  const { process } = globalThis as { process?: Partial<HostProcess> };
+  return typeof process?.on === 'function' && process.stderr !== undefined
+    ? (process as HostProcess)
+    : undefined;
+}
+
+function watchEnd(way: 'on' | 'off'): void {
+  const host = hostProcess();
+  host?.[way]('beforeExit', warn);
+  host?.[way]('exit', warn);
+  host?.[way]('SIGTERM', warnAndEnd);
+}
+
+/** Written past the console, which test runners catch, and have let go of at this time. */
 function warn(): void {
+  const host = hostProcess();
   for (const { url, stack } of open.values()) {
-    globalThis.console.warn(
-      `jarvis-opencode/testing: the mock at ${url} was never closed. It was made${stack}`,
+    host?.stderr.write(
+      `jarvis-opencode/testing: the mock at ${url} was never closed. It was made\n${stack}\n`,
     );
   }
   open.clear();
+  watchEnd('off');
 }
 
-function watchExit(way: 'on' | 'off'): void {
-  const { process } = globalThis as { process?: Partial<HostProcess> };
-  for (const event of ['beforeExit', 'exit'] as const) process?.[way]?.(event, warn);
+/** Vitest ends its workers by a signal; a listener of ours must not keep it from doing so. */
+function warnAndEnd(): void {
+  warn();
+  const host = hostProcess();
+  if (host?.listenerCount('SIGTERM') === 0) host.kill(host.pid, 'SIGTERM');
 }
 
 /** The frames of whoever called `maker`. */
@@ -56,8 +79,8 @@ function stackFrom(maker: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {};
   const { captureStackTrace } = Error as { captureStackTrace?: (target: object, above: unknown) => void };
   // Other engines than V8 show the frames of this file too.
-  if (captureStackTrace === undefined) return `\n${new Error().stack ?? ''}`;
+  if (captureStackTrace === undefined) return new Error().stack ?? '';
   captureStackTrace(holder, maker);
   const [, ...frames] = (holder.stack ?? '').split('\n');
-  return `\n${frames.join('\n')}`;
+  return frames.join('\n');
 }

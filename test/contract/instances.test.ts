@@ -132,7 +132,8 @@ describe.each(worlds)('instances in $name', ({ open }) => {
       using _tab = repo.hold('an open tab');
       await repo.warm();
       await expect(repo.dispose()).rejects.toMatchObject({
-        holds: [{ kind: 'lease', detail: 'an open tab' }],
+        // Until the event stream is up, that is one more reason.
+        holds: expect.arrayContaining([expect.objectContaining({ kind: 'lease', detail: 'an open tab' })]),
       });
       await untilOthersAreDisposed(jarvis);
       expect(repo.stats()).toMatchObject({ state: 'busy', loaded: true });

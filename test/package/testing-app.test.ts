@@ -63,3 +63,16 @@ describe.each(RUNNERS)('the example application under %s', (_runner, file, args)
     expect(await runTests([...args, file, PATIENCE])).toMatch(/Tests:?\s+2 passed/);
   });
 });
+
+describe('a test that forgets to close its mock', () => {
+  it('is told by vitest, with its own line', async () => {
+    const source = [
+      "import { mockOpenCode } from 'jarvis-opencode/testing';",
+      "import { test } from 'vitest';",
+      "test('forgets', () => void mockOpenCode());",
+    ].join('\n');
+    await writeFile(join(project.directory, 'forgets.test.js'), source);
+    const output = await runTests([...RUNNERS[0][2], 'forgets.test.js']);
+    expect(output).toMatch(/was never closed\. It was made\n +at .*forgets\.test\.js:3:/);
+  });
+});
