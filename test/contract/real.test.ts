@@ -1,7 +1,16 @@
 import { existsSync } from 'node:fs';
-import { ask, mockOpenCode, realOpenCode, text, type MockScript } from 'jarvis-opencode/testing';
+import {
+  ask,
+  mockOpenCode,
+  realOpenCode,
+  text,
+  type MockScript,
+  type RealOpenCode,
+} from 'jarvis-opencode/testing';
 import { setupServer } from 'msw/node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { operationsOf, readDoc } from '../../scripts/api-coverage/doc.js';
+import { MOCKED_ROUTES } from '../../src/testing/mock-opencode.js';
 import { opencodeBinary } from '../support/opencode-binary.js';
 
 const script: MockScript = ({ prompt, session, directory }) =>
@@ -63,11 +72,24 @@ describe.each([
 });
 
 describe('a real server', () => {
+  let real: RealOpenCode;
+  beforeAll(async () => {
+    const edit = ask('edit', { filePath: 'a', oldString: 'a', newString: 'b' });
+    real = await realOpenCode({ command: opencodeBinary(), script: () => [edit] });
+  });
+  afterAll(() => real?.close());
+
+  it('documents every operation that the mock has', async () => {
+    const { url, connectOptions } = real;
+    const doc = await readDoc({ url, authorization: `Basic ${btoa(`opencode:${connectOptions.password}`)}` });
+    const documented = operationsOf(doc).map(({ name }) => name);
+    const mocked = MOCKED_ROUTES.map(
+      ({ method, pattern }) => `${method} ${pattern.replace(/:(\w+)/g, '{$1}')}`,
+    );
+    expect(mocked.filter((operation) => !documented.includes(operation))).toEqual([]);
+  });
+
   it('says which rule is missing when a script asks for what is allowed', async () => {
-    await using real = await realOpenCode({
-      command: opencodeBinary(),
-      script: () => [ask('edit', { filePath: 'a', oldString: 'a', newString: 'b' })],
-    });
     const session = await (await real.client()).forRepo(await real.repo()).sessions.create();
     await expect(session.prompt('Edit')).rejects.toMatchObject({
       reason: 'provider',
@@ -76,7 +98,6 @@ describe('a real server', () => {
   });
 
   it('is gone when it is closed, with all it has written', async () => {
-    const real = await realOpenCode({ command: opencodeBinary() });
     const jarvis = await real.client();
     const directory = await real.repo();
     expect((await jarvis.forRepo(directory).path()).directory).toBe(directory);

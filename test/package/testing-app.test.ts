@@ -3,6 +3,7 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { opencodeBinary } from '../support/opencode-binary.js';
 import { packedProject, type PackedProject } from '../support/packed-project.js';
@@ -61,6 +62,29 @@ describe.each(RUNNERS)('the example application under %s', (_runner, file, args)
     expect(changed.split('\n').filter((line, index) => line !== source.split('\n')[index])).toHaveLength(1);
     await writeFile(join(project.directory, file), changed);
     expect(await runTests([...args, file, PATIENCE])).toMatch(/Tests:?\s+2 passed/);
+  });
+});
+
+describe('the test kit in a browser', () => {
+  it('bundles the mock, and nothing that needs Node', async () => {
+    const { metafile, outputFiles } = await build({
+      stdin: {
+        contents: "export { mockOpenCode } from 'jarvis-opencode/testing';",
+        resolveDir: project.directory,
+      },
+      platform: 'browser',
+      format: 'esm',
+      bundle: true,
+      write: false,
+      metafile: true,
+      external: ['node:*'],
+      logLevel: 'silent',
+    });
+    const outside = Object.entries(metafile.inputs).flatMap(([path, { imports }]) =>
+      imports.filter((one) => one.external).map((one) => `${path} → ${one.path}`),
+    );
+    expect(outside).toEqual([]);
+    expect(outputFiles[0]?.text).not.toContain('realOpenCode');
   });
 });
 
