@@ -150,7 +150,7 @@ export class Router {
 
 /** What concerns no directory. */
 function isGlobal(path: string): boolean {
-  return /^\/(global|auth|doc)(\/|$)/.test(path);
+  return /^\/(global|auth|doc|api)(\/|$)/.test(path);
 }
 
 /**

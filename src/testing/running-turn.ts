@@ -1,7 +1,7 @@
 import { abortable, deferred } from '../abort.js';
 import type { ServerErrorInfo, UserMessage } from '../client/schema/message.js';
 import type { PermissionRule, SessionStatus } from '../client/schema/session.js';
-import type { Asks, PermissionOutcome, QuestionOutcome } from './asks.js';
+import type { Asks } from './asks.js';
 import type { SessionWork } from './instances.js';
 import { ModelCall, type ModelCallInit } from './model-call.js';
 import { moment } from './moment.js';
@@ -9,8 +9,9 @@ import { pause } from './pause.js';
 import { needOf } from './permission-rules.js';
 import { stepsOf, type MockScript } from './script.js';
 import { SessionGoneError } from './session-store.js';
-import { piecesOf, type MockQuestion, type MockStep, type MockStepOf } from './steps.js';
+import { piecesOf, type MockStep, type MockStepOf } from './steps.js';
 import type { ToolResult } from './tool-call.js';
+import { denied, permissionResult, questionResult } from './tool-results.js';
 
 /** Work in a child session. */
 export interface Subtask {
@@ -305,33 +306,6 @@ export class RunningTurn implements SessionWork {
     store.update(place, sessionID);
     events.emit(place, 'session.diff', { sessionID, diff: [] });
   }
-}
-
-function permissionResult({ reply, message }: PermissionOutcome, output: string): ToolResult {
-  if (reply !== 'reject') return { status: 'completed', output };
-  const rejected = 'The user rejected permission to use this specific tool call';
-  return message === undefined
-    ? { status: 'error', error: `${rejected}.`, endsTurn: true }
-    : { status: 'error', error: `${rejected} with the following feedback: ${message}` };
-}
-
-function denied(rules: readonly PermissionRule[]): ToolResult {
-  const error =
-    'The user has specified a rule which prevents you from using this specific tool call. ' +
-    `Here are some of the relevant rules ${JSON.stringify(rules)}`;
-  return { status: 'error', error };
-}
-
-function questionResult(questions: readonly MockQuestion[], answers: QuestionOutcome): ToolResult {
-  if (answers === undefined) {
-    return { status: 'error', error: 'The user dismissed this question', endsTurn: true };
-  }
-  const said = questions.map(({ question }, index) => {
-    const given = answers[index]?.join(', ');
-    return `"${question}"="${given === undefined || given === '' ? 'Unanswered' : given}"`;
-  });
-  const output = `User has answered your questions: ${said.join(', ')}. You can now continue with the user's answers in mind.`;
-  return { status: 'completed', output, metadata: { answers } };
 }
 
 function errorInfoOf(error: unknown): ServerErrorInfo {

@@ -3,8 +3,11 @@ import { parseJson, readBody } from './body.js';
 import { decodeOnce } from './directory.js';
 import { isRecord } from './prompt-body.js';
 import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from './replies.js';
-import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import { globalRoute, scopedRoute, type InstanceContext, type Route } from './router.js';
 import type { NewSession } from './session-store.js';
+
+/** How many sessions a page of `GET /api/session` has unless it is told otherwise. */
+const API_PAGE_SIZE = 50;
 
 /** The operations on sessions. */
 export const sessionRoutes: readonly Route[] = [
@@ -29,6 +32,21 @@ export const sessionRoutes: readonly Route[] = [
       limit: numberOf(query.get('limit')),
     });
     return Response.json(sessions);
+  }),
+  // The one listing that loads no instance: newest first, of every project; the directory is decoded once.
+  globalRoute('GET', '/api/session', ({ server, query }) => {
+    const directory = query.get('directory');
+    const sessions = server.sessions
+      .all()
+      .filter((session) => directory === null || session.directory === directory)
+      .reverse();
+    const start = Number(query.get('cursor') ?? 0);
+    const end = start + (numberOf(query.get('limit')) ?? API_PAGE_SIZE);
+    const data = sessions.slice(start, end).map(({ directory: at, ...session }) => ({
+      ...session,
+      location: { directory: at },
+    }));
+    return Response.json({ data, cursor: end < sessions.length ? { next: String(end) } : {} });
   }),
   scopedRoute('GET', '/session/status', ({ instance }) => Response.json(instance.statuses())),
   scopedRoute('GET', '/session/:sessionID', (context) =>

@@ -160,6 +160,25 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(world.jarvis.forSession('chat').id).toBe(session.id);
   });
 
+  it('are found in the list of all directories, newest first', async () => {
+    const directory = await world.repo();
+    const owner = world.jarvis.forRepo(directory);
+    const session = await owner.sessions.create({}, { jarvisSessionID: 'found' });
+    const gone = await owner.sessions.create();
+    await world.fetch(`/session/${gone.id}`, { method: 'DELETE', directory });
+    const page = async (query: string): Promise<string[]> => {
+      const response = await world.fetch(`/api/session?directory=${encodeURIComponent(directory)}${query}`);
+      const { data } = (await response.json()) as { data: { id: string; location: { directory: string } }[] };
+      return data.map(({ id, location }) => `${id} ${location.directory}`);
+    };
+    const second = await owner.sessions.create();
+    const [newest, oldest] = [`${second.id} ${directory}`, `${session.id} ${directory}`];
+    expect(await page('')).toEqual([newest, oldest]);
+    expect(await page('&limit=1')).toEqual([newest]);
+    const { kept } = await world.jarvis.sessions.reconcile();
+    expect(kept.map(({ jarvisSessionID }) => jarvisSessionID)).toContain('found');
+  });
+
   it('need the password of the server', async () => {
     const refused = { name: 'RequestError', status: 401, path: '/global/health' };
     const connecting = world.connect({ password: 'not the password' });
