@@ -207,7 +207,8 @@ export class RepoEntry {
     if (!this.#loaded) return;
     this.#loaded = false;
     this.#doubt = undefined;
-    this.#terminalsKnownIn = this.#owner.watch;
+    // One that somebody opened during the disposal may be in the next instance already.
+    this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch : undefined;
     this.disposals[reason] += 1;
     this.#activities.clear();
     this.#stir();

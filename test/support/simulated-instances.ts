@@ -4,6 +4,8 @@ export interface SimulatedWork {
   readonly id: string;
   /** When it began, in the server's own count. */
   readonly begunAt: number;
+  /** In which step of the test it began. */
+  readonly begunIn: number;
   /** Since which step of the test its clients have been told; never when none was listening. */
   readonly toldAt: number;
 }
@@ -38,6 +40,13 @@ export class SimulatedInstance {
   knownWork(step: number): SimulatedWork[] {
     return [...this.work.values()].filter(
       ({ kind, begunAt, toldAt }) => toldAt < step || begunAt <= this.askedAt[kind].count,
+    );
+  }
+
+  /** Terminals that nobody was told of: a careful client asks for them. */
+  untoldTerminals(step: number): SimulatedWork[] {
+    return [...this.work.values()].filter(
+      ({ kind, begunIn, toldAt }) => kind === 'pty' && toldAt === Number.POSITIVE_INFINITY && begunIn < step,
     );
   }
 }

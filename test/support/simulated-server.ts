@@ -270,7 +270,13 @@ export class SimulatedServer {
     this.useByOthers(directory);
     const id = `pty_${this.#count}`;
     const toldAt = this.#tell(directory, 'pty.created', { info: ptyOf(id) });
-    this.instances.get(directory)?.work.set(id, { kind: 'pty', id, begunAt: this.#count++, toldAt });
+    this.instances.get(directory)?.work.set(id, {
+      kind: 'pty',
+      id,
+      begunAt: this.#count++,
+      begunIn: this.step,
+      toldAt,
+    });
   }
 
   closePty(id: string): void {
@@ -329,7 +335,7 @@ export class SimulatedServer {
     this.#tell(directory, 'message.updated', { sessionID: id, info: session.messages.at(-2)?.info });
     const toldAt = this.#tellStatus(session);
     this.#tell(directory, 'message.updated', { sessionID: id, info: session.turn?.answer.info });
-    this.instances.get(directory)?.work.set(id, { kind: 'turn', id, begunAt, toldAt });
+    this.instances.get(directory)?.work.set(id, { kind: 'turn', id, begunAt, begunIn: this.step, toldAt });
   }
 
   #endTurn(session: SimulatedSession, text: string | undefined): void {
@@ -381,8 +387,10 @@ export class SimulatedServer {
       for (const { kind, id } of instance.knownWork(this.step)) wrong(`while the ${kind} ${id} ran`);
       const hold = this.#client.holdOf(directory);
       if (hold !== undefined && isKnown) wrong(`in spite of a ${hold}`);
-      const askedAt = Math.min(instance.askedAt.turn.time, instance.askedAt.pty.time);
-      if (isKnown && askedAt < Date.now() - LOOK_MS) wrong('without a look at what runs in it');
+      if (isKnown)
+        for (const { id } of instance.untoldTerminals(this.step)) wrong(`without asking for the pty ${id}`);
+      if (isKnown && instance.askedAt.turn.time < Date.now() - LOOK_MS)
+        wrong('without a look at what runs in it');
     }
     for (const exchange of this.#inFlight) {
       const isProbe = PROBES.some((path) => exchange.path === `GET ${path}`);

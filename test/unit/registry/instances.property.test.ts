@@ -188,7 +188,8 @@ class World {
       return this.waiters.every(({ isSettled }) => isSettled);
     });
     for (const { lease } of this.leases.splice(0)) lease[Symbol.dispose]();
-    const patienceMs = PATIENCE_MS + this.#setup.idleTimeoutMs;
+    // A clock that is set back while a timer runs is noticed when the timer ends.
+    const patienceMs = PATIENCE_MS + 2 * this.#setup.idleTimeoutMs;
     await this.eventually('nothing idle is loaded', () => this.loaded().length === 0, patienceMs);
     await this.eventually('the timer is off', () => this.clock.timers === 0);
     await this.eventually('no disposal is under way', () => !server.isDisposing);
