@@ -141,6 +141,11 @@ export class AbortScope {
     });
   }
 
+  /** Ends the current {@link race} with `reason`, and nothing else. */
+  interrupt(reason: unknown): void {
+    this.#rejectRace?.(reason);
+  }
+
   /** Takes the time limit off. */
   unlimit(): void {
     clearTimeout(this.#timer);

@@ -63,6 +63,7 @@ export type {
   GapReason,
   OpenCodeEvent,
   PtyInfo,
+  ServerNews,
 } from './client/schema/event.js';
 export type {
   AgentPart,
@@ -205,7 +206,12 @@ export type {
   SessionMap,
 } from './registry/sessions.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
+export type { HealthPolicy } from './lifecycle/health.js';
+export type { RestartPolicy } from './lifecycle/restart.js';
 export type {
+  RestartGuard,
+  RestartOptions,
+  ServerChange,
   ServerEvents,
   ServerExit,
   ServerHandle,

@@ -7,7 +7,7 @@ import { parseTimeoutMs, type RequestOptions } from './client/options.js';
 import type { DisposeOptions } from './client/repo-client.js';
 import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { systemClock, type Clock } from './clock.js';
-import { DisposeRefusedError, TimeoutError } from './errors.js';
+import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
   type ActivityKind,
@@ -59,6 +59,9 @@ const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
 /** Other events that {@link InstanceControl.observe} has a use for. */
 const OBSERVED = /^(server\.instance\.disposed|permission|question|pty)\b/;
 
+/** OpenCode 1.18.33 loads nothing in a directory whose configuration it cannot read. */
+const CONFIG_ERRORS: ReadonlySet<string | undefined> = new Set(['ConfigInvalidError', 'ConfigJsonError']);
+
 const LEVELS = { loaded: 'debug', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
@@ -67,6 +70,8 @@ export class InstanceControl {
   readonly #repos: RepoRegistry;
   readonly #idle: IdleClock | undefined;
   readonly #disposer: Disposer;
+  /** What ended with the server, until it is told after the gap. */
+  #ended: DirectoryChange[] = [];
 
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
@@ -154,7 +159,42 @@ export class InstanceControl {
       .map((entry) => () => this.#reread(entry, signal));
     const changes = await new PQueue({ concurrency: RESYNC_CONCURRENCY }).addAll(reading);
     signal.throwIfAborted();
-    return changes.filter((change) => change !== undefined);
+    const ended = this.#ended;
+    this.#ended = [];
+    const reread = changes.filter((change) => change !== undefined);
+    return [
+      ...ended.map((change) => withoutLater(change, reread)),
+      ...reread.filter(({ directory }) => !ended.some((change) => change.directory === directory)),
+    ];
+  }
+
+  /**
+   * The server has ended: nothing is loaded any more, and nobody waits for the end of a disposal. Returns the ids of the
+   * sessions that were at work.
+   */
+  lose(error: ServerLostError, reason: 'server' | 'external'): string[] {
+    const entries = [...this.#repos.loadedEntries()];
+    const ended = entries.map((entry) => endOf(entry));
+    this.#ended = [...this.#ended, ...ended];
+    for (const entry of entries) {
+      entry.unload(reason);
+      this.#decide(entry, { decision: 'disposed', reason, text: `gone with its server: ${reason}` });
+    }
+    this.#disposer.lose(error);
+    return ended.flatMap(({ idle }) => idle);
+  }
+
+  /**
+   * Runs a restart of the server that was asked for, unless something holds an instance.
+   *
+   * @throws {DisposeRefusedError} {@link TimeoutError}
+   */
+  restart(run: () => Promise<void>, force: boolean): Promise<void> {
+    const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
+    const instances = { list, closeGate: () => this.#repos.closeGate() };
+    const isEmpty = (error: unknown): boolean =>
+      error instanceof RequestError && CONFIG_ERRORS.has(error.serverError);
+    return this.#disposer.restart(instances, run, { force, isEmpty });
   }
 
   async #reread(entry: RepoEntry, signal: AbortSignal): Promise<DirectoryChange | undefined> {
@@ -348,6 +388,25 @@ export class InstanceControl {
 
 function toItem(id: string): { readonly id: string } {
   return { id };
+}
+
+/** What ends when the instance does. */
+function endOf(entry: RepoEntry): DirectoryChange {
+  return {
+    directory: entry.directory,
+    busy: [],
+    idle: entry.activityIDs('session-busy'),
+    asked: [],
+    answered: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],
+  };
+}
+
+/** What ended in a directory, without what was found there again later. */
+function withoutLater(ended: DirectoryChange, later: readonly DirectoryChange[]): DirectoryChange {
+  const found = later.find(({ directory }) => directory === ended.directory);
+  if (found === undefined) return ended;
+  const idle = ended.idle.filter((id) => !found.busy.includes(id));
+  return { ...found, idle, answered: ended.answered };
 }
 
 /** How the holds that the server tells of differ. */

@@ -12,6 +12,7 @@ import type { RequestOptions } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { RepoClient } from './client/repo-client.js';
 import { RepoTransport } from './client/repo-transport.js';
+import { ServerLink } from './client/server-link.js';
 import { GlobalResource } from './client/resources/global.js';
 import { configSchema, type Config } from './client/schema/config.js';
 import type { EventType, OpenCodeEvent } from './client/schema/event.js';
@@ -22,7 +23,12 @@ import { ClosedError, RepoPathError, ServerLostError, SessionNotBoundError } fro
 import type { InstanceDecision, RepoOverview } from './instance.js';
 import { InstanceControl } from './instance-control.js';
 import type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
-import { parseGraceMs, type ServerHandle, type StopOptions } from './lifecycle/server-handle.js';
+import {
+  parseGraceMs,
+  type ServerChange,
+  type ServerHandle,
+  type StopOptions,
+} from './lifecycle/server-handle.js';
 import type { TreeUsage } from './lifecycle/usage.js';
 import { silentLogger } from './logger.js';
 import { assertPathText, normalizePath } from './registry/remote-path.js';
@@ -41,6 +47,7 @@ export class JarvisClient implements AsyncDisposable {
   /** What has no directory. */
   readonly global: GlobalResource;
   protected readonly paths: 'local' | 'remote';
+  readonly #link: ServerLink;
   readonly #http: Http;
   readonly #hub: EventHub;
   readonly #turns: TurnEngine;
@@ -64,10 +71,14 @@ export class JarvisClient implements AsyncDisposable {
     this.paths = options.paths ?? (server.pid === undefined ? 'remote' : 'local');
     const { logger = silentLogger } = options;
     this.#webSocket = options.webSocket ?? this.defaultWebSocket();
+    const alive = (): void => server.noteLife?.();
+    this.#link = new ServerLink(server.pid !== undefined);
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
       fetch: options.fetch,
+      link: this.#link,
+      answered: alive,
     });
     this.#sessions = new SessionRegistry((bindings, requestOptions) =>
       locateSessions(this.#http, bindings, requestOptions),
@@ -83,6 +94,8 @@ export class JarvisClient implements AsyncDisposable {
     });
     this.#hub = new EventHub({
       open: (signal) => this.#http.open('/global/event', signal),
+      alive,
+      link: this.#link,
       observer: {
         wants: (type, directory) => this.#instances.wants(type, directory),
         event: (event) => this.#observe(event),
@@ -109,6 +122,8 @@ export class JarvisClient implements AsyncDisposable {
       isBound: (sessionID) => this.#sessions.isBound(sessionID),
       logger,
     });
+    server.on('change', (change) => this.#serverChanged(change));
+    server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
     void server.closed.then(() => this.#end(new ServerLostError('The work on the server')));
   }
 
@@ -232,6 +247,36 @@ export class JarvisClient implements AsyncDisposable {
     void this.#hub.close(reason);
   }
 
+  #serverChanged(change: ServerChange): void {
+    const { state, attempt, exit, isRequested = false } = change;
+    if (this.#over.signal.aborted) return;
+    const isLoss = this.#link.isUp && (state === 'restarting' || state === 'failed');
+    const interrupted = isLoss ? this.#lose(isRequested) : undefined;
+    const { url, pid } = this.server;
+    if (state === 'ready') this.#link.found();
+    this.#hub.tellServer({
+      state,
+      ...(state === 'ready' && { url, ...(pid !== undefined && { pid }) }),
+      ...(attempt !== undefined && { attempt }),
+      ...(exit !== undefined && { exit }),
+      ...(interrupted !== undefined && { interrupted }),
+    });
+  }
+
+  /** The server has ended, or is being ended, and with it all it did. Returns the ids of the sessions that were at work. */
+  #lose(isRequested: boolean): string[] {
+    const error = new ServerLostError('The work on the server');
+    this.#link.lose(error);
+    const ids = new Set([
+      ...this.#turns.interrupt(error),
+      ...this.#instances.lose(error, isRequested ? 'server' : 'external'),
+    ]);
+    // A child was at work for the turn of its parent.
+    const isChild = (id: string): boolean =>
+      [...ids].some((other) => other !== id && this.#sessions.isWithin(id, other));
+    return [...ids].filter((id) => !isChild(id));
+  }
+
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new ClosedError();
   }
@@ -284,6 +329,7 @@ export class JarvisClient implements AsyncDisposable {
         webSocket: this.#webSocket,
         endpoint: () => ({ url: this.server.url, authorization: this.server.authorization }),
         closed: this.#over.signal,
+        link: this.#link,
       },
       worktrees: {
         hub: this.#hub,
@@ -295,10 +341,18 @@ export class JarvisClient implements AsyncDisposable {
   }
 
   #transportOf(entry: RepoEntry, onUse?: () => void): RepoTransport {
-    return new RepoTransport(this.#http, entry.directory, async (kind, detail, signal) => {
-      const release = await entry.enter(kind, detail, signal);
-      onUse?.();
-      return release;
+    const always = new AbortController().signal;
+    return new RepoTransport(this.#http, entry.directory, async (kind, detail, signal = always) => {
+      for (;;) {
+        // Nothing is loaded, or held, while there is no server.
+        if (!this.#link.isUp) await this.#link.untilUp(signal);
+        const release = await entry.enter(kind, detail, signal);
+        if (this.#link.isUp) {
+          onUse?.();
+          return release;
+        }
+        release();
+      }
     });
   }
 

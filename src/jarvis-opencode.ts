@@ -74,7 +74,8 @@ export class JarvisOpenCode extends JarvisClient {
 
 function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
   return {
-    probe: (url, authorization) => (signal) => serverApi(url, authorization, fetch).health(signal),
+    probe: (url, authorization) => (signal, timeoutMs) =>
+      serverApi(url, authorization, fetch).health(signal, timeoutMs),
     disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization, fetch).disposeAll(timeoutMs),
   };
 }

@@ -206,6 +206,9 @@ export class RepoAsks {
       case 'server.instance.disposed':
         this.#closeWhere(() => true);
         return;
+      case 'jarvis.server':
+        if (event.properties.state === 'restarting') this.#closeWhere(() => true);
+        return;
       case 'jarvis.gap':
         if (event.properties.reason !== 'overflow') void this.#read();
         return;

@@ -6,11 +6,13 @@ import {
   JarvisError,
   RequestError,
   ResponseShapeError,
+  ServerLostError,
   TimeoutError,
   type RequestTarget,
 } from '../errors.js';
 import { readErrorBody, readJson, readText } from './answer.js';
 import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
+import { ServerLink } from './server-link.js';
 
 /** Where the server is now, and how to prove that we may talk to it. */
 export interface Endpoint {
@@ -37,6 +39,8 @@ export interface HttpRequest<T> {
   /** The repository the request is pinned to. */
   readonly directory?: string | undefined;
   readonly admit?: Admit | undefined;
+  /** Is told when it is about to be sent: from then on it may have an effect. */
+  readonly sending?: (() => void) | undefined;
 }
 
 /** A request that somebody else made. */
@@ -63,18 +67,19 @@ export interface HttpInit {
   /** Ends every request with its reason. */
   readonly signal: AbortSignal;
   readonly fetch?: FetchFunction | undefined;
+  /** Tells when the server is replaced by another one. @default it never is */
+  readonly link?: ServerLink | undefined;
+  /** Is told of every answer. */
+  readonly answered?: (() => void) | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
 const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
-/** What may change something is repeated only when it cannot have arrived. */
-const RETRY_OTHER: RetryOptions = {
-  ...RETRY,
-  methods: ['post', 'put', 'patch', 'delete'],
-  shouldRetry: ({ error }) => wasRefused(error),
-};
+const RETRY_OTHER: RetryOptions = { ...RETRY, methods: ['post', 'put', 'patch', 'delete'] };
+/** What can be done twice. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /** The header that pins a request to a directory. The server decodes it once, so `%`, `#` and non-ASCII must be encoded. */
 export const DIRECTORY_HEADER = 'x-opencode-directory';
@@ -82,20 +87,29 @@ export const DIRECTORY_HEADER = 'x-opencode-directory';
 /** Sends requests to one server: pinning, time limits, retries, error mapping and parsing have their home here. */
 export class Http {
   readonly #init: HttpInit;
+  readonly #link: ServerLink;
   readonly #running = new Set<AbortScope>();
 
   constructor(init: HttpInit) {
     this.#init = init;
+    this.#link = init.link ?? new ServerLink(false);
     onAbort(init.signal, () => {
       for (const scope of this.#running) scope.abort(init.signal.reason);
+    });
+    this.#link.onLost((error) => {
+      for (const scope of this.#running) scope.interrupt(error);
     });
   }
 
   /**
    * Sends one request and parses its answer.
    *
+   * While the server is restarted it waits, within `timeoutMs`. What was under way when the server ended is repeated on the
+   * next one if that is safe.
+   *
    * @throws {RequestError} when the server refuses it.
    * @throws {ConnectionError} when no answer arrives.
+   * @throws {ServerLostError} when the server ended and may have executed it.
    * @throws {TimeoutError} when it takes longer than `timeoutMs`.
    * @throws {ResponseShapeError} when the answer is not what this operation returns.
    */
@@ -132,20 +146,59 @@ export class Http {
       reason: (limitMs) =>
         new TimeoutError(`${target.method} ${target.path}`, { phase: 'request', timeoutMs: limitMs }),
     });
+    const prepared = { headers, body, retries, signal: scope.signal };
+    const attempt = async (begin: () => void): Promise<T> => {
+      const release = await request.admit?.(scope.signal);
+      try {
+        begin();
+        request.sending?.();
+        const answering = this.#fetch(request, prepared);
+        return await scope.race(answering.then((response) => read(target, response)));
+      } finally {
+        release?.();
+      }
+    };
     this.#running.add(scope);
-    let release: Release | undefined;
     try {
       if (this.closed.aborted) scope.abort(this.closed.reason);
       scope.signal.throwIfAborted();
-      release = await request.admit?.(scope.signal);
-      const answering = this.#fetch(request, { headers, body, retries, signal: scope.signal });
-      return await read(target, await scope.race(answering));
+      return await this.following(target, scope.signal, attempt);
     } catch (error) {
       throw await this.#translate(target, error, scope.signal);
     } finally {
-      release?.();
       scope.end();
       this.#running.delete(scope);
+    }
+  }
+
+  /**
+   * Makes attempts at one request, one per server, until one of them is not cut off by the end of its server.
+   *
+   * @param attempt - calls the function it is given when it begins to send.
+   * @throws {ServerLostError} when the server ended and may have executed it, and it cannot be repeated.
+   */
+  async following<T>(
+    target: RequestTarget,
+    signal: AbortSignal,
+    attempt: (begin: () => void) => Promise<T>,
+  ): Promise<T> {
+    const link = this.#link;
+    let { lost } = link;
+    const begin = (): void => {
+      ({ lost } = link);
+    };
+    for (;;) {
+      if (!link.isUp) await link.untilUp(signal);
+      try {
+        return await attempt(begin);
+      } catch (error) {
+        const isAnswer =
+          error instanceof HTTPError || (error instanceof JarvisError && error !== lost.reason);
+        if (signal.aborted || isAnswer || !(await link.hasEnded(lost, signal))) throw error;
+        signal.throwIfAborted();
+        if (SAFE_METHODS.has(target.method) || wasRefused(error)) continue;
+        throw new ServerLostError(`${target.method} ${target.path}`, { cause: error });
+      }
     }
   }
 
@@ -183,7 +236,7 @@ export class Http {
    * Sends a request that was made elsewhere, as it is but for its origin, credentials and repository, and passes the
    * answer on, whatever its status. It is the caller's to link `signal` with {@link closed}.
    */
-  forward(request: ForwardedRequest): Promise<Response> {
+  async forward(request: ForwardedRequest): Promise<Response> {
     const { headers, body, signal } = request;
     const answering = this.#fetch(request, {
       headers: toRecord(headers),
@@ -192,7 +245,15 @@ export class Http {
       retries: 0,
       isForwarded: true,
     });
-    return abortable(answering, signal);
+    // Until it is answered: then its body is somebody else's to read.
+    const scope = new AbortScope([signal]);
+    this.#running.add(scope);
+    try {
+      return await scope.race(answering);
+    } finally {
+      scope.end();
+      this.#running.delete(scope);
+    }
   }
 
   /** Resolves or rejects; `signal` ends what is sent, but not the pause before it is repeated. */
@@ -211,6 +272,7 @@ export class Http {
   ): Promise<Response> {
     const { body, retries, signal, isForwarded = false } = prepared;
     const endpoint = this.#init.endpoint();
+    const { lost } = this.#link;
     const headers: Record<string, string> = { accept: 'application/json', ...prepared.headers };
     if (typeof body === 'string') headers['content-type'] = 'application/json';
     if (endpoint.authorization !== undefined) headers['authorization'] = endpoint.authorization;
@@ -231,12 +293,15 @@ export class Http {
       // An answer that nobody reads, because the request is repeated, would keep its connection.
       await answer?.body?.cancel().catch(() => undefined);
       answer = await fetch(url, init);
+      this.#init.answered?.();
       return answer;
     };
     const first = send();
     // ky judges what did not succeed, and repeats it. It costs a third of what sending a request does.
     const judge = async (): Promise<Response> => {
       let attempts = 0;
+      // Nobody waits for a repetition any more, or its server has ended.
+      const isOver = (): boolean => signal.aborted || lost.aborted;
       return ky(url, {
         method,
         timeout: false,
@@ -246,8 +311,16 @@ export class Http {
         retry: {
           ...(method === 'GET' ? RETRY_GET : RETRY_OTHER),
           limit: retries,
+          shouldRetry: ({ error }) => {
+            if (isOver()) return false;
+            // What may change something is repeated only when it cannot have arrived.
+            return method === 'GET' ? undefined : wasRefused(error);
+          },
         },
-        fetch: () => (attempts++ === 0 ? first : send()),
+        fetch: () => {
+          if (attempts++ === 0) return first;
+          return lost.aborted ? Promise.reject(lost.reason) : send();
+        },
       });
     };
     return first.then((response) => (response.ok ? response : judge()), judge);

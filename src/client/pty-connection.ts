@@ -1,5 +1,5 @@
 import { deferred, onAbort, type Deferred } from '../abort.js';
-import { ClosedError, ConnectionError, type RequestTarget } from '../errors.js';
+import { ClosedError, ConnectionError, ServerLostError, type RequestTarget } from '../errors.js';
 import type { RequestOptions } from './options.js';
 import type { PtySize } from './schema/pty.js';
 
@@ -34,6 +34,8 @@ export interface PtyConnectionInit {
   readonly target: RequestTarget;
   readonly socket: WebSocketLike;
   resize(size: PtySize, options?: RequestOptions): Promise<void>;
+  /** Whether the server itself has ended, asked when the connection was lost. */
+  readonly hasServerEnded: () => Promise<boolean>;
   /** Runs once, when the connection is over. */
   readonly release: () => void;
 }
@@ -52,7 +54,8 @@ const MAX_MESSAGE = 64 * 1024;
 /**
  * A connection to a terminal: iterate it for its output, write its input. Leaving a loop keeps it open, and the next loop
  * goes on from there. The iteration ends when the process has ended or the terminal is gone, and throws
- * {@link ConnectionError} when the connection was lost: then connect again from {@link cursor}.
+ * {@link ConnectionError} when the connection was lost: then connect again from {@link cursor}. It throws
+ * {@link ServerLostError} when the server has ended, and the terminal with it.
  */
 export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
   readonly ptyID: string;
@@ -69,7 +72,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
   /** The position in the terminal's whole output at which this connection began. */
   #start: number | undefined;
   #waiting: Deferred<void> | undefined;
-  #end: { readonly error?: ConnectionError } | undefined;
+  #end: { readonly error?: ConnectionError | ServerLostError } | undefined;
   #isOver = false;
   #problem: string | undefined;
 
@@ -85,7 +88,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     socket.addEventListener('error', (event) => {
       this.#problem = messageOf(event) ?? this.#problem;
     });
-    socket.addEventListener('close', ({ code, reason }) => this.#over({ code, reason }));
+    socket.addEventListener('close', ({ code, reason }) => void this.#closedBySocket({ code, reason }));
   }
 
   /**
@@ -151,6 +154,12 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     }
   }
 
+  /** @internal The server has ended, and the terminal with it. */
+  lose(): void {
+    this.#over({ code: CONNECTION_LOST, reason: '' }, new ServerLostError('The terminal connection'));
+    this.#init.socket.close();
+  }
+
   /** @internal Resolves when it is open; on abort, or when it is refused, everything is let go of. */
   async open(signal: AbortSignal): Promise<void> {
     const detach = onAbort(signal, () => this.#opened.reject(signal.reason));
@@ -183,11 +192,18 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#init.socket.close(NOT_READ);
   }
 
-  #over(close: PtyClose): void {
+  /** A lost connection may be the first sign of a lost server. */
+  async #closedBySocket(close: PtyClose): Promise<void> {
+    const isLost = close.code !== NORMAL_CLOSURE && this.#end === undefined;
+    const hasServerEnded = isLost && (await this.#init.hasServerEnded());
+    this.#over(close, hasServerEnded ? new ServerLostError('The terminal connection') : undefined);
+  }
+
+  #over(close: PtyClose, lost?: ServerLostError): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const text = this.#problem ?? `the connection was closed with code ${close.code}`;
-    const error = this.#lost(text);
+    const error = lost ?? this.#lost(text);
     // Without effect once it was open.
     this.#opened.reject(error);
     this.#finish(close.code === NORMAL_CLOSURE ? {} : { error }, true);
@@ -195,7 +211,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#init.release();
   }
 
-  #finish(end: { readonly error?: ConnectionError }, keep = 'error' in end): void {
+  #finish(end: { readonly error?: ConnectionError | ServerLostError }, keep = 'error' in end): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     // Ended by its reader, there is nobody to read the rest; otherwise what came before is still read.

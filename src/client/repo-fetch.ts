@@ -79,26 +79,28 @@ async function forward(
     url.searchParams.set('directory', encodeURIComponent(directory));
   }
   const body = method === 'GET' || method === 'HEAD' ? undefined : await request.arrayBuffer();
-  const leave = await enter('request', `${method} ${url.pathname}`, signal);
+  const path = pathPin(directory)(url.pathname) + url.search;
   const scope = new AbortScope([signal, http.closed]);
-  const release = (): void => {
-    leave();
-    scope.end();
-  };
+  const target = { method, path: url.pathname };
   try {
-    const path = pathPin(directory)(url.pathname) + url.search;
-    const response = await http.forward({
-      method,
-      path,
-      headers: new Headers(headers),
-      body,
-      directory,
-      signal: scope.signal,
+    return await http.following(target, scope.signal, async (begin) => {
+      const leave = await enter('request', `${method} ${url.pathname}`, scope.signal);
+      try {
+        begin();
+        const forwarded = { method, path, headers: new Headers(headers), body, directory };
+        const response = await http.forward({ ...forwarded, signal: scope.signal });
+        return releaseWhenRead(response, () => {
+          leave();
+          scope.end();
+        });
+      } catch (error) {
+        leave();
+        throw error;
+      }
     });
-    return releaseWhenRead(response, release);
   } catch (error) {
-    release();
-    throw error;
+    scope.end();
+    throw scope.signal.aborted ? scope.signal.reason : error;
   }
 }
 
@@ -152,7 +154,7 @@ async function eventResponse(
       };
       const unlisten = hub.listen(undefined, {
         event: (event) => {
-          const isForAll = event.type === 'server.heartbeat' || event.type === 'jarvis.gap';
+          const isForAll = event.type === 'server.heartbeat' || event.type.startsWith('jarvis.');
           if (event.directory === directory || isForAll) write(event);
         },
         lost: fail,

@@ -9,7 +9,7 @@ const PROBE_TIMEOUT_MS = 1_000;
 /** The calls that concern a server before there is a client of it, and when there is none any more. */
 export interface ServerApi {
   /** Asks for its health, once. */
-  health(signal: AbortSignal, timeoutMs?: number): Promise<Health>;
+  health(signal: AbortSignal, timeoutMs?: number | false): Promise<Health>;
   /** Ends all its instances with everything they run; resolves when that is done. */
   disposeAll(timeoutMs: number): Promise<void>;
 }

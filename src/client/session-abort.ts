@@ -40,14 +40,18 @@ export async function hasAnswer(
   transport: RepoTransport,
   sessionID: string,
   messageID: string,
+  options?: RequestOptions,
 ): Promise<boolean> {
   try {
-    const messages = await transport.send({
-      method: 'GET',
-      path: route`/session/${sessionID}/message`,
-      query: { limit: 4 },
-      schema: messageListSchema,
-    });
+    const messages = await transport.send(
+      {
+        method: 'GET',
+        path: route`/session/${sessionID}/message`,
+        query: { limit: 4 },
+        schema: messageListSchema,
+      },
+      options,
+    );
     return messages.some(({ info }) => info.role === 'assistant' && info.parentID === messageID);
   } catch {
     return false;

@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import type { ServerLostError } from '../errors.js';
 import type { Session, SessionContext } from './session.js';
 import type { TurnRequest } from './turn-request.js';
 import { TurnRun } from './turn-run.js';
@@ -22,6 +23,8 @@ export class TurnEngine {
   readonly #running: PQueue;
   readonly #sessions = new Map<string, PQueue>();
   readonly #closed: AbortSignal;
+  /** The turns on their way from the queue to their end. */
+  readonly #runs = new Set<TurnRun>();
 
   /** @throws {RangeError} for a concurrency that is not a positive integer or Infinity. */
   constructor(limits: TurnLimits | undefined, closed: AbortSignal) {
@@ -48,10 +51,21 @@ export class TurnEngine {
     this.#sessions.set(session.id, queue);
     const priority = options.priority ?? 0;
     void queue
-      .add(() => this.#running.add(() => run.drive(), { priority }))
+      .add(() => this.#running.add(() => this.#drive(run), { priority }))
       .finally(() => {
         if (queue.size === 0 && queue.pending === 0) this.#sessions.delete(session.id);
       });
     return run.turn;
+  }
+
+  /** The server has ended: interrupts the turns it was working on, and returns the ids of their sessions. */
+  interrupt(error: ServerLostError): string[] {
+    return [...this.#runs].filter((run) => run.interrupt(error)).map((run) => run.turn.sessionID);
+  }
+
+  async #drive(run: TurnRun): Promise<void> {
+    this.#runs.add(run);
+    await run.drive();
+    this.#runs.delete(run);
   }
 }

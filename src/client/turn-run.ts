@@ -4,7 +4,7 @@ import { MAX_TIMER_MS } from '../clock.js';
 import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from './asks-policy.js';
 import { wasRefused } from './http.js';
-import { parseTimeoutMs } from './options.js';
+import { parseTimeoutMs, type RequestOptions } from './options.js';
 import { route } from './route.js';
 import type { ServerErrorInfo } from './schema/message.js';
 import { hasAnswer, sendAbort } from './session-abort.js';
@@ -53,6 +53,8 @@ export class TurnRun {
   readonly #signs: TurnSigns;
   readonly #steps: TurnSteps;
   readonly #detach: (() => void)[] = [];
+  /** Aborts when the server that worked on it has ended. */
+  readonly #interrupted = new AbortController();
   /** Aborts when the caller no longer waits: signal, time limit or close. */
   readonly #cancelled = new AbortController();
   readonly #ended = deferred();
@@ -108,6 +110,16 @@ export class TurnRun {
       this.#detach.push(() => clearTimeout(timer));
     }
     if (this.turn.isSettled) this.#unlink();
+  }
+
+  /** The server has ended: ends the turn if it was sent. One that was not is sent to the next server. */
+  interrupt(error: ServerLostError): boolean {
+    if (!this.#sent) return false;
+    const isRunning = !this.turn.isSettled;
+    this.#fail('interrupted', { cause: error, detail: 'the server ended; its answer stays unfinished' });
+    this.#signs.lose(error);
+    this.#interrupted.abort(error);
+    return isRunning;
   }
 
   /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
@@ -168,7 +180,6 @@ export class TurnRun {
 
   /** Sends the prompt, once. When nobody knows whether it arrived, its message tells, and it is not sent again. */
   async #send(signal: AbortSignal): Promise<void> {
-    this.#sent = true;
     const { route: name, body, isBlocking } = this.#request;
     const sending = this.#context.transport.send(
       {
@@ -176,6 +187,9 @@ export class TurnRun {
         path: `${route`/session/${this.#session.id}`}/${name}`,
         json: { ...body, messageID: this.turn.messageID },
         schema: z.unknown(),
+        sending: () => {
+          this.#sent = true;
+        },
       },
       { signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
     );
@@ -183,6 +197,7 @@ export class TurnRun {
     try {
       await (isBlocking ? Promise.race([sending, this.#signs.stored.promise]) : sending);
     } catch (error) {
+      if (!this.#sent) throw error;
       // Cancelled while it was under way: it may have arrived, so it is followed to its end.
       if (signal.aborted && !this.#closed.aborted) return;
       if (!(error instanceof ConnectionError || error instanceof TimeoutError)) throw error;
@@ -202,7 +217,7 @@ export class TurnRun {
       let waitMs = QUIET_MS;
       try {
         if (this.#signs.hasGap) await this.#catchUp();
-        const evidence = await readTurn(this.#context.transport, this.turn);
+        const evidence = await readTurn(this.#context.transport, this.turn, this.#whileServed);
         unreachableSince = undefined;
         if (evidence !== undefined) {
           if (this.#judge(evidence)) return;
@@ -235,11 +250,16 @@ export class TurnRun {
     }
   }
 
+  /** For what is asked about the turn: the next server knows nothing of it. */
+  get #whileServed(): RequestOptions {
+    return { signal: this.#interrupted.signal };
+  }
+
   /** After a gap: emits the steps that were missed. */
   async #catchUp(): Promise<void> {
     this.#signs.hasGap = false;
     try {
-      const messages = await readMessages(this.#context.transport, this.turn);
+      const messages = await readMessages(this.#context.transport, this.turn, this.#whileServed);
       this.#steps.complete(
         messages.filter(({ info }) => info.role === 'assistant' && info.parentID === this.turn.messageID),
       );
@@ -349,7 +369,8 @@ export class TurnRun {
   async #sendAbort(): Promise<void> {
     const { transport } = this.#context;
     const { sessionID, messageID } = this.turn;
-    this.#signs.hasBegun ||= await hasAnswer(transport, sessionID, messageID);
-    if (this.#signs.hasBegun) await sendAbort(transport, sessionID).catch(() => undefined);
+    this.#signs.hasBegun ||= await hasAnswer(transport, sessionID, messageID, this.#whileServed);
+    if (!this.#signs.hasBegun) return;
+    await sendAbort(transport, sessionID, this.#whileServed).catch(() => undefined);
   }
 }

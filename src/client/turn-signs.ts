@@ -9,7 +9,7 @@ export class TurnSigns {
   lastEventAt = performance.now();
   /** The error that the server reported for the session. */
   sessionError: ServerErrorInfo | undefined;
-  /** Since when the instance or the server that began the turn is gone. */
+  /** Since when the instance that began the turn is gone. */
   interruptedAt: number | undefined;
   /** Whether events are missing that have not been made up for. */
   hasGap = false;
@@ -44,7 +44,6 @@ export class TurnSigns {
     if (event.type === 'server.instance.disposed') return this.#interrupted();
     if (event.type === 'jarvis.gap') {
       this.hasGap = true;
-      if (event.properties.reason === 'restart') return this.#interrupted();
       return this.wake();
     }
     const sessionID = sessionIDOf(event);

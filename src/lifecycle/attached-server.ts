@@ -37,6 +37,12 @@ export class AttachedServer implements ServerHandle {
     return this.#signals.on(event, listener);
   }
 
+  restart(): Promise<void> {
+    return Promise.reject(
+      new TypeError('This server was not started here: only who started it can restart it.'),
+    );
+  }
+
   /** Lets go of the server, which goes on. */
   stop(): Promise<void> {
     this.#signals.enter('stopped');

@@ -1,5 +1,5 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../abort.js';
-import { DisposeRefusedError, TimeoutError } from '../errors.js';
+import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
 import type { DisposeReason, Hold, HoldKind } from '../instance.js';
 
 /** The instance to dispose, as the registry keeps it. */
@@ -123,6 +123,8 @@ export class Disposer {
   readonly #pending = new Map<string, Deferred<void>>();
   /** Disposals whose end was not told in time: it may be told yet. */
   readonly #overdue = new Map<string, DisposeReason>();
+  /** The limits of the disposals under way. */
+  readonly #limits = new Set<AbortScope>();
 
   constructor(init: DisposerInit) {
     this.#init = init;
@@ -204,6 +206,66 @@ export class Disposer {
     await abortable(disposal, signal);
   }
 
+  /**
+   * Runs a restart of the server, guarded like a disposal of every instance, with everybody waiting at the gate.
+   *
+   * @param isEmpty - whether a failure to read an instance says that nothing runs there.
+   * @throws {DisposeRefusedError} when something holds an instance and `force` is not set; nothing was restarted then.
+   */
+  async restart(
+    instances: DisposableInstances,
+    run: () => Promise<void>,
+    { force, isEmpty }: { readonly force: boolean; readonly isEmpty: (error: unknown) => boolean },
+  ): Promise<void> {
+    // Forced, it ends the disposals under way too.
+    while (!force && (this.#all !== undefined || this.#running.size > 0))
+      await Promise.allSettled([this.#all, ...this.#running.values()]);
+    if (force) return run();
+    this.#refuseOwnHolds(instances.list());
+    const restarting = this.#restart(instances, run, isEmpty);
+    const forget = (): void => {
+      this.#all = undefined;
+    };
+    this.#all = restarting.then(forget, forget);
+    await restarting;
+  }
+
+  /** The server has ended, and every instance with it: ends all that waits for one. */
+  lose(error: ServerLostError): void {
+    this.#overdue.clear();
+    for (const limit of this.#limits) limit.abort(error);
+  }
+
+  async #restart(
+    instances: DisposableInstances,
+    run: () => Promise<void>,
+    isEmpty: (error: unknown) => boolean,
+  ): Promise<void> {
+    const limit = new AbortScope([this.#init.closed], {
+      timeoutMs: this.#timeoutMs,
+      reason: (timeoutMs) => new TimeoutError('Asking before the restart', { phase: 'dispose', timeoutMs }),
+    });
+    const { signal } = limit;
+    const openGate = instances.closeGate();
+    try {
+      await abortable(this.#init.streamLive(), signal);
+      const empty = new Set<DisposableInstance>();
+      for (const instance of instances.list()) {
+        try {
+          await this.#init.confirm(instance.directory, signal);
+        } catch (error) {
+          if (signal.aborted || !isEmpty(error)) throw error;
+          empty.add(instance);
+        }
+      }
+      this.#refuseHeld(instances.list(), (instance, hold) => hold.kind !== 'unknown' || !empty.has(instance));
+      await run();
+    } finally {
+      limit.end();
+      openGate();
+    }
+  }
+
   #start(
     instance: DisposableInstance,
     reason: DisposeReason,
@@ -229,6 +291,7 @@ export class Disposer {
       reason: (limitMs) => timeoutError(instances, limitMs),
     });
     const { signal } = limit;
+    this.#limits.add(limit);
     const openTurnGate = forced?.closeTurnGate();
     let openGate: (() => void) | undefined;
     let doomed: readonly DisposableInstance[] = [];
@@ -247,7 +310,7 @@ export class Disposer {
       for (const instance of doomed) this.#unload(instance, reason);
       return { disposed: doomed.length > 0, aborted };
     } catch (error) {
-      for (const instance of doomed) {
+      for (const instance of doomed.filter(({ loaded }) => loaded)) {
         this.#overdue.set(instance.directory, reason);
         instance.setDoubt('nobody told the end of its disposal');
       }
@@ -255,6 +318,7 @@ export class Disposer {
     } finally {
       for (const { directory } of doomed) this.#pending.delete(directory);
       limit.end();
+      this.#limits.delete(limit);
       openGate?.();
       openTurnGate?.();
     }
@@ -301,10 +365,14 @@ export class Disposer {
     this.#refuseHeld(instances.filter((instance) => instance.holds().some(isOwn)));
   }
 
-  #refuseHeld(instances: readonly DisposableInstance[]): void {
-    const held = instances.find((instance) => instance.holds().length > 0);
-    if (held === undefined) return;
-    throw new DisposeRefusedError(held.directory, held.holds());
+  #refuseHeld(
+    instances: readonly DisposableInstance[],
+    counts: (instance: DisposableInstance, hold: Hold) => boolean = () => true,
+  ): void {
+    for (const instance of instances) {
+      const holds = instance.holds().filter((hold) => counts(instance, hold));
+      if (holds.length > 0) throw new DisposeRefusedError(instance.directory, holds);
+    }
   }
 }
 

@@ -1,46 +1,75 @@
+import { deferred, delay } from '../abort.js';
+import { ClosedError, DisposeRefusedError, ServerLostError } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
 import type { GuardKinds } from './guards.js';
+import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
 import { HOST_SIGNAL_GRACE_MS } from './host-end.js';
+import type { Probe } from './ready.js';
+import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './restart.js';
 import {
   parseGraceMs,
   ServerSignals,
+  type RestartGuard,
+  type RestartOptions,
   type ServerEvents,
   type ServerExit,
   type ServerHandle,
   type ServerState,
   type StopOptions,
 } from './server-handle.js';
-import { parseServerOptions, type ServerOptions } from './server-options.js';
+import { nextPlan, parseServerOptions, type ServerOptions } from './server-options.js';
 import { ServerProcess, type ServerCalls } from './server-process.js';
 
-/** A server of ours. */
-export class OwnedServer implements ServerHandle {
+/** One run of a server, as its supervision needs it. */
+export interface SupervisedProcess {
   readonly url: string;
   readonly version: string;
   readonly pid: number;
-  declare readonly authorization: string;
+  readonly authorization: string;
+  readonly recentOutput: readonly string[];
+  readonly exited: Promise<ServerExit>;
+  readonly probe: Probe;
+  onHostSignal(stop: () => Promise<unknown>): void;
+  stop(graceMs: number): Promise<void>;
+  kill(): Promise<void>;
+}
+
+/** How a server is supervised. */
+export interface Supervision {
+  /** Starts the next run; rejects with the reason of `signal` when that aborts. */
+  readonly launch: (signal: AbortSignal) => Promise<SupervisedProcess>;
+  readonly health: ParsedHealthPolicy | undefined;
+  readonly restart: ParsedRestartPolicy | undefined;
+  readonly signals: ServerSignals;
+  readonly logger: Logger;
+}
+
+/** Why a run ends and the next one begins. */
+type RestartCause = 'exit' | 'hung' | 'request';
+
+/** A server of ours: one process after the other. */
+export class OwnedServer implements ServerHandle {
   readonly closed: Promise<ServerExit>;
-  readonly #process: ServerProcess;
-  readonly #signals: ServerSignals;
-  readonly #logger: Logger;
+  readonly #supervision: Supervision;
+  readonly #budget: RestartBudget | undefined;
+  readonly #guards: RestartGuard[] = [];
+  readonly #closed = deferred<ServerExit>();
+  /** Aborts when no other process is started any more. */
+  readonly #over = new AbortController();
+  #process: SupervisedProcess;
+  #health: HealthMonitor | undefined;
+  /** The change from one process to the next; rejects when there is none. */
+  #relaunching: Promise<void> | undefined;
+  #requested: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  private constructor(process: ServerProcess, signals: ServerSignals, logger: Logger) {
+  /** Takes care of a process that is ready. */
+  constructor(process: SupervisedProcess, supervision: Supervision) {
+    this.#supervision = supervision;
+    this.#budget = supervision.restart && new RestartBudget(supervision.restart);
+    this.closed = this.#closed.promise;
     this.#process = process;
-    this.#signals = signals;
-    this.#logger = logger;
-    this.url = process.url;
-    this.version = process.version;
-    this.pid = process.pid;
-    Object.defineProperty(this, 'authorization', { value: process.authorization, enumerable: false });
-    process.onHostSignal(() => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS }));
-    this.closed = process.exited.then((exit) => {
-      const state = this.#stopping === undefined ? 'failed' : 'stopped';
-      if (state === 'failed') this.#logger.error('server ended by itself', { pid: this.pid, ...exit });
-      this.#signals.enter(state);
-      return exit;
-    });
-    this.#signals.enter('ready');
+    this.#adopt(process);
   }
 
   /**
@@ -52,20 +81,37 @@ export class OwnedServer implements ServerHandle {
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
   static async start(options: ServerOptions, calls: ServerCalls, guards?: GuardKinds): Promise<OwnedServer> {
-    const plan = parseServerOptions(options);
+    let plan = parseServerOptions(options);
+    const health = parseHealthPolicy(options.health);
+    const restart = parseRestartPolicy(options.restart);
     const logger = options.logger ?? silentLogger;
     const signals = new ServerSignals();
     const onLog = (line: string): void => {
       logger.debug('server output', { line });
       signals.log(line);
     };
-    const process = await ServerProcess.launch(plan, calls, {
-      signal: options.signal,
-      onLog,
-      logger,
-      guards,
-    });
-    return new OwnedServer(process, signals, logger);
+    const first = await ServerProcess.launch(plan, calls, { signal: options.signal, onLog, logger, guards });
+    const launch = (signal: AbortSignal): Promise<ServerProcess> => {
+      plan = nextPlan(plan);
+      return ServerProcess.launch(plan, calls, { signal, onLog, logger, guards });
+    };
+    return new OwnedServer(first, { launch, health, restart, signals, logger });
+  }
+
+  get url(): string {
+    return this.#process.url;
+  }
+
+  get version(): string {
+    return this.#process.version;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get authorization(): string {
+    return this.#process.authorization;
   }
 
   get recentOutput(): readonly string[] {
@@ -80,6 +126,42 @@ export class OwnedServer implements ServerHandle {
     return this.#signals.on(event, listener);
   }
 
+  guardRestart(guard: RestartGuard): void {
+    this.#guards.push(guard);
+  }
+
+  noteLife(): void {
+    this.#health?.sign();
+  }
+
+  async restart(options: RestartOptions = {}): Promise<void> {
+    const { force = false } = options;
+    if (typeof force !== 'boolean') {
+      throw new TypeError(`Expected force to be a boolean, got ${typeof force}.`);
+    }
+    for (;;) {
+      if (this.#stopping !== undefined) throw new ClosedError('The server');
+      if (this.state === 'failed') throw new ServerLostError('The restart');
+      const current = this.#relaunching ?? this.#requested;
+      if (current === undefined) break;
+      try {
+        return await current;
+      } catch (error) {
+        // Somebody else asked without force.
+        if (!force || !(error instanceof DisposeRefusedError)) throw error;
+      }
+    }
+    const guarded = this.#guards.reduceRight<() => Promise<void>>(
+      (inner, guard) => () => guard(inner, { force }),
+      () => this.#begin('request'),
+    );
+    const requested = guarded().finally(() => {
+      this.#requested = undefined;
+    });
+    this.#requested = requested;
+    return requested;
+  }
+
   stop(options?: StopOptions): Promise<void> {
     const graceMs = parseGraceMs(options);
     this.#stopping ??= this.#stop(graceMs);
@@ -90,10 +172,104 @@ export class OwnedServer implements ServerHandle {
     return this.stop();
   }
 
+  get #signals(): ServerSignals {
+    return this.#supervision.signals;
+  }
+
+  #adopt(process: SupervisedProcess): void {
+    const { health: policy } = this.#supervision;
+    this.#process = process;
+    process.onHostSignal(() => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS }));
+    void process.exited.then((exit) => this.#exited(process, exit));
+    if (policy !== undefined) this.#health = this.#watch(process, policy);
+    this.#signals.enter('ready');
+  }
+
+  #watch({ pid, probe }: SupervisedProcess, policy: ParsedHealthPolicy): HealthMonitor {
+    const { logger } = this.#supervision;
+    return new HealthMonitor({
+      policy,
+      probe,
+      unhealthy: () => {
+        logger.warn('server does not answer', { pid });
+        this.#signals.enter('unhealthy');
+      },
+      healthy: () => {
+        logger.info('server answers again', { pid });
+        this.#signals.enter('ready');
+      },
+      hung: () => {
+        if (this.#budget === undefined) return;
+        logger.error('server hangs and is restarted', { pid });
+        void this.#begin('hung');
+      },
+    });
+  }
+
+  #exited(process: SupervisedProcess, exit: ServerExit): void {
+    if (process !== this.#process) return;
+    this.#health?.stop();
+    if (this.#stopping !== undefined || this.#relaunching !== undefined) return;
+    this.#supervision.logger.error('server ended by itself', { pid: process.pid, ...exit });
+    void this.#begin('exit', exit);
+  }
+
+  /** Begins a restart, unless one is under way. Its rejection need not be handled: the state tells of it too. */
+  #begin(cause: RestartCause, exit?: ServerExit): Promise<void> {
+    if (this.#relaunching !== undefined) return this.#relaunching;
+    const { promise, resolve, reject } = deferred();
+    this.#relaunching = promise;
+    this.#relaunch(cause, exit).then(resolve, reject);
+    return promise;
+  }
+
+  /** Ends the process there is, if it runs, and starts another one. */
+  async #relaunch(cause: RestartCause, exit?: ServerExit): Promise<void> {
+    const { launch, logger } = this.#supervision;
+    const { signal } = this.#over;
+    const isRequested = cause === 'request';
+    this.#health?.stop();
+    try {
+      let waitMs = isRequested ? 0 : this.#budget?.take();
+      for (let attempt = 1; waitMs !== undefined; attempt += 1, waitMs = this.#budget?.take()) {
+        this.#signals.enter('restarting', { attempt, exit, isRequested });
+        if (attempt === 1)
+          await (isRequested ? this.#process.stop(parseGraceMs(undefined)) : this.#process.kill());
+        await delay(waitMs, signal);
+        try {
+          const process = await launch(signal);
+          if (!signal.aborted) return this.#adopt(process);
+          await process.kill();
+        } catch (error) {
+          if (!signal.aborted) logger.error('server not restarted', { attempt, error: String(error) });
+        }
+        signal.throwIfAborted();
+      }
+      logger.error('server is not restarted any more');
+      this.#fail(exit ?? (await this.#process.exited));
+      throw new ServerLostError('The restart');
+    } finally {
+      // At once: the next process may have ended by now.
+      this.#relaunching = undefined;
+    }
+  }
+
+  #fail(exit: ServerExit): void {
+    this.#signals.enter('failed', { exit });
+    this.#closed.resolve(exit);
+  }
+
   async #stop(graceMs: number): Promise<void> {
-    if (this.#signals.state === 'ready') this.#signals.enter('stopping');
+    this.#health?.stop();
+    const hasFailed = this.state === 'failed';
+    if (!hasFailed) this.#signals.enter('stopping');
+    this.#over.abort(new ClosedError('The server'));
+    await this.#relaunching?.catch(() => undefined);
     await this.#process.stop(graceMs);
-    await this.closed;
-    this.#logger.info('server stopped', { pid: this.pid });
+    const exit = await this.#process.exited;
+    if (hasFailed) return;
+    this.#signals.enter('stopped', { exit });
+    this.#closed.resolve(exit);
+    this.#supervision.logger.info('server stopped', { pid: this.pid });
   }
 }

@@ -2,8 +2,11 @@ import { delay } from '../abort.js';
 import { RequestError, ResponseShapeError, UnsupportedServerError } from '../errors.js';
 import { isSupportedVersion, SUPPORTED_SERVERS } from '../version.js';
 
-/** Asks a server for its health; rejects when it does not answer. */
-export type Probe = (signal: AbortSignal) => Promise<{ readonly healthy: boolean; readonly version: string }>;
+/** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
+export type Probe = (
+  signal: AbortSignal,
+  timeoutMs?: false,
+) => Promise<{ readonly healthy: boolean; readonly version: string }>;
 
 const POLL_MS = 50;
 

@@ -1,4 +1,12 @@
-/** How the server process is doing. `restarting` and `unhealthy` are reserved for servers that supervise themselves. */
+/**
+ * How a server is doing.
+ *
+ * - `starting`, then `ready`: it answers.
+ * - `unhealthy`: it runs and gives no sign of life; `ready` again when it does.
+ * - `restarting`: it has ended, or is being ended, and another one takes its place: `ready` again with a new `url`.
+ * - `stopping`, then `stopped`: `stop()` was called.
+ * - `failed`: it ended, and is not started again.
+ */
 export type ServerState =
   'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
 
@@ -18,6 +26,30 @@ export interface StopOptions {
   readonly graceMs?: number | undefined;
 }
 
+/** Options of {@link ServerHandle.restart}. */
+export interface RestartOptions {
+  /** Restarts whatever the server does: running turns are interrupted. @default false */
+  readonly force?: boolean | undefined;
+}
+
+/**
+ * Runs a restart that was asked for, or refuses it: whoever uses the server knows what it would cut off.
+ *
+ * @param run - does it; resolves when the next server is ready.
+ */
+export type RestartGuard = (run: () => Promise<void>, options: RestartOptions) => Promise<void>;
+
+/** A step of the life of a server. */
+export interface ServerChange {
+  readonly state: ServerState;
+  /** Which attempt to start the next process begins, from 1; of `restarting`. */
+  readonly attempt?: number | undefined;
+  /** How the process ended, once it has. */
+  readonly exit?: ServerExit | undefined;
+  /** Whether `restart()` was called. */
+  readonly isRequested?: boolean | undefined;
+}
+
 const DEFAULT_GRACE_MS = 2_000;
 
 /**
@@ -34,27 +66,43 @@ export function parseGraceMs(options: StopOptions | undefined): number {
 /** What a listener of a server is told, by event name. */
 export interface ServerEvents {
   state: ServerState;
+  /** Each new state, and each attempt of a restart, with what is known of it. */
+  change: ServerChange;
   /** One line of its output, with secrets removed. */
   log: string;
 }
 
-/** One OpenCode server: where it is, how it is, and how to stop it. */
+/** One OpenCode server: where it is now, how it is, and how to restart and stop it. */
 export interface ServerHandle extends AsyncDisposable {
-  /** Origin, e.g. `http://127.0.0.1:4096`. */
+  /** Origin, e.g. `http://127.0.0.1:4096`; another one after a restart, unless the `port` is fixed. */
   readonly url: string;
   /** The server's own version, e.g. `1.18.33`. */
   readonly version: string;
-  /** Process id; `undefined` for a server we only connected to. */
+  /** Process id of the last process; `undefined` for a server we only connected to. */
   readonly pid: number | undefined;
   /** Value of the `authorization` header; not enumerable on the library's own handles. */
   readonly authorization?: string | undefined;
   readonly state: ServerState;
   /** The last lines it wrote, at most 200, with secrets removed; `undefined` for a server we only connected to. */
   readonly recentOutput?: readonly string[] | undefined;
-  /** Resolves when the server has ended; never rejects. */
+  /** Resolves when the server has ended for good, so not while it is restarted; never rejects. */
   readonly closed: Promise<ServerExit>;
   /** Calls the listener for each state or log line; the returned function ends it. */
   on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void;
+  /**
+   * Ends the server and starts it again, e.g. because it keeps the broken configuration of a repository until then. Resolves
+   * when the next one is ready; concurrent callers share one restart. Everything made from this handle's client goes on.
+   *
+   * @throws {DisposeRefusedError} when something holds an instance and `force` is not set; nothing was cut off then.
+   * @throws {ServerLostError} when no next one could be started.
+   * @throws {TypeError} for a server we only connected to.
+   * @throws {ClosedError} when it is stopped.
+   */
+  restart(options?: RestartOptions): Promise<void>;
+  /** @internal Asks `guard` before each restart that was asked for. */
+  guardRestart?(guard: RestartGuard): void;
+  /** @internal Notes that the server has answered or sent something. */
+  noteLife?(): void;
   /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */
   stop(options?: StopOptions): Promise<void>;
 }
@@ -63,6 +111,7 @@ export interface ServerHandle extends AsyncDisposable {
 export class ServerSignals {
   readonly #listeners: { [E in keyof ServerEvents]: Set<(value: ServerEvents[E]) => void> } = {
     state: new Set(),
+    change: new Set(),
     log: new Set(),
   };
   #state: ServerState = 'starting';
@@ -76,10 +125,12 @@ export class ServerSignals {
     return () => this.#listeners[event].delete(listener);
   }
 
-  enter(state: ServerState): void {
-    if (state === this.#state) return;
+  enter(state: ServerState, details: Omit<ServerChange, 'state'> = {}): void {
+    const isNew = state !== this.#state;
+    if (!isNew && details.attempt === undefined) return;
     this.#state = state;
-    this.#emit('state', state);
+    this.#emit('change', { state, ...details });
+    if (isNew) this.#emit('state', state);
   }
 
   log(line: string): void {

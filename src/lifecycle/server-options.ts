@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Logger } from '../logger.js';
+import type { HealthPolicy } from './health.js';
+import type { RestartPolicy } from './restart.js';
 
 /** How to start the server. */
 export interface ServerOptions {
@@ -47,9 +49,20 @@ export interface ServerOptions {
    * @default none
    */
   readonly cors?: readonly string[] | undefined;
-  /** The server's password, for Basic authentication. @default a random one per start */
+  /** The server's password, for Basic authentication. @default a random one per start and restart */
   readonly password?: string | undefined;
-  /** Milliseconds until the server must be ready, with its version check. @default 60_000 */
+  /**
+   * How a server that hangs is noticed: it is asked for its health whenever it gives no other sign of life (an answer, an
+   * event). The first failure makes its state `unhealthy`, and after `failures` in a row it is killed and restarted. With the
+   * defaults that is after about a minute of silence. `false` asks nothing; with `restart: false` it is only told.
+   */
+  readonly health?: HealthPolicy | false | undefined;
+  /**
+   * How a server that ended by itself, or hung, is started again: after a growing, jittered wait, until there were
+   * `maxAttempts` within `windowMs`. Then its state is `failed`. `false` for never.
+   */
+  readonly restart?: RestartPolicy | false | undefined;
+  /** Milliseconds until the server must be ready, with its version check; also after a restart. @default 60_000 */
   readonly startTimeoutMs?: number | undefined;
   /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
   readonly signal?: AbortSignal | undefined;
@@ -80,6 +93,8 @@ export interface ServerPlan {
   readonly port: number;
   readonly username: string;
   readonly password: string;
+  /** Whether the password was made for one start. */
+  readonly isPasswordRandom: boolean;
   readonly startTimeoutMs: number;
 }
 
@@ -129,8 +144,16 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
     port,
     username: USERNAME,
     password,
+    isPasswordRandom: options.password === undefined,
     startTimeoutMs,
   };
+}
+
+/** The plan of the next start: the same but for a random password, which is a new one each time. */
+export function nextPlan(plan: ServerPlan): ServerPlan {
+  if (!plan.isPasswordRandom) return plan;
+  const password = randomPassword();
+  return { ...plan, password, env: { ...plan.env, OPENCODE_SERVER_PASSWORD: password } };
 }
 
 function assertText(name: string, value: unknown): void {
@@ -142,7 +165,7 @@ function assertText(name: string, value: unknown): void {
 /** Whoever reaches the server can run commands as this user, so only this machine is told a password nobody chose. */
 function parsePassword(password: unknown, hostname: string): string {
   if (password === undefined) {
-    if (isLoopback(hostname)) return randomBytes(32).toString('base64url');
+    if (isLoopback(hostname)) return randomPassword();
     throw new TypeError(
       `Expected password to be given for the hostname ${JSON.stringify(hostname)}, which other machines may reach.`,
     );
@@ -151,6 +174,10 @@ function parsePassword(password: unknown, hostname: string): string {
     throw new TypeError('Expected password to be a non-empty string; leave it out for a random one.');
   }
   return password;
+}
+
+function randomPassword(): string {
+  return randomBytes(32).toString('base64url');
 }
 
 function isLoopback(hostname: string): boolean {

@@ -37,6 +37,8 @@ export class ServerProcess {
   declare readonly authorization: string;
   /** Resolves when the process has ended; never rejects. */
   readonly exited: Promise<ServerExit>;
+  /** Asks for its health. */
+  readonly probe: Probe;
   readonly #process: GuardedProcess;
   readonly #dispose: DisposeAll;
 
@@ -46,6 +48,7 @@ export class ServerProcess {
     readonly url: string;
     readonly version: string;
     readonly authorization: string;
+    readonly probe: Probe;
     readonly dispose: DisposeAll;
   }) {
     this.url = init.url;
@@ -53,6 +56,7 @@ export class ServerProcess {
     this.pid = init.pid;
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
     this.exited = init.process.exited;
+    this.probe = init.probe;
     this.#process = init.process;
     this.#dispose = init.dispose;
   }
@@ -116,7 +120,16 @@ export class ServerProcess {
       void child.gone.then(() => guards.release());
       const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
       logger.info('server ready', { url, version, pid: child.pid });
-      return new ServerProcess({ process: child, pid: child.pid, url, version, authorization, dispose });
+      const probe = calls.probe(url, authorization);
+      return new ServerProcess({
+        process: child,
+        pid: child.pid,
+        url,
+        version,
+        authorization,
+        probe,
+        dispose,
+      });
     } catch (error) {
       limit.abort(error);
       // Stopped first, told then: whoever sees the error finds nothing running.
@@ -143,6 +156,11 @@ export class ServerProcess {
   /** Ends its work, then it, then all it started; resolves when they are gone. Idempotent. */
   stop(graceMs: number): Promise<void> {
     return this.#process.end(graceMs, this.#dispose);
+  }
+
+  /** Kills it and all it started, also when it is stopped or hangs; resolves when they are gone. */
+  kill(): Promise<void> {
+    return this.#process.end(0);
   }
 }
 

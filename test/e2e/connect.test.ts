@@ -404,6 +404,7 @@ describe('a handle of the caller', () => {
       state: 'ready',
       closed: exit.promise,
       on: () => () => undefined,
+      restart: () => Promise.resolve(),
       stop: async () => {
         stops += 1;
         exit.resolve({ code: 0, signal: null });
@@ -428,7 +429,7 @@ describe('a handle of the caller', () => {
     const handle = { url, version, authorization, closed, pid: plain.pid, state: 'ready' as const };
     const on = (): (() => void) => () => undefined;
     const stop = (): Promise<void> => base.close();
-    const jarvis = new JarvisOpenCode({ ...handle, on, stop, [Symbol.asyncDispose]: stop });
+    const jarvis = new JarvisOpenCode({ ...handle, on, restart: stop, stop, [Symbol.asyncDispose]: stop });
     expect(() => jarvis.forRepo('/nowhere/app')).toThrow(RepoPathError);
     await jarvis.close();
     expect(isAlive(plain.pid)).toBe(true);

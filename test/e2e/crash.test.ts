@@ -3,9 +3,9 @@ import { ServerLostError, TurnError } from 'jarvis-opencode';
 import { realJarvis } from '../support/real-jarvis.js';
 import { hang, text } from '../support/scripted-model.js';
 
-describe('a server that is killed', () => {
+describe('a server that is killed and not to be restarted', () => {
   it('interrupts its turns and calls, tells who listens, and can still be closed', async () => {
-    await using world = await realJarvis({ script: () => [text('on the way'), hang()] });
+    await using world = await realJarvis({ restart: false, script: () => [text('on the way'), hang()] });
     const { jarvis } = world;
     const repo = jarvis.forRepo((await world.repo()).directory);
     const session = await repo.sessions.create();

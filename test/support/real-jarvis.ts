@@ -15,7 +15,9 @@ export interface RealJarvis extends AsyncDisposable {
 
 /** Starts a real server with a scripted model; at the end everything is gone, or the test fails. */
 export async function realJarvis(
-  setup: RealServerSetup & JarvisOptions & Pick<StartOptions, 'trustProjectConfig'> = {},
+  setup: RealServerSetup &
+    JarvisOptions &
+    Pick<StartOptions, 'trustProjectConfig' | 'health' | 'restart' | 'port'> = {},
 ): Promise<RealJarvis> {
   const { script, config, env, ...options } = setup;
   const real = await realServerOptions({

@@ -9,6 +9,7 @@ export function fakeHandle(url = 'http://127.0.0.1:9'): ServerHandle {
     state: 'ready',
     closed: new Promise(() => undefined),
     on: () => () => undefined,
+    restart: () => Promise.resolve(),
     stop: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -18,6 +18,7 @@ import type {
   QuestionAsk,
   QuestionRequest,
   RepoClient,
+  ServerNews,
   Session,
   SessionInfo,
   SessionStatus,
@@ -37,6 +38,8 @@ declare const session: Session;
 declare const event: OpenCodeEvent;
 declare const turn: Turn;
 declare const step: TurnStep;
+/** What every subscriber gets besides the types it has chosen. */
+type Own = 'jarvis.gap' | 'jarvis.server';
 
 /** What a `for await` loop over it yields. */
 declare function itemOf<T>(iterable: AsyncIterable<T>): T;
@@ -114,13 +117,13 @@ describe('events()', () => {
     expectTypeOf(itemOf(jarvis.events(options))).toEqualTypeOf<OpenCodeEvent>();
   });
 
-  it('yields the chosen types, and the gap, which is always delivered', () => {
+  it('yields the chosen types, and the library's own, which are always delivered', () => {
     const one = itemOf(repo.events({ types: ['session.idle'] }));
-    expectTypeOf(one.type).toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+    expectTypeOf(one.type).toEqualTypeOf<'session.idle' | Own>();
     const two = itemOf(jarvis.events({ types: ['session.status', 'message.part.delta'] }));
-    expectTypeOf(two.type).toEqualTypeOf<'session.status' | 'message.part.delta' | 'jarvis.gap'>();
+    expectTypeOf(two.type).toEqualTypeOf<'session.status' | 'message.part.delta' | Own>();
     const own = itemOf(session.events({ types: ['session.idle'] }));
-    expectTypeOf(own.type).toEqualTypeOf<'session.idle' | 'jarvis.gap'>();
+    expectTypeOf(own.type).toEqualTypeOf<'session.idle' | Own>();
   });
 
   it('narrows the chosen types among themselves', async () => {
@@ -129,17 +132,17 @@ describe('events()', () => {
         expectTypeOf(chosen.properties.status).toEqualTypeOf<SessionStatus>();
       } else if (chosen.type === 'message.part.delta') {
         expectTypeOf(chosen.properties.delta).toEqualTypeOf<string>();
-      } else {
+      } else if (chosen.type === 'jarvis.gap') {
         expectTypeOf(chosen.properties.reason).toEqualTypeOf<GapReason>();
+      } else {
+        expectTypeOf(chosen.properties).toEqualTypeOf<ServerNews>();
       }
     }
   });
 
   it('takes a constant list', () => {
     const types = ['session.idle', 'session.error'] as const;
-    expectTypeOf(itemOf(repo.events({ types })).type).toEqualTypeOf<
-      'session.idle' | 'session.error' | 'jarvis.gap'
-    >();
+    expectTypeOf(itemOf(repo.events({ types })).type).toEqualTypeOf<'session.idle' | 'session.error' | Own>();
   });
 
   it('knows no type that does not exist', () => {

@@ -112,6 +112,7 @@ interface Types {
   FormatterStatus: api.FormatterStatus;
   GapReason: api.GapReason;
   Health: api.Health;
+  HealthPolicy: api.HealthPolicy;
   Hold: api.Hold;
   HoldKind: api.HoldKind;
   IdlePolicy: api.IdlePolicy;
@@ -190,12 +191,17 @@ interface Types {
   RequestErrorInit: api.RequestErrorInit;
   RequestOptions: api.RequestOptions;
   RequestTarget: api.RequestTarget;
+  RestartGuard: api.RestartGuard;
+  RestartOptions: api.RestartOptions;
+  RestartPolicy: api.RestartPolicy;
   RetryPart: api.RetryPart;
   RevertInput: api.RevertInput;
+  ServerChange: api.ServerChange;
   ServerErrorInfo: api.ServerErrorInfo;
   ServerEvents: api.ServerEvents;
   ServerExit: api.ServerExit;
   ServerHandle: api.ServerHandle;
+  ServerNews: api.ServerNews;
   ServerOptions: api.ServerOptions;
   ServerState: api.ServerState;
   SessionBinding: api.SessionBinding;

@@ -18,6 +18,8 @@ const SETTLE_MS = 50;
 export interface ConnectionInit {
   /** Opens `/global/event`. */
   readonly open: (signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
+  /** Is told that bytes have arrived. */
+  readonly alive?: (() => void) | undefined;
   /** Takes the data of one frame. */
   readonly frame: (data: string) => void;
   /** Runs once, when the subscription is known to deliver; a failure ends the connection. */
@@ -32,7 +34,7 @@ export interface ConnectionInit {
  * @throws {TimeoutError} when nothing, not even a heartbeat, has arrived for too long; it may be half open.
  * @throws whatever `open`, `live` or the stream fails with, or the reason of `closing`.
  */
-export async function readConnection({ open, frame, live, closing }: ConnectionInit): Promise<void> {
+export async function readConnection({ open, alive, frame, live, closing }: ConnectionInit): Promise<void> {
   const connection = new AbortController();
   const { signal } = connection;
   const detach = onAbort(closing, () => connection.abort(closing.reason));
@@ -51,7 +53,10 @@ export async function readConnection({ open, frame, live, closing }: ConnectionI
     }
   };
   const handler = {
-    alive: () => watchdog.feed(),
+    alive: () => {
+      watchdog.feed();
+      alive?.();
+    },
     frame: (data: string) => {
       if (signal.aborted) return;
       becomingLive ??= settle();

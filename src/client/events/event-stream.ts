@@ -30,7 +30,7 @@ export interface EventOptions<T extends EventType = EventType> {
 const DEFAULT_BUFFER_SIZE = 1_000;
 
 /** What a subscriber of some types gets: those, and the library's own. */
-export type DeliveredEvent<T extends EventType> = EventOf<T | 'jarvis.gap'>;
+export type DeliveredEvent<T extends EventType> = EventOf<T | 'jarvis.gap' | 'jarvis.server'>;
 
 /** Where a stream gets its events from, and how it lets go of it. */
 export interface EventSource {

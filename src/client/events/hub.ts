@@ -1,6 +1,7 @@
-import { abortable, deferred, delay, type Deferred } from '../../abort.js';
+import { abortable, AbortScope, deferred, delay, type Deferred } from '../../abort.js';
 import type { Logger } from '../../logger.js';
-import type { DirectoryChange, EventType, OpenCodeEvent } from '../schema/event.js';
+import { ServerLink } from '../server-link.js';
+import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
@@ -11,7 +12,9 @@ const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 
 /** What the hub needs from outside. */
-export interface HubInit extends Pick<ConnectionInit, 'open'> {
+export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive'> {
+  /** Tells when the server is replaced by another one. @default it never is */
+  readonly link?: ServerLink | undefined;
   /** Sees events before any subscriber does, and every change of the connection. */
   readonly observer: HubObserver;
   readonly logger: Logger;
@@ -51,6 +54,9 @@ export class EventHub {
   /** Who listens to all. */
   readonly #listenersToAll = new Set<HubListener>();
   readonly #closing = new AbortController();
+  readonly #link: ServerLink;
+  /** Whether the server of the last connection has ended. */
+  #hasRestarted = false;
   /** Resolves when the connection delivers; another one after each drop. `undefined` while nobody needs one. */
   #live: Deferred<void> | undefined;
   #isLive = false;
@@ -60,6 +66,11 @@ export class EventHub {
 
   constructor(init: HubInit) {
     this.#init = init;
+    this.#link = init.link ?? new ServerLink(false);
+    this.#link.onLost(() => {
+      this.#hasRestarted = true;
+      this.#setLive(false);
+    });
   }
 
   /** How many listen. */
@@ -135,6 +146,16 @@ export class EventHub {
     }, options);
   }
 
+  /** Tells every subscriber what became of the server. */
+  tellServer(properties: EventOf<'jarvis.server'>['properties']): void {
+    this.#deliver([...this.#allListeners()], {
+      directory: undefined,
+      id: '',
+      type: 'jarvis.server',
+      properties,
+    });
+  }
+
   /** Ends the connection and every subscription with `reason`; resolves when the socket is let go. */
   async close(reason: unknown): Promise<void> {
     this.#closing.abort(reason);
@@ -144,10 +165,16 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open } = this.#init;
+    const { logger, open, alive } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
+      if (!this.#link.isUp) {
+        await this.#link.untilUp(signal).catch(() => undefined);
+        if (signal.aborted) return;
+        attempt = 0;
+      }
+      const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
       const isGap = this.#hasTold;
       const frame = (data: string): void => {
@@ -159,7 +186,7 @@ export class EventHub {
         liveSince = performance.now();
       };
       try {
-        await readConnection({ open, frame, live, closing: signal });
+        await readConnection({ open, alive, frame, live, closing: closing.signal });
         logger.warn('event stream ended');
       } catch (error) {
         if (!signal.aborted && isPermanent(error)) {
@@ -168,9 +195,12 @@ export class EventHub {
           return;
         }
         if (!signal.aborted) logger.warn('event stream lost', { error: String(error) });
+      } finally {
+        closing.end();
       }
       this.#setLive(false);
       if (liveSince !== undefined && performance.now() - liveSince > STABLE_MS) attempt = 0;
+      if (!this.#link.isUp) continue;
       const capped = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt++);
       await delay(capped * (0.5 + Math.random() / 2), signal).catch(() => undefined);
       if (signal.aborted) return;
@@ -183,14 +213,16 @@ export class EventHub {
     const changed = isGap ? await this.#init.observer.resync(isSubscribed, connection) : [];
     connection.throwIfAborted();
     this.#setLive(true);
-    if (isGap) this.#tellGap(changed);
+    const reason = this.#hasRestarted ? 'restart' : 'reconnect';
+    this.#hasRestarted = false;
+    if (isGap) this.#tellGap(reason, changed);
   }
 
-  #tellGap(changed: readonly DirectoryChange[]): void {
-    this.#deliver(this.#listenersToAll, gapEvent('reconnect', 0, changed));
+  #tellGap(reason: GapReason, changed: readonly DirectoryChange[]): void {
+    this.#deliver(this.#listenersToAll, gapEvent(reason, 0, changed));
     for (const [directory, listeners] of this.#listeners) {
       const own = changed.filter((change) => change.directory === directory);
-      this.#deliver(listeners, gapEvent('reconnect', 0, own));
+      this.#deliver(listeners, gapEvent(reason, 0, own));
     }
   }
 

@@ -5,6 +5,7 @@ import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
 import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty-connection.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
+import { ServerLink } from '../server-link.js';
 import {
   createPtyInputSchema,
   ptyConnectTokenSchema,
@@ -29,6 +30,8 @@ export interface PtySockets {
   readonly endpoint: () => Endpoint;
   /** Ends every connection. */
   readonly closed?: AbortSignal | undefined;
+  /** Tells when the server ends. @default it never does */
+  readonly link?: ServerLink | undefined;
 }
 
 /** Where to begin, and how long. */
@@ -156,7 +159,7 @@ export class PtyResource {
     const path = route`/pty/${ptyID}/connect`;
     const cursor = parseInput(ptyCursorSchema, 'cursor', options.cursor);
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, OPEN_TIMEOUT_MS);
-    const { webSocket, closed } = this.#sockets;
+    const { webSocket, closed, link = new ServerLink(false) } = this.#sockets;
     if (webSocket === undefined) {
       throw new TypeError(
         'Connecting to a terminal needs a WebSocket, and there is no globalThis.WebSocket here. ' +
@@ -170,8 +173,10 @@ export class PtyResource {
     });
     const { signal } = scope;
     let release = (): void => undefined;
+    let detachLost = (): void => undefined;
     const letGo = (): void => {
       scope.end();
+      detachLost();
       release();
     };
     try {
@@ -179,11 +184,13 @@ export class PtyResource {
       release = await this.#transport.enter('request', `GET ${path}`, signal);
       const { ticket } = await this.connectToken(ptyID, { signal, timeoutMs: false });
       signal.throwIfAborted();
+      const { lost } = link;
       const socket = this.#open(webSocket, path, cursor, ticket);
       const connection = new PtyConnection({
         ptyID,
         target,
         socket,
+        hasServerEnded: () => link.hasEnded(lost, signal),
         release: letGo,
         resize: async (size, resizeOptions) => {
           await this.update(ptyID, { size }, resizeOptions);
@@ -191,6 +198,7 @@ export class PtyResource {
       });
       await connection.open(signal);
       onAbort(signal, () => void connection.close());
+      detachLost = onAbort(lost, () => connection.lose());
       return connection;
     } catch (error) {
       letGo();

@@ -13,8 +13,24 @@ export interface PtyInfo {
   readonly pid: number;
 }
 
-/** Why events may have been missed. */
+/** Why events may have been missed: the connection was lost, the server ended and another one was started, the reader was slow. */
 export type GapReason = 'reconnect' | 'restart' | 'overflow';
+
+/** A step of the life of the server. */
+export interface ServerNews {
+  /** As `server.state`, after the start: `unhealthy`, `ready`, `restarting` or `failed`. */
+  readonly state: 'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
+  /** Where it is, with `ready`. */
+  readonly url?: string;
+  /** Its process id, with `ready`. */
+  readonly pid?: number;
+  /** Which attempt to start the next process begins, from 1, with `restarting`. */
+  readonly attempt?: number;
+  /** Ids of the sessions that were at work when it ended: their turns were interrupted. Told once for each end. */
+  readonly interrupted?: readonly string[];
+  /** How the process ended, when it did by itself: its exit code or signal. */
+  readonly exit?: { readonly code: number | null; readonly signal: string | null };
+}
 
 /** What the server said of one directory when it was read again, where that is not what was known before. */
 export interface DirectoryChange {
@@ -93,12 +109,14 @@ export interface EventProperties {
     /** How many did not fit the subscriber's buffer; after a reconnect the number is unknown and 0. */
     readonly dropped: number;
     /**
-     * After a reconnect, what was read again before this event, one entry for each loaded directory of the subscriber; all
+     * After a reconnect or a restart, what was read again before this event, one entry for each loaded directory of the subscriber; all
      * lists of it are empty when nothing has changed. A directory that could not be read is not listed. Empty after an
      * overflow.
      */
     readonly changed: readonly DirectoryChange[];
   };
+  /** Made by this library: what became of the server it started. */
+  'jarvis.server': ServerNews;
 }
 
 /** The name of an event type this library knows. */
