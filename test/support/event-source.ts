@@ -12,6 +12,8 @@ export class FakeEventSource {
   resyncs = 0;
   /** What the next resync finds. */
   changes: readonly DirectoryChange[] = [];
+  /** Settles when the resync may answer. */
+  reading: Promise<void> = Promise.resolve();
   /** Which of the directories asked about somebody had subscribed to, at the last resync. */
   subscribed: Record<string, boolean> = {};
   /** What the observer wants for itself. */
@@ -33,7 +35,7 @@ export class FakeEventSource {
       resync: (isSubscribed) => {
         this.resyncs += 1;
         this.subscribed = { '/a': isSubscribed('/a'), '/b': isSubscribed('/b') };
-        return Promise.resolve(this.changes);
+        return this.reading.then(() => this.changes);
       },
     },
     logger: this.#logger(),

@@ -3,6 +3,7 @@ import type { Logger } from '../../logger.js';
 import { ServerLink } from '../server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
+import { EventQueue } from './event-queue.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
 
@@ -10,6 +11,9 @@ import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from 
 const STABLE_MS = 5_000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
+
+/** How many events are kept back at most while what a gap hid is read again. */
+const MAX_HELD_BACK = 10_000;
 
 /** What the hub needs from outside. */
 export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive'> {
@@ -62,6 +66,9 @@ export class EventHub {
   #isLive = false;
   /** Whether any event was told, also before the connection counted as live: what came since then may be missed. */
   #hasTold = false;
+  /** Events that came after a gap of which subscribers have not been told yet. */
+  #heldBack: EventQueue<OpenCodeEvent> | undefined;
+  #dropped = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(init: HubInit) {
@@ -177,6 +184,8 @@ export class EventHub {
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
       const isGap = this.#hasTold;
+      this.#heldBack = isGap ? new EventQueue() : undefined;
+      this.#dropped = 0;
       const frame = (data: string): void => {
         this.#hasTold = true;
         this.#take(data);
@@ -210,20 +219,24 @@ export class EventHub {
   /** What happened while nobody listened is read again before anyone is told of it. */
   async #becomeLive(isGap: boolean, connection: AbortSignal): Promise<void> {
     const isSubscribed = (directory: string): boolean => this.#isNeeded('session.status', directory);
-    const changed = isGap ? await this.#init.observer.resync(isSubscribed, connection) : [];
-    connection.throwIfAborted();
+    const resync = isGap ? this.#init.observer.resync(isSubscribed, connection) : Promise.resolve([]);
+    const changed = await abortable(resync, connection);
     this.#setLive(true);
     const reason = this.#hasRestarted ? 'restart' : 'reconnect';
     this.#hasRestarted = false;
     if (isGap) this.#tellGap(reason, changed);
   }
 
+  /** Tells of the gap where it was: before what came after it. */
   #tellGap(reason: GapReason, changed: readonly DirectoryChange[]): void {
-    this.#deliver(this.#listenersToAll, gapEvent(reason, 0, changed));
+    this.#deliver(this.#listenersToAll, gapEvent(reason, this.#dropped, changed));
     for (const [directory, listeners] of this.#listeners) {
       const own = changed.filter((change) => change.directory === directory);
-      this.#deliver(listeners, gapEvent(reason, 0, own));
+      this.#deliver(listeners, gapEvent(reason, this.#dropped, own));
     }
+    const heldBack = this.#heldBack;
+    this.#heldBack = undefined;
+    for (let event = heldBack?.shift(); event !== undefined; event = heldBack?.shift()) this.#publish(event);
   }
 
   #take(data: string): void {
@@ -253,6 +266,19 @@ export class EventHub {
 
   #dispatch(event: OpenCodeEvent): void {
     this.#deliver([this.#init.observer], event);
+    if (this.#heldBack === undefined) this.#publish(event);
+    else this.#holdBack(event, this.#heldBack);
+  }
+
+  #holdBack(event: OpenCodeEvent, heldBack: EventQueue<OpenCodeEvent>): void {
+    if (heldBack.size >= MAX_HELD_BACK) {
+      this.#dropped += heldBack.size;
+      heldBack.clear();
+    }
+    heldBack.push(event);
+  }
+
+  #publish(event: OpenCodeEvent): void {
     this.#deliver(this.#listenersToAll, event);
     if (event.directory === undefined) return;
     const listeners = this.#listeners.get(event.directory);

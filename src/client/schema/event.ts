@@ -103,10 +103,10 @@ export interface EventProperties {
   'pty.deleted': { readonly id: string };
   'worktree.ready': { readonly name: string; readonly branch?: string };
   'worktree.failed': { readonly message: string };
-  /** Made by this library: events may have been missed before this one. */
+  /** Made by this library: between the event before this one and the event after it, others may have been missed. */
   'jarvis.gap': {
     readonly reason: GapReason;
-    /** How many did not fit the subscriber's buffer; after a reconnect the number is unknown and 0. */
+    /** How many have arrived and did not fit a buffer; those sent while the connection was down are not counted. */
     readonly dropped: number;
     /**
      * After a reconnect or a restart, what was read again before this event, one entry for each loaded directory of the subscriber; all

@@ -57,7 +57,7 @@ describe('the connection of the event hub', () => {
     const properties = { reason: 'reconnect', dropped: 0 };
     expect(await take(a, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forA] } }]);
     expect(await take(b, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forB] } }]);
-    expect((await take(all, 3)).at(-1)).toEqual({
+    expect((await take(all, 2)).at(-1)).toEqual({
       ...gap,
       properties: { ...properties, changed: [forA, forB] },
     });
@@ -129,6 +129,47 @@ describe('the connection of the event hub', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(source.resyncs).toBe(1);
     expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['session.status', 'jarvis.gap']);
+  });
+
+  it('tells of a gap where it was: what comes while the server is asked follows it', async () => {
+    const stream = source.hub.stream('/a', { bufferSize: 20_000 });
+    await connected();
+    source.send('/a', 'file.edited', { file: 'before' });
+    let answer = (): void => undefined;
+    source.reading = new Promise((resolve) => {
+      answer = resolve;
+    });
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    source.send('/a', 'file.edited', { file: 'after' });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.observed.slice(-2)).toEqual(['server.connected', 'file.edited']);
+    answer();
+    const [before, gap, after] = await take(stream, 3);
+    expect([before?.properties, gap?.type, after?.properties]).toEqual([
+      { file: 'before' },
+      'jarvis.gap',
+      { file: 'after' },
+    ]);
+  });
+
+  it('keeps no more than 10,000 events back while the server is asked', async () => {
+    const stream = source.hub.stream('/a', { bufferSize: 20_000 });
+    await connected();
+    let answer = (): void => undefined;
+    source.reading = new Promise((resolve) => {
+      answer = resolve;
+    });
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    for (let index = 0; index < 10_002; index++) source.send('/a', 'file.edited', { file: String(index) });
+    await vi.advanceTimersByTimeAsync(1_000);
+    answer();
+    const [gap, first] = await take(stream, 2);
+    expect([gap, first]).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'reconnect', dropped: 10_000 } },
+      { properties: { file: '9999' } },
+    ]);
   });
 
   it('is tried again without limit, less and less often up to every 5 s', async () => {
