@@ -56,8 +56,9 @@ const STREAM_DOWN = 'the event stream is not connected';
 /** Events that only somebody's use of an instance can cause, here or in another client. */
 const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
 
-/** Other events that {@link InstanceControl.observe} has a use for. */
-const OBSERVED = /^(server\.instance\.disposed|permission|question|pty)\b/;
+/** Those, and what else {@link InstanceControl.observe} has a use for. */
+const OBSERVED =
+  /^(session|message\.(updated|removed)|todo|command|server\.instance|permission|question|pty)\b/;
 
 /** OpenCode 1.18.33 loads nothing in a directory whose configuration it cannot read. */
 const CONFIG_ERRORS: ReadonlySet<string | undefined> = new Set(['ConfigInvalidError', 'ConfigJsonError']);
@@ -141,7 +142,7 @@ export class InstanceControl {
     if (directory === undefined) return false;
     const entry = this.#repos.find(directory);
     if (entry === undefined) return this.#init.ownsServer;
-    return !entry.loaded || USES.test(type) || OBSERVED.test(type);
+    return !entry.loaded || OBSERVED.test(type);
   }
 
   /**

@@ -5,7 +5,7 @@ import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } fr
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
 import { EventQueue } from './event-queue.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
-import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
+import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
@@ -28,7 +28,7 @@ export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive'> {
 export interface HubObserver {
   /** Whether it needs an event of which no more is known yet. What nobody needs is not parsed. */
   wants(type: string, directory: string | undefined): boolean;
-  /** Takes one that it wants, or that a subscriber wants. */
+  /** Takes one that it wants, and one that could not be told before it was parsed. */
   event(event: OpenCodeEvent): void;
   /** While the stream is down, nobody can say what the server is doing. */
   connection(live: boolean): void;
@@ -106,19 +106,12 @@ export class EventHub {
     return [...this.#listenersToAll, ...(own ?? [])].some((listener) => listener.reads?.(event) === true);
   }
 
-  /** Calls the listener for each event of the directory, or of all; the returned function ends it. */
+  /** Calls the listener for each event of the directory, or of all; the returned function ends that. One object listens once. */
   listen(directory: string | undefined, listener: HubListener): () => void {
     const listeners = directory === undefined ? this.#listenersToAll : this.#listenersOf(directory);
-    // Of its own, so that the same listener may listen twice.
-    const own: HubListener = {
-      wants: (type) => listener.wants?.(type) ?? true,
-      event: (event) => listener.event(event),
-      lost: (error) => listener.lost(error),
-      reads: (event) => listener.reads?.(event) ?? false,
-    };
-    listeners.add(own);
+    listeners.add(listener);
     return () => {
-      listeners.delete(own);
+      listeners.delete(listener);
       const isUnused = directory !== undefined && listeners.size === 0;
       if (isUnused && this.#listeners.get(directory) === listeners) this.#listeners.delete(directory);
     };
@@ -241,33 +234,27 @@ export class EventHub {
 
   #take(data: string): void {
     const head = peekEnvelope(data);
-    if (head !== undefined && !this.#isOfUse(head)) return;
-    const envelope = decodeEnvelope(data);
-    if (envelope.kind === 'event') this.#dispatch(envelope.event);
-    else if (envelope.kind === 'malformed') {
+    if (head?.type === DUPLICATE_TYPE) return;
+    const isObserved = head === undefined || this.#init.observer.wants(head.type, head.directory);
+    if (!isObserved && !this.#isNeeded(head.type, head.directory)) return;
+    const envelope = decodeEnvelope(data, head);
+    if (envelope.kind === 'malformed') {
       this.#init.logger.warn('event skipped', { reason: envelope.reason });
+    } else if (envelope.kind === 'event') {
+      const { event } = envelope;
+      if (isObserved) this.#tell(this.#init.observer, event);
+      if (this.#heldBack === undefined) this.#publish(event);
+      else this.#holdBack(event, this.#heldBack);
     }
-  }
-
-  #isOfUse({ type, directory }: EnvelopeHead): boolean {
-    if (type === DUPLICATE_TYPE) return false;
-    return this.#init.observer.wants(type, directory) || this.#isNeeded(type, directory);
   }
 
   /** Whether anyone listens to events of a type, here or everywhere. */
   #isNeeded(type: string, directory: string | undefined): boolean {
-    for (const listener of this.#listenersToAll) if (listener.wants?.(type) === true) return true;
-    if (directory === undefined) return false;
-    for (const listener of this.#listeners.get(directory) ?? []) {
-      if (listener.wants?.(type) === true) return true;
-    }
+    for (const listener of this.#listenersToAll) if (listener.wants?.(type) ?? true) return true;
+    const listeners = directory === undefined ? undefined : this.#listeners.get(directory);
+    if (listeners === undefined) return false;
+    for (const listener of listeners) if (listener.wants?.(type) ?? true) return true;
     return false;
-  }
-
-  #dispatch(event: OpenCodeEvent): void {
-    this.#deliver([this.#init.observer], event);
-    if (this.#heldBack === undefined) this.#publish(event);
-    else this.#holdBack(event, this.#heldBack);
   }
 
   #holdBack(event: OpenCodeEvent, heldBack: EventQueue<OpenCodeEvent>): void {
@@ -285,14 +272,16 @@ export class EventHub {
     if (listeners !== undefined) this.#deliver(listeners, event);
   }
 
+  #deliver(listeners: ReadonlySet<HubListener>, event: OpenCodeEvent): void {
+    for (const listener of listeners) this.#tell(listener, event);
+  }
+
   /** An event of another shape than expected must not end the connection for everybody. */
-  #deliver(listeners: Iterable<Pick<HubListener, 'event'>>, event: OpenCodeEvent): void {
-    for (const listener of listeners) {
-      try {
-        listener.event(event);
-      } catch (error) {
-        this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
-      }
+  #tell(listener: Pick<HubListener, 'event'>, event: OpenCodeEvent): void {
+    try {
+      listener.event(event);
+    } catch (error) {
+      this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
     }
   }
 

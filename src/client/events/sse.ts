@@ -29,6 +29,8 @@ export const DUPLICATE_TYPE = 'sync';
 const HEAD =
   /^\{(?:"directory":"([^"\\]*(?:\\.[^"\\]*)*)",)?(?:"project":"[^"\\]*",)?(?:"workspace":"[^"\\]*",)?"payload":\{(?:"id":"[^"\\]*",)?"type":"([^"\\]*)"/;
 
+const PAYLOAD = '"payload":';
+
 /**
  * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when it begins in another
  * way than expected: {@link decodeEnvelope} tells then.
@@ -39,14 +41,14 @@ export function peekEnvelope(data: string): EnvelopeHead | undefined {
   return { directory: directoryOf(directory?.includes('\\') ? unescaped(directory) : directory), type };
 }
 
-/** Decodes one envelope of `/global/event`: `{ directory?, payload: { id, type, properties } }`. */
-export function decodeEnvelope(data: string): Envelope {
-  let envelope: unknown;
-  try {
-    envelope = JSON.parse(data);
-  } catch {
-    return { kind: 'malformed', reason: 'not valid JSON' };
-  }
+/**
+ * Decodes one envelope of `/global/event`: `{ directory?, payload: { id, type, properties } }`.
+ *
+ * @param head - what {@link peekEnvelope} read of it, so that it need not be parsed again.
+ */
+export function decodeEnvelope(data: string, head?: EnvelopeHead): Envelope {
+  const envelope = (head && parsePayload(data, head)) ?? parseJson(data);
+  if (envelope === undefined) return { kind: 'malformed', reason: 'not valid JSON' };
   if (!isRecord(envelope) || !isRecord(envelope.payload) || typeof envelope.payload.type !== 'string') {
     return { kind: 'malformed', reason: 'no payload with a type' };
   }
@@ -59,6 +61,24 @@ export function decodeEnvelope(data: string): Envelope {
     properties: isRecord(payload.properties) ? payload.properties : {},
   };
   return { kind: 'event', event: event as OpenCodeEvent };
+}
+
+/**
+ * Parses what follows the head, up to the end of the envelope. `undefined` when more than the payload follows: that is no
+ * JSON by itself.
+ */
+function parsePayload(data: string, { directory }: EnvelopeHead): object | undefined {
+  // In the text of a string its quotes are escaped, so this is the name.
+  const payload = parseJson(data.slice(data.indexOf(PAYLOAD) + PAYLOAD.length, -1));
+  return payload === undefined ? undefined : { directory, payload };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Who is told what comes in. */
@@ -115,11 +135,7 @@ function directoryOf(value: unknown): string | undefined {
 
 /** The text that stands between the quotes of a JSON string. */
 function unescaped(text: string): unknown {
-  try {
-    return JSON.parse(`"${text}"`);
-  } catch {
-    return undefined;
-  }
+  return parseJson(`"${text}"`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

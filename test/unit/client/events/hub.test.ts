@@ -85,7 +85,7 @@ describe('the event hub', () => {
     source.send('/b', 'session.idle', { sessionID: 'ses_1' });
     source.send('/a', 'file.edited', { file: 'y' });
     expect(await take(stream, 1)).toMatchObject([{ properties: { file: 'y' } }]);
-    expect(source.observed).toEqual(['live', 'session.idle', 'file.edited']);
+    expect(source.observed).toEqual(['live', 'session.idle']);
     expect(source.logged).toEqual([]);
   });
 
@@ -256,7 +256,9 @@ describe('an event stream', () => {
     const fast = source.hub.stream('/a', { bufferSize: 50_000 });
     await slow.ready;
     const count = 50_000;
-    for (let index = 0; index < count; index++) source.send('/a', 'file.edited', { file: String(index) });
+    const frame =
+      'data: {"directory":"/a","payload":{"id":"evt_1","type":"file.edited","properties":{}}}\n\n';
+    for (let sent = 0; sent < count; sent += 500) source.write(frame.repeat(500));
     expect((await take(fast, count)).map(({ type }) => type)).not.toContain('jarvis.gap');
     let [seen, dropped] = [0, 0];
     for await (const event of slow) {

@@ -132,6 +132,21 @@ describe('an envelope', () => {
     expect(decodeEnvelope(data)).toEqual({ kind: 'event', event });
   });
 
+  it.each([
+    data,
+    JSON.stringify({ ...envelope, directory: '/"payload":{' }),
+    `${data.slice(0, -1)},"workspace":"w"}`,
+    `${data.slice(0, -2)},"extra":"}"}}`,
+    `${data} `,
+    '{"directory":"/a","payload":{"type":"x"}}}',
+    '{"directory":"/a","payload":{"type":"x","properties":{}}',
+    '{"directory":"/a","payload":{"type":"x"},"directory":"/b"}',
+  ])('is the same event whether its head was read before or not: %s', (text) => {
+    const whole = decodeEnvelope(text);
+    expect(peekEnvelope(text)).toBeDefined();
+    expect(decodeEnvelope(text, peekEnvelope(text))).toEqual(whole);
+  });
+
   it('of a second delivery is told from an event', () => {
     const sync = { directory: '/a', payload: { type: 'sync', syncEvent: { id: 'evt_1' } } };
     expect(decodeEnvelope(JSON.stringify(sync))).toEqual({ kind: 'duplicate' });
