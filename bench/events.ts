@@ -1,10 +1,10 @@
-// Events per second of CPU through this library and through the official SDK, both reading from one local process that
+// Events per second of CPU through this library as it is built and through the official SDK, both reading from one local process that
 // sends what OpenCode sends. The rounds are interleaved, so that what else the machine does meets all alike; what counts is
 // the ratio.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
-import { JarvisOpenCode } from 'jarvis-opencode';
+import type * as Library from 'jarvis-opencode';
 import { fakeHandle } from '../test/support/server-handle.js';
 
 const ROUNDS = 9;
@@ -28,6 +28,9 @@ interface Peer {
 const source = spawn(process.execPath, [new URL('./support/event-source.mjs', import.meta.url).pathname], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
+const { JarvisOpenCode } = (await import(
+  new URL('../dist/index.js', import.meta.url).href
+)) as typeof Library;
 const [chunk] = (await once(source.stdout, 'data')) as [Buffer];
 const url = `http://127.0.0.1:${chunk.toString().trim()}`;
 const sdk = createOpencodeClient({ baseUrl: url });

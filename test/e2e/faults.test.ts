@@ -7,7 +7,7 @@ import { text, toolCall, waitFor } from '../support/scripted-model.js';
 import { deferred, until } from '../support/wait.js';
 
 /** `npm run test:faults` runs 200 turns, which takes some minutes; the normal run takes fewer. */
-const TURNS = Number(process.env['FAULT_TURNS'] ?? 36);
+const TURNS = Number(process.env['FAULT_TURNS'] ?? 24);
 const REPOS = 4;
 const SESSIONS_PER_REPO = 3;
 /** What happens to the connections, one after the other, every second. */
@@ -83,10 +83,6 @@ describe('through a network that fails', () => {
       for (let index = 0; index < REPOS; index++) {
         const { directory } = await world.repo();
         for (let count = 0; count < SESSIONS_PER_REPO; count++) sessions.push(await makeSession(directory));
-        await world.jarvis
-          .forRepo(directory)
-          .sessions.create()
-          .then((session) => session.prompt('warm up'));
       }
       const caller = new AbortController();
       let number = 0;

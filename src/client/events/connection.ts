@@ -58,7 +58,6 @@ export async function readConnection({ open, alive, frame, live, closing }: Conn
       alive?.();
     },
     frame: (data: string) => {
-      if (signal.aborted) return;
       becomingLive ??= settle();
       frame(data);
     },

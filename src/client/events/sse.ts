@@ -68,9 +68,24 @@ export function decodeEnvelope(data: string, head?: EnvelopeHead): Envelope {
  * JSON by itself.
  */
 function parsePayload(data: string, { directory }: EnvelopeHead): object | undefined {
+  if (!data.endsWith('}')) return undefined;
   // In the text of a string its quotes are escaped, so this is the name.
   const payload = parseJson(data.slice(data.indexOf(PAYLOAD) + PAYLOAD.length, -1));
-  return payload === undefined ? undefined : { directory, payload };
+  return payload === undefined ? undefined : { directory: directory && detached(directory), payload };
+}
+
+const MAX_DETACHED = 1_000;
+const detachedTexts = new Map<string, string>();
+
+/** The same text in memory of its own: one that was cut out of a frame keeps all that came with it. */
+function detached(text: string): string {
+  let own = detachedTexts.get(text);
+  if (own === undefined) {
+    own = JSON.parse(JSON.stringify(text)) as string;
+    if (detachedTexts.size >= MAX_DETACHED) detachedTexts.clear();
+    detachedTexts.set(own, own);
+  }
+  return own;
 }
 
 function parseJson(text: string): unknown {

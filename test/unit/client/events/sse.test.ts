@@ -138,6 +138,7 @@ describe('an envelope', () => {
     `${data.slice(0, -1)},"workspace":"w"}`,
     `${data.slice(0, -2)},"extra":"}"}}`,
     `${data} `,
+    `${data.slice(0, -1)}]`,
     '{"directory":"/a","payload":{"type":"x"}}}',
     '{"directory":"/a","payload":{"type":"x","properties":{}}',
     '{"directory":"/a","payload":{"type":"x"},"directory":"/b"}',
