@@ -148,7 +148,7 @@ export class EventHub {
 
   /** Tells every subscriber what became of the server. */
   tellServer(properties: EventOf<'jarvis.server'>['properties']): void {
-    this.#deliver([...this.#allListeners()], {
+    this.#deliver(new Set(this.#allListeners()), {
       directory: undefined,
       id: '',
       type: 'jarvis.server',
