@@ -259,7 +259,7 @@ describe('a host leaves nothing', () => {
 
 describe('a server that dies', () => {
   it('leaves nothing of what it ran, before anybody closes it', async () => {
-    await using jarvis = await JarvisOpenCode.start(optionsOf('spawns-child'));
+    await using jarvis = await JarvisOpenCode.start({ ...optionsOf('spawns-child'), restart: false });
     await until(() => processesWith(marker).length === 2, { what: 'the child' });
     process.kill(jarvis.server.pid as number, 'SIGKILL');
     await waitForNone(marker);

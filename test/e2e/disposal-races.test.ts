@@ -213,7 +213,7 @@ describe('dispose()', () => {
 
 describe('everybody who waits is answered', () => {
   it('when the server is killed in the middle of a disposal', async () => {
-    await using doomed = await realJarvis({ idle: false, fetch: watchingFetch });
+    await using doomed = await realJarvis({ idle: false, restart: false, fetch: watchingFetch });
     const stubborn = await stubbornRepo(doomed);
     const { disposal } = await disposing(stubborn);
     const waiting = [disposal, stubborn.warm(), stubborn.sessions.create().then((it) => it.prompt('x'))];

@@ -12,6 +12,7 @@ export type FakeServer =
   | 'old-version'
   | 'silent'
   | 'spawns-child'
+  | 'starts-once'
   | 'version-2';
 
 /** Absolute path of a fake server, for `StartOptions.command`. */

@@ -117,7 +117,7 @@ describe('events()', () => {
     expectTypeOf(itemOf(jarvis.events(options))).toEqualTypeOf<OpenCodeEvent>();
   });
 
-  it('yields the chosen types, and those of the library itself, which are always delivered', () => {
+  it('yields the chosen types, and those of the library, which are always delivered', () => {
     const one = itemOf(repo.events({ types: ['session.idle'] }));
     expectTypeOf(one.type).toEqualTypeOf<'session.idle' | Own>();
     const two = itemOf(jarvis.events({ types: ['session.status', 'message.part.delta'] }));
