@@ -5,7 +5,7 @@ import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } fr
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
 import { EventQueue } from './event-queue.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
-import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
+import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
@@ -235,17 +235,20 @@ export class EventHub {
   #take(data: string): void {
     const head = peekEnvelope(data);
     if (head?.type === DUPLICATE_TYPE) return;
-    const isObserved = head === undefined || this.#init.observer.wants(head.type, head.directory);
-    if (!isObserved && !this.#isNeeded(head.type, head.directory)) return;
+    if (head !== undefined && !this.#isOfUse(head)) return;
     const envelope = decodeEnvelope(data, head);
     if (envelope.kind === 'malformed') {
       this.#init.logger.warn('event skipped', { reason: envelope.reason });
     } else if (envelope.kind === 'event') {
       const { event } = envelope;
-      if (isObserved) this.#tell(this.#init.observer, event);
+      if (this.#init.observer.wants(event.type, event.directory)) this.#tell(this.#init.observer, event);
       if (this.#heldBack === undefined) this.#publish(event);
       else this.#holdBack(event, this.#heldBack);
     }
+  }
+
+  #isOfUse({ type, directory }: EnvelopeHead): boolean {
+    return this.#init.observer.wants(type, directory) || this.#isNeeded(type, directory);
   }
 
   /** Whether anyone listens to events of a type, here or everywhere. */

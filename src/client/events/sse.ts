@@ -27,18 +27,18 @@ export const DUPLICATE_TYPE = 'sync';
 
 /** Envelopes as OpenCode 1.18.33 writes them: the directory first, then the project, the event's id and its type. */
 const HEAD =
-  /^\{(?:"directory":"([^"\\]*(?:\\.[^"\\]*)*)",)?(?:"project":"[^"\\]*",)?(?:"workspace":"[^"\\]*",)?"payload":\{(?:"id":"[^"\\]*",)?"type":"([^"\\]*)"/;
+  /^\{"directory":"([^"\\]*(?:\\.[^"\\]*)*)",(?:"project":"[^"\\]*",)?(?:"workspace":"[^"\\]*",)?"payload":\{(?:"id":"[^"\\]*",)?"type":"([^"\\]*)"/;
 
 const PAYLOAD = '"payload":';
 
 /**
  * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when it begins in another
- * way than expected: {@link decodeEnvelope} tells then.
+ * way than expected, also without a directory, which may come last: {@link decodeEnvelope} tells then.
  */
 export function peekEnvelope(data: string): EnvelopeHead | undefined {
   const [, directory, type] = HEAD.exec(data) ?? [];
-  if (type === undefined) return undefined;
-  return { directory: directoryOf(directory?.includes('\\') ? unescaped(directory) : directory), type };
+  if (type === undefined || directory === undefined) return undefined;
+  return { directory: directoryOf(directory.includes('\\') ? unescaped(directory) : directory), type };
 }
 
 /**

@@ -200,11 +200,16 @@ describe('an envelope', () => {
     expect(peekEnvelope(bare)).toEqual({ directory, type: 'sync' });
   });
 
+  it('with its directory at the end is decoded as a whole', () => {
+    const turned = '{"payload":{"id":"evt_1","type":"session.idle","properties":{}},"directory":"/a"}';
+    expect(peekEnvelope(turned)).toBeUndefined();
+    expect(decodeEnvelope(turned)).toMatchObject({ event: { directory: '/a', type: 'session.idle' } });
+  });
+
   it('of the whole server tells no directory', () => {
-    expect(peekEnvelope('{"payload":{"id":"evt_1","type":"server.heartbeat","properties":{}}}')).toEqual({
-      directory: undefined,
-      type: 'server.heartbeat',
-    });
+    const heartbeat = '{"payload":{"id":"evt_1","type":"server.heartbeat","properties":{}}}';
+    expect(peekEnvelope(heartbeat)).toBeUndefined();
+    expect(decodeEnvelope(heartbeat)).toMatchObject({ event: { directory: undefined } });
     expect(
       peekEnvelope('{"directory":"global","payload":{"type":"global.disposed"}}')?.directory,
     ).toBeUndefined();
