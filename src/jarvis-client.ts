@@ -122,6 +122,7 @@ export class JarvisClient implements AsyncDisposable {
       isBound: (sessionID) => this.#sessions.isBound(sessionID),
       logger,
     });
+    if (server.state === 'restarting') this.#link.lose(new ServerLostError('The work on the server'));
     server.on('change', (change) => this.#serverChanged(change));
     server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
     void server.closed.then(() => this.#end(new ServerLostError('The work on the server')));

@@ -5,7 +5,8 @@ export interface RequestOptions {
   /** Cancels the call; it then rejects with the signal's own reason. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds for the whole call: waiting for a disposal to end, sending, and reading the answer. `false` for no limit.
+   * Milliseconds for the whole call: waiting for a disposal or a restart to end, sending, and reading the answer. `false` for no
+   * limit.
    *
    * @default 60_000
    */

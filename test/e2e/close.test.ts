@@ -325,7 +325,7 @@ describe('close()', () => {
   });
 
   it('ends what a server that died has left behind', async () => {
-    const jarvis = await startFake('spawns-child');
+    const jarvis = await startFake('spawns-child', { restart: false });
     await until(() => processesWith(marker).length === 2, { what: 'the child' });
     process.kill(jarvis.server.pid as number, 'SIGKILL');
     await expect(jarvis.server.closed).resolves.toEqual({ code: null, signal: 'SIGKILL' });

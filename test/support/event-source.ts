@@ -1,5 +1,6 @@
 import type { DirectoryChange, OpenCodeEvent } from 'jarvis-opencode';
 import { EventHub } from '../../src/client/events/hub.js';
+import { ServerLink } from '../../src/client/server-link.js';
 import type { Logger } from '../../src/logger.js';
 
 /** A server's side of `/global/event`, one connection after the other, and a hub that listens to it. */
@@ -26,8 +27,11 @@ export class FakeEventSource {
   attempts = 0;
   /** How many connections are open now. */
   open = 0;
+  /** Loses the server and finds the next one. */
+  readonly link = new ServerLink(true);
   readonly hub = new EventHub({
     open: (signal) => this.#open(signal),
+    link: this.link,
     observer: {
       wants: (type, directory) => this.wants(type, directory),
       event: (event) => this.observed.push(event.type),

@@ -153,6 +153,7 @@ export class PtyResource {
    * @throws {TypeError} where there is no WebSocket.
    * @throws {RequestError} with status 404 when the terminal is gone, or of another repository.
    * @throws {ConnectionError} when the connection is refused or lost.
+   * @throws {ServerLostError} when the server ends meanwhile.
    * @throws {TimeoutError} {@link ResponseShapeError}
    */
   async connect(ptyID: string, options: PtyConnectOptions = {}): Promise<PtyConnection> {

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ClosedError, ConnectionError, RequestError, ResponseShapeError } from 'jarvis-opencode';
+import {
+  ClosedError,
+  ConnectionError,
+  RequestError,
+  ResponseShapeError,
+  ServerLostError,
+} from 'jarvis-opencode';
 import { FakeEventSource, take } from '../../../support/event-source.js';
 
 let source: FakeEventSource;
@@ -247,6 +253,43 @@ describe('the connection of the event hub', () => {
     const { attempts } = source;
     await vi.advanceTimersByTimeAsync(60_000);
     expect(source.attempts).toBe(attempts);
+  });
+
+  it('waits for the next server when this one ends, and its gap says so', async () => {
+    const stream = source.hub.stream('/a', { types: ['file.edited'] });
+    await connected();
+    source.link.lose(new ServerLostError('The work'));
+    source.hub.tellServer({ state: 'restarting', attempt: 1 });
+    expect(source.observed.at(-1)).toBe('down');
+    const ready = source.hub.connect();
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect([source.attempts, source.open]).toEqual([1, 0]);
+    source.link.found();
+    await vi.advanceTimersByTimeAsync(50);
+    await ready;
+    expect(await take(stream, 2)).toMatchObject([
+      {
+        type: 'jarvis.server',
+        directory: undefined,
+        id: '',
+        properties: { state: 'restarting', attempt: 1 },
+      },
+      { type: 'jarvis.gap', properties: { reason: 'restart' } },
+    ]);
+    const later = source.hub.stream('/a');
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await take(later, 1)).toMatchObject([{ properties: { reason: 'reconnect' } }]);
+  });
+
+  it('ends while it waits for the next server when the hub is closed', async () => {
+    await connected();
+    source.link.lose(new ServerLostError('The work'));
+    await vi.advanceTimersByTimeAsync(0);
+    await source.hub.close(new ClosedError());
+    source.link.found();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(source.attempts).toBe(1);
   });
 
   it('that is cut mid-frame delivers nothing of that frame', async () => {
