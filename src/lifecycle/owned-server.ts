@@ -1,3 +1,4 @@
+import { inspect, type InspectOptions } from 'node:util';
 import { deferred, delay } from '../abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
@@ -170,6 +171,16 @@ export class OwnedServer implements ServerHandle {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** What may be shown: all but the credentials. */
+  toJSON(): Pick<ServerHandle, 'url' | 'version' | 'pid' | 'state'> {
+    const { url, version, pid, state } = this;
+    return { url, version, pid, state };
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `OwnedServer ${inspect(this.toJSON(), options)}`;
   }
 
   get #signals(): ServerSignals {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../../src/errors.js';
 import { OwnedServer, type SupervisedProcess } from '../../../src/lifecycle/owned-server.js';
@@ -93,6 +94,10 @@ describe('a server of ours', () => {
       { state: 'ready' },
     ]);
     expect(processes[0]?.ends).toEqual(['kill']);
+    for (const shown of [inspect(server), JSON.stringify(server)]) {
+      expect(shown).toContain('http://127.0.0.1:2');
+      expect(shown).not.toContain('Basic');
+    }
   });
 
   it('that ends again and again is replaced as often as its budget allows', async () => {
