@@ -278,7 +278,8 @@ export class SessionAlreadyBoundError extends JarvisError {
  * Why a turn ended without an answer.
  *
  * - `aborted`: somebody aborted it (`turn.abort()`, `session.abort()`, or another client).
- * - `interrupted`: the instance was disposed or the server ended while it ran.
+ * - `interrupted`: the instance was disposed or the server ended while it ran. After the end of a server `cause` is a
+ *   {@link ServerLostError}, and the answer it has begun stays in the session as it is: without `time.completed`.
  * - `not-started`: the server accepted the prompt and never began to work on it.
  * - `stalled`: nothing happened for `stallTimeoutMs`.
  * - `provider`: the model provider failed or refused.
@@ -383,7 +384,10 @@ export class ServerStartError extends JarvisError {
   }
 }
 
-/** The server process ended while something still needed it. */
+/**
+ * The server process ended while something still needed it: a call that may have been executed and is not repeated, or anything
+ * at all when no other server is started.
+ */
 export class ServerLostError extends JarvisError {
   override readonly name = 'ServerLostError';
   override readonly code = 'SERVER_LOST';
