@@ -88,7 +88,7 @@ describe('forRepo()', () => {
     await repo.warm();
     await rm(inside, { recursive: true });
     expect(() => jarvis.forRepo(inside)).toThrow(RepoPathError);
-    expect(await repo.dispose()).toEqual({ directory: inside, disposed: true });
+    expect(await repo.dispose()).toEqual({ directory: inside, disposed: true, aborted: [] });
   });
 });
 
