@@ -162,6 +162,8 @@ describe('through a network that fails', () => {
     for (const connection of proxy.connections()) connection.cut();
     for await (const event of events) {
       if (event.type !== 'jarvis.gap') continue;
+      // What is left of the test before may make a gap of its own.
+      if (event.properties.changed.every(({ idle }) => idle.length === 0)) continue;
       expect(event.properties).toMatchObject({
         reason: 'reconnect',
         dropped: 0,
