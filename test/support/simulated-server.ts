@@ -13,6 +13,8 @@ export interface SimulatedClient {
 interface Exchange {
   readonly directory: string;
   readonly path: string;
+  /** Ends it without an answer. */
+  cut(error: Error): void;
 }
 
 /** How long things take, in milliseconds: the next of the list each time, over and over. */
@@ -49,6 +51,9 @@ export class SimulatedServer {
   readonly #goneAt = new Map<string, number>();
   /** In which step the last of those who listened was lost. */
   #deafSince = 0;
+  /** Which process this is; what an earlier one began goes no further. */
+  #life = 0;
+  #isDown = false;
   #count = 0;
   #answers = 0;
   #disposals = 0;
@@ -64,11 +69,16 @@ export class SimulatedServer {
     const { pathname, searchParams } = new URL(input as string);
     const signal = init.signal ?? undefined;
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#isDown) return Promise.reject(connectionError('ECONNREFUSED'));
     if (pathname === '/global/event') return Promise.resolve(this.#open(signal));
     const header = new Headers(init.headers).get('x-opencode-directory');
     const session = this.sessions.get(pathname.split('/')[2] ?? '');
     const directory = session?.directory ?? decodeURIComponent(header ?? '');
-    const exchange = { directory, path: `${init.method ?? 'GET'} ${pathname}` };
+    const exchange: Exchange = {
+      directory,
+      path: `${init.method ?? 'GET'} ${pathname}`,
+      cut: () => undefined,
+    };
     const limit = Number(searchParams.get('limit') ?? 100);
     const answer = this.#arrive(exchange, pathname, session, init.body, limit);
     answer.catch(() => undefined);
@@ -85,11 +95,13 @@ export class SimulatedServer {
         },
         answersMs[this.#answers++ % answersMs.length],
       );
-      signal?.addEventListener('abort', () => {
+      const end = (reason: unknown): void => {
         clearTimeout(timer);
         this.#inFlight.delete(exchange);
-        reject(signal.reason);
-      });
+        reject(reason);
+      };
+      exchange.cut = end;
+      signal?.addEventListener('abort', () => end(signal.reason));
     });
   };
 
@@ -289,6 +301,27 @@ export class SimulatedServer {
     if (this.instances.has(directory)) void this.#dispose(directory, false);
   }
 
+  get isDown(): boolean {
+    return this.#isDown;
+  }
+
+  /** The process is killed: nothing it did goes on, and what it stored stays as it was. */
+  crash(): void {
+    this.#life += 1;
+    this.#isDown = true;
+    this.dropStreams();
+    for (const exchange of this.#inFlight) exchange.cut(connectionError('ECONNRESET'));
+    for (const directory of this.instances.keys()) this.#goneAt.set(directory, this.step);
+    this.instances.clear();
+    this.#asks.clear();
+    for (const session of this.runningTurns()) session.cut();
+  }
+
+  /** There is another process. */
+  start(): void {
+    this.#isDown = false;
+  }
+
   dropStreams(): void {
     for (const stream of this.#streams) {
       try {
@@ -364,7 +397,9 @@ export class SimulatedServer {
     for (const { kind, id } of cutOff) if (kind === 'pty') this.closePty(id);
     const { disposalsMs } = this.#delays;
     const disposalMs = disposalsMs[this.#disposals++ % disposalsMs.length];
+    const life = this.#life;
     await new Promise((resolve) => setTimeout(resolve, disposalMs));
+    if (life !== this.#life) return;
     this.instances.delete(directory);
     for (const [id, { sessionID }] of [...this.#asks])
       if (this.#directoryOf(sessionID) === directory) this.#asks.delete(id);
@@ -403,6 +438,10 @@ export class SimulatedServer {
 
 function ptyOf(id: string): object {
   return { id, title: id, command: 'sh', args: [], cwd: '/', status: 'running', pid: 1 };
+}
+
+function connectionError(code: string): Error {
+  return new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
 }
 
 function askOf(id: string, sessionID: string): object {

@@ -51,6 +51,12 @@ export class SimulatedSession {
     this.status = { type: 'busy' };
   }
 
+  /** Nobody works on the turn any more; its answer stays as it is. */
+  cut(): void {
+    this.turn = undefined;
+    this.status = { type: 'idle' };
+  }
+
   /** Stores the end of the answer: its text, or the error of a turn that was cut off. */
   end(text: string | undefined): void {
     const { turn } = this;

@@ -3,13 +3,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   DisposeRefusedError,
   JarvisOpenCode,
+  ServerLostError,
   TimeoutError,
   TurnError,
   type RepoClient,
   type Session,
 } from 'jarvis-opencode';
 import { fakeClock } from '../../support/fake-clock.js';
-import { fakeHandle } from '../../support/server-handle.js';
+import { changingHandle } from '../../support/server-handle.js';
 import { SimulatedServer, type SimulatedDelays } from '../../support/simulated-server.js';
 
 // Whatever happens in whatever order: nothing that runs is cut off, no more is loaded than allowed, no request meets an
@@ -49,6 +50,7 @@ class World {
   /** What somebody got who should not have. */
   readonly surprises: string[] = [];
   readonly #setup: Setup;
+  readonly #handle = changingHandle();
   #sinceHeartbeatMs = 0;
 
   constructor(setup: Setup) {
@@ -58,7 +60,7 @@ class World {
       isForcing: (directory: string) => this.#isForcing(directory),
     };
     this.server = new SimulatedServer(client, setup);
-    this.jarvis = new JarvisOpenCode(fakeHandle(), {
+    this.jarvis = new JarvisOpenCode(this.#handle, {
       clock: this.clock,
       fetch: this.server.fetch,
       idle: { idleTimeoutMs: setup.idleTimeoutMs, maxLoaded: setup.maxLoaded },
@@ -96,18 +98,18 @@ class World {
   dispose(index: number): void {
     const repo = this.repo(index);
     const disposing = (): Promise<unknown> => repo.dispose();
-    this.#wait('disposal', repo.directory, disposing, [DisposeRefusedError, TimeoutError]);
+    this.#wait('disposal', repo.directory, disposing, [DisposeRefusedError, ServerLostError, TimeoutError]);
   }
 
   force(index: number): void {
     const repo = this.repo(index);
     const disposing = (): Promise<unknown> => repo.dispose({ force: true });
-    this.#wait('forced disposal', repo.directory, disposing, [TimeoutError]);
+    this.#wait('forced disposal', repo.directory, disposing, [ServerLostError, TimeoutError]);
   }
 
   disposeAll(): void {
     const disposing = (): Promise<unknown> => this.jarvis.global.dispose();
-    this.#wait('disposal', '', disposing, [DisposeRefusedError, TimeoutError]);
+    this.#wait('disposal', '', disposing, [DisposeRefusedError, ServerLostError, TimeoutError]);
   }
 
   lease(index: number): void {
@@ -123,6 +125,17 @@ class World {
   cancel(index: number): void {
     const waiting = this.waiters.filter(({ kind, isSettled }) => kind === 'request' && !isSettled);
     waiting[index % Math.max(1, waiting.length)]?.cancel.abort();
+  }
+
+  /** The server is killed, and another one is there after `ms`. */
+  restart(ms: number): void {
+    if (this.server.isDown) return;
+    this.#handle.change({ state: 'restarting', attempt: 1, exit: { code: null, signal: 'SIGKILL' } });
+    this.server.crash();
+    setTimeout(() => {
+      this.server.start();
+      this.#handle.change({ state: 'ready' });
+    }, ms);
   }
 
   /** Lets `ms` pass; everything that is told in one step is known in the next. */
@@ -181,6 +194,7 @@ class World {
   /** Everything that runs ends; then nobody is left waiting, nothing loaded, and no timer set. */
   async end(): Promise<void> {
     const { server } = this;
+    await this.eventually('the server is there', () => !server.isDown);
     await this.eventually('everybody is answered', () => {
       for (const turn of server.runningTurns())
         if (server.sessions.get(turn.id) === turn) server.finishTurn(turn.id);
@@ -274,6 +288,7 @@ const COMMANDS: Readonly<
   'dispose by force': [1, 3, (world, n) => world.force(n)],
   'dispose all': [1, 0, (world) => world.disposeAll()],
   'dispose by others': [2, 3, ({ server }, n) => server.disposeByOthers(DIRECTORIES[n] ?? '')],
+  'restart server': [1, 3_000, (world, ms) => world.restart(ms)],
   'drop stream': [1, 0, ({ server }) => server.dropStreams()],
   'clock jumps ahead': [1, 10_000_000, ({ clock }, n) => clock.jump(n)],
   'clock jumps back': [1, 10_000_000, ({ clock }, n) => clock.jump(-n)],
