@@ -9,10 +9,11 @@ import { readFrames } from './sse.js';
 const SILENCE_MS = 25_000;
 
 /**
- * On OpenCode 1.18.33 events of the first ~20 ms after `server.connected` can be missing from `/global/event`, so the
+ * On OpenCode 1.18.33 the first events after `server.connected` can be missing from `/global/event`: those of ~20 ms on a
+ * quiet machine, and of more than 50 ms in every second try right after the start of the server on a busy one. The
  * subscription counts as live only this much later.
  */
-const SETTLE_MS = 50;
+const SETTLE_MS = 250;
 
 /** What one connection needs. */
 export interface ConnectionInit {

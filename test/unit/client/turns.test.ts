@@ -238,7 +238,7 @@ describe('a turn', () => {
     if (operation.endsWith('/message')) server.answer(PROMPT, () => new Response(null, { status: 204 }));
     const caller = new AbortController();
     const outcome = outcomeOf(session.stream('x', { signal: caller.signal }));
-    await pass(200);
+    await pass(500);
     await arrived.promise;
     const reason = { because: 'the user left' };
     caller.abort(reason);

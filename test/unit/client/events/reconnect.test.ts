@@ -26,7 +26,7 @@ const change = { busy: [], idle: [], asked: [], answered: [] };
 /** Makes the hub live. */
 async function connected(): Promise<void> {
   const connecting = source.hub.connect();
-  await vi.advanceTimersByTimeAsync(50);
+  await vi.advanceTimersByTimeAsync(250);
   await connecting;
 }
 
@@ -38,7 +38,7 @@ describe('the connection of the event hub', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(isReady).toBe(false);
     source.send(undefined, 'server.connected');
-    await vi.advanceTimersByTimeAsync(49);
+    await vi.advanceTimersByTimeAsync(249);
     expect(isReady).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
     expect(isReady).toBe(true);
@@ -265,7 +265,7 @@ describe('the connection of the event hub', () => {
     await vi.advanceTimersByTimeAsync(600_000);
     expect([source.attempts, source.open]).toEqual([1, 0]);
     source.link.found();
-    await vi.advanceTimersByTimeAsync(50);
+    await vi.advanceTimersByTimeAsync(250);
     await ready;
     expect(await take(stream, 2)).toMatchObject([
       {
