@@ -91,6 +91,8 @@ describe('decisions', () => {
       const repo = world.jarvis.forRepo((await world.repo()).directory);
       const lease = repo.hold('a tab');
       await repo.warm();
+      // Before, the stream that is not connected yet would be named too.
+      await vi.waitFor(() => expect(kindsOf(repo)).toEqual(['lease']), PATIENCE);
       await expect(repo.dispose()).rejects.toThrow('lease a tab');
       lease[Symbol.dispose]();
       await repo.dispose();
