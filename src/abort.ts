@@ -156,3 +156,15 @@ export class AbortScope {
     for (const detach of this.#detach) detach();
   }
 }
+
+/** Whether `promise` resolves within `ms`; rejects with the signal's reason when that aborts first. */
+export async function within(ms: number, promise: Promise<void>, signal?: AbortSignal): Promise<boolean> {
+  const scope = new AbortScope([signal]);
+  try {
+    const isTooLate = delay(ms, scope.signal).then(() => false);
+    return await Promise.race([promise.then(() => true), isTooLate]);
+  } finally {
+    scope.abort(undefined);
+    scope.end();
+  }
+}

@@ -1,11 +1,13 @@
 import PQueue from 'p-queue';
 import { AbortScope } from './abort.js';
-import { type Activity, readActivity, sendAbort, sendDispose, sendDisposeAll } from './client/activity.js';
+import { type Activity, readActivity, sendDispose, sendDisposeAll } from './client/activity.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
 import { parseTimeoutMs, type RequestOptions } from './client/options.js';
 import type { DisposeOptions } from './client/repo-client.js';
+import type { RepoTransport } from './client/repo-transport.js';
 import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
+import { sendAbort } from './client/session-abort.js';
 import { systemClock, type Clock } from './clock.js';
 import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
@@ -34,6 +36,8 @@ const RESYNC_LIMIT_MS = 10_000;
 export interface InstanceControlInit {
   readonly http: Http;
   readonly hub: Pick<EventHub, 'connect'>;
+  /** Sends the requests of one directory, each with a hold. */
+  readonly transportOf: (entry: RepoEntry) => RepoTransport;
   /** Whether the server is ours: then so is every directory it has loaded, whoever asked for it. */
   readonly ownsServer: boolean;
   readonly idle: IdlePolicy | false | undefined;
@@ -95,7 +99,8 @@ export class InstanceControl {
         init.assertSame(directory);
         await sendDispose(http, directory, signal);
       },
-      abort: (directory, sessionID, signal) => sendAbort(http, directory, sessionID, signal),
+      abort: (directory, sessionID, signal) =>
+        sendAbort(init.transportOf(this.entry(directory)), sessionID, { signal }),
       unloaded: (directory, reason) =>
         this.#decide(this.entry(directory), { decision: 'disposed', reason, text: `disposed: ${reason}` }),
       streamLive: () => hub.connect(),

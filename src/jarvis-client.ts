@@ -1,4 +1,4 @@
-import { deferred, delay } from './abort.js';
+import { deferred, within } from './abort.js';
 import { attach } from './attach.js';
 import { sendDispose } from './client/activity.js';
 import { parseAskSettings, type AskSettings } from './client/asks-settings.js';
@@ -107,6 +107,7 @@ export class JarvisClient implements AsyncDisposable {
     this.#instances = new InstanceControl({
       http: this.#http,
       hub: this.#hub,
+      transportOf: (entry) => this.#transportOf(entry),
       ownsServer: server.pid !== undefined,
       idle: options.idle,
       clock: options.clock,
@@ -294,27 +295,26 @@ export class JarvisClient implements AsyncDisposable {
       // Asking for a session loads the instance of its own directory, whatever directory was asked.
       if (info.directory !== directory) this.#instances.entry(info.directory).notice();
     };
+    const known = {
+      directoryOf: (sessionID: string) => sessions.directoryOf(sessionID),
+      isWithin: (sessionID: string, rootID: string) => sessions.isWithin(sessionID, rootID),
+      learn,
+    };
     const transport = this.#transportOf(entry, () => asks.watch());
     const asks = new RepoAsks({
       ...this.#asks,
       wire: new AskWire(transport),
       hub: this.#hub,
-      sessions: {
-        directoryOf: (sessionID) => sessions.directoryOf(sessionID),
-        isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
-        learn,
-      },
+      sessions: known,
       isLoaded: () => entry.loaded,
     });
     const context: SessionContext = {
+      ...known,
       transport,
       hub: this.#hub,
       turns: this.#turns,
       asks,
-      directoryOf: (sessionID) => sessions.directoryOf(sessionID),
-      learn,
       forget: (sessionID) => sessions.forget(sessionID),
-      isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
       holdEvents: (sessionID) => entry.hold('subscription', sessionID),
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
     };
@@ -412,7 +412,7 @@ export class JarvisClient implements AsyncDisposable {
           { method: 'PATCH', path: '/global/config', json: config, schema: configSchema },
           { ...options, signal },
         );
-        await Promise.race([disposed.promise, delay(GLOBAL_DISPOSED_MS, signal)]);
+        await within(GLOBAL_DISPOSED_MS, disposed.promise, signal);
       } finally {
         unlisten();
       }

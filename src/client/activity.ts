@@ -1,10 +1,7 @@
-import * as z from 'zod';
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
-import { pathPin } from './repo-transport.js';
-import { route } from './route.js';
-import { permissionRequestSchema, questionRequestSchema } from './schema/ask.js';
+import { permissionListSchema, questionListSchema } from './schema/ask.js';
 import { ptyListSchema } from './schema/pty.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
@@ -25,9 +22,6 @@ export interface Activity {
   /** `undefined` when they are known and were not asked for. */
   readonly runningPtys: readonly string[] | undefined;
 }
-
-const permissionListSchema = z.array(permissionRequestSchema);
-const questionListSchema = z.array(questionRequestSchema);
 
 /**
  * Asks what the server is doing in a directory. It must be loaded: asking would load it, so nothing more is asked once
@@ -90,17 +84,6 @@ export async function sendDispose(http: Http, directory: string, signal: AbortSi
     { method: 'POST', path: '/instance/dispose', directory, schema: booleanSchema },
     { signal },
   );
-}
-
-/** Aborts what a session does; answers when its turn has ended, or at once when it had not begun yet. */
-export async function sendAbort(
-  http: Http,
-  directory: string,
-  sessionID: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const path = pathPin(directory)(route`/session/${sessionID}/abort`);
-  await http.send({ method: 'POST', path, directory, schema: booleanSchema }, { signal });
 }
 
 /** Disposes every instance on the server; answers when that is done. */

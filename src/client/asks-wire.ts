@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { RequestError } from '../errors.js';
 import { answersOf, permissionReplyOf } from './asks-reply.js';
 import type { PermissionDecision, QuestionDecision } from './asks-policy.js';
@@ -6,8 +5,8 @@ import type { RequestOptions } from './options.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';
 import {
-  permissionRequestSchema,
-  questionRequestSchema,
+  permissionListSchema,
+  questionListSchema,
   type PermissionReplyInput,
   type PermissionRequest,
   type QuestionReplyInput,
@@ -15,9 +14,6 @@ import {
 } from './schema/ask.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from './schema/session.js';
-
-const permissionListSchema = z.array(permissionRequestSchema);
-const questionListSchema = z.array(questionRequestSchema);
 
 /** Which asks are wanted. */
 export interface AskKinds {

@@ -1,4 +1,4 @@
-import { deferred, delay, type Deferred } from '../abort.js';
+import { deferred, within, type Deferred } from '../abort.js';
 import { sessionIDOf } from './events/event-stream.js';
 import type { OpenCodeEvent } from './schema/event.js';
 import type { ServerErrorInfo } from './schema/message.js';
@@ -70,9 +70,7 @@ export class TurnSigns {
 
   /** Waits for an event that may matter, at most `ms`. */
   async next(ms: number): Promise<void> {
-    const timer = new AbortController();
-    await Promise.race([this.#wake.promise, delay(ms, timer.signal).catch(() => undefined)]);
-    timer.abort();
+    await within(ms, this.#wake.promise);
   }
 
   #interrupted(): void {

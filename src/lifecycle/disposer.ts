@@ -1,4 +1,4 @@
-import { abortable, AbortScope, deferred, delay, type Deferred } from '../abort.js';
+import { abortable, AbortScope, deferred, within, type Deferred } from '../abort.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
 import type { DisposeReason, Hold, HoldKind } from '../instance.js';
 
@@ -373,18 +373,6 @@ export class Disposer {
       const holds = instance.holds().filter((hold) => counts(instance, hold));
       if (holds.length > 0) throw new DisposeRefusedError(instance.directory, holds);
     }
-  }
-}
-
-/** Whether `promise` resolves within `ms`. */
-async function within(ms: number, promise: Promise<void>, signal: AbortSignal): Promise<boolean> {
-  const limit = new AbortScope([signal]);
-  try {
-    const isTooLate = delay(ms, limit.signal).then(() => false);
-    return await Promise.race([promise.then(() => true), isTooLate]);
-  } finally {
-    limit.abort(undefined);
-    limit.end();
   }
 }
 

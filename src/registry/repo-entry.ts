@@ -6,13 +6,13 @@ import { HoldSet } from './holds.js';
 
 /** What an entry tells the registry it belongs to, and asks it. */
 export interface EntryOwner {
-  readonly now: number;
+  now(): number;
   /** Resolves when every directory may be used again; `undefined` when they may. */
-  readonly gate: Promise<void> | undefined;
+  gate(): Promise<void> | undefined;
   /** Why nothing can be told of any instance now. */
-  readonly doubt: Hold | undefined;
+  doubt(): Hold | undefined;
   /** Which unbroken stretch of watching the server this is; `undefined` while nobody watches. */
-  readonly watch: number | undefined;
+  watch(): number | undefined;
   loaded(entry: RepoEntry): void;
   used(entry: RepoEntry): void;
   unloaded(entry: RepoEntry): void;
@@ -75,17 +75,17 @@ export class RepoEntry {
   holds(): Hold[] {
     const holds = this.#holds.list();
     if (!this.#loaded) return holds;
-    return [...holds, ...[this.#doubt, this.#owner.doubt].filter((doubt) => doubt !== undefined)];
+    return [...holds, ...[this.#doubt, this.#owner.doubt()].filter((doubt) => doubt !== undefined)];
   }
 
   /** Keeps the instance from being disposed until the returned function is called. */
   hold(kind: HoldKind, detail: string): () => void {
-    return this.#holds.add({ kind, detail, since: this.#owner.now });
+    return this.#holds.add({ kind, detail, since: this.#owner.now() });
   }
 
   /** Notes that reading the state of the instance failed, or `undefined` that it worked. */
   setDoubt(detail: string | undefined): void {
-    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.#owner.now };
+    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.#owner.now() };
   }
 
   /**
@@ -118,13 +118,13 @@ export class RepoEntry {
 
   /** Notes that the instance is in use now. */
   use(): void {
-    this.lastUsedAt = this.#owner.now;
-    if (!this.#loaded) {
-      this.#loaded = true;
-      this.boots += 1;
-      this.#owner.used(this);
-      this.#owner.loaded(this);
-    } else this.#owner.used(this);
+    this.lastUsedAt = this.#owner.now();
+    const isBoot = !this.#loaded;
+    this.#loaded = true;
+    this.#owner.used(this);
+    if (!isBoot) return;
+    this.boots += 1;
+    this.#owner.loaded(this);
   }
 
   /** Notes a sign that the instance is loaded. It does not count as a use. */
@@ -163,7 +163,7 @@ export class RepoEntry {
    * have been told. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode 1.18.33 on a busy machine).
    */
   get knowsTerminals(): boolean {
-    return this.#terminalsKnownIn !== undefined && this.#terminalsKnownIn === this.#owner.watch;
+    return this.#terminalsKnownIn !== undefined && this.#terminalsKnownIn === this.#owner.watch();
   }
 
   /** Notes that the terminals were asked for in a stretch of watching. */
@@ -173,7 +173,7 @@ export class RepoEntry {
 
   /** The stretch of watching this is. */
   get watch(): number | undefined {
-    return this.#owner.watch;
+    return this.#owner.watch();
   }
 
   /** What the server does there, by id. */
@@ -208,7 +208,7 @@ export class RepoEntry {
     this.#loaded = false;
     this.#doubt = undefined;
     // One that somebody opened during the disposal may be in the next instance already.
-    this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch : undefined;
+    this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch() : undefined;
     this.disposals[reason] += 1;
     this.#activities.clear();
     this.#stir();
@@ -242,7 +242,7 @@ export class RepoEntry {
   }
 
   get #currentGate(): Promise<void> | undefined {
-    return this.#gate.closed ?? this.#owner.gate;
+    return this.#gate.closed ?? this.#owner.gate();
   }
 
   #gateOf(kind: 'request' | 'turn'): Promise<void> | undefined {

@@ -86,23 +86,11 @@ export class RepoRegistry {
   }
 
   #makeOwner(): EntryOwner {
-    const now = (): number => this.clock.now();
-    const gate = (): Promise<void> | undefined => this.#gate.closed;
-    const doubt = (): Hold | undefined => this.#doubt;
-    const watch = (): number | undefined => (this.#isWatching ? this.#watch : undefined);
     return {
-      get now() {
-        return now();
-      },
-      get gate() {
-        return gate();
-      },
-      get doubt() {
-        return doubt();
-      },
-      get watch() {
-        return watch();
-      },
+      now: () => this.clock.now(),
+      gate: () => this.#gate.closed,
+      doubt: () => this.#doubt,
+      watch: () => (this.#isWatching ? this.#watch : undefined),
       loaded: (entry) => this.#listener.loaded(entry),
       used: (entry) => {
         moveToEnd(this.#loaded, entry);

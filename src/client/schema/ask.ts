@@ -51,6 +51,9 @@ export const questionRequestSchema = wire<QuestionRequest>(
   z.looseObject({ id: z.string(), sessionID: z.string(), questions: z.array(z.looseObject({})) }),
 );
 
+export const permissionListSchema = z.array(permissionRequestSchema);
+export const questionListSchema = z.array(questionRequestSchema);
+
 export const questionReplyInputSchema = z.strictObject({ answers: z.array(z.array(z.string())) });
 /** The answers to a question request: for each question the chosen labels, or free text. */
 export type QuestionReplyInput = z.infer<typeof questionReplyInputSchema>;
