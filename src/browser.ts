@@ -31,7 +31,7 @@ export {
   type WebSocketConstructor,
   type WebSocketLike,
 } from './client/pty-connection.js';
-export { PermissionAsk, QuestionAsk, type AskOutcome } from './client/asks-reply.js';
+export { PermissionAsk, QuestionAsk, type AskOutcome } from './client/asks/reply.js';
 export type {
   AskContext,
   AskPolicy,
@@ -41,10 +41,10 @@ export type {
   PermissionPolicy,
   QuestionDecision,
   QuestionPolicy,
-} from './client/asks-policy.js';
-export type { AskOptions } from './client/asks-settings.js';
-export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turn.js';
-export type { TurnLimits } from './client/turn-engine.js';
+} from './client/asks/policy.js';
+export type { AskOptions } from './client/asks/settings.js';
+export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turns/turn.js';
+export type { TurnLimits } from './client/turns/engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';
 export { Paged } from './client/paged.js';
 export { EventStream, type DeliveredEvent, type EventOptions } from './client/events/event-stream.js';

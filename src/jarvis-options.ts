@@ -1,7 +1,7 @@
-import type { AskOptions } from './client/asks-settings.js';
+import type { AskOptions } from './client/asks/settings.js';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
-import type { TurnLimits } from './client/turn-engine.js';
+import type { TurnLimits } from './client/turns/engine.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 import type { IdlePolicy } from './registry/idle.js';

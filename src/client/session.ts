@@ -5,9 +5,9 @@ import {
   parseQuestionPolicy,
   type PermissionPolicy,
   type QuestionPolicy,
-} from './asks-policy.js';
-import type { AskOutcome } from './asks-reply.js';
-import type { RepoAsks } from './asks.js';
+} from './asks/policy.js';
+import type { AskOutcome } from './asks/reply.js';
+import type { RepoAsks } from './asks/repo-asks.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { HttpRequest, Page } from './http.js';
@@ -47,15 +47,15 @@ import {
   type Todo,
 } from './schema/session.js';
 import { sendAbort, untilAnswering } from './session-abort.js';
-import type { TurnEngine } from './turn-engine.js';
+import type { TurnEngine } from './turns/engine.js';
 import {
   commandRequest,
   initRequest,
   promptRequest,
   shellRequest,
   type TurnRequest,
-} from './turn-request.js';
-import type { Turn, TurnOptions, TurnResult } from './turn.js';
+} from './turns/request.js';
+import type { Turn, TurnOptions, TurnResult } from './turns/turn.js';
 
 /** What a session needs of the repository it belongs to. */
 export interface SessionContext {

@@ -1,6 +1,6 @@
-import { parsePermissionPolicy, type PermissionPolicy } from '../asks-policy.js';
-import type { AskOutcome, PermissionAsk } from '../asks-reply.js';
-import type { RepoAsks } from '../asks.js';
+import { parsePermissionPolicy, type PermissionPolicy } from '../asks/policy.js';
+import type { AskOutcome, PermissionAsk } from '../asks/reply.js';
+import type { RepoAsks } from '../asks/repo-asks.js';
 import { parseInput, type RequestOptions } from '../options.js';
 import {
   permissionReplyInputSchema,

@@ -1,6 +1,6 @@
-import { parseQuestionPolicy, type QuestionPolicy } from '../asks-policy.js';
-import type { AskOutcome, QuestionAsk } from '../asks-reply.js';
-import type { RepoAsks } from '../asks.js';
+import { parseQuestionPolicy, type QuestionPolicy } from '../asks/policy.js';
+import type { AskOutcome, QuestionAsk } from '../asks/reply.js';
+import type { RepoAsks } from '../asks/repo-asks.js';
 import { parseInput, type RequestOptions } from '../options.js';
 import { questionReplyInputSchema, type QuestionReplyInput, type QuestionRequest } from '../schema/ask.js';
 

@@ -1,7 +1,7 @@
-import { abortable, AbortScope } from '../abort.js';
-import { TimeoutError } from '../errors.js';
-import { parseTimeoutMs } from './options.js';
-import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
+import { abortable, AbortScope } from '../../abort.js';
+import { TimeoutError } from '../../errors.js';
+import { parseTimeoutMs } from '../options.js';
+import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /** How long a function that decides may take unless it says otherwise. */
 const DECIDE_TIMEOUT_MS = 300_000;

@@ -1,12 +1,12 @@
-import { systemClock, type Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
+import { systemClock, type Clock } from '../../clock.js';
+import type { Logger } from '../../logger.js';
 import {
   parsePermissionPolicy,
   parseQuestionPolicy,
   type PermissionPolicy,
   type QuestionPolicy,
-} from './asks-policy.js';
-import type { RepoAsksInit } from './asks.js';
+} from './policy.js';
+import type { RepoAsksInit } from './repo-asks.js';
 
 /** The options of a client that concern what sessions ask. */
 export interface AskOptions {

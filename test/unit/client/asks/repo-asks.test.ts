@@ -12,10 +12,10 @@ import {
   type RepoClient,
   type Turn,
 } from 'jarvis-opencode';
-import { fakeClock } from '../../support/fake-clock.js';
-import { FakeOpenCode } from '../../support/fake-opencode.js';
-import { fakeHandle } from '../../support/server-handle.js';
-import { deferred } from '../../support/wait.js';
+import { fakeClock } from '../../../support/fake-clock.js';
+import { FakeOpenCode } from '../../../support/fake-opencode.js';
+import { fakeHandle } from '../../../support/server-handle.js';
+import { deferred } from '../../../support/wait.js';
 
 const DIRECTORY = '/srv/app';
 

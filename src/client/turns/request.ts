@@ -1,4 +1,4 @@
-import { parseInput } from './options.js';
+import { parseInput } from '../options.js';
 import {
   commandInputSchema,
   initInputSchema,
@@ -8,7 +8,7 @@ import {
   type InitInput,
   type PromptInput,
   type ShellInput,
-} from './schema/prompt.js';
+} from '../schema/prompt.js';
 
 /** What begins a turn: a route of the session and its body, to which the engine adds a message id. */
 export interface TurnRequest {

@@ -1,8 +1,8 @@
 import PQueue from 'p-queue';
-import type { ServerLostError } from '../errors.js';
-import type { Session, SessionContext } from './session.js';
-import type { TurnRequest } from './turn-request.js';
-import { TurnRun } from './turn-run.js';
+import type { ServerLostError } from '../../errors.js';
+import type { Session, SessionContext } from '../session.js';
+import type { TurnRequest } from './request.js';
+import { TurnRun } from './run.js';
 import type { Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */

@@ -1,7 +1,7 @@
-import { delay } from '../abort.js';
-import type { Logger } from '../logger.js';
-import { decide, type ParsedPolicy } from './asks-policy.js';
-import type { Ask, AskOutcome } from './asks-reply.js';
+import { delay } from '../../abort.js';
+import type { Logger } from '../../logger.js';
+import { decide, type ParsedPolicy } from './policy.js';
+import type { Ask, AskOutcome } from './reply.js';
 
 /** How often, and with which first pause, a decision is sent. */
 const ATTEMPTS = 5;

@@ -1,16 +1,16 @@
-import { delay, onAbort } from '../abort.js';
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
-import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './asks-policy.js';
-import { answerBy } from './asks-answer.js';
-import { AskLevels, type AskFollower } from './asks-levels.js';
-import { PermissionAsk, QuestionAsk, type Ask, type AskOutcome } from './asks-reply.js';
-import { isNotPending, type AskKinds, type AskWire, type PendingAsks } from './asks-wire.js';
-import type { EventHub } from './events/hub.js';
-import type { RequestOptions } from './options.js';
-import type { PermissionRequest, QuestionRequest } from './schema/ask.js';
-import type { EventType, OpenCodeEvent } from './schema/event.js';
-import type { SessionInfo } from './schema/session.js';
+import { delay, onAbort } from '../../abort.js';
+import type { Clock } from '../../clock.js';
+import type { Logger } from '../../logger.js';
+import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
+import { answerBy } from './answer.js';
+import { AskLevels, type AskFollower } from './levels.js';
+import { PermissionAsk, QuestionAsk, type Ask, type AskOutcome } from './reply.js';
+import { isNotPending, type AskKinds, type AskWire, type PendingAsks } from './wire.js';
+import type { EventHub } from '../events/hub.js';
+import type { RequestOptions } from '../options.js';
+import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
+import type { EventType, OpenCodeEvent } from '../schema/event.js';
+import type { SessionInfo } from '../schema/session.js';
 
 /** How long an ask may be left to a listener that does not exist before the logger is told. */
 const UNHEARD_MS = 1_000;

@@ -12,9 +12,9 @@ import {
   type TurnStep,
   type UserMessage,
 } from 'jarvis-opencode';
-import { FakeOpenCode } from '../../support/fake-opencode.js';
-import { fakeHandle } from '../../support/server-handle.js';
-import { deferred } from '../../support/wait.js';
+import { FakeOpenCode } from '../../../support/fake-opencode.js';
+import { fakeHandle } from '../../../support/server-handle.js';
+import { deferred } from '../../../support/wait.js';
 
 const DIRECTORY = '/srv/app';
 const PROMPT = 'POST /session/ses_1/prompt_async';

@@ -1,5 +1,5 @@
-import { isActive, type AskPolicies } from './asks-policy.js';
-import type { Ask } from './asks-reply.js';
+import { isActive, type AskPolicies } from './policy.js';
+import type { Ask } from './reply.js';
 
 const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
 

@@ -1,5 +1,5 @@
-import type { OpenCodeEvent } from './schema/event.js';
-import type { Message, Part } from './schema/message.js';
+import type { OpenCodeEvent } from '../schema/event.js';
+import type { Message, Part } from '../schema/message.js';
 import type { TurnStep } from './turn.js';
 
 /** How far a text part was emitted. */

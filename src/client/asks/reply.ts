@@ -3,9 +3,9 @@ import {
   parseQuestionDecision,
   type PermissionDecision,
   type QuestionDecision,
-} from './asks-policy.js';
-import type { RequestOptions } from './options.js';
-import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from './schema/ask.js';
+} from './policy.js';
+import type { RequestOptions } from '../options.js';
+import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /**
  * What became of an answer: `answered` when it was the one that counts, `gone` when the request was not pending any more:

@@ -1,9 +1,9 @@
-import { deferred, type Deferred } from '../abort.js';
-import type { PermissionPolicy, QuestionPolicy } from './asks-policy.js';
-import type { PermissionAsk, QuestionAsk } from './asks-reply.js';
-import type { RequestOptions } from './options.js';
-import type { AssistantMessage, Message, Part, ToolState } from './schema/message.js';
-import type { Tokens } from './schema/session.js';
+import { deferred, type Deferred } from '../../abort.js';
+import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
+import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
+import type { RequestOptions } from '../options.js';
+import type { AssistantMessage, Message, Part, ToolState } from '../schema/message.js';
+import type { Tokens } from '../schema/session.js';
 
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry'> {

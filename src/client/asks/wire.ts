@@ -1,9 +1,9 @@
-import { RequestError } from '../errors.js';
-import { answersOf, permissionReplyOf } from './asks-reply.js';
-import type { PermissionDecision, QuestionDecision } from './asks-policy.js';
-import type { RequestOptions } from './options.js';
-import type { RepoTransport } from './repo-transport.js';
-import { route } from './route.js';
+import { RequestError } from '../../errors.js';
+import { answersOf, permissionReplyOf } from './reply.js';
+import type { PermissionDecision, QuestionDecision } from './policy.js';
+import type { RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
 import {
   permissionListSchema,
   questionListSchema,
@@ -11,9 +11,9 @@ import {
   type PermissionRequest,
   type QuestionReplyInput,
   type QuestionRequest,
-} from './schema/ask.js';
-import { booleanSchema } from './schema/server.js';
-import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from './schema/session.js';
+} from '../schema/ask.js';
+import { booleanSchema } from '../schema/server.js';
+import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
 
 /** Which asks are wanted. */
 export interface AskKinds {

@@ -1,18 +1,18 @@
 import * as z from 'zod';
-import { abortable, AbortScope, deferred, onAbort } from '../abort.js';
-import { MAX_TIMER_MS } from '../clock.js';
-import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../errors.js';
-import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from './asks-policy.js';
-import { wasRefused } from './http.js';
-import { parseTimeoutMs, type RequestOptions } from './options.js';
-import { route } from './route.js';
-import type { ServerErrorInfo } from './schema/message.js';
-import { hasAnswer, sendAbort } from './session-abort.js';
-import type { Session, SessionContext } from './session.js';
-import type { TurnRequest } from './turn-request.js';
-import { readMessages, readTurn, turnErrorOf, type TurnEvidence } from './turn-result.js';
-import { TurnSigns } from './turn-signs.js';
-import { TurnSteps } from './turn-steps.js';
+import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
+import { MAX_TIMER_MS } from '../../clock.js';
+import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
+import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
+import { wasRefused } from '../http.js';
+import { parseTimeoutMs, type RequestOptions } from '../options.js';
+import { route } from '../route.js';
+import type { ServerErrorInfo } from '../schema/message.js';
+import { hasAnswer, sendAbort } from '../session-abort.js';
+import type { Session, SessionContext } from '../session.js';
+import type { TurnRequest } from './request.js';
+import { readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
+import { TurnSigns } from './signs.js';
+import { TurnSteps } from './steps.js';
 import { Turn, type TurnOptions } from './turn.js';
 
 /** Without an event of the session for this long, the server is asked; an event that got lost costs no more than that. */

@@ -1,7 +1,7 @@
-import { deferred, within, type Deferred } from '../abort.js';
-import { sessionIDOf } from './events/event-stream.js';
-import type { OpenCodeEvent } from './schema/event.js';
-import type { ServerErrorInfo } from './schema/message.js';
+import { deferred, within, type Deferred } from '../../abort.js';
+import { sessionIDOf } from '../events/event-stream.js';
+import type { OpenCodeEvent } from '../schema/event.js';
+import type { ServerErrorInfo } from '../schema/message.js';
 
 /** What the events tell about one turn. They are hints: how it ended is read from the server. */
 export class TurnSigns {

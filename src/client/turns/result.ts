@@ -1,14 +1,14 @@
-import { TurnError, type TurnErrorReason } from '../errors.js';
-import type { RequestOptions } from './options.js';
-import type { RepoTransport } from './repo-transport.js';
-import { route } from './route.js';
+import { TurnError, type TurnErrorReason } from '../../errors.js';
+import type { RequestOptions } from '../options.js';
+import type { RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
 import {
   messageListSchema,
   type AssistantMessage,
   type Message,
   type ServerErrorInfo,
-} from './schema/message.js';
-import { sessionStatusMapSchema, type Tokens } from './schema/session.js';
+} from '../schema/message.js';
+import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
 import type { TurnResult } from './turn.js';
 
 /** Names of server errors that come from the model provider. */
