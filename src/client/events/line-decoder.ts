@@ -18,21 +18,30 @@ export class LineDecoder {
   }
 
   /**
-   * Takes bytes and returns the lines that they complete, with their ends; a byte order mark at the beginning is left out.
+   * Takes bytes and returns the lines that they complete, with their ends, in one text or two; a byte order mark at the
+   * beginning is left out.
    *
    * @throws {RangeError} when a line gets longer than `maxLineBytes`.
    */
-  take(bytes: Uint8Array): string {
-    const end = endOfLines(bytes);
-    if (end === 0) {
-      this.#keep(bytes);
-      return '';
+  take(bytes: Uint8Array): string[] {
+    const texts: string[] = [];
+    const end = endOfLastLine(bytes);
+    let start = 0;
+    if (end > 0 && this.#pending.length > 0) {
+      // Only the line that was begun is put together: all that follows lies in one piece already.
+      start = endOfFirstLine(bytes);
+      texts.push(this.#decode(this.#withPending(bytes.subarray(0, start))));
     }
-    const lines = this.#decoder.decode(this.#withPending(bytes.subarray(0, end)));
+    if (start < end) texts.push(this.#decode(bytes.subarray(start, end)));
     if (end < bytes.length) this.#keep(bytes.subarray(end));
-    if (!this.#isFirst) return lines;
+    return texts;
+  }
+
+  #decode(bytes: Uint8Array): string {
+    const text = this.#decoder.decode(bytes);
+    if (!this.#isFirst) return text;
     this.#isFirst = false;
-    return lines.startsWith('\uFEFF') ? lines.slice(1) : lines;
+    return text.startsWith('\uFEFF') ? text.slice(1) : text;
   }
 
   #keep(bytes: Uint8Array): void {
@@ -44,7 +53,6 @@ export class LineDecoder {
   }
 
   #withPending(bytes: Uint8Array): Uint8Array {
-    if (this.#pending.length === 0) return bytes;
     const joined = new Uint8Array(this.#pendingBytes + bytes.length);
     let offset = 0;
     for (const piece of [...this.#pending, bytes]) {
@@ -57,8 +65,15 @@ export class LineDecoder {
   }
 }
 
+/** Where the first line end in `bytes` ends; there is one. */
+function endOfFirstLine(bytes: Uint8Array): number {
+  const afterLF = bytes.indexOf(LF) + 1;
+  const afterCR = bytes.subarray(0, afterLF === 0 ? undefined : afterLF).indexOf(CR) + 1;
+  return afterCR === 0 ? afterLF : afterCR;
+}
+
 /** Where the last line end in `bytes` ends; 0 when there is none. A line ends with LF, CR LF or CR. */
-function endOfLines(bytes: Uint8Array): number {
+function endOfLastLine(bytes: Uint8Array): number {
   const afterLF = bytes.lastIndexOf(LF) + 1;
   return afterLF + bytes.subarray(afterLF).lastIndexOf(CR) + 1;
 }

@@ -133,8 +133,7 @@ export async function readFrames(
       const { done, value } = await reader.read();
       if (done || signal?.aborted === true) return;
       handler.alive();
-      const lines = decoder.take(value);
-      if (lines !== '') parser.feed(lines);
+      for (const lines of decoder.take(value)) parser.feed(lines);
     }
   } finally {
     detach();
