@@ -21,6 +21,7 @@ import {
   type RepoOverview,
   type RepoStats,
 } from './instance.js';
+import { isSign, takeSign } from './instance-signs.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import type { TreeUsage } from './lifecycle/usage.js';
 import type { Logger } from './logger.js';
@@ -57,12 +58,7 @@ const NO_PROCESSES: ProcessUsage = { count: 0, rssBytes: 0 };
 
 const STREAM_DOWN = 'the event stream is not connected';
 
-/** Events that only somebody's use of an instance can cause, here or in another client. */
-const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
-
-/** Those, and what else {@link InstanceControl.observe} has a use for. */
-const OBSERVED =
-  /^(session|message\.(updated|removed)|todo|command|server\.instance|permission|question|pty)\b/;
+const DISPOSED = 'server.instance.disposed';
 
 /** OpenCode 1.18.33 loads nothing in a directory whose configuration it cannot read. */
 const CONFIG_ERRORS: ReadonlySet<string | undefined> = new Set(['ConfigInvalidError', 'ConfigJsonError']);
@@ -147,7 +143,7 @@ export class InstanceControl {
     if (directory === undefined) return false;
     const entry = this.#repos.find(directory);
     if (entry === undefined) return this.#init.ownsServer;
-    return !entry.loaded || OBSERVED.test(type);
+    return !entry.loaded || type === DISPOSED || isSign(type);
   }
 
   /**
@@ -232,45 +228,8 @@ export class InstanceControl {
       ? this.#repos.entry(event.directory)
       : this.#repos.find(event.directory);
     if (entry === undefined) return;
-    if (event.type === 'server.instance.disposed') {
-      this.#disposer.disposed(entry);
-      return;
-    }
-    entry.notice();
-    switch (event.type) {
-      case 'session.status': {
-        const { sessionID, status } = event.properties;
-        if (status.type === 'idle') entry.end('session-busy', sessionID);
-        else entry.begin('session-busy', { id: sessionID });
-        return;
-      }
-      case 'session.idle':
-      case 'session.deleted':
-        entry.end('session-busy', event.properties.sessionID);
-        return;
-      case 'permission.asked':
-      case 'question.asked': {
-        const { id, sessionID } = event.properties;
-        entry.begin(event.type === 'permission.asked' ? 'permission' : 'question', { id, sessionID });
-        return;
-      }
-      case 'permission.replied':
-        entry.end('permission', event.properties.requestID);
-        return;
-      case 'question.replied':
-      case 'question.rejected':
-        entry.end('question', event.properties.requestID);
-        return;
-      case 'pty.created':
-        entry.begin('pty', { id: event.properties.info.id });
-        return;
-      case 'pty.exited':
-      case 'pty.deleted':
-        entry.end('pty', event.properties.id);
-        return;
-      default:
-        if (USES.test(event.type)) entry.use();
-    }
+    if (event.type === DISPOSED) this.#disposer.disposed(entry);
+    else takeSign(entry, event);
   }
 
   /**

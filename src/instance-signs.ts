@@ -1,0 +1,43 @@
+import type { EventProperties, EventType, OpenCodeEvent } from './client/schema/event.js';
+import type { RepoEntry } from './registry/repo-entry.js';
+
+type Sign<T extends EventType> = (entry: RepoEntry, properties: EventProperties[T]) => void;
+
+const sessionEnded = (entry: RepoEntry, { sessionID }: { readonly sessionID: string }): void =>
+  entry.end('session-busy', sessionID);
+const questionEnded = (entry: RepoEntry, { requestID }: { readonly requestID: string }): void =>
+  entry.end('question', requestID);
+const ptyEnded = (entry: RepoEntry, { id }: { readonly id: string }): void => entry.end('pty', id);
+
+/** What begins and ends in an instance, by the type of the event that tells it. */
+const SIGNS: { readonly [T in EventType]?: Sign<T> } = {
+  'session.status': (entry, { sessionID, status }) =>
+    status.type === 'idle'
+      ? entry.end('session-busy', sessionID)
+      : entry.begin('session-busy', { id: sessionID }),
+  'session.idle': sessionEnded,
+  'session.deleted': sessionEnded,
+  'permission.asked': (entry, { id, sessionID }) => entry.begin('permission', { id, sessionID }),
+  'permission.replied': (entry, { requestID }) => entry.end('permission', requestID),
+  'question.asked': (entry, { id, sessionID }) => entry.begin('question', { id, sessionID }),
+  'question.replied': questionEnded,
+  'question.rejected': questionEnded,
+  'pty.created': (entry, { info }) => entry.begin('pty', { id: info.id }),
+  'pty.exited': ptyEnded,
+  'pty.deleted': ptyEnded,
+};
+
+/** Events that only somebody's use of an instance can cause, here or in another client. */
+const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
+
+/** Whether an event of a type says more of an instance than that it is loaded. */
+export function isSign(type: string): boolean {
+  return Object.hasOwn(SIGNS, type) || USES.test(type);
+}
+
+/** Takes note of what an event says of the instance of its directory: it is loaded, and maybe more. */
+export function takeSign(entry: RepoEntry, { type, properties }: OpenCodeEvent): void {
+  entry.notice();
+  if (Object.hasOwn(SIGNS, type)) (SIGNS[type] as Sign<typeof type>)(entry, properties);
+  else if (USES.test(type)) entry.use();
+}
