@@ -334,6 +334,7 @@ export class JarvisClient implements AsyncDisposable {
       },
       worktrees: {
         hub: this.#hub,
+        link: this.#link,
         forWorktree: (worktree) => this.forRepo(worktree),
         transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonical(worktree))),
         guard: (worktree, run) => this.#withoutInstance(this.#instances.entry(worktree), run),

@@ -29,6 +29,7 @@ import { realJarvis } from '../support/real-jarvis.js';
 import { realServerOptions } from '../support/real-opencode.js';
 import { hang, text, toolCall } from '../support/scripted-model.js';
 import { until } from '../support/wait.js';
+import { waitingWorktree } from '../support/waiting-worktree.js';
 
 /** In the environment of every process that a test starts. */
 let marker: string;
@@ -164,6 +165,8 @@ describe('after close() of a real server', () => {
       return seen;
     })();
     await world.model.waitForRequest();
+    const { creating } = await waitingWorktree(world);
+    calls.push(rejection(() => creating));
 
     const closing = jarvis.close();
     // They need not wait for the end of the server.

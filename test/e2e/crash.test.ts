@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ServerLostError, TurnError } from 'jarvis-opencode';
 import { realJarvis } from '../support/real-jarvis.js';
 import { hang, text } from '../support/scripted-model.js';
+import { waitingWorktree } from '../support/waiting-worktree.js';
 
 describe('a server that is killed and not to be restarted', () => {
   it('interrupts its turns and calls, tells who listens, and can still be closed', async () => {
@@ -17,7 +18,9 @@ describe('a server that is killed and not to be restarted', () => {
     })();
     const turns = [session.stream('one'), session.stream('two')];
     for await (const step of turns[0] ?? []) if (step.type === 'text') break;
+    const { creating } = await waitingWorktree(world);
     process.kill(jarvis.server.pid ?? 0, 'SIGKILL');
+    await expect(creating).rejects.toBeInstanceOf(ServerLostError);
     for (const turn of turns) {
       const error = await turn.result.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(TurnError);

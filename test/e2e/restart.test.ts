@@ -18,6 +18,7 @@ import { isAlive } from '../support/processes.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { hang, text } from '../support/scripted-model.js';
 import { until } from '../support/wait.js';
+import { waitingWorktree } from '../support/waiting-worktree.js';
 
 const quick = { maxAttempts: 100, minDelayMs: 1 };
 
@@ -138,6 +139,7 @@ describe('what is under way when the server ends', () => {
     const output = (async () => {
       for await (const text of connection) void text;
     })();
+    const { creating: worktree } = await waitingWorktree(world);
     const before = repo.stats().holds.length;
     signal('SIGSTOP');
     const reading = session.refresh();
@@ -149,6 +151,7 @@ describe('what is under way when the server ends', () => {
     await expect(creating).rejects.toBeInstanceOf(ServerLostError);
     await expect(patching).rejects.toBeInstanceOf(ServerLostError);
     await expect(output).rejects.toBeInstanceOf(ServerLostError);
+    await expect(worktree).rejects.toBeInstanceOf(ServerLostError);
 
     expect(jarvis.server.state).toBe('restarting');
     const later = repo.sessions.create({ title: 'later' });

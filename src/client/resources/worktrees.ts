@@ -4,6 +4,7 @@ import type { EventHub } from '../events/hub.js';
 import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { RepoClient } from '../repo-client.js';
 import type { RepoTransport } from '../repo-transport.js';
+import { ServerLink } from '../server-link.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import { fileContentSchema } from '../schema/files.js';
 import { booleanSchema, pathInfoSchema } from '../schema/server.js';
@@ -20,6 +21,8 @@ import {
 /** What worktrees need of the client they belong to. */
 export interface WorktreeContext {
   readonly hub: Pick<EventHub, 'connect' | 'listen'>;
+  /** Tells when the server ends. @default it never does */
+  readonly link?: ServerLink | undefined;
   /** The client of another directory. */
   forWorktree(directory: string): RepoClient;
   /** Sends requests of another directory; its `directory` is the one spelling of it. */
@@ -67,20 +70,27 @@ export class WorktreesResource {
    *   (`WorktreeNotGitError`). When git cannot fill it, it stays, and the error has its `body.data.directory`.
    * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may be made nevertheless. OpenCode 1.18.33 never tells
    *   that one is not ready because the configuration committed in it is broken.
+   * @throws {ServerLostError} when the server ends meanwhile, also when another one takes its place; likewise.
    * @throws {ConnectionError} {@link ResponseShapeError}
    */
   async create(input: CreateWorktreeInput = {}, options: RequestOptions = {}): Promise<Worktree> {
     const json = parseInput(createWorktreeInputSchema, 'worktree', input);
+    const { hub, link = new ServerLink(false) } = this.#context;
     return within(`POST ${PATH}`, options, async (signal) => {
-      const outcomes = new Outcomes(this.#context.hub);
+      const outcomes = new Outcomes(hub);
+      let { lost } = link;
+      const sending = (): void => {
+        ({ lost } = link);
+      };
       try {
         // The answer comes before the work is done, and its end is told once only.
-        await abortable(this.#context.hub.connect(), signal);
+        await abortable(hub.connect(), signal);
         const worktree = await this.#transport.send(
-          { method: 'POST', path: PATH, json, schema: worktreeSchema },
+          { method: 'POST', path: PATH, json, schema: worktreeSchema, sending },
           { ...options, signal, timeoutMs: false },
         );
-        await abortable(outcomes.of(worktree.directory), signal);
+        // The next server knows nothing of what this one was at.
+        await abortable(abortable(outcomes.of(worktree.directory), lost), signal);
         return worktree;
       } finally {
         outcomes.stop();

@@ -3,8 +3,9 @@ import type { HubListener } from '../../../src/client/events/hub.js';
 import { Http } from '../../../src/client/http.js';
 import { RepoTransport } from '../../../src/client/repo-transport.js';
 import { WorktreesResource, type WorktreeContext } from '../../../src/client/resources/worktrees.js';
+import { ServerLink } from '../../../src/client/server-link.js';
 import type { OpenCodeEvent } from '../../../src/client/schema/event.js';
-import { DisposeRefusedError, TimeoutError } from '../../../src/errors.js';
+import { DisposeRefusedError, ServerLostError, TimeoutError } from '../../../src/errors.js';
 
 const OWN = '/srv/repo';
 const TARGET = '/data/worktree/x';
@@ -251,7 +252,8 @@ describe('making a worktree', () => {
         for (const listener of listeners) listener.event({ id: '', ...event } as unknown as OpenCodeEvent);
       }
     };
-    return { ...worktreesOn(LINKED, OWN, { hub, onPost }), order, listeners };
+    const link = new ServerLink(true);
+    return { ...worktreesOn(LINKED, OWN, { hub, link, onPost }), order, listeners, link };
   }
 
   it('listens before it asks, and waits for that worktree only', async () => {
@@ -285,6 +287,19 @@ describe('making a worktree', () => {
     await expect.poll(() => listeners.size).toBe(1);
     for (const listener of listeners) listener.lost(reason);
     await expect(pending).rejects.toBe(reason);
+    expect(listeners.size).toBe(0);
+  });
+
+  it('does not wait for what a server that has ended would have told', async () => {
+    const { worktrees, listeners, link, order } = setUp([]);
+    const lost = new ServerLostError('The work on the server');
+    link.lose(lost);
+    link.found();
+    const pending = worktrees.create();
+    await expect.poll(() => order).toContain('post');
+    link.lose(lost);
+    link.found();
+    await expect(pending).rejects.toBe(lost);
     expect(listeners.size).toBe(0);
   });
 
