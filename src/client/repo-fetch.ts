@@ -1,5 +1,6 @@
-import { AbortScope, onAbort } from '../abort.js';
+import { abortable, AbortScope, onAbort } from '../abort.js';
 import { DisposeRefusedError, RequestError } from '../errors.js';
+import { EventStream } from './events/event-stream.js';
 import type { EventHub } from './events/hub.js';
 import type { Http, Release } from './http.js';
 import type { FetchFunction } from './options.js';
@@ -134,7 +135,7 @@ function releaseWhenRead(response: Response, release: Release): Response {
 
 /**
  * An event stream made of the client's own connection, in the server's form: its subscriber neither loads the instance
- * nor ends with it. `jarvis.gap` tells where events may be missing.
+ * nor ends with it. `jarvis.gap` tells where events may be missing, also those that a slow reader has not taken in time.
  */
 async function eventResponse(
   { hub, directory }: RepoFetchInit,
@@ -142,40 +143,65 @@ async function eventResponse(
   toFrame: (event: OpenCodeEvent) => object,
 ): Promise<Response> {
   const encoder = new TextEncoder();
-  let end = (): void => undefined;
+  const encode = (event: OpenCodeEvent): Uint8Array =>
+    encoder.encode(`data: ${JSON.stringify(toFrame(event))}\n\n`);
+  const events = repoEvents(hub, directory);
+  const reader = events[Symbol.asyncIterator]();
+  let detach = (): void => undefined;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      const write = (event: OpenCodeEvent): void => {
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(toFrame(event))}\n\n`));
-      };
-      const fail = (error: unknown): void => {
-        end();
-        controller.error(error);
-      };
-      const unlisten = hub.listen(undefined, {
-        event: (event) => {
-          const isForAll = event.type === 'server.heartbeat' || event.type.startsWith('jarvis.');
-          if (event.directory === directory || isForAll) write(event);
-        },
-        lost: fail,
-        reads: (event) => event.directory === directory,
+      controller.enqueue(encode({ directory: undefined, id: '', type: 'server.connected', properties: {} }));
+      detach = onAbort(signal, () => {
+        controller.error(signal.reason);
+        void events.close();
       });
-      const detach = onAbort(signal, () => fail(signal.reason));
-      end = () => {
-        unlisten();
-        detach();
-      };
-      write({ directory: undefined, id: '', type: 'server.connected', properties: {} });
     },
-    cancel: () => end(),
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.next();
+        if (done !== true) return controller.enqueue(encode(value));
+        detach();
+        if (!signal.aborted) controller.close();
+      } catch (error) {
+        detach();
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      detach();
+      await events.close();
+    },
   });
   try {
-    await hub.connect();
+    await abortable(events.ready, signal);
   } catch (error) {
-    end();
+    detach();
     throw error;
   }
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+}
+
+/** The events of a directory with the heartbeats, which are nobody's own. */
+function repoEvents(hub: EventHub, directory: string): EventStream {
+  return new EventStream((stream) => {
+    const isHeartbeat = (type: string): boolean => type === 'server.heartbeat';
+    const push = (event: OpenCodeEvent): void => stream.push(event);
+    const lost = (error: unknown): void => stream.fail(error);
+    const detachAll = [
+      hub.listen(directory, { event: push, lost, reads: () => true }),
+      hub.listen(undefined, {
+        wants: isHeartbeat,
+        event: (event) => {
+          if (isHeartbeat(event.type)) push(event);
+        },
+        lost,
+      }),
+    ];
+    const detach = (): void => {
+      for (const one of detachAll) one();
+    };
+    return { live: hub.connect(), detach };
+  });
 }
 
 async function disposeResponse(init: RepoFetchInit, signal: AbortSignal): Promise<Response> {

@@ -140,6 +140,14 @@ describe('what is under way when the server ends', () => {
       for await (const text of connection) void text;
     })();
     const { creating: worktree } = await waitingWorktree(world);
+    const { stream } = await sdk.event.subscribe();
+    const frames: { type: string; properties: object }[] = [];
+    const following = (async () => {
+      for await (const frame of stream) {
+        if (frame.type.startsWith('jarvis.')) frames.push(frame);
+        if (frames.length === 3) break;
+      }
+    })();
     const before = repo.stats().holds.length;
     signal('SIGSTOP');
     const reading = session.refresh();
@@ -164,6 +172,14 @@ describe('what is under way when the server ends', () => {
     expect(ids.sort()).toEqual([session.id, (await later).id].sort());
     expect(await repo.pty.list()).toEqual([]);
     await until(() => repo.stats().holds.length === 0);
+
+    // The same stream goes on.
+    await following;
+    expect(frames).toMatchObject([
+      { type: 'jarvis.server', properties: { state: 'restarting', attempt: 1 } },
+      { type: 'jarvis.server', properties: { state: 'ready', pid: jarvis.server.pid } },
+      { type: 'jarvis.gap', properties: { reason: 'restart' } },
+    ]);
   });
 });
 
