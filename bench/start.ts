@@ -1,23 +1,13 @@
 // What start() adds to the server's own start: from the server's first healthy answer, seen from outside by another client,
 // to start() resolved; both counted from the spawn, in one run. And the memory of this process over all starts and stops.
-import { once } from 'node:events';
 import { get } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JarvisOpenCode, type Logger } from 'jarvis-opencode';
+import { freePort } from '../test/support/ports.js';
 import { realServerOptions } from '../test/support/real-opencode.js';
 
 const ROUNDS = 30;
 const PASSWORD = 'bench-start';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Whether the server is healthy. One asked too early never answers. */
 function isHealthy(port: number): Promise<boolean> {

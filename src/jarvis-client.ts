@@ -124,9 +124,13 @@ export class JarvisClient implements AsyncDisposable {
       logger,
     });
     if (server.state === 'restarting') this.#link.lose(new ServerLostError('The work on the server'));
-    server.on('change', (change) => this.#serverChanged(change));
+    let failure: ErrorOptions | undefined;
+    server.on('change', (change) => {
+      if (change.error !== undefined) failure = { cause: change.error };
+      this.#serverChanged(change);
+    });
     server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
-    void server.closed.then(() => this.#end(new ServerLostError('The work on the server')));
+    void server.closed.then(() => this.#end(new ServerLostError('The work on the server', failure)));
   }
 
   /**

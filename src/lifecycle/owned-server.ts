@@ -240,6 +240,7 @@ export class OwnedServer implements ServerHandle {
     const { signal } = this.#over;
     const isRequested = cause === 'request';
     this.#health?.stop();
+    let failure: ErrorOptions | undefined;
     try {
       let waitMs = isRequested ? 0 : this.#budget?.take();
       for (let attempt = 1; waitMs !== undefined; attempt += 1, waitMs = this.#budget?.take()) {
@@ -251,22 +252,23 @@ export class OwnedServer implements ServerHandle {
           const process = await launch(signal);
           if (!signal.aborted) return this.#adopt(process);
           await process.kill();
-        } catch (error) {
-          if (!signal.aborted) logger.error('server not restarted', { attempt, error: String(error) });
+        } catch (cause) {
+          failure = { cause };
+          if (!signal.aborted) logger.error('server not restarted', { attempt, error: String(cause) });
         }
         signal.throwIfAborted();
       }
       logger.error('server is not restarted any more');
-      this.#fail(exit ?? (await this.#process.exited));
-      throw new ServerLostError('The restart');
+      this.#fail(exit ?? (await this.#process.exited), failure?.cause);
+      throw new ServerLostError('The restart', failure);
     } finally {
       // At once: the next process may have ended by now.
       this.#relaunching = undefined;
     }
   }
 
-  #fail(exit: ServerExit): void {
-    this.#signals.enter('failed', { exit });
+  #fail(exit: ServerExit, error: unknown): void {
+    this.#signals.enter('failed', { exit, error });
     this.#closed.resolve(exit);
   }
 

@@ -46,6 +46,8 @@ export interface ServerChange {
   readonly attempt?: number | undefined;
   /** How the process ended, once it has. */
   readonly exit?: ServerExit | undefined;
+  /** Why the last attempt to start another process was in vain; of `failed`, if there was one. */
+  readonly error?: unknown;
   /** Whether `restart()` was called. */
   readonly isRequested?: boolean | undefined;
 }
@@ -94,7 +96,7 @@ export interface ServerHandle extends AsyncDisposable {
    * when the next one is ready; concurrent callers share one restart. Everything made from this handle's client goes on.
    *
    * @throws {DisposeRefusedError} when something holds an instance and `force` is not set; nothing was cut off then.
-   * @throws {ServerLostError} when no next one could be started.
+   * @throws {ServerLostError} when no next one could be started; its `cause` is the {@link ServerStartError} of the last attempt.
    * @throws {TypeError} for a server we only connected to.
    * @throws {ClosedError} when it is stopped.
    */

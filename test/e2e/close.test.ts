@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeServer, mcpServer, type FakeServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
+import { freePort } from '../support/ports.js';
 import {
   descendantsOf,
   endProcessesWith,
@@ -45,16 +44,6 @@ afterEach(async () => {
 
 function startFake(name: FakeServer, options: StartOptions = {}): Promise<JarvisOpenCode> {
   return JarvisOpenCode.start({ ...options, command: fakeServer(name), env: { JARVIS_TEST_MARKER: marker } });
-}
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A tool that waits, after it has started a process that left its session and lost its parent. */

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { getEventListeners, once } from 'node:events';
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -16,6 +14,7 @@ import {
 } from 'jarvis-opencode';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeServer } from '../support/fixtures.js';
+import { freePort, portOwner } from '../support/ports.js';
 import { endProcessesWith, expectNoProcesses, isAlive, processesWith } from '../support/processes.js';
 import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
 import { deferred, until } from '../support/wait.js';
@@ -465,32 +464,21 @@ describe('the real server', () => {
   });
 
   it('that finds its port taken names the port and leaves its owner alone', async () => {
-    const owner = createServer((_request, response) => response.end('mine'));
-    owner.listen(0, '127.0.0.1');
-    await once(owner, 'listening');
-    try {
-      const { port } = owner.address() as AddressInfo;
-      const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
-      const error = await failure({ ...real.startOptions, env, port });
-      expect(error).toBeInstanceOf(ServerStartError);
-      expect(error).toMatchObject({ exitCode: 1, command: expect.stringContaining(`--port ${port}`) });
-      expect((error as Error).message).toContain(`port ${port} of 127.0.0.1 is taken by another process`);
-      expect((error as ServerStartError).recentOutput.join('\n')).toMatch(/port|serve/i);
-      const response = await fetch(`http://127.0.0.1:${port}/`);
-      expect(await response.text()).toBe('mine');
-    } finally {
-      owner.closeAllConnections();
-      owner.close();
-      await once(owner, 'close');
-    }
+    await using owner = await portOwner(0);
+    const { port } = owner;
+    const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+    const error = await failure({ ...real.startOptions, env, port });
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect(error).toMatchObject({ exitCode: 1, command: expect.stringContaining(`--port ${port}`) });
+    expect((error as Error).message).toContain(`port ${port} of 127.0.0.1 is taken by another process`);
+    expect((error as ServerStartError).recentOutput.join('\n')).toMatch(/port|serve/i);
+    expect(owner.requests).toEqual([]);
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    expect(await response.text()).toBe('mine');
   });
 
   it('takes a working directory, a port and a password of the caller; its binary is still found', async () => {
-    const free = createServer().listen(0, '127.0.0.1');
-    await once(free, 'listening');
-    const { port } = free.address() as AddressInfo;
-    free.close();
-    await once(free, 'close');
+    const port = await freePort();
     const cwd = realpathSync(real.root);
     const env = { ...real.startOptions.env, PATH: '/usr/bin:/bin', JARVIS_TEST_MARKER: marker };
     await using other = await JarvisOpenCode.start({

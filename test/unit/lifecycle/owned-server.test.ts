@@ -126,6 +126,7 @@ describe('a server of ours', () => {
       ['restarting', 3],
       ['failed', undefined],
     ]);
+    expect(changes.at(-1)?.error).toEqual(new Error('no'));
   });
 
   it('is not replaced with restart: false', async () => {
@@ -236,7 +237,9 @@ describe('restart()', () => {
   it('rejects when nothing could be started', async () => {
     const { server, launches } = supervised({ restart: false });
     launches.push(fails);
-    await expect(server.restart()).rejects.toBeInstanceOf(ServerLostError);
+    const error = await server.restart().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ServerLostError);
+    expect(error).toMatchObject({ cause: new Error('no') });
     expect(server.state).toBe('failed');
     expect(await server.closed).toEqual({ code: 0, signal: null });
   });
