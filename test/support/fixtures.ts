@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 /** A fake server in `test/fixtures/bin` that misbehaves on purpose. */
 export type FakeServer =
+  | 'closes-port'
   | 'exits-at-once'
   | 'floods'
   | 'floods-on-version'
@@ -10,6 +11,7 @@ export type FakeServer =
   | 'never-healthy'
   | 'not-opencode'
   | 'old-version'
+  | 'out-of-memory'
   | 'silent'
   | 'spawns-child'
   | 'starts-once'
