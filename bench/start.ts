@@ -6,7 +6,7 @@ import { JarvisOpenCode, type Logger } from 'jarvis-opencode';
 import { freePort } from '../test/support/ports.js';
 import { realServerOptions } from '../test/support/real-opencode.js';
 
-const ROUNDS = 30;
+const ROUNDS = Number(process.argv[2] ?? 30);
 const PASSWORD = 'bench-start';
 
 /** Whether the server is healthy. One asked too early never answers. */
@@ -45,12 +45,13 @@ const median = (values: readonly number[]): number =>
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
 await using real = await realServerOptions();
+// One for all rounds, as it is with port 0: OpenCode takes 4096 whenever that is free.
+const port = await freePort();
 const before: number[] = [];
 const own: number[] = [];
 const added: number[] = [];
 const stops: number[] = [];
 for (let round = 1; round <= ROUNDS; round += 1) {
-  const port = await freePort();
   const over = new AbortController();
   let spawnedAt = 0;
   const logger: Logger = {

@@ -1,6 +1,7 @@
 import { abortable } from '../abort.js';
 import { systemClock, type Clock, type Timer } from '../clock.js';
 import { TimeoutError } from '../errors.js';
+import { assertPositiveIntegers, assertPositiveMs, policyOf } from './option-checks.js';
 import type { Probe } from './ready.js';
 
 /** How a server that hangs is told from one that is busy. */
@@ -29,24 +30,15 @@ const LATE_MS = 1_000;
  * @throws {TypeError} {@link RangeError} for an invalid one.
  */
 export function parseHealthPolicy(policy: HealthPolicy | false | undefined): ParsedHealthPolicy | undefined {
-  if (policy === false) return undefined;
-  if (policy !== undefined && (typeof policy !== 'object' || policy === null)) {
-    throw new TypeError(`Expected health to be an object or false, got ${String(policy)}.`);
-  }
+  const given = policyOf('health', policy);
+  if (given === undefined) return undefined;
   const {
     intervalMs = DEFAULT_INTERVAL_MS,
     timeoutMs = DEFAULT_TIMEOUT_MS,
     failures = DEFAULT_FAILURES,
-  } = policy ?? {};
-  for (const [name, value] of Object.entries({ intervalMs, timeoutMs })) {
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) continue;
-    throw new RangeError(
-      `Expected health.${name} to be a positive number of milliseconds, got ${String(value)}.`,
-    );
-  }
-  if (!Number.isInteger(failures) || failures < 1) {
-    throw new RangeError(`Expected health.failures to be a positive integer, got ${String(failures)}.`);
-  }
+  } = given;
+  assertPositiveMs({ 'health.intervalMs': intervalMs, 'health.timeoutMs': timeoutMs });
+  assertPositiveIntegers({ 'health.failures': failures });
   return { intervalMs, timeoutMs, failures };
 }
 

@@ -1,3 +1,5 @@
+import { assertMs, assertPositiveIntegers, policyOf } from './option-checks.js';
+
 /** How often a server that ended by itself is started again. */
 export interface RestartPolicy {
   /** How many starts there may be within `windowMs`; after them the server counts as failed for good. @default 5 */
@@ -26,24 +28,20 @@ const DEFAULT_MAX_DELAY_MS = 30_000;
 export function parseRestartPolicy(
   policy: RestartPolicy | false | undefined,
 ): ParsedRestartPolicy | undefined {
-  if (policy === false) return undefined;
-  if (policy !== undefined && (typeof policy !== 'object' || policy === null)) {
-    throw new TypeError(`Expected restart to be an object or false, got ${String(policy)}.`);
-  }
-  const { maxAttempts = DEFAULT_MAX_ATTEMPTS, windowMs = DEFAULT_WINDOW_MS } = policy ?? {};
-  const { minDelayMs = DEFAULT_MIN_DELAY_MS } = policy ?? {};
-  const { maxDelayMs = Math.max(DEFAULT_MAX_DELAY_MS, minDelayMs) } = policy ?? {};
-  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
-    throw new RangeError(
-      `Expected restart.maxAttempts to be a positive integer, got ${String(maxAttempts)}.`,
-    );
-  }
-  for (const [name, value] of Object.entries({ windowMs, minDelayMs, maxDelayMs })) {
-    if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) continue;
-    throw new RangeError(
-      `Expected restart.${name} to be a number of milliseconds, 0 or more, got ${String(value)}.`,
-    );
-  }
+  const given = policyOf('restart', policy);
+  if (given === undefined) return undefined;
+  const {
+    maxAttempts = DEFAULT_MAX_ATTEMPTS,
+    windowMs = DEFAULT_WINDOW_MS,
+    minDelayMs = DEFAULT_MIN_DELAY_MS,
+  } = given;
+  const { maxDelayMs = Math.max(DEFAULT_MAX_DELAY_MS, minDelayMs) } = given;
+  assertPositiveIntegers({ 'restart.maxAttempts': maxAttempts });
+  assertMs({
+    'restart.windowMs': windowMs,
+    'restart.minDelayMs': minDelayMs,
+    'restart.maxDelayMs': maxDelayMs,
+  });
   if (maxDelayMs < minDelayMs) {
     throw new RangeError(
       `Expected restart.maxDelayMs to be at least minDelayMs (${minDelayMs}), got ${maxDelayMs}.`,

@@ -1,3 +1,5 @@
+import { assertMs } from './option-checks.js';
+
 /**
  * How a server is doing.
  *
@@ -60,9 +62,9 @@ const DEFAULT_GRACE_MS = 2_000;
  * @throws {RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
  */
 export function parseGraceMs(options: StopOptions | undefined): number {
-  const graceMs: unknown = options?.graceMs ?? DEFAULT_GRACE_MS;
-  if (typeof graceMs === 'number' && graceMs >= 0 && Number.isFinite(graceMs)) return graceMs;
-  throw new RangeError(`Expected graceMs to be a number of milliseconds, 0 or more, got ${String(graceMs)}.`);
+  const graceMs = options?.graceMs ?? DEFAULT_GRACE_MS;
+  assertMs({ graceMs });
+  return graceMs;
 }
 
 /** What a listener of a server is told, by event name. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Logger } from '../logger.js';
 import type { HealthPolicy } from './health.js';
+import { assertPositiveMs } from './option-checks.js';
 import type { RestartPolicy } from './restart.js';
 
 /** How to start the server. */
@@ -112,11 +113,7 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
     port = 0,
     cwd = process.cwd(),
   } = options;
-  if (typeof startTimeoutMs !== 'number' || !(startTimeoutMs > 0) || !Number.isFinite(startTimeoutMs)) {
-    throw new RangeError(
-      `Expected startTimeoutMs to be a positive number of milliseconds, got ${String(startTimeoutMs)}.`,
-    );
-  }
+  assertPositiveMs({ startTimeoutMs });
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new RangeError(`Expected port to be an integer from 0 to 65535, got ${String(port)}.`);
   }

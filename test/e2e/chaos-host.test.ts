@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { queryObjects } from 'node:v8';
 import { JarvisOpenCode, type StartOptions } from 'jarvis-opencode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EventHub } from '../../src/client/events/hub.js';
 import type { GuardKinds } from '../../src/lifecycle/guards.js';
+import { HealthMonitor } from '../../src/lifecycle/health.js';
+import { OwnedServer } from '../../src/lifecycle/owned-server.js';
 import { fakeServer, type FakeServer } from '../support/fixtures.js';
 import { startHost, type HostProcess } from '../support/host-process.js';
 import { descendantsOf, endProcessesWith, processesWith, waitForNone } from '../support/processes.js';
@@ -278,5 +282,9 @@ describe('30 starts and stops in a row', () => {
     expect(processesWith(marker)).toEqual([]);
     expect(listeners()).toEqual(before.listeners);
     await until(() => descendantsOf(process.pid).length === before.children, { what: 'the guardians' });
+    // Garbage is collected first. Something may still know the last one.
+    const countOf = (type: object): number => queryObjects(type as () => void, { format: 'count' });
+    const counts = (): number[] => [JarvisOpenCode, OwnedServer, HealthMonitor, EventHub].map(countOf);
+    await until(() => Math.max(...counts()) <= 1, { what: 'the clients to be let go of' });
   });
 });
