@@ -68,7 +68,13 @@ async function rejection(call: () => unknown): Promise<unknown> {
 describe('after close() of a real server', () => {
   it('nothing is left of it and of its MCP servers, of those that do not want to end too', async () => {
     await using world = await realJarvis({
-      config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
+      config: {
+        mcp: {
+          polite: mcpServer(),
+          stubborn: mcpServer({ stubborn: true }),
+          forks: mcpServer({ forks: true }),
+        },
+      },
     });
     const { jarvis } = world;
     for (const directory of [(await world.repo()).directory, (await world.repo()).directory]) {
@@ -76,7 +82,8 @@ describe('after close() of a real server', () => {
       expect((await session.prompt('hi')).text).toBe('ok');
     }
     const { pid, url } = jarvis.server;
-    expect(descendantsOf(pid as number)).toHaveLength(4);
+    // In each repository one, one, and one with a child that has left its session and holds its pipes.
+    expect(descendantsOf(pid as number)).toHaveLength(8);
     const states: string[] = [];
     jarvis.server.on('state', (state) => states.push(state));
 

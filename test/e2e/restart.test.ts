@@ -221,7 +221,7 @@ describe('restart()', () => {
     const password = atob(jarvis.server.authorization?.slice('Basic '.length) ?? '').split(':')[1];
     await using other = await JarvisOpenCode.connect({ url, password });
     await expect(other.server.restart()).rejects.toThrow(/not started here/);
-    const stopped = await JarvisOpenCode.start({ command: fakeServer('floods') });
+    const stopped = await JarvisOpenCode.start({ command: fakeServer('closes-port') });
     await stopped.close();
     await expect(stopped.server.restart()).rejects.toMatchObject({ code: 'CLOSED' });
   });
@@ -231,7 +231,7 @@ describe('a server that is stopped', () => {
   it('is unhealthy and well again when it goes on, and restarted when it does not', async () => {
     await using own = await realJarvis({
       restart: quick,
-      health: { intervalMs: 200, timeoutMs: 500, failures: 3 },
+      health: { intervalMs: 50, timeoutMs: 500, failures: 2 },
     });
     const { server } = own.jarvis;
     const seen: ServerState[] = [];
