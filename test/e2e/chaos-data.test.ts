@@ -115,6 +115,30 @@ sys.stdin.read()`,
     expect(error.recentOutput.length).toBeGreaterThan(0);
   });
 
+  it.skipIf(!canRun('prlimit', '--version'))(
+    'that is full for a while fails the calls of that while, and the server goes on',
+    async () => {
+      const command = wrapper('may-be-full', `trap '' XFSZ`);
+      await using jarvis = await start({ command, dataDir: join(real.root, 'full-for-a-while') });
+      const limitFiles = (bytes: string): void => {
+        const { status } = spawnSync('prlimit', ['--pid', String(jarvis.server.pid), `--fsize=${bytes}:`]);
+        expect(status).toBe(0);
+      };
+      const { sessions } = jarvis.forRepo(repo.directory);
+      const before = await sessions.create({ title: 'before' });
+      const { pid } = jarvis.server;
+      limitFiles('1');
+      await expect(sessions.create({ title: 'full' })).rejects.toBeInstanceOf(RequestError);
+      expect((await sessions.list()).map(({ id }) => id)).toEqual([before.id]);
+      limitFiles('unlimited');
+      const after = await sessions.create({ title: 'after' });
+      expect((await sessions.list()).map(({ id }) => id).sort()).toEqual([before.id, after.id].sort());
+      expect([jarvis.server.pid, jarvis.server.state]).toEqual([pid, 'ready']);
+      await jarvis.close();
+      expectNoProcesses(real.marker);
+    },
+  );
+
   it.skipIf(!canRun('unshare', '--mount', 'true'))(
     'that is read-only ends the start with the words of the server',
     async () => {
