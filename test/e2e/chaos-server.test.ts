@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { JarvisOpenCode, ServerLostError, type ServerState } from 'jarvis-opencode';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { fakeServer } from '../support/fixtures.js';
 import { freePort } from '../support/ports.js';
 import {
@@ -99,5 +99,29 @@ describe('a server', () => {
     expect(groupMembers(pid)).toEqual([]);
     await jarvis.close();
     expectNoProcesses(marker);
+  });
+});
+
+describe('8 servers of one host', () => {
+  it('answer side by side, each its own; the end of one is not that of another, and close() ends all', async () => {
+    const worlds = await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        const world = await realJarvis({ restart: false, script: () => [text(`from ${index}`)] });
+        onTestFinished(() => world[Symbol.asyncDispose]());
+        const session = await world.jarvis.forRepo((await world.repo()).directory).sessions.create();
+        return { ...world, session };
+      }),
+    );
+    const ask = ({ session }: (typeof worlds)[number]): Promise<string> =>
+      session.prompt('who?').then((answer) => answer.text);
+    expect(await Promise.all(worlds.map(ask))).toEqual(worlds.map((_, index) => `from ${index}`));
+
+    const [first, ...others] = worlds;
+    process.kill(first?.jarvis.server.pid as number, 'SIGKILL');
+    await first?.jarvis.server.closed;
+    expect(await Promise.all(others.map(ask))).toEqual(others.map((_, index) => `from ${index + 1}`));
+
+    await Promise.all(worlds.map(({ jarvis }) => jarvis.close()));
+    for (const { marker } of worlds) expectNoProcesses(marker);
   });
 });
