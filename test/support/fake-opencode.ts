@@ -50,7 +50,7 @@ export class FakeOpenCode {
     const directory = decodeURIComponent(request.headers.get('x-opencode-directory') ?? '');
     const arrived = { method: request.method, path: pathname, body, directory };
     this.requests.push(arrived);
-    const answer = this.#answers.get(`${request.method} ${pathname}`) ?? ((it) => this.#answer(it));
+    const answer = this.#answers.get(`${request.method} ${pathname}`) ?? ((it) => this.usual(it));
     return answer(arrived);
   };
 
@@ -101,14 +101,16 @@ export class FakeOpenCode {
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
   }
 
-  #answer({ method, path }: FakeRequest): Response {
+  /** What it answers by itself. */
+  usual({ method, path }: FakeRequest): Response {
     const [noun, id] = path.split('/').slice(1);
     if (method === 'GET' && path === '/permission') return Response.json(this.permissions);
     if (method === 'GET' && path === '/question') return Response.json(this.questions);
+    if (method === 'GET' && path === '/pty') return Response.json([]);
     if (path === '/session/status') {
       return Response.json(Object.fromEntries([...this.busy].map((busy) => [busy, { type: 'busy' }])));
     }
-    if (path.endsWith('/prompt_async')) {
+    if (/\/(prompt_async|command|shell|init)$/.test(path)) {
       this.busy.add(id ?? '');
       return new Response(null, { status: 204 });
     }

@@ -38,7 +38,11 @@ export class TurnEngine {
     this.#closed = closed;
   }
 
-  /** Queues a prompt and returns its turn at once. */
+  /**
+   * Queues a prompt and returns its turn at once.
+   *
+   * @throws {RangeError} for a priority that is no finite number.
+   */
   start(
     context: SessionContext,
     session: Session,
@@ -46,12 +50,18 @@ export class TurnEngine {
     options: TurnOptions = {},
     { collectSteps }: { readonly collectSteps: boolean },
   ): Turn {
+    const { priority = 0 } = options;
+    if (!Number.isFinite(priority)) {
+      throw new RangeError(`Expected priority to be a finite number, got ${priority}.`);
+    }
     const run = new TurnRun(context, session, request, options, collectSteps, this.#closed);
     const queue = this.#sessions.get(session.id) ?? new PQueue({ concurrency: 1 });
     this.#sessions.set(session.id, queue);
-    const priority = options.priority ?? 0;
+    // One that ends in the queue leaves it at once: it must not stand before others with its priority.
+    const { withdrawn: signal } = run;
     void queue
-      .add(() => this.#running.add(() => this.#drive(run), { priority }))
+      .add(() => this.#running.add(() => this.#drive(run), { priority, signal }), { signal })
+      .catch(() => undefined)
       .finally(() => {
         if (queue.size === 0 && queue.pending === 0) this.#sessions.delete(session.id);
       });

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
+import { abortable, AbortScope, deferred, onAbort, within } from '../../abort.js';
 import { MAX_TIMER_MS } from '../../clock.js';
 import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
@@ -25,6 +25,19 @@ const SETTLE_LIMIT_MS = 5_000;
 const START_LIMIT_MS = 15_000;
 /** How long the server may be out of reach before the turn counts as interrupted. */
 const UNREACHABLE_LIMIT_MS = 60_000;
+/**
+ * How long the first try of what the engine asks may take. A connection can accept and never answer: to ask again on another
+ * one ends that, and to wait the 60 s of a caller's request would not. Each next try may take twice as long, for a link that
+ * is only slow.
+ */
+const POLL_LIMIT_MS = 10_000;
+const MAX_POLL_LIMIT_MS = 60_000;
+/** The longest pause between two tries to reach the server. */
+const MAX_RETRY_PAUSE_MS = 2_000;
+/** How long a prompt may be under way without a trace of it on the server. */
+const SEND_LIMIT_MS = 60_000;
+/** How often a prompt is sent whose connection breaks before the server has stored it. */
+const MAX_SENDS = 3;
 /** How long the event stream may take to come up before a prompt is sent. */
 const CONNECT_LIMIT_MS = 60_000;
 /**
@@ -58,11 +71,20 @@ export class TurnRun {
   /** Aborts when the caller no longer waits: signal, time limit or close. */
   readonly #cancelled = new AbortController();
   readonly #ended = deferred();
+  readonly #withdrawn = new AbortController();
+  #hasBegun = false;
   /** Lets go of the instance. */
   #release: (() => void) | undefined;
-  #sent = false;
+  /** When the prompt was sent, the last time. */
+  #sentAt: number | undefined;
+  #sends = 0;
+  /** The request that carries the prompt, while it is under way. */
+  #posting: AbortScope | undefined;
+  /** Why the server does not take the prompt. */
+  #refusal: { readonly error: unknown } | undefined;
   /** Why nobody knows whether the prompt arrived. */
   #sendError: ConnectionError | TimeoutError | undefined;
+  #pollLimitMs = POLL_LIMIT_MS;
   #abortedAt: number | undefined;
 
   constructor(
@@ -112,9 +134,14 @@ export class TurnRun {
     if (this.turn.isSettled) this.#unlink();
   }
 
+  /** Aborts when the turn has ended in the queue. */
+  get withdrawn(): AbortSignal {
+    return this.#withdrawn.signal;
+  }
+
   /** The server has ended: ends the turn if it was sent. One that was not is sent to the next server. */
   interrupt(error: ServerLostError): boolean {
-    if (!this.#sent) return false;
+    if (this.#sentAt === undefined) return false;
     const isRunning = !this.turn.isSettled;
     this.#fail('interrupted', { cause: error, detail: 'the server ended; its answer stays unfinished' });
     this.#signs.lose(error);
@@ -125,16 +152,16 @@ export class TurnRun {
   /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
   async drive(): Promise<void> {
     if (this.turn.isSettled) return;
+    this.#hasBegun = true;
     const { transport } = this.#context;
     const signal = this.#cancelled.signal;
     let unlisten: (() => void) | undefined;
     try {
       this.#release = await transport.enter('turn', this.#session.id, signal);
-      await this.#session.verify({ signal });
+      await this.#verify(signal);
       await this.#connect(signal);
       unlisten = this.#listen();
-      await this.#send(signal);
-      this.#signs.lastEventAt = performance.now();
+      await this.#send();
       await this.#follow();
     } catch (error) {
       this.turn.settle({ error });
@@ -142,6 +169,20 @@ export class TurnRun {
       unlisten?.();
       this.#release?.();
       this.#ended.resolve();
+    }
+  }
+
+  async #verify(signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + UNREACHABLE_LIMIT_MS;
+    for (;;) {
+      try {
+        await this.#session.verify({ signal, timeoutMs: this.#pollLimitMs });
+        this.#pollLimitMs = POLL_LIMIT_MS;
+        return;
+      } catch (error) {
+        if (!(error instanceof TimeoutError) || signal.aborted || performance.now() > deadline) throw error;
+        this.#raisePollLimit();
+      }
     }
   }
 
@@ -178,39 +219,83 @@ export class TurnRun {
     };
   }
 
-  /** Sends the prompt, once. When nobody knows whether it arrived, its message tells, and it is not sent again. */
-  async #send(signal: AbortSignal): Promise<void> {
-    const { route: name, body, isBlocking } = this.#request;
-    const sending = this.#context.transport.send(
-      {
-        method: 'POST',
-        path: `${route`/session/${this.#session.id}`}/${name}`,
-        json: { ...body, messageID: this.turn.messageID },
-        schema: z.unknown(),
-        sending: () => {
-          this.#sent = true;
-        },
-      },
-      { signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
-    );
-    sending.catch(() => undefined);
+  /**
+   * Sends the prompt and waits for the answer, or what takes its place. When that takes long, the prompt is looked for while
+   * it is under way: the answer may get lost.
+   */
+  async #send(): Promise<void> {
+    const begun = deferred();
+    this.#sends += 1;
+    this.#sendError = undefined;
+    const posted = this.#post(begun.resolve);
+    await Promise.race([posted, begun.promise]);
+    const isTaken = this.#request.isBlocking ? Promise.race([posted, this.#signs.stored.promise]) : posted;
+    await within(QUIET_MS, isTaken);
+  }
+
+  /** Sends it once. Never rejects: when nobody knows whether it arrived, its message tells. */
+  async #post(begun: () => void): Promise<void> {
+    const { body, isBlocking, route: name } = this.#request;
+    const posting = new AbortScope([this.#cancelled.signal]);
+    this.#posting = posting;
     try {
-      await (isBlocking ? Promise.race([sending, this.#signs.stored.promise]) : sending);
+      await this.#context.transport.send(
+        {
+          method: 'POST',
+          path: `${route`/session/${this.#session.id}`}/${name}`,
+          json: body(this.turn.messageID),
+          schema: z.unknown(),
+          sending: () => {
+            this.#sentAt = performance.now();
+            this.#signs.lastEventAt = this.#sentAt;
+            begun();
+          },
+        },
+        { signal: posting.signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
+      );
     } catch (error) {
-      if (!this.#sent) throw error;
+      const isUnknown = error instanceof ConnectionError || error instanceof TimeoutError;
+      if (this.#sentAt === undefined) this.#refusal = { error };
       // Cancelled while it was under way: it may have arrived, so it is followed to its end.
-      if (signal.aborted && !this.#closed.aborted) return;
-      if (!(error instanceof ConnectionError || error instanceof TimeoutError)) throw error;
-      if (wasRefused(error.cause)) throw error;
-      this.#sendError = error;
+      else if (posting.signal.aborted) return;
+      else if (isUnknown && !wasRefused(error.cause)) this.#sendError = error;
+      // What was seen to be stored has begun, whatever came of its request.
+      else if (!this.#signs.isStored) this.#refusal = { error };
+    } finally {
+      posting.end();
+      this.#posting = undefined;
+      this.#signs.lastEventAt = performance.now();
+      this.#signs.wake();
     }
+  }
+
+  /**
+   * Whether the prompt may be sent again: its connection broke, and a while later the server has not stored it. OpenCode
+   * 1.18.33 drops a prompt whose connection ends while its instance is being loaded. One that arrives later than that
+   * replaces the other.
+   */
+  #mayRepeat(evidence: TurnEvidence): boolean {
+    const { quietMs, sessionError, interruptedAt } = this.#signs;
+    return (
+      evidence.kind === 'not-stored' &&
+      this.#sendError instanceof ConnectionError &&
+      this.#request.isRepeatable &&
+      this.#sends < MAX_SENDS &&
+      quietMs >= SETTLE_LIMIT_MS &&
+      !this.#cancelled.signal.aborted &&
+      this.#abortedAt === undefined &&
+      interruptedAt === undefined &&
+      sessionError === undefined
+    );
   }
 
   /** Waits until the session is idle and the messages say how the turn ended. */
   async #follow(): Promise<void> {
     let unreachableSince: number | undefined;
+    let failures = 0;
     for (;;) {
       if (this.#closed.aborted) return;
+      if (this.#refusal !== undefined) throw this.#refusal.error;
       if (this.#cancelled.signal.aborted) void this.#abort();
       if (this.#signs.lost !== undefined) return this.#fail('interrupted', { cause: this.#signs.lost.error });
       this.#signs.rearm();
@@ -219,7 +304,13 @@ export class TurnRun {
         if (this.#signs.hasGap) await this.#catchUp();
         const evidence = await readTurn(this.#context.transport, this.turn, this.#whileServed);
         unreachableSince = undefined;
+        failures = 0;
+        this.#pollLimitMs = POLL_LIMIT_MS;
         if (evidence !== undefined) {
+          if (this.#mayRepeat(evidence)) {
+            await this.#send();
+            continue;
+          }
           if (this.#judge(evidence)) return;
           waitMs = RECHECK_MS;
         } else if (this.#abortedAt !== undefined) {
@@ -240,11 +331,12 @@ export class TurnRun {
         if (this.#closed.aborted) return;
         // The session is gone: nobody will ever finish this turn.
         if (error instanceof RequestError && error.status === 404) throw error;
+        if (error instanceof TimeoutError) this.#raisePollLimit();
         unreachableSince ??= performance.now();
         const unreachableMs = performance.now() - unreachableSince;
         if (this.#sendError !== undefined && unreachableMs > START_LIMIT_MS) throw this.#sendError;
         if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#fail('interrupted', { cause: error });
-        waitMs = RECHECK_MS;
+        waitMs = Math.min(MAX_RETRY_PAUSE_MS, RECHECK_MS * 2 ** failures++);
       }
       await this.#signs.next(waitMs);
     }
@@ -252,7 +344,11 @@ export class TurnRun {
 
   /** For what is asked about the turn: the next server knows nothing of it. */
   get #whileServed(): RequestOptions {
-    return { signal: this.#interrupted.signal };
+    return { signal: this.#interrupted.signal, timeoutMs: this.#pollLimitMs };
+  }
+
+  #raisePollLimit(): void {
+    this.#pollLimitMs = Math.min(MAX_POLL_LIMIT_MS, 2 * this.#pollLimitMs);
   }
 
   /** After a gap: emits the steps that were missed. */
@@ -306,6 +402,7 @@ export class TurnRun {
           this.turn.settle({ error: this.#sendError });
           return true;
         }
+        if (evidence.kind === 'not-stored' && this.#isUnderWay) return false;
         if (quietMs < START_LIMIT_MS) return false;
         this.#fail('not-started', {
           detail:
@@ -317,9 +414,17 @@ export class TurnRun {
     }
   }
 
+  /** Whether the request that carries the prompt may still be what the turn waits for. */
+  get #isUnderWay(): boolean {
+    return this.#posting !== undefined && performance.now() - (this.#sentAt ?? 0) < SEND_LIMIT_MS;
+  }
+
   /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
   #settled(): void {
     this.#unlink();
+    if (!this.#hasBegun) this.#withdrawn.abort();
+    // The answer of one that has ended may never come.
+    this.#posting?.abort(undefined);
     if (!this.#cancelled.signal.aborted) this.#release?.();
   }
 
@@ -351,7 +456,7 @@ export class TurnRun {
   }
 
   async #abort(): Promise<void> {
-    if (!this.#sent) {
+    if (this.#sentAt === undefined) {
       this.#abortedAt = performance.now();
       this.#fail('aborted');
       this.#cancelled.abort();

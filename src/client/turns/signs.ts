@@ -19,6 +19,7 @@ export class TurnSigns {
   hasBegun = false;
   /** Resolves when the user message of this turn is seen. */
   readonly stored = deferred();
+  isStored = false;
   readonly #sessionID: string;
   readonly #messageID: string;
   readonly #isWithin: (sessionID: string) => boolean;
@@ -78,6 +79,11 @@ export class TurnSigns {
     this.wake();
   }
 
+  #noteStored(): void {
+    this.isStored = true;
+    this.stored.resolve();
+  }
+
   #takeOwn(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'session.error':
@@ -89,7 +95,7 @@ export class TurnSigns {
         return;
       case 'message.updated': {
         const { info } = event.properties;
-        if (info.id === this.#messageID) this.stored.resolve();
+        if (info.id === this.#messageID) this.#noteStored();
         if (info.role !== 'assistant') return;
         if (info.parentID === this.#messageID) this.hasBegun = true;
         if (info.time.completed !== undefined) this.wake();

@@ -2,11 +2,13 @@ import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   ConnectionError,
+  JarvisError,
   JarvisOpenCode,
   TurnError,
   type AssistantMessage,
   type Message,
   type Part,
+  type RepoClient,
   type Session,
   type Turn,
   type TurnStep,
@@ -20,6 +22,7 @@ const DIRECTORY = '/srv/app';
 const PROMPT = 'POST /session/ses_1/prompt_async';
 
 let server: FakeOpenCode;
+let repo: RepoClient;
 let session: Session;
 
 // Time limits of minutes pass in no time.
@@ -29,7 +32,8 @@ beforeEach(() => {
   server.sessions.set('ses_1', {});
   const jarvis = new JarvisOpenCode(fakeHandle(), { fetch: server.fetch, idle: false });
   onTestFinished(() => jarvis.close());
-  session = jarvis.forRepo(DIRECTORY).sessions.session('ses_1');
+  repo = jarvis.forRepo(DIRECTORY);
+  session = repo.sessions.session('ses_1');
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -60,14 +64,14 @@ function outcomeOf(turn: Turn): { value?: unknown; error?: unknown } {
 
 const tokens = { input: 1, output: 1, reasoning: 0, cache: { read: 0, write: 0 } };
 
-function userMessage(turn: Turn): Message {
+function userMessage(turn: Pick<Turn, 'messageID'>): Message {
   return {
     info: { id: turn.messageID, sessionID: 'ses_1', role: 'user', time: { created: 1 } } as UserMessage,
     parts: [],
   };
 }
 
-function assistantMessage(turn: Turn, text: string, more: object = {}): Message {
+function assistantMessage(turn: Pick<Turn, 'messageID'>, text: string, more: object = {}): Message {
   const info = {
     id: 'msg_a',
     sessionID: 'ses_1',
@@ -86,7 +90,7 @@ function textPart(text: string): Part {
 }
 
 /** The server has done it. */
-function finish(turn: Turn, text: string): void {
+function finish(turn: Pick<Turn, 'messageID'>, text: string): void {
   server.messages.splice(0, Infinity, userMessage(turn), assistantMessage(turn, text));
   server.busy.clear();
 }
@@ -130,12 +134,134 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(1);
   });
 
-  it('rejects with the lost connection if it has not', async () => {
+  it('is sent again, with the same ids, when its connection is lost and the server has not stored it', async () => {
+    const lose = (): Promise<Response> => Promise.reject(new TypeError('reset'));
+    const accept = (): Response => {
+      server.busy.add('ses_1');
+      return new Response(null, { status: 204 });
+    };
+    server.answer(PROMPT, () => (server.count(PROMPT) === 1 ? lose() : accept()));
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    await pass(4_000);
+    expect(server.count(PROMPT)).toBe(1);
+    await pass(2_000);
+    expect(server.count(PROMPT)).toBe(2);
+    finish(turn, 'at last');
+    await pass(5_100);
+    expect(outcome.value).toMatchObject({ text: 'at last' });
+    const [first, second] = server.requests.filter(({ method }) => method === 'POST').map(({ body }) => body);
+    expect(second).toEqual(first);
+    expect(first).toMatchObject({
+      messageID: turn.messageID,
+      parts: [{ type: 'text', text: 'x', id: expect.stringMatching(/^prt_/) as string }],
+    });
+  });
+
+  it('rejects with the lost connection when that happens again and again', async () => {
     server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
     const outcome = outcomeOf(await running());
-    await pass(6_000);
+    await pass(30_000);
+    expect(outcome.error).toBeInstanceOf(ConnectionError);
+    expect(server.count(PROMPT)).toBe(3);
+  });
+
+  it('is not sent again when a second copy of it could do more than the first', async () => {
+    server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
+    const turn = session.stream({ parts: [{ type: 'file', mime: 'text/plain', url: 'data:,x' }] });
+    const outcome = outcomeOf(turn);
+    await pass(10_000);
     expect(outcome.error).toBeInstanceOf(ConnectionError);
     expect(server.count(PROMPT)).toBe(1);
+  });
+
+  it('is not sent again while nobody can tell whether it was stored, and found when somebody can', async () => {
+    server.answer(PROMPT, () => {
+      server.busy.add('ses_1');
+      return Promise.reject(new TypeError('reset'));
+    });
+    server.answer('GET /session/status', () => Promise.reject(new TypeError('reset')));
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    await pass(12_000);
+    expect(outcome).toEqual({});
+    finish(turn, 'it had arrived');
+    server.answer('GET /session/status', () => Response.json({}));
+    await pass(4_000);
+    expect(outcome.value).toMatchObject({ text: 'it had arrived' });
+    expect(server.count(PROMPT)).toBe(1);
+  });
+
+  it.each([['its prompt', PROMPT] as const, ['its command', 'POST /session/ses_1/command'] as const])(
+    'is answered though nothing answers %s',
+    async (_what, operation) => {
+      server.answer(operation, () => {
+        server.busy.add('ses_1');
+        return new Promise(() => undefined);
+      });
+      const caller = new AbortController();
+      const answering = operation === PROMPT ? session.stream('x') : undefined;
+      const result = answering?.result ?? session.command({ command: 'c' }, { signal: caller.signal });
+      const outcome: { value?: unknown } = {};
+      void result.then((value) => (outcome.value = value));
+      await pass(1_000);
+      const { body } = server.requests.find(({ method }) => method === 'POST') ?? expect.fail('not sent');
+      finish(body as { readonly messageID: string }, 'ok');
+      await pass(10_000);
+      expect(outcome.value).toMatchObject({ text: 'ok' });
+      expect(repo.stats().holds).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['prompt', PROMPT],
+    ['command', 'POST /session/ses_1/command'],
+  ])('ends when its %s vanishes on the way', async (name, operation) => {
+    server.answer(operation, () => new Promise(() => undefined));
+    const running = name === 'prompt' ? session.prompt('x') : session.command({ command: 'c' });
+    const outcome: { error?: unknown } = {};
+    running.catch((error: unknown) => (outcome.error = error));
+    await pass(80_000);
+    expect(outcome.error).toBeInstanceOf(JarvisError);
+    expect(server.count(operation)).toBe(1);
+    expect(repo.stats().holds).toEqual([]);
+  });
+
+  it.each([
+    ['the session', 'GET /session/ses_1'],
+    ['the status', 'GET /session/status'],
+    ['the messages', 'GET /session/ses_1/message'],
+  ])('is answered soon though nothing answers the first request for %s', async (_what, operation) => {
+    let asked = 0;
+    server.answer(operation, (request) =>
+      asked++ === 0 ? new Promise(() => undefined) : server.usual(request),
+    );
+    const turn = session.stream('x');
+    const outcome = outcomeOf(turn);
+    await pass(12_000);
+    finish(turn, 'ok');
+    await pass(17_000);
+    expect(outcome.value).toMatchObject({ text: 'ok' });
+  });
+
+  it('waits longer for what is only slow', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    finish(turn, 'slowly');
+    server.answer('GET /session/ses_1/message', async (request) => {
+      await new Promise((resolve) => setTimeout(resolve, 15_000));
+      return server.usual(request);
+    });
+    await pass(40_000);
+    expect(outcome.value).toMatchObject({ text: 'slowly' });
+  });
+
+  it('is interrupted in bounded time when nothing is answered any more', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.answer('GET /session/status', () => new Promise(() => undefined));
+    await pass(80_000);
+    expect(outcome.error).toMatchObject({ reason: 'interrupted' });
   });
 
   it('rejects at once when nobody listened', async () => {
