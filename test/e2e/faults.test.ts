@@ -174,6 +174,36 @@ describe('through a network that fails', () => {
     expect((await turn.result).text).toBe('begun ended');
   });
 
+  it.each([
+    ['never arrives', 0],
+    ['arrives twice', 2],
+  ])('stores a prompt once whose first request %s', async (_how, copies) => {
+    const { directory } = await world.repo();
+    const { direct } = await makeSession(directory);
+    world.model.use(() => [text('once')]);
+    let prompts = 0;
+    const { url, authorization } = world.jarvis.server as RealServer;
+    const password =
+      Buffer.from(authorization.replace('Basic ', ''), 'base64').toString().split(':')[1] ?? '';
+    await using client = await JarvisOpenCode.connect({
+      url,
+      password,
+      idle: false,
+      fetch: async (input, init) => {
+        if (!new Request(input, init).url.endsWith('/prompt_async') || prompts++ > 0)
+          return fetch(input, init);
+        for (let copy = 0; copy < copies; copy++) await fetch(input, init);
+        throw new TypeError('the connection was reset');
+      },
+    });
+    const turn = client.forRepo(directory).sessions.session(direct.id).stream('x');
+    expect((await turn.result).text).toBe('once');
+    expect(prompts).toBe(copies === 0 ? 2 : 1);
+    const stored = await direct.messages();
+    expect(stored.map(({ info }) => info.role)).toEqual(['user', 'assistant']);
+    expect(stored[0]).toMatchObject({ info: { id: turn.messageID }, parts: [{ type: 'text', text: 'x' }] });
+  });
+
   it('leaves no socket open when the client is closed', async () => {
     await jarvis.close();
     await until(() => proxy.connections().length === 0, { what: 'all connections to be closed' });

@@ -11,6 +11,8 @@ export interface AskFollower {
   deliver(ask: Ask): void;
   /** Whether somebody reads what is delivered. */
   hasReader(): boolean;
+  /** Aborts when the turn is to end: from then on nothing is allowed or answered for it. */
+  readonly unwanted: AbortSignal;
 }
 
 export interface AskLevelsInit {
@@ -66,6 +68,11 @@ export class AskLevels {
       ...sessions.map(([, own]) => own),
       ...(isOurs ? [this.repo, policies] : []),
     ];
+  }
+
+  /** Whether the session works for a turn that is to end. */
+  isUnwanted(sessionID: string): boolean {
+    return this.followersOf(sessionID).some(({ unwanted }) => unwanted.aborted);
   }
 
   /** The turns that run the session or a parent of it, nearest first. */

@@ -131,9 +131,13 @@ export class RepoAsks {
   follow(follower: AskFollower): () => void {
     this.#levels.followers.add(follower);
     this.#listen();
+    const callOff = (): void =>
+      this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
+    const detach = onAbort(follower.unwanted, callOff);
     return () => {
       if (!this.#levels.followers.delete(follower)) return;
-      this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
+      detach();
+      callOff();
       if (this.#levels.followers.size === 0 && !this.#isWatching) this.#stop();
     };
   }
@@ -229,7 +233,7 @@ export class RepoAsks {
 
   #route(open: OpenAsk): void {
     const { signal } = open.closed;
-    if (signal.aborted) return;
+    if (signal.aborted || this.#levels.isUnwanted(open.ask.request.sessionID)) return;
     const answering = this.#answer(open);
     if (answering === undefined) return this.#deliver(open);
     void answering.then((isAnswered) => {

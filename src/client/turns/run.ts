@@ -70,6 +70,8 @@ export class TurnRun {
   readonly #interrupted = new AbortController();
   /** Aborts when the caller no longer waits: signal, time limit or close. */
   readonly #cancelled = new AbortController();
+  /** Aborts when the turn is to end on the server. */
+  readonly #unwanted = new AbortController();
   readonly #ended = deferred();
   readonly #withdrawn = new AbortController();
   #hasBegun = false;
@@ -120,6 +122,7 @@ export class TurnRun {
     };
     this.#signs = new TurnSigns(scope);
     this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
+    onAbort(this.#cancelled.signal, () => this.#unwanted.abort());
     for (const signal of [options.signal, closed]) {
       this.#detach.push(onAbort(signal, () => this.#cancel(signal?.reason)));
     }
@@ -205,6 +208,7 @@ export class TurnRun {
       policies: this.#policies,
       deliver: (ask) => this.turn.push(ask),
       hasReader: () => this.turn.hasReader,
+      unwanted: this.#unwanted.signal,
     });
     const unlisten = hub.listen(transport.directory, {
       event: (event) => {
@@ -296,7 +300,7 @@ export class TurnRun {
     for (;;) {
       if (this.#closed.aborted) return;
       if (this.#refusal !== undefined) throw this.#refusal.error;
-      if (this.#cancelled.signal.aborted) void this.#abort();
+      if (this.#cancelled.signal.aborted) this.#beginAbort();
       if (this.#signs.lost !== undefined) return this.#fail('interrupted', { cause: this.#signs.lost.error });
       this.#signs.rearm();
       let waitMs = QUIET_MS;
@@ -462,12 +466,16 @@ export class TurnRun {
       this.#cancelled.abort();
       return;
     }
-    if (this.#abortedAt === undefined) {
-      this.#abortedAt = performance.now();
-      await this.#sendAbort();
-      this.#signs.wake();
-    }
+    this.#beginAbort();
     await this.#ended.promise;
+  }
+
+  /** From now on the turn is aborted whenever it is seen at work. Only who follows it does that: none comes after its end. */
+  #beginAbort(): void {
+    if (this.#abortedAt !== undefined) return;
+    this.#abortedAt = performance.now();
+    this.#unwanted.abort();
+    this.#signs.wake();
   }
 
   /** Only what has begun is aborted. Whether it worked shows in the session's status, so the next look tells. */

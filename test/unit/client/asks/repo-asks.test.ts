@@ -185,6 +185,36 @@ describe('a policy', () => {
     await expect(turn.result).rejects.toThrow('closed');
   });
 
+  it.each<[string, (caller: AbortController, turn: Turn) => unknown]>([
+    ['its signal', (caller) => caller.abort('enough')],
+    ['turn.abort()', (_caller, turn) => turn.abort()],
+  ])('allows nothing more in a turn that was ended by %s', async (_by, end) => {
+    const decided: string[] = [];
+    const called = deferred<AbortSignal>();
+    const { server, repo, session } = setUp({
+      permissions: ({ id }, { signal }) => {
+        decided.push(id);
+        if (id !== 'per_1') return 'allow';
+        called.resolve(signal);
+        return new Promise(() => undefined);
+      },
+    });
+    server.sessions.set('ses_2', {});
+    const caller = new AbortController();
+    const turn = session.stream('x', { signal: caller.signal });
+    turn.result.catch(() => undefined);
+    await untilRunning(server, turn);
+    await untilRunning(server, repo.sessions.session('ses_2').stream('y'));
+    server.ask(permission('per_1'));
+    const signal = await called.promise;
+    void end(caller, turn);
+    expect(signal.aborted).toBe(true);
+    server.ask(permission('per_2'));
+    server.ask(permission('per_3', 'ses_2'));
+    await vi.waitFor(() => expect(server.count('POST /permission/per_3/reply')).toBe(1));
+    expect(decided).toEqual(['per_1', 'per_3']);
+  });
+
   it('answers what is asked by a child that nobody has told of', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const { server, session } = setUp();
