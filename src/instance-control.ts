@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import { AbortScope } from './abort.js';
 import { type Activity, readActivity, sendDispose, sendDisposeAll } from './client/activity.js';
+import type { PendingAsks } from './client/asks/wire.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
 import { parseTimeoutMs, type RequestOptions } from './client/options.js';
@@ -50,6 +51,8 @@ export interface InstanceControlInit {
   readonly usage: () => TreeUsage | undefined;
   /** Refuses a directory that has become another one: the server would take what is done to it for the other. */
   readonly assertSame: (directory: string) => void;
+  /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when that failed. */
+  readonly asksReread: (directory: string, asks: PendingAsks | undefined) => void;
   /** Publishes a decision for diagnosis. */
   readonly publish: (decision: InstanceDecision) => void;
 }
@@ -90,7 +93,9 @@ export class InstanceControl {
       reopened: () => this.#idle?.check(),
     });
     this.#disposer = new Disposer({
-      confirm: (directory, signal) => this.#confirm(directory, signal),
+      confirm: async (directory, signal) => {
+        await this.#confirm(directory, signal);
+      },
       send: async (directory, signal) => {
         init.assertSame(directory);
         await sendDispose(http, directory, signal);
@@ -208,9 +213,11 @@ export class InstanceControl {
     });
     const before = entry.holds();
     try {
-      await this.#confirm(directory, scope.signal);
+      const activity = await this.#confirm(directory, scope.signal);
+      if (activity !== undefined) this.#init.asksReread(directory, activity);
       return changeOf(directory, before, entry.holds());
     } catch (error) {
+      this.#init.asksReread(directory, undefined);
       if (!signal.aborted) {
         this.#init.logger.warn('instance not read again', { directory, error: String(error) });
       }
@@ -318,8 +325,8 @@ export class InstanceControl {
     publish({ directory, ...decision });
   }
 
-  /** Reads what the server is doing in a loaded directory and corrects what is known of it. */
-  async #confirm(directory: string, signal: AbortSignal): Promise<void> {
+  /** Reads what the server is doing in a directory, if it is loaded, and corrects what is known of it. */
+  async #confirm(directory: string, signal: AbortSignal): Promise<Activity | undefined> {
     const entry = this.#repos.find(directory);
     this.#init.assertSame(directory);
     // Asked once more after somebody else has disposed it, it would be loaded again.
@@ -335,8 +342,9 @@ export class InstanceControl {
         entry.replaceActivity('pty', activity.runningPtys.map(toItem));
         entry.learnTerminals(watch);
       }
-      return;
+      return activity;
     }
+    return undefined;
   }
 
   async #readActivity(entry: RepoEntry, signal: AbortSignal): Promise<Activity> {

@@ -55,6 +55,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly #sessions: SessionRegistry;
   readonly #instances: InstanceControl;
   readonly #clients = new Map<string, RepoClient>();
+  readonly #repoAsks = new Map<string, RepoAsks>();
   readonly #webSocket: WebSocketConstructor | undefined;
   /** Aborts when this client can do no more: with `ClosedError`, or with `ServerLostError`. */
   readonly #over = new AbortController();
@@ -115,6 +116,7 @@ export class JarvisClient implements AsyncDisposable {
       logger,
       usage: () => this.serverUsage(),
       assertSame: (directory) => this.#assertSame(directory),
+      asksReread: (directory, asks) => this.#repoAsks.get(directory)?.reread(asks),
       publish: (decision) => this.publish(decision),
     });
     this.#turns = new TurnEngine(options.turns, this.#over.signal);
@@ -312,6 +314,7 @@ export class JarvisClient implements AsyncDisposable {
       sessions: known,
       isLoaded: () => entry.loaded,
     });
+    this.#repoAsks.set(directory, asks);
     const context: SessionContext = {
       ...known,
       transport,

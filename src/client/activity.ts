@@ -1,24 +1,16 @@
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
+import type { PendingAsks } from './asks/wire.js';
 import { permissionListSchema, questionListSchema } from './schema/ask.js';
 import { ptyListSchema } from './schema/pty.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
 
-/** Something a session waits to be answered. */
-export interface PendingAsk {
-  readonly id: string;
-  readonly sessionID: string;
-}
-
-/** What the server is doing in one directory. */
-export interface Activity {
+/** What the server is doing in one directory, and what its busy sessions wait for. */
+export interface Activity extends PendingAsks {
   /** Sessions that work, wait for an answer or for their provider; children included. */
   readonly busySessions: readonly string[];
-  /** What the busy sessions wait for. */
-  readonly permissions: readonly PendingAsk[];
-  readonly questions: readonly PendingAsk[];
   /** `undefined` when they are known and were not asked for. */
   readonly runningPtys: readonly string[] | undefined;
 }
@@ -52,7 +44,8 @@ export async function readActivity(
     http.send({ method: 'GET', path: '/question', directory, schema: questionListSchema }, { signal }),
   ]);
   // What an aborted turn has asked stays listed until the instance is disposed (OpenCode 1.18.33).
-  const isPending = ({ sessionID }: PendingAsk): boolean => busySessions.includes(sessionID);
+  const isPending = ({ sessionID }: { readonly sessionID: string }): boolean =>
+    busySessions.includes(sessionID);
   return {
     busySessions,
     permissions: permissions.filter(isPending),

@@ -72,8 +72,13 @@ export class RepoAsks {
   #unlisten: (() => void) | undefined;
   /** Whether policies are at work, so that listening does not end with a turn. */
   #isWatching = false;
-  #isReading = false;
+  /** Aborts when nobody listens any more; another one for each time. */
+  #listening = new AbortController();
+  /** For whom what is pending is being read. */
+  #reading: AbortSignal | undefined;
   #readAgain = false;
+  /** Whether somebody else has read what is pending after the gap that is about to be told. */
+  #wasReread = false;
 
   constructor(init: RepoAsksInit) {
     this.#init = init;
@@ -142,6 +147,12 @@ export class RepoAsks {
     };
   }
 
+  /** Takes what was read after a gap; `undefined` when it could not be read, so that it is read here when the gap is told. */
+  reread(pending: PendingAsks | undefined): void {
+    this.#wasReread = pending !== undefined && this.#isListening;
+    if (pending !== undefined && this.#isListening) this.#correct([...this.#open.keys()], pending);
+  }
+
   /** The permission requests that wait for an answer now. */
   async pendingPermissions(options?: RequestOptions): Promise<PermissionAsk[]> {
     const { permissions } = await this.#pending(options, { permissions: true });
@@ -173,7 +184,9 @@ export class RepoAsks {
   }
 
   #listen(): void {
-    this.#unlisten ??= this.#init.hub.listen(this.#init.wire.directory, {
+    if (this.#isListening) return;
+    this.#listening = new AbortController();
+    this.#unlisten = this.#init.hub.listen(this.#init.wire.directory, {
       wants: (type) => ASK_EVENTS.has(type),
       event: (event) => this.#observe(event),
       lost: () => this.#stop(),
@@ -184,6 +197,8 @@ export class RepoAsks {
     this.#unlisten?.();
     this.#unlisten = undefined;
     this.#isWatching = false;
+    this.#wasReread = false;
+    this.#listening.abort();
     for (const { closed } of this.#open.values()) closed.abort();
     this.#open.clear();
   }
@@ -214,7 +229,9 @@ export class RepoAsks {
         if (event.properties.state === 'restarting') this.#closeWhere(() => true);
         return;
       case 'jarvis.gap':
-        if (event.properties.reason !== 'overflow') void this.#read();
+        if (event.properties.reason === 'overflow') return;
+        if (!this.#wasReread) void this.#read();
+        this.#wasReread = false;
         return;
       default:
     }
@@ -228,7 +245,7 @@ export class RepoAsks {
     const { sessionID } = ask.request;
     // A child whose beginning fell into a gap: only the server knows whose it is.
     if (this.#init.sessions.directoryOf(sessionID) !== undefined) this.#route(open);
-    else void this.#learn(sessionID).then(() => this.#route(open));
+    else void this.#learn(open).then(() => this.#route(open));
   }
 
   #route(open: OpenAsk): void {
@@ -294,47 +311,53 @@ export class RepoAsks {
   }
 
   /** Reads who the session is, and its parents as far as they are unknown. */
-  async #learn(sessionID: string): Promise<void> {
+  async #learn({ ask, closed: { signal } }: OpenAsk): Promise<void> {
     const { sessions, wire, logger } = this.#init;
+    const { sessionID } = ask.request;
     try {
       let next: string | undefined = sessionID;
       while (next !== undefined && sessions.directoryOf(next) === undefined) {
-        const info: SessionInfo = await wire.session(next, OWN_REQUEST);
+        const info: SessionInfo = await wire.session(next, { ...OWN_REQUEST, signal });
         sessions.learn(info);
         next = info.parentID;
       }
     } catch (error) {
-      logger.warn('asking session not read', { sessionID, error: String(error) });
+      if (!signal.aborted) logger.warn('asking session not read', { sessionID, error: String(error) });
     }
   }
 
-  /** After a gap: takes what was asked meanwhile, and closes what is over. Never rejects. */
+  /** Reads what is pending, as long as anybody listens. Never rejects. */
   async #read(): Promise<void> {
+    const { signal } = this.#listening;
     this.#readAgain = true;
-    if (this.#isReading) return;
-    this.#isReading = true;
+    if (this.#reading === signal) return;
+    this.#reading = signal;
     let pauseMs = FIRST_PAUSE_MS;
-    for (let attempt = 1; this.#isListening && this.#readAgain && attempt <= ATTEMPTS; attempt++) {
+    for (let attempt = 1; !signal.aborted && this.#readAgain && attempt <= ATTEMPTS; attempt++) {
       this.#readAgain = false;
       try {
-        if (this.#init.isLoaded()) await this.#readOnce();
+        if (this.#init.isLoaded()) await this.#readOnce(signal);
         attempt = 0;
       } catch (error) {
+        if (signal.aborted) break;
         this.#readAgain = true;
         this.#init.logger.warn('asks not read again', { error: String(error) });
-        await delay(pauseMs);
+        await delay(pauseMs, signal).catch(() => undefined);
         pauseMs *= 2;
       }
     }
-    this.#isReading = false;
+    if (this.#reading === signal) this.#reading = undefined;
   }
 
-  async #readOnce(): Promise<void> {
+  async #readOnce(signal: AbortSignal): Promise<void> {
     const before = [...this.#open.keys()];
-    const { permissions, questions } = await this.#pending(OWN_REQUEST, {
-      permissions: true,
-      questions: true,
-    });
+    const wanted = { permissions: true, questions: true };
+    const pending = await this.#pending({ ...OWN_REQUEST, signal }, wanted);
+    if (!signal.aborted) this.#correct(before, pending);
+  }
+
+  /** Takes what is pending, and closes what was known before and is over. */
+  #correct(before: readonly string[], { permissions, questions }: PendingAsks): void {
     const asks = [
       ...permissions.map((request) => this.#permissionAsk(request)),
       ...questions.map((request) => this.#questionAsk(request)),

@@ -23,8 +23,8 @@ export interface AskKinds {
 
 /** What sessions wait for. */
 export interface PendingAsks {
-  readonly permissions: PermissionRequest[];
-  readonly questions: QuestionRequest[];
+  readonly permissions: readonly PermissionRequest[];
+  readonly questions: readonly QuestionRequest[];
 }
 
 /** The requests about asks of one repository. Each goes to its own directory: OpenCode answers 404 for any other. */

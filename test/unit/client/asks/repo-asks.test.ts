@@ -359,3 +359,80 @@ describe('what is pending', () => {
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });
 });
+
+describe('after a gap', () => {
+  const LISTS = ['GET /permission', 'GET /question'];
+  const counts = (server: FakeOpenCode): number[] => LISTS.map((list) => server.count(list));
+
+  it('what is pending is requested once for turns, policies and subscribers together', async () => {
+    const decide = vi.fn(() => 'allow' as const);
+    const { server, repo, session } = setUp({ permissions: decide });
+    await using events = repo.events({ types: ['permission.asked'] });
+    await events.ready;
+    await untilRunning(server, session.stream('x'));
+    await vi.waitFor(() => expect(counts(server)).toEqual([1, 1]));
+    server.cut();
+    server.permissions.push(permission('per_1'));
+    for await (const { type } of events) if (type === 'jarvis.gap') break;
+    await vi.waitFor(() => expect(server.permissions).toEqual([]));
+    await session.refresh();
+    expect(counts(server)).toEqual([2, 2]);
+    expect(decide).toHaveBeenCalledTimes(1);
+  });
+
+  it('what is pending is requested once where nothing but a policy is at work', async () => {
+    const { server, warn, repo, session } = setUp();
+    repo.permissions.policy = 'allow';
+    await session.refresh();
+    await vi.waitFor(() => expect(counts(server)).toEqual([1, 1]));
+    server.cut();
+    await vi.waitFor(() => expect(counts(server)).toEqual([2, 2]), { timeout: 5_000 });
+    await session.refresh();
+    expect(counts(server)).toEqual([2, 2]);
+    expect(warn.mock.calls.map(([message]) => message)).toEqual(['event stream ended']);
+  });
+
+  it('what is pending is asked for again when it could not be read at first', async () => {
+    const { server, session } = setUp();
+    await untilRunning(server, session.stream('x', { onPermission: 'allow' }));
+    let isFirst = true;
+    server.answer('GET /permission', (request) => {
+      if (!isFirst) return server.usual(request);
+      isFirst = false;
+      return new Response('', { status: 500 });
+    });
+    server.cut();
+    server.permissions.push(permission('per_1'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]), { timeout: 5_000 });
+  });
+
+  it('what nobody asks for any more is closed', async () => {
+    const asked = deferred<AbortSignal>();
+    const { server, session } = setUp();
+    const onPermission: PermissionPolicy = (_request, { signal }) => {
+      asked.resolve(signal);
+      return new Promise(() => undefined);
+    };
+    await untilRunning(server, session.stream('x', { onPermission }));
+    server.ask(permission('per_1'));
+    const signal = await asked.promise;
+    server.cut();
+    server.permissions.splice(0, Infinity);
+    await vi.waitFor(() => expect(signal.aborted).toBe(true), { timeout: 5_000 });
+  });
+
+  it('the end of the client ends the pause before what is pending is asked for again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { server, warn, jarvis, repo, session } = setUp();
+    server.answer('GET /permission', () => new Response('', { status: 500 }));
+    repo.permissions.policy = 'allow';
+    await session.refresh();
+    for (let ms = 0; ms < 2_000 && warn.mock.calls.length === 0; ms += 10)
+      await vi.advanceTimersByTimeAsync(10);
+    expect(warn).toHaveBeenCalledWith('asks not read again', expect.anything());
+    await jarvis.close();
+    expect(vi.getTimerCount()).toBe(0);
+    expect(server.count('GET /permission')).toBe(1);
+  });
+});
