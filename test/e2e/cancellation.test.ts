@@ -9,10 +9,13 @@ let world: RealJarvis;
 let repo: RepoClient;
 let session: Session;
 let ptyID: string;
+/** A repository of its own, which is no worktree of the first. */
+let elsewhere: string;
 
 beforeAll(async () => {
   world = await realJarvis({ idle: false, script: () => [text('ok')] });
   repo = world.jarvis.forRepo((await world.repo()).directory);
+  elsewhere = (await world.repo()).directory;
   session = await repo.sessions.create();
   await session.prompt('x');
   ptyID = (await repo.pty.create({ command: 'cat' })).id;
@@ -58,6 +61,23 @@ const calls: Record<string, { run(signal: AbortSignal): Promise<unknown>; isQuie
       for await (const _event of events) break;
     },
   },
+  'jarvis.events': {
+    isQuiet: true,
+    run: async (signal) => {
+      const events = world.jarvis.events({ types: ['session.created'], signal });
+      if (!signal.aborted) await Promise.all([events.ready, another()]).catch(() => undefined);
+      for await (const _event of events) break;
+    },
+  },
+  'worktrees.list': { run: (signal) => repo.worktrees.list({ signal }) },
+  // Refused before anything is changed, but not before it has asked what the directory is.
+  'worktrees.reset': {
+    run: (signal) =>
+      repo.worktrees.reset({ directory: elsewhere }, { signal }).catch((error: unknown) => {
+        if (!(error instanceof TypeError)) throw error;
+      }),
+  },
+  'worktrees.create': { run: (signal) => repo.worktrees.create({}, { signal }) },
   'repo.fetch': {
     run: async (signal) => (await repo.fetch(`${repo.baseUrl}/session`, { signal })).json(),
   },
