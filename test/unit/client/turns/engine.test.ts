@@ -264,6 +264,53 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'interrupted' });
   });
 
+  it('survives a network that holds everything back for a minute', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const held = deferred();
+    for (const operation of ['GET /session/status', 'GET /session/ses_1/message']) {
+      server.answer(operation, (request) => held.promise.then(() => server.usual(request)));
+    }
+    await pass(60_000);
+    finish(turn, 'late');
+    held.resolve();
+    await pass(1_000);
+    expect(outcome.value).toMatchObject({ text: 'late' });
+  });
+
+  it('is not ended by events that are out of order, malformed, or of sessions nobody knows', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const status = (sessionID: string, type: string): void =>
+      server.event('session.status', { sessionID, status: { type } });
+    for (const sessionID of ['ses_1', 'ses_unknown']) {
+      server.event('session.idle', { sessionID });
+      status(sessionID, 'idle');
+      status(sessionID, 'busy');
+      server.event('session.idle', { sessionID });
+    }
+    server.event('session.error', { sessionID: 'ses_unknown', error: { name: 'UnknownError', data: {} } });
+    server.event('session.deleted', { sessionID: 'ses_unknown' });
+    for (const type of [
+      'session.status',
+      'session.error',
+      'message.updated',
+      'message.part.updated',
+      'permission.asked',
+    ]) {
+      server.event(type, {});
+    }
+    server.event('brand.new', { sessionID: 'ses_1' });
+    await pass(20_000);
+    expect(outcome).toEqual({});
+    finish(turn, 'ok');
+    server.event('session.idle', { sessionID: 'ses_1' });
+    status('ses_1', 'busy');
+    status('ses_1', 'idle');
+    await pass(300);
+    expect(outcome.value).toMatchObject({ text: 'ok' });
+  });
+
   it('rejects at once when nobody listened', async () => {
     const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
     server.answer(PROMPT, () => Promise.reject(new TypeError('fetch failed', { cause: refused })));
