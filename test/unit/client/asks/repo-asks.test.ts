@@ -406,6 +406,24 @@ describe('after a gap', () => {
     await vi.waitFor(() => expect(server.permissions).toEqual([]), { timeout: 5_000 });
   });
 
+  it('what is pending is asked for again when nothing answers at first', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { server, session } = setUp();
+    session.stream('x', { onPermission: 'allow' }).result.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.busy).toContain('ses_1');
+    // The reading of the registry, and the first two of the asks.
+    let asked = 0;
+    server.answer('GET /permission', (request) =>
+      ++asked > 3 ? server.usual(request) : new Promise(() => undefined),
+    );
+    server.cut();
+    server.permissions.push(permission('per_1'));
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(server.permissions).toEqual([]);
+  });
+
   it('what nobody asks for any more is closed', async () => {
     const asked = deferred<AbortSignal>();
     const { server, session } = setUp();
