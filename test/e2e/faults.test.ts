@@ -174,6 +174,27 @@ describe('through a network that fails', () => {
     expect((await turn.result).text).toBe('begun ended');
   });
 
+  it(
+    'answers a turn soon although every connection for requests has become half open',
+    { timeout: 45_000 },
+    async () => {
+      const { directory } = await world.repo();
+      const { direct, faulty } = await makeSession(directory);
+      const gate = deferred();
+      world.model.use(() => [text('begun '), waitFor(gate.promise), text('ended')]);
+      const turn = faulty.stream('go on');
+      const isBusy = async (): Promise<boolean> =>
+        (await world.jarvis.forRepo(directory).sessions.status())[direct.id] !== undefined;
+      await until(isBusy);
+      const halfOpen = proxy.connections().filter((each) => !isEvents(each));
+      expect(halfOpen).not.toEqual([]);
+      for (const connection of halfOpen) connection.halfOpen();
+      gate.resolve();
+      expect((await turn.result).text).toBe('begun ended');
+      for (const connection of halfOpen) connection.cut();
+    },
+  );
+
   it.each([
     ['never arrives', 0],
     ['arrives twice', 2],
