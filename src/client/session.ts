@@ -51,6 +51,7 @@ import type { TurnEngine } from './turns/engine.js';
 import {
   commandRequest,
   initRequest,
+  parsePrompt,
   promptRequest,
   shellRequest,
   type TurnRequest,
@@ -208,7 +209,7 @@ export class Session {
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async addContext(input: string | PromptInput, options?: RequestOptions): Promise<Message> {
-    const json = { ...promptRequest(input).body, noReply: true };
+    const json = { ...parsePrompt(input), noReply: true };
     return this.#send('POST', '/message', messageSchema, { json }, options);
   }
 

@@ -28,11 +28,14 @@ export interface TurnRequest {
 }
 
 /** @throws {TypeError} for an invalid prompt. */
+export function parsePrompt(input: string | PromptInput): PromptInput {
+  if (typeof input === 'string') return { parts: [{ type: 'text', text: input }] };
+  return parseInput(promptInputSchema, 'prompt', input);
+}
+
+/** @throws {TypeError} for an invalid prompt. */
 export function promptRequest(input: string | PromptInput): TurnRequest {
-  const body: PromptInput =
-    typeof input === 'string'
-      ? { parts: [{ type: 'text', text: input }] }
-      : parseInput(promptInputSchema, 'prompt', input);
+  const body = parsePrompt(input);
   const isRepeatable = body.parts.every((part) => part.type === 'text');
   return {
     route: 'prompt_async',
