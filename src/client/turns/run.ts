@@ -1,14 +1,12 @@
-import * as z from 'zod';
-import { abortable, AbortScope, deferred, onAbort, within } from '../../abort.js';
+import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
 import { MAX_TIMER_MS } from '../../clock.js';
-import { ConnectionError, RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
+import { RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
-import { wasRefused } from '../http.js';
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
-import { route } from '../route.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { hasAnswer, sendAbort } from '../session-abort.js';
 import type { Session, SessionContext } from '../session.js';
+import { TurnDelivery } from './delivery.js';
 import type { TurnRequest } from './request.js';
 import { readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
 import { TurnSigns } from './signs.js';
@@ -34,10 +32,6 @@ const POLL_LIMIT_MS = 10_000;
 const MAX_POLL_LIMIT_MS = 60_000;
 /** The longest pause between two tries to reach the server. */
 const MAX_RETRY_PAUSE_MS = 2_000;
-/** How long a prompt may be under way without a trace of it on the server. */
-const SEND_LIMIT_MS = 60_000;
-/** How often a prompt is sent whose connection breaks before the server has stored it. */
-const MAX_SENDS = 3;
 /** How long the event stream may take to come up before a prompt is sent. */
 const CONNECT_LIMIT_MS = 60_000;
 /**
@@ -58,13 +52,12 @@ export class TurnRun {
   readonly turn: Turn;
   readonly #context: SessionContext;
   readonly #session: Session;
-  readonly #request: TurnRequest;
-  readonly #headers: TurnOptions['headers'];
   readonly #stallTimeoutMs: number | false;
   readonly #policies: AskPolicies;
   readonly #closed: AbortSignal;
   readonly #signs: TurnSigns;
   readonly #steps: TurnSteps;
+  readonly #delivery: TurnDelivery;
   readonly #detach: (() => void)[] = [];
   /** Aborts when the server that worked on it has ended. */
   readonly #interrupted = new AbortController();
@@ -77,15 +70,6 @@ export class TurnRun {
   #hasBegun = false;
   /** Lets go of the instance. */
   #release: (() => void) | undefined;
-  /** When the prompt was sent, the last time. */
-  #sentAt: number | undefined;
-  #sends = 0;
-  /** The request that carries the prompt, while it is under way. */
-  #posting: AbortScope | undefined;
-  /** Why the server does not take the prompt. */
-  #refusal: { readonly error: unknown } | undefined;
-  /** Why nobody knows whether the prompt arrived. */
-  #sendError: ConnectionError | TimeoutError | undefined;
   #pollLimitMs = POLL_LIMIT_MS;
   #abortedAt: number | undefined;
 
@@ -105,8 +89,6 @@ export class TurnRun {
     };
     this.#context = context;
     this.#session = session;
-    this.#request = request;
-    this.#headers = options.headers;
     this.#closed = closed;
     this.turn = new Turn({
       sessionID: session.id,
@@ -122,6 +104,14 @@ export class TurnRun {
     };
     this.#signs = new TurnSigns(scope);
     this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
+    this.#delivery = new TurnDelivery({
+      transport: context.transport,
+      ...scope,
+      request,
+      headers: options.headers,
+      signs: this.#signs,
+      cancelled: this.#cancelled.signal,
+    });
     onAbort(this.#cancelled.signal, () => this.#unwanted.abort());
     for (const signal of [options.signal, closed]) {
       this.#detach.push(onAbort(signal, () => this.#cancel(signal?.reason)));
@@ -144,7 +134,7 @@ export class TurnRun {
 
   /** The server has ended: ends the turn if it was sent. One that was not is sent to the next server. */
   interrupt(error: ServerLostError): boolean {
-    if (this.#sentAt === undefined) return false;
+    if (!this.#delivery.isSent) return false;
     const isRunning = !this.turn.isSettled;
     this.#fail('interrupted', { cause: error, detail: 'the server ended; its answer stays unfinished' });
     this.#signs.lose(error);
@@ -164,7 +154,7 @@ export class TurnRun {
       await this.#verify(signal);
       await this.#connect(signal);
       unlisten = this.#listen();
-      await this.#send();
+      await this.#delivery.send();
       await this.#follow();
     } catch (error) {
       this.turn.settle({ error });
@@ -175,6 +165,7 @@ export class TurnRun {
     }
   }
 
+  /** Makes sure whose the session is, and asks again when nothing answers. */
   async #verify(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + UNREACHABLE_LIMIT_MS;
     for (;;) {
@@ -223,71 +214,14 @@ export class TurnRun {
     };
   }
 
-  /**
-   * Sends the prompt and waits for the answer, or what takes its place. When that takes long, the prompt is looked for while
-   * it is under way: the answer may get lost.
-   */
-  async #send(): Promise<void> {
-    const begun = deferred();
-    this.#sends += 1;
-    this.#sendError = undefined;
-    const posted = this.#post(begun.resolve);
-    await Promise.race([posted, begun.promise]);
-    const isTaken = this.#request.isBlocking ? Promise.race([posted, this.#signs.stored.promise]) : posted;
-    await within(QUIET_MS, isTaken);
-  }
-
-  /** Sends it once. Never rejects: when nobody knows whether it arrived, its message tells. */
-  async #post(begun: () => void): Promise<void> {
-    const { body, isBlocking, route: name } = this.#request;
-    const posting = new AbortScope([this.#cancelled.signal]);
-    this.#posting = posting;
-    try {
-      await this.#context.transport.send(
-        {
-          method: 'POST',
-          path: `${route`/session/${this.#session.id}`}/${name}`,
-          json: body(this.turn.messageID),
-          schema: z.unknown(),
-          sending: () => {
-            this.#sentAt = performance.now();
-            this.#signs.lastEventAt = this.#sentAt;
-            begun();
-          },
-        },
-        { signal: posting.signal, headers: this.#headers, ...(isBlocking && { timeoutMs: false }) },
-      );
-    } catch (error) {
-      const isUnknown = error instanceof ConnectionError || error instanceof TimeoutError;
-      if (this.#sentAt === undefined) this.#refusal = { error };
-      // Cancelled while it was under way: it may have arrived, so it is followed to its end.
-      else if (posting.signal.aborted) return;
-      else if (isUnknown && !wasRefused(error.cause)) this.#sendError = error;
-      // What was seen to be stored has begun, whatever came of its request.
-      else if (!this.#signs.isStored) this.#refusal = { error };
-    } finally {
-      posting.end();
-      this.#posting = undefined;
-      this.#signs.lastEventAt = performance.now();
-      this.#signs.wake();
-    }
-  }
-
-  /**
-   * Whether the prompt may be sent again: its connection broke, and a while later the server has not stored it. OpenCode
-   * 1.18.33 drops a prompt whose connection ends while its instance is being loaded. One that arrives later than that
-   * replaces the other.
-   */
+  /** Whether the prompt is lost and the turn still wanted, so that it may be sent again. */
   #mayRepeat(evidence: TurnEvidence): boolean {
     const { quietMs, sessionError, interruptedAt } = this.#signs;
     return (
       evidence.kind === 'not-stored' &&
-      this.#sendError instanceof ConnectionError &&
-      this.#request.isRepeatable &&
-      this.#sends < MAX_SENDS &&
+      this.#delivery.isRepeatable &&
       quietMs >= SETTLE_LIMIT_MS &&
-      !this.#cancelled.signal.aborted &&
-      this.#abortedAt === undefined &&
+      !this.#unwanted.signal.aborted &&
       interruptedAt === undefined &&
       sessionError === undefined
     );
@@ -299,7 +233,7 @@ export class TurnRun {
     let failures = 0;
     for (;;) {
       if (this.#closed.aborted) return;
-      if (this.#refusal !== undefined) throw this.#refusal.error;
+      if (this.#delivery.refusal !== undefined) throw this.#delivery.refusal.error;
       if (this.#cancelled.signal.aborted) this.#beginAbort();
       if (this.#signs.lost !== undefined) return this.#fail('interrupted', { cause: this.#signs.lost.error });
       this.#signs.rearm();
@@ -311,8 +245,10 @@ export class TurnRun {
         failures = 0;
         this.#pollLimitMs = POLL_LIMIT_MS;
         if (evidence !== undefined) {
+          // Known to have arrived, it is not given up sooner than any other.
+          if (evidence.kind !== 'not-stored') this.#delivery.error = undefined;
           if (this.#mayRepeat(evidence)) {
-            await this.#send();
+            await this.#delivery.send();
             continue;
           }
           if (this.#judge(evidence)) return;
@@ -338,7 +274,8 @@ export class TurnRun {
         if (error instanceof TimeoutError) this.#raisePollLimit();
         unreachableSince ??= performance.now();
         const unreachableMs = performance.now() - unreachableSince;
-        if (this.#sendError !== undefined && unreachableMs > START_LIMIT_MS) throw this.#sendError;
+        const { error: sendError } = this.#delivery;
+        if (sendError !== undefined && unreachableMs > START_LIMIT_MS) throw sendError;
         if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#fail('interrupted', { cause: error });
         waitMs = Math.min(MAX_RETRY_PAUSE_MS, RECHECK_MS * 2 ** failures++);
       }
@@ -372,6 +309,7 @@ export class TurnRun {
   /** Settles the turn if the evidence allows it; `false` when it has to be looked at again. */
   #judge(evidence: TurnEvidence): boolean {
     const { quietMs, sessionError } = this.#signs;
+    const { error: sendError } = this.#delivery;
     const isAborted = this.#abortedAt !== undefined;
     const isInterrupted = this.#signs.interruptedAt !== undefined && !isAborted;
     switch (evidence.kind) {
@@ -402,11 +340,11 @@ export class TurnRun {
           this.#fail(isAborted ? 'aborted' : 'interrupted');
           return true;
         }
-        if (this.#sendError !== undefined && evidence.kind === 'not-stored' && quietMs >= SETTLE_LIMIT_MS) {
-          this.turn.settle({ error: this.#sendError });
+        if (sendError !== undefined && evidence.kind === 'not-stored' && quietMs >= SETTLE_LIMIT_MS) {
+          this.turn.settle({ error: sendError });
           return true;
         }
-        if (evidence.kind === 'not-stored' && this.#isUnderWay) return false;
+        if (evidence.kind === 'not-stored' && this.#delivery.isUnderWay) return false;
         if (quietMs < START_LIMIT_MS) return false;
         this.#fail('not-started', {
           detail:
@@ -418,17 +356,11 @@ export class TurnRun {
     }
   }
 
-  /** Whether the request that carries the prompt may still be what the turn waits for. */
-  get #isUnderWay(): boolean {
-    return this.#posting !== undefined && performance.now() - (this.#sentAt ?? 0) < SEND_LIMIT_MS;
-  }
-
   /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
   #settled(): void {
     this.#unlink();
     if (!this.#hasBegun) this.#withdrawn.abort();
-    // The answer of one that has ended may never come.
-    this.#posting?.abort(undefined);
+    this.#delivery.stop();
     if (!this.#cancelled.signal.aborted) this.#release?.();
   }
 
@@ -460,7 +392,7 @@ export class TurnRun {
   }
 
   async #abort(): Promise<void> {
-    if (this.#sentAt === undefined) {
+    if (!this.#delivery.isSent) {
       this.#abortedAt = performance.now();
       this.#fail('aborted');
       this.#cancelled.abort();

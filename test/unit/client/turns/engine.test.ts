@@ -264,6 +264,35 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'interrupted' });
   });
 
+  it('that was seen to be stored is not given up because its request fails later', async () => {
+    const cut = deferred<Response>();
+    server.answer('POST /session/ses_1/command', () => {
+      server.busy.add('ses_1');
+      return cut.promise;
+    });
+    const outcome: { value?: unknown; error?: unknown } = {};
+    session.command({ command: 'c' }).then(
+      (value) => (outcome.value = value),
+      (error: unknown) => (outcome.error = error),
+    );
+    await pass(1_000);
+    const { body } = server.requests.find(({ method }) => method === 'POST') ?? expect.fail('not sent');
+    const turn = body as { readonly messageID: string };
+    server.event('message.updated', { sessionID: 'ses_1', info: userMessage(turn).info });
+    await pass(1_000);
+    cut.reject(new TypeError('reset'));
+    let isReachable = false;
+    server.answer('GET /session/status', (request) =>
+      isReachable ? server.usual(request) : Promise.reject(new TypeError('gone')),
+    );
+    await pass(30_000);
+    expect(outcome).toEqual({});
+    isReachable = true;
+    finish(turn, 'ok');
+    await pass(3_000);
+    expect(outcome.value).toMatchObject({ text: 'ok' });
+  });
+
   it('survives a network that holds everything back for a minute', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
