@@ -42,7 +42,7 @@ const COLD_START_MS = 3_000;
 /** How long an aborted turn may take to end on the server. A tool that ignores SIGTERM is killed after 2 to 6 s. */
 const ABORT_LIMIT_MS = 15_000;
 
-/** A message id of our own, so that the answer can be told from others and a prompt is never sent twice. */
+/** A message id of our own, so that the answer can be told from others and the server keeps one prompt, however often it comes. */
 function newMessageID(): string {
   return `msg_${crypto.randomUUID().replaceAll('-', '')}`;
 }
