@@ -6,7 +6,7 @@ import { builtinModules } from 'node:module';
 // index → jarvis-opencode → { client, registry, lifecycle } → leaves; rooms do not import each other.
 // test/unit/imports.test.ts holds the same directions over the whole tree, dynamic imports included.
 
-const LEAVES = ['abort', 'clock', 'errors', 'instance', 'logger', 'version'];
+const LEAVES = ['abort', 'clock', 'errors', 'instance', 'logger', 'real-time', 'version'];
 const leafFiles = LEAVES.map((leaf) => `src/${leaf}.ts`);
 const leafNames = `(${LEAVES.join('|')})\\.js`;
 
@@ -57,15 +57,18 @@ const noComputedImports = {
   ],
 };
 
-const neutralGlobals = {
+const neutralGlobals = (...more) => ({
   'no-restricted-globals': [
     'error',
+    ...more,
     ...['process', 'Buffer', 'global', 'require', 'setImmediate', 'clearImmediate'].map((name) => ({
       name,
       message: 'This part is runtime-neutral: Node globals are not there in a browser.',
     })),
   ],
-};
+});
+/** Two clocks that are compared with each other must be one. */
+const globalClock = { name: 'performance', message: 'Use realTime.now(), which fake timers leave alone.' };
 
 const neutralFiles = [...leafFiles, 'src/browser.ts', 'src/client/**/*.ts', 'src/registry/**/*.ts'];
 
@@ -99,7 +102,8 @@ const houseRules = [
       ],
     },
   },
-  { files: neutralFiles, rules: neutralGlobals },
+  { files: neutralFiles, rules: neutralGlobals() },
+  { files: ['src/client/**/*.ts'], rules: neutralGlobals(globalClock) },
   { files: ['{test,examples,scripts}/**/*.ts'], rules: imports(ky) },
 ];
 

@@ -28,7 +28,7 @@ interface Import {
 }
 
 const LEAVES: ReadonlySet<string> = new Set(
-  ['abort', 'clock', 'errors', 'instance', 'logger', 'version'].map((leaf) => `src/${leaf}.ts`),
+  ['abort', 'clock', 'errors', 'instance', 'logger', 'real-time', 'version'].map((leaf) => `src/${leaf}.ts`),
 );
 const ROOMS = ['client', 'registry', 'lifecycle', 'testing'] as const;
 /** The entry points of the test kit: they wire it to the client. */

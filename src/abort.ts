@@ -1,4 +1,5 @@
 import { MAX_TIMER_MS } from './clock.js';
+import { realTime } from './real-time.js';
 
 interface FanOut {
   readonly listeners: Set<{ readonly run: () => void }>;
@@ -92,14 +93,14 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
+/** Resolves after `ms` of real time, or rejects with the signal's reason when it aborts first. */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = deferred();
-  const timer = setTimeout(resolve, ms);
+  const timer = realTime.setTimeout(resolve, ms);
   try {
     await abortable(promise, signal);
   } finally {
-    clearTimeout(timer);
+    realTime.clearTimeout(timer);
   }
 }
 
@@ -107,20 +108,24 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
 export interface TimeLimit {
   readonly timeoutMs: number | false;
   readonly reason: (timeoutMs: number) => unknown;
+  /** Whose time it is. @default real time */
+  readonly timers?: Pick<typeof realTime, 'setTimeout' | 'clearTimeout'>;
 }
 
 /** One signal for everything that can end a piece of work; its listeners and its timer are gone after `end()`. */
 export class AbortScope {
   readonly #controller = new AbortController();
   readonly #detach: (() => void)[];
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #unlimit: () => void = () => undefined;
   #rejectRace: ((reason: unknown) => void) | undefined;
 
   constructor(signals: readonly (AbortSignal | undefined)[], limit?: TimeLimit) {
     this.#detach = signals.map((signal) => onAbort(signal, () => this.abort(signal?.reason)));
-    const { timeoutMs = false, reason } = limit ?? {};
+    const { timeoutMs = false, reason, timers = realTime } = limit ?? {};
     if (timeoutMs === false) return;
-    this.#timer = setTimeout(() => this.abort(reason?.(timeoutMs)), Math.min(timeoutMs, MAX_TIMER_MS));
+    const run = (): void => this.abort(reason?.(timeoutMs));
+    const timer = timers.setTimeout(run, Math.min(timeoutMs, MAX_TIMER_MS));
+    this.#unlimit = () => timers.clearTimeout(timer);
   }
 
   get signal(): AbortSignal {
@@ -148,7 +153,7 @@ export class AbortScope {
 
   /** Takes the time limit off. */
   unlimit(): void {
-    clearTimeout(this.#timer);
+    this.#unlimit();
   }
 
   end(): void {
@@ -157,7 +162,7 @@ export class AbortScope {
   }
 }
 
-/** Whether `promise` resolves within `ms`; rejects with the signal's reason when that aborts first. */
+/** Whether `promise` resolves within `ms` of real time; rejects with the signal's reason when that aborts first. */
 export async function within(ms: number, promise: Promise<void>, signal?: AbortSignal): Promise<boolean> {
   const scope = new AbortScope([signal]);
   try {

@@ -1,3 +1,5 @@
+import { realTime } from './real-time.js';
+
 /** A cancellable timer of a {@link Clock}. */
 export interface Timer {
   cancel(): void;
@@ -14,13 +16,24 @@ export interface Clock {
 /** The longest delay `setTimeout` can hold, about 24.8 days; longer ones fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
 
-/** The real clock, with timers that do not keep a Node process alive. */
+/** The system's clock, with timers that do not keep a Node process alive. Fake timers of a test replace it. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, run) {
-    const handle: unknown = setTimeout(run, Math.min(delayMs, MAX_TIMER_MS));
-    if (typeof handle === 'object' && handle !== null && 'unref' in handle)
-      (handle as { unref(): void }).unref();
-    return { cancel: () => clearTimeout(handle as Parameters<typeof clearTimeout>[0]) };
-  },
+  after: (delayMs, run) => after(globalThis, delayMs, run),
 };
+
+/** The same, but fake timers of a test leave it alone. */
+export const realClock: Pick<Clock, 'after'> = {
+  after: (delayMs, run) => after(realTime, delayMs, run),
+};
+
+function after(
+  timers: Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'>,
+  delayMs: number,
+  run: () => void,
+): Timer {
+  const handle: unknown = timers.setTimeout(run, Math.min(delayMs, MAX_TIMER_MS));
+  if (typeof handle === 'object' && handle !== null && 'unref' in handle)
+    (handle as { unref(): void }).unref();
+  return { cancel: () => timers.clearTimeout(handle as Parameters<typeof clearTimeout>[0]) };
+}

@@ -1,5 +1,6 @@
 import { deferred, onAbort, type Deferred } from '../abort.js';
 import { ClosedError, ConnectionError, ServerLostError, type RequestTarget } from '../errors.js';
+import { realTime } from '../real-time.js';
 import type { RequestOptions } from './options.js';
 import type { PtySize } from './schema/pty.js';
 
@@ -127,9 +128,12 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#finish({});
     if (this.#isOver) return;
     this.#init.socket.close(NORMAL_CLOSURE);
-    const timer = setTimeout(() => this.#over({ code: CONNECTION_LOST, reason: '' }), CLOSE_TIMEOUT_MS);
+    const timer = realTime.setTimeout(
+      () => this.#over({ code: CONNECTION_LOST, reason: '' }),
+      CLOSE_TIMEOUT_MS,
+    );
     await this.closed;
-    clearTimeout(timer);
+    realTime.clearTimeout(timer);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

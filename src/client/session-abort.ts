@@ -1,4 +1,5 @@
 import { delay } from '../abort.js';
+import { realTime } from '../real-time.js';
 import type { RequestOptions } from './options.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';
@@ -26,8 +27,8 @@ export async function untilAnswering(
     schema: messageListSchema,
   } as const;
   const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
-  const deadline = performance.now() + ANSWER_LIMIT_MS;
-  while (performance.now() < deadline) {
+  const deadline = realTime.now() + ANSWER_LIMIT_MS;
+  while (realTime.now() < deadline) {
     const [last] = await transport.send(newest, options);
     if (last?.info.role !== 'user') return;
     if ((await transport.send(status, options))[sessionID] === undefined) return;

@@ -1,6 +1,7 @@
 import { abortable, AbortScope, deferred, within, type Deferred } from '../abort.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
 import type { DisposeReason, Hold, HoldKind } from '../instance.js';
+import { realTime } from '../real-time.js';
 
 /** The instance to dispose, as the registry keeps it. */
 export interface DisposableInstance {
@@ -347,7 +348,7 @@ export class Disposer {
   async #abortWork(instance: EndableInstance, signal: AbortSignal): Promise<string[]> {
     const { directory } = instance;
     const aborted = new Set<string>();
-    const giveUpAt = performance.now() + ABORT_LIMIT_MS;
+    const giveUpAt = realTime.now() + ABORT_LIMIT_MS;
     do {
       // What cannot be read cannot be spared either.
       await this.#init.confirm(directory, signal).catch(() => signal.throwIfAborted());
@@ -355,7 +356,7 @@ export class Disposer {
       for (const sessionID of sessionIDs) aborted.add(sessionID);
       await Promise.allSettled(sessionIDs.map((id) => this.#init.abort(directory, id, signal)));
       if (await within(ABORT_AGAIN_MS, instance.turnsEnded(), signal)) break;
-    } while (performance.now() < giveUpAt);
+    } while (realTime.now() < giveUpAt);
     return [...aborted];
   }
 

@@ -1,5 +1,5 @@
 import { onAbort } from '../abort.js';
-import type { Clock, Timer } from '../clock.js';
+import { realClock, type Clock, type Timer } from '../clock.js';
 import type { EventProperties, EventType } from '../client/schema/event.js';
 import type { Ids } from './ids.js';
 import { StreamFaults } from './stream-faults.js';
@@ -17,7 +17,7 @@ export interface EventPayload {
   readonly properties: object;
 }
 
-/** Like the server, so that a client's watchdog for silence is satisfied. */
+/** Like the server, so that a client's watchdog for silence is satisfied: it goes by real time, as that does. */
 const HEARTBEAT_MS = 10_000;
 
 /** These are stored by the server, which sends each of them a second time as a `sync` frame for replicating clients. */
@@ -42,7 +42,6 @@ interface Reader {
 export class EventBus {
   readonly faults: StreamFaults;
   readonly #ids: Ids;
-  readonly #clock: Clock;
   readonly #encoder = new TextEncoder();
   readonly #readers = new Set<Reader>();
   /** Durable events are numbered by session. */
@@ -51,7 +50,6 @@ export class EventBus {
 
   constructor(ids: Ids, clock: Clock) {
     this.#ids = ids;
-    this.#clock = clock;
     this.faults = new StreamFaults(clock);
   }
 
@@ -121,7 +119,7 @@ export class EventBus {
 
   #beat(): void {
     this.#heartbeat?.cancel();
-    this.#heartbeat = this.#clock.after(HEARTBEAT_MS, () => {
+    this.#heartbeat = realClock.after(HEARTBEAT_MS, () => {
       const payload = this.#payload('server.heartbeat', {});
       this.faults.pass(payload, undefined, () => this.#send({}, payload));
       this.#beat();

@@ -52,7 +52,11 @@ export interface MockOpenCodeOptions {
   readonly commands?: readonly Command[] | undefined;
   /** What the command lines of `session.shell()` put out. @default nothing */
   readonly shell?: MockShell | undefined;
-  /** The time of everything the mock does, `wait()` included. @default the system's, which fake timers replace */
+  /**
+   * The time of what the mock stores, and of what takes time because a test says so: `wait()`, delays, slow disposals.
+   *
+   * @default the system's, which fake timers replace
+   */
   readonly clock?: Clock | undefined;
 }
 

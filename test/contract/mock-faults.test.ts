@@ -148,8 +148,7 @@ describe('an instance', () => {
     await repo.warm();
     mock.slowDisposal(2_000);
     const disposing = repo.dispose();
-    // The heartbeat, and the disposal.
-    await vi.waitFor(() => expect(clock.timers).toBe(2));
+    await vi.waitFor(() => expect(clock.timers).toBe(1));
     const reading = repo.path();
     clock.advance(1_999);
     expect(mock.instances()).toMatchObject([{ loaded: true }]);

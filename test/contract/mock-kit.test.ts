@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { setupServer } from 'msw/node';
 import {
+  hang,
   mockOpenCode,
   question,
   text,
+  tool,
   usage,
   wait,
   type MockOpenCode,
@@ -191,6 +193,31 @@ describe('isolation', () => {
     await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await waiting).toMatchObject({ info: { finish: 'stop' } });
+  });
+
+  it('lets clients work under fake timers that nobody advances', async () => {
+    vi.useFakeTimers();
+    const mock = aMock();
+    mock.script(({ prompt }) =>
+      prompt === 'Hang'
+        ? [text('On '), hang()]
+        : [tool('bash', { command: 'ls' }, 'a.ts'), text('One file.')],
+    );
+    const jarvis = await mock.client();
+    const repo = jarvis.forRepo('/repo');
+    await using events = repo.events({ types: ['server.instance.disposed'] });
+    const session = await repo.sessions.create();
+    for (const prompt of ['Look', 'Again']) expect((await session.prompt(prompt)).text).toBe('One file.');
+    const turn = session.stream('Hang');
+    for await (const step of turn) if (step.type === 'text') await turn.abort();
+    await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
+    expect(await repo.dispose()).toMatchObject({ disposed: true });
+    for await (const event of events) if (event.type === 'server.instance.disposed') break;
+    mock.stream.cut();
+    expect((await session.prompt('After all')).text).toBe('One file.');
+    await jarvis.close();
+    await mock.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('tells who forgot to close a mock, at the end of the process', async () => {

@@ -65,6 +65,34 @@ describe.each(RUNNERS)('the example application under %s', (_runner, file, args)
   });
 });
 
+describe('fake timers that nobody advances', () => {
+  const FAKES = [
+    [...RUNNERS[0], "import { expect, test, vi } from 'vitest';\nvi.useFakeTimers();"],
+    [...RUNNERS[1], 'import.meta.jest.useFakeTimers();'],
+  ] as const;
+  const TEST = `
+    import { mockOpenCode, text, tool } from 'jarvis-opencode/testing';
+    import { setupServer } from 'msw/node';
+    test('prompts and disposes', async () => {
+      const mock = mockOpenCode();
+      const network = setupServer(...mock.handlers);
+      network.listen();
+      mock.script(() => [tool('bash', { command: 'ls' }, 'a.ts'), text('One file.')]);
+      const repo = (await mock.client()).forRepo('/repo');
+      const session = await repo.sessions.create();
+      for (const prompt of ['Look', 'Again']) expect((await session.prompt(prompt)).text).toBe('One file.');
+      expect(await repo.dispose()).toMatchObject({ disposed: true });
+      await mock.close();
+      network.close();
+    });`;
+
+  it.each(FAKES)('stop nothing under %s', async (runner, _file, args, fake) => {
+    const file = `${runner}-timers.test.js`;
+    await writeFile(join(project.directory, file), `${fake}${TEST}`);
+    expect(await runTests([...args, file])).toMatch(/Tests:?\s+1 passed/);
+  });
+});
+
 describe('the test kit in a browser', () => {
   it('bundles the mock, and nothing that needs Node', async () => {
     const { metafile, outputFiles } = await build({

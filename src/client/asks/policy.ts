@@ -155,6 +155,7 @@ export async function decide<Request, Decision>(
   const scope = new AbortScope([context.signal], {
     timeoutMs,
     reason: (limitMs) => new TimeoutError('The decision on a request', { phase: 'ask', timeoutMs: limitMs }),
+    timers: globalThis,
   });
   try {
     const { signal } = scope;

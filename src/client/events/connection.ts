@@ -1,5 +1,6 @@
 import { abortable, delay, onAbort } from '../../abort.js';
 import { RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
+import { realTime } from '../../real-time.js';
 import { readFrames } from './sse.js';
 
 /**
@@ -86,25 +87,25 @@ const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 /** Barks when it was not fed for {@link SILENCE_MS}. Feeding costs a look at the clock and no timer. */
 class Watchdog {
   readonly #bark: () => void;
-  #fedAt = performance.now();
-  #timer: ReturnType<typeof setTimeout>;
+  #fedAt = realTime.now();
+  #timer: ReturnType<typeof realTime.setTimeout>;
 
   constructor(bark: () => void) {
     this.#bark = bark;
-    this.#timer = setTimeout(() => this.#look(), SILENCE_MS);
+    this.#timer = realTime.setTimeout(() => this.#look(), SILENCE_MS);
   }
 
   feed(): void {
-    this.#fedAt = performance.now();
+    this.#fedAt = realTime.now();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    realTime.clearTimeout(this.#timer);
   }
 
   #look(): void {
-    const leftMs = SILENCE_MS - (performance.now() - this.#fedAt);
+    const leftMs = SILENCE_MS - (realTime.now() - this.#fedAt);
     if (leftMs <= 0) this.#bark();
-    else this.#timer = setTimeout(() => this.#look(), leftMs);
+    else this.#timer = realTime.setTimeout(() => this.#look(), leftMs);
   }
 }

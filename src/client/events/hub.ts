@@ -1,5 +1,6 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../../abort.js';
 import type { Logger } from '../../logger.js';
+import { realTime } from '../../real-time.js';
 import { ServerLink } from '../server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
@@ -185,7 +186,7 @@ export class EventHub {
       };
       const live = async (connection: AbortSignal): Promise<void> => {
         await this.#becomeLive(isGap, connection);
-        liveSince = performance.now();
+        liveSince = realTime.now();
       };
       try {
         await readConnection({ open, alive, frame, live, closing: closing.signal });
@@ -201,7 +202,7 @@ export class EventHub {
         closing.end();
       }
       this.#setLive(false);
-      if (liveSince !== undefined && performance.now() - liveSince > STABLE_MS) attempt = 0;
+      if (liveSince !== undefined && realTime.now() - liveSince > STABLE_MS) attempt = 0;
       if (!this.#link.isUp) continue;
       const capped = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt++);
       await delay(capped * (0.5 + Math.random() / 2), signal).catch(() => undefined);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { AbortScope, deferred, within } from '../../abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
+import { realTime } from '../../real-time.js';
 import { wasRefused } from '../http.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
@@ -51,7 +52,7 @@ export class TurnDelivery {
 
   /** Whether the request that carries it may still be what the turn waits for. */
   get isUnderWay(): boolean {
-    return this.#posting !== undefined && performance.now() - (this.#sentAt ?? 0) < UNDER_WAY_LIMIT_MS;
+    return this.#posting !== undefined && realTime.now() - (this.#sentAt ?? 0) < UNDER_WAY_LIMIT_MS;
   }
 
   /**
@@ -94,7 +95,7 @@ export class TurnDelivery {
           json: request.body(messageID),
           schema: z.unknown(),
           sending: () => {
-            this.#sentAt = performance.now();
+            this.#sentAt = realTime.now();
             signs.lastEventAt = this.#sentAt;
             begun();
           },
@@ -113,7 +114,7 @@ export class TurnDelivery {
     } finally {
       posting.end();
       this.#posting = undefined;
-      signs.lastEventAt = performance.now();
+      signs.lastEventAt = realTime.now();
       signs.wake();
     }
   }

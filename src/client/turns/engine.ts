@@ -21,7 +21,8 @@ export interface TurnLimits {
  */
 export class TurnEngine {
   readonly #running: PQueue;
-  readonly #sessions = new Map<string, PQueue>();
+  /** The end of the last turn of each session that has one. */
+  readonly #lastOf = new Map<string, Promise<void>>();
   readonly #closed: AbortSignal;
   /** The turns on their way from the queue to their end. */
   readonly #runs = new Set<TurnRun>();
@@ -55,16 +56,19 @@ export class TurnEngine {
       throw new RangeError(`Expected priority to be a finite number, got ${priority}.`);
     }
     const run = new TurnRun(context, session, request, options, collectSteps, this.#closed);
-    const queue = this.#sessions.get(session.id) ?? new PQueue({ concurrency: 1 });
-    this.#sessions.set(session.id, queue);
-    // One that ends in the queue leaves it at once: it must not stand before others with its priority.
     const { withdrawn: signal } = run;
-    void queue
-      .add(() => this.#running.add(() => this.#drive(run), { priority, signal }), { signal })
+    // One that ends in the queue leaves it at once: it must not stand before others with its priority.
+    const drive = async (): Promise<void> => {
+      if (!signal.aborted) await this.#running.add(() => this.#drive(run), { priority, signal });
+    };
+    // No queue of `p-queue`: it goes on by `queueMicrotask`, which the fake timers of jest replace.
+    const last = this.#lastOf.get(session.id);
+    const ended: Promise<void> = (last === undefined ? drive() : last.then(drive))
       .catch(() => undefined)
       .finally(() => {
-        if (queue.size === 0 && queue.pending === 0) this.#sessions.delete(session.id);
+        if (this.#lastOf.get(session.id) === ended) this.#lastOf.delete(session.id);
       });
+    this.#lastOf.set(session.id, ended);
     return run.turn;
   }
 

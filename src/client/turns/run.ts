@@ -1,6 +1,7 @@
 import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
 import { MAX_TIMER_MS } from '../../clock.js';
 import { RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
+import { realTime } from '../../real-time.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { ServerErrorInfo } from '../schema/message.js';
@@ -167,14 +168,14 @@ export class TurnRun {
 
   /** Makes sure whose the session is, and asks again when nothing answers. */
   async #verify(signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + UNREACHABLE_LIMIT_MS;
+    const deadline = realTime.now() + UNREACHABLE_LIMIT_MS;
     for (;;) {
       try {
         await this.#session.verify({ signal, timeoutMs: this.#pollLimitMs });
         this.#pollLimitMs = POLL_LIMIT_MS;
         return;
       } catch (error) {
-        if (!(error instanceof TimeoutError) || signal.aborted || performance.now() > deadline) throw error;
+        if (!(error instanceof TimeoutError) || signal.aborted || realTime.now() > deadline) throw error;
         this.#raisePollLimit();
       }
     }
@@ -254,11 +255,11 @@ export class TurnRun {
           if (this.#judge(evidence)) return;
           waitMs = RECHECK_MS;
         } else if (this.#abortedAt !== undefined) {
-          if (performance.now() - this.#abortedAt > ABORT_LIMIT_MS) return this.#fail('aborted');
+          if (realTime.now() - this.#abortedAt > ABORT_LIMIT_MS) return this.#fail('aborted');
           await this.#sendAbort();
           waitMs = RECHECK_MS;
         } else if (this.#stallTimeoutMs !== false) {
-          const leftMs = this.#stallTimeoutMs - (performance.now() - this.#signs.lastEventAt);
+          const leftMs = this.#stallTimeoutMs - (realTime.now() - this.#signs.lastEventAt);
           if (leftMs <= 0) {
             // Aborted like a turn that nobody waits for, and held until it has ended.
             this.#cancelled.abort();
@@ -272,8 +273,8 @@ export class TurnRun {
         // The session is gone: nobody will ever finish this turn.
         if (error instanceof RequestError && error.status === 404) throw error;
         if (error instanceof TimeoutError) this.#raisePollLimit();
-        unreachableSince ??= performance.now();
-        const unreachableMs = performance.now() - unreachableSince;
+        unreachableSince ??= realTime.now();
+        const unreachableMs = realTime.now() - unreachableSince;
         const { error: sendError } = this.#delivery;
         if (sendError !== undefined && unreachableMs > START_LIMIT_MS) throw sendError;
         if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#fail('interrupted', { cause: error });
@@ -393,7 +394,7 @@ export class TurnRun {
 
   async #abort(): Promise<void> {
     if (!this.#delivery.isSent) {
-      this.#abortedAt = performance.now();
+      this.#abortedAt = realTime.now();
       this.#fail('aborted');
       this.#cancelled.abort();
       return;
@@ -405,7 +406,7 @@ export class TurnRun {
   /** From now on the turn is aborted whenever it is seen at work. Only who follows it does that: none comes after its end. */
   #beginAbort(): void {
     if (this.#abortedAt !== undefined) return;
-    this.#abortedAt = performance.now();
+    this.#abortedAt = realTime.now();
     this.#unwanted.abort();
     this.#signs.wake();
   }

@@ -1,12 +1,13 @@
 import { deferred, within, type Deferred } from '../../abort.js';
+import { realTime } from '../../real-time.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 
 /** What the events tell about one turn. They are hints: how it ended is read from the server. */
 export class TurnSigns {
-  /** When the last event of the session or a child of it came, on the clock of `performance.now()`. */
-  lastEventAt = performance.now();
+  /** When the last event of the session or a child of it came, on the clock of `realTime.now()`. */
+  lastEventAt = realTime.now();
   /** The error that the server reported for the session. */
   sessionError: ServerErrorInfo | undefined;
   /** Since when the instance that began the turn is gone. */
@@ -37,7 +38,7 @@ export class TurnSigns {
 
   /** Milliseconds since anything was heard of the turn. */
   get quietMs(): number {
-    return performance.now() - Math.max(this.lastEventAt, this.interruptedAt ?? 0);
+    return realTime.now() - Math.max(this.lastEventAt, this.interruptedAt ?? 0);
   }
 
   /** Takes one event of the turn's directory. */
@@ -49,7 +50,7 @@ export class TurnSigns {
     }
     const sessionID = sessionIDOf(event);
     if (sessionID === undefined || !this.#isWithin(sessionID)) return;
-    this.lastEventAt = performance.now();
+    this.lastEventAt = realTime.now();
     if (sessionID === this.#sessionID) this.#takeOwn(event);
   }
 
@@ -75,7 +76,7 @@ export class TurnSigns {
   }
 
   #interrupted(): void {
-    this.interruptedAt = performance.now();
+    this.interruptedAt = realTime.now();
     this.wake();
   }
 

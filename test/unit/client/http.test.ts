@@ -10,6 +10,8 @@ import { DIRECTORY_HEADER, Http, type Endpoint, type HttpRequest } from '../../.
 import type { FetchFunction, RequestOptions } from '../../../src/client/options.js';
 import { ConnectionError, RequestError, ResponseShapeError, TimeoutError } from '../../../src/errors.js';
 
+vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+
 /** What the loopback server received. */
 interface Received {
   readonly method: string;

@@ -6,6 +6,8 @@ import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { deferred } from '../../support/wait.js';
 
+vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+
 const closed = new AbortController();
 
 function setUp(init: Partial<DisposerInit> = {}): { entry: RepoEntry; disposer: Disposer; sent: string[] } {

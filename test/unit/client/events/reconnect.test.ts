@@ -8,6 +8,8 @@ import {
 } from 'jarvis-opencode';
 import { FakeEventSource, take } from '../../../support/event-source.js';
 
+vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
+
 let source: FakeEventSource;
 beforeEach(() => {
   vi.useFakeTimers();
