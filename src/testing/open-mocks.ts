@@ -13,9 +13,12 @@ interface HostProcess {
   off(event: string, listener: () => void): unknown;
   listenerCount(event: string): number;
   kill(pid: number, signal: string): unknown;
+  getBuiltinModule?(id: 'node:process'): Partial<HostProcess> | undefined;
 }
 
 const open = new Map<string, OpenMock>();
+/** The process whose end is watched, while a mock is open: a sandbox is emptied before that end. */
+let host: HostProcess | undefined;
 
 /**
  * Takes an origin for a mock. Whoever does not give it back is told at the end of the process, with the place it was made.
@@ -32,45 +35,51 @@ export function takeOrigin(url: string, maker: (...args: never[]) => unknown): (
     );
   }
   const mock = { url, stack: stackFrom(maker) };
-  if (open.size === 0) watchEnd('on');
+  if (open.size === 0) watchEnd();
   open.set(url, mock);
   return () => {
     if (open.get(url) !== mock) return;
     open.delete(url);
-    if (open.size === 0) watchEnd('off');
+    if (open.size === 0) unwatchEnd();
   };
 }
 
+/** The process itself: jest gives its tests a copy, which nobody tells of the end. */
 function hostProcess(): HostProcess | undefined {
-  const { process } = globalThis as { process?: Partial<HostProcess> };
+  const { process: given } = globalThis as { process?: Partial<HostProcess> };
+  const process = given?.getBuiltinModule?.('node:process') ?? given;
   return typeof process?.on === 'function' && process.stderr !== undefined
     ? (process as HostProcess)
     : undefined;
 }
 
-function watchEnd(way: 'on' | 'off'): void {
-  const host = hostProcess();
-  host?.[way]('beforeExit', warn);
-  host?.[way]('exit', warn);
-  host?.[way]('SIGTERM', warnAndEnd);
+function watchEnd(): void {
+  host = hostProcess();
+  host?.on('beforeExit', warn);
+  host?.on('exit', warn);
+  host?.on('SIGTERM', warnAndEnd);
+}
+
+function unwatchEnd(): void {
+  host?.off('beforeExit', warn);
+  host?.off('exit', warn);
+  host?.off('SIGTERM', warnAndEnd);
 }
 
 /** Written past the console, which test runners catch, and have let go of at this time. */
 function warn(): void {
-  const host = hostProcess();
   for (const { url, stack } of open.values()) {
     host?.stderr.write(
       `jarvis-opencode/testing: the mock at ${url} was never closed. It was made\n${stack}\n`,
     );
   }
   open.clear();
-  watchEnd('off');
+  unwatchEnd();
 }
 
 /** Vitest ends its workers by a signal; a listener of ours must not keep it from doing so. */
 function warnAndEnd(): void {
   warn();
-  const host = hostProcess();
   if (host?.listenerCount('SIGTERM') === 0) host.kill(host.pid, 'SIGTERM');
 }
 

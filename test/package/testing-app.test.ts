@@ -117,14 +117,18 @@ describe('the test kit in a browser', () => {
 });
 
 describe('a test that forgets to close its mock', () => {
-  it('is told by vitest, with its own line', async () => {
+  it.each([
+    [...RUNNERS[0], "import { test } from 'vitest';"],
+    [...RUNNERS[1], ''],
+  ] as const)('is told by %s, with its own line', async (_runner, name, args, imported) => {
+    const file = `forgets-${name}`;
     const source = [
       "import { mockOpenCode } from 'jarvis-opencode/testing';",
-      "import { test } from 'vitest';",
+      imported,
       "test('forgets', () => void mockOpenCode());",
     ].join('\n');
-    await writeFile(join(project.directory, 'forgets.test.js'), source);
-    const output = await runTests([...RUNNERS[0][2], 'forgets.test.js']);
-    expect(output).toMatch(/was never closed\. It was made\n +at .*forgets\.test\.js:3:/);
+    await writeFile(join(project.directory, file), source);
+    const output = await runTests([...args, file]);
+    expect(output).toMatch(/was never closed\. It was made\n +at .*forgets-\w+\.test\.js:3:/);
   });
 });
