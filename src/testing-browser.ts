@@ -42,6 +42,7 @@ export {
   hang,
   question,
   reasoning,
+  retry,
   subtask,
   text,
   tool,
@@ -63,7 +64,7 @@ export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOption
 /**
  * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
  *
- * @throws {TypeError} for a `url` that is no http URL.
+ * @throws {TypeError} for a `url` that is no http URL, and a model that is not written as `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  *
  * @example

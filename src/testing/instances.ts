@@ -19,7 +19,7 @@ export interface MockInstance {
 
 /** Work of a session: it is busy until the work has ended. */
 export interface SessionWork {
-  readonly isBusy: boolean;
+  readonly status: SessionStatus;
   /** Ends it; resolves when everything about its end is stored and told. */
   abort(): Promise<void>;
   /** Ends it at once; nothing is stored or told any more. */
@@ -60,12 +60,12 @@ export class Instance implements Place {
 
   /** The sessions that are not idle. */
   statuses(): Record<string, SessionStatus> {
-    const busy = [...this.work].filter(([, work]) => work.isBusy);
-    return Object.fromEntries(busy.map(([sessionID]) => [sessionID, { type: 'busy' } as const]));
+    const statuses = [...this.work].map(([sessionID, { status }]) => [sessionID, status] as const);
+    return Object.fromEntries(statuses.filter(([, { type }]) => type !== 'idle'));
   }
 
   isBusy(sessionID: string): boolean {
-    return this.work.get(sessionID)?.isBusy === true;
+    return (this.work.get(sessionID)?.status.type ?? 'idle') !== 'idle';
   }
 
   /** Forgets what only memory holds. */

@@ -57,7 +57,7 @@ export const messageRoutes: readonly Route[] = [
   scopedRoute('POST', '/session/:sessionID/prompt_async', (context) =>
     withPrompt(context, (body) =>
       withSession(context, (session) => {
-        void context.server.prompt(context.instance, session, body);
+        void context.server.promptAsync(context.instance, session, body);
         return noContent();
       }),
     ),

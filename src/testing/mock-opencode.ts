@@ -4,6 +4,7 @@ import type { Command } from '../client/schema/commands.js';
 import type { Message } from '../client/schema/message.js';
 import type { SessionInfo } from '../client/schema/session.js';
 import { askRoutes } from './ask-routes.js';
+import { Catalog } from './catalog.js';
 import { Credentials } from './credentials.js';
 import { CustomHandlers } from './custom-handlers.js';
 import type { MockInstance } from './instances.js';
@@ -48,6 +49,10 @@ export interface MockOpenCodeOptions {
   readonly script?: MockScript | undefined;
   /** For which permissions every tool asks, e.g. `['bash', 'edit']`. @default none */
   readonly asks?: readonly string[] | undefined;
+  /** The agents there are beside `build`, `plan`, `general` and `explore`. A prompt for any other fails. @default none */
+  readonly agents?: readonly string[] | undefined;
+  /** The models there are beside `mock/mock`, as `provider/model`. A prompt for any other fails. @default none */
+  readonly models?: readonly string[] | undefined;
   /** The commands there are. @default `init` */
   readonly commands?: readonly Command[] | undefined;
   /** What the command lines of `session.shell()` put out. @default nothing */
@@ -152,7 +157,7 @@ let made = 0;
  * Makes an OpenCode server in memory.
  *
  * @param maker - the function the test called: the stack of a mock that was not closed begins above it.
- * @throws {TypeError} for a `url` that is no http URL.
+ * @throws {TypeError} for a `url` that is no http URL, and a model that is not written as `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  */
 export function makeMockServer(
@@ -169,6 +174,7 @@ export function makeMockServer(
     projectOf: options.projectOf ?? ((directory) => `project of ${directory}`),
     script: options.script ?? (() => [text('ok')]),
     asks: options.asks ?? [],
+    catalog: new Catalog(options.agents ?? [], options.models ?? []),
     commands: options.commands ?? [INIT],
     shell: options.shell ?? (() => ''),
   });

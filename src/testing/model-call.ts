@@ -65,6 +65,11 @@ export class ModelCall {
     return this.#message.id;
   }
 
+  /** Whether the model has said or done anything. */
+  get hasBegun(): boolean {
+    return this.#hasParts;
+  }
+
   /** Whether it called a tool: what the model says next, it says in another call. */
   get hasTools(): boolean {
     return this.#tools.length > 0;
@@ -148,10 +153,10 @@ export class ModelCall {
   }
 
   /** The call was cut off. */
-  break(error: ServerErrorInfo): void {
+  break(error?: ServerErrorInfo): void {
     this.#closeText();
     for (const tool of this.#tools) tool.abort();
-    this.#message.error = error;
+    if (error !== undefined) this.#message.error = error;
     this.#message.time.completed = this.#init.clock.now();
     this.#save();
   }

@@ -1,10 +1,8 @@
-import type { Agent } from '../client/schema/agents.js';
 import type { Project } from '../client/schema/project.js';
-import type { Provider } from '../client/schema/providers.js';
 import type { Instance } from './instances.js';
 import { scopedRoute, type InstanceContext, type Route } from './router.js';
 
-/** What can be read of a directory: as of an empty repository on its main branch, with one provider and no language servers. */
+/** What can be read of a directory: as of an empty repository on its main branch, without language servers. */
 export const readRoutes: readonly Route[] = [
   read('/path', ({ instance: { directory } }) => ({
     home: '/home/mock',
@@ -14,10 +12,17 @@ export const readRoutes: readonly Route[] = [
     directory,
   })),
   read('/config', () => ({ model: 'mock/mock' })),
-  read('/config/providers', () => ({ providers: [provider()], default: { mock: 'mock' } })),
-  read('/provider', () => ({ all: [provider()], default: { mock: 'mock' }, connected: ['mock'] })),
+  read('/config/providers', ({ server: { catalog } }) => ({
+    providers: catalog.providers,
+    default: catalog.defaultModels,
+  })),
+  read('/provider', ({ server: { catalog } }) => ({
+    all: catalog.providers,
+    default: catalog.defaultModels,
+    connected: catalog.providers.map(({ id }) => id),
+  })),
   read('/provider/auth', () => ({})),
-  read('/agent', () => [agent('build', 'primary'), agent('plan', 'primary'), agent('general', 'subagent')]),
+  read('/agent', ({ server }) => server.catalog.agents),
   read('/command', ({ server }) => server.commands),
   read('/skill', () => []),
   read('/lsp', () => []),
@@ -42,42 +47,4 @@ function read(pattern: string, answer: (context: InstanceContext) => unknown): R
 
 function projectOf({ projectID, directory }: Instance): Project {
   return { id: projectID, worktree: directory, vcs: 'git', time: { created: 0, updated: 0 }, sandboxes: [] };
-}
-
-function agent(name: string, mode: Agent['mode']): Agent {
-  return { name, mode, native: true, permission: [], options: {} };
-}
-
-function provider(): Provider {
-  const text = { text: true, audio: false, image: false, video: false, pdf: false };
-  return {
-    id: 'mock',
-    name: 'Mock',
-    source: 'config',
-    env: [],
-    options: {},
-    models: {
-      mock: {
-        id: 'mock',
-        providerID: 'mock',
-        api: { id: 'mock', url: '', npm: '@ai-sdk/openai-compatible' },
-        name: 'Mock',
-        capabilities: {
-          temperature: false,
-          reasoning: true,
-          attachment: false,
-          toolcall: true,
-          input: text,
-          output: text,
-          interleaved: false,
-        },
-        cost: { input: 0, output: 0, cache: { read: 0, write: 0 } },
-        limit: { context: 200_000, output: 8_192 },
-        status: 'active',
-        options: {},
-        headers: {},
-        release_date: '',
-      },
-    },
-  };
 }

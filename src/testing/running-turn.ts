@@ -2,6 +2,7 @@ import { abortable, deferred } from '../abort.js';
 import type { ServerErrorInfo, UserMessage } from '../client/schema/message.js';
 import type { PermissionRule, SessionStatus } from '../client/schema/session.js';
 import type { Asks } from './asks.js';
+import { PromptRefusedError, type Catalog } from './catalog.js';
 import type { SessionWork } from './instances.js';
 import { ModelCall, type ModelCallInit } from './model-call.js';
 import { moment } from './moment.js';
@@ -9,7 +10,14 @@ import { pause } from './pause.js';
 import { needOf } from './permission-rules.js';
 import { stepsOf, type MockScript } from './script.js';
 import { SessionGoneError } from './session-store.js';
-import { piecesOf, type MockStep, type MockStepOf } from './steps.js';
+import {
+  BEGINS_CALL,
+  piecesOf,
+  RETRY_STATUS,
+  RETRY_TOO_LATE,
+  type MockStep,
+  type MockStepOf,
+} from './steps.js';
 import type { ToolResult } from './tool-call.js';
 import { denied, permissionResult, questionResult } from './tool-results.js';
 
@@ -26,6 +34,7 @@ export interface RunningTurnInit extends ModelCallInit {
   readonly sessionID: string;
   readonly script: MockScript;
   readonly asks: Asks;
+  readonly catalog: Catalog;
   /** The rules of the server; those of the session come after them. */
   readonly rules: readonly PermissionRule[];
   readonly startSubtask: (step: MockStepOf<'subtask'>) => Subtask;
@@ -51,6 +60,8 @@ class ScriptedFailure extends Error {
   }
 }
 
+/** OpenCode 1.18.33 gives up when the provider refuses a call once more. */
+const MAX_RETRIES = 5;
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
 /** A session at work: it answers its prompts, in the server's order of events, until there is none left. */
@@ -61,17 +72,20 @@ export class RunningTurn implements SessionWork {
   readonly #ended = deferred();
   readonly #subtasks = new Set<Subtask>();
   #call: ModelCall | undefined;
-  #isBusy = true;
+  #status: SessionStatus = { type: 'busy' };
+  /** How often the provider has refused the current call. */
+  #retries = 0;
   #isKilled = false;
   #answerID: string | undefined;
+  #refusal: PromptRefusedError | undefined;
 
   constructor(init: RunningTurnInit) {
     this.#init = init;
   }
 
   /** Between its end and the last that is told of it, a session already counts as idle. */
-  get isBusy(): boolean {
-    return this.#isBusy;
+  get status(): SessionStatus {
+    return this.#status;
   }
 
   /** Resolves when the turn is over. */
@@ -82,6 +96,11 @@ export class RunningTurn implements SessionWork {
   /** The id of the last message it has begun. */
   get answerID(): string | undefined {
     return this.#answerID;
+  }
+
+  /** Why it ended without an answer, when it was for a model that there is not. */
+  get refusal(): PromptRefusedError | undefined {
+    return this.#refusal;
   }
 
   /** Adds a prompt. One that comes while the turn runs is answered in the same turn; of several, only the newest. */
@@ -115,7 +134,10 @@ export class RunningTurn implements SessionWork {
       this.#tellIdle();
       this.#tellUpdate();
     } catch (error) {
-      if (!this.#isKilled) await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
+      if (error instanceof PromptRefusedError) this.#refuse(error);
+      else if (this.#status.type === 'retry') this.#stopRetrying();
+      else if (!this.#isKilled)
+        await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
     } finally {
       this.#init.onEnd();
       this.#ended.resolve();
@@ -139,7 +161,7 @@ export class RunningTurn implements SessionWork {
       directory: place.directory,
     };
     for await (const step of stepsOf(script, input, signal)) {
-      if ((step.type === 'text' || step.type === 'reasoning') && call.hasTools) {
+      if (BEGINS_CALL.has(step.type) && call.hasTools) {
         await this.#finish(call, signal);
         if (call.endsTurn) return true;
         call = this.#begin(prompt.message);
@@ -181,11 +203,28 @@ export class RunningTurn implements SessionWork {
         return;
       case 'hang':
         return abortable(new Promise<never>(() => undefined), signal);
+      case 'retry':
+        return this.#retry(step, call, signal);
       case 'fail':
         throw new ScriptedFailure(failureOf(step));
       default:
         throw new TypeError(`The script yielded no step: ${JSON.stringify(step)}.`);
     }
+  }
+
+  async #retry(step: MockStepOf<'retry'>, call: ModelCall, signal: AbortSignal): Promise<void> {
+    if (call.hasBegun) throw new TypeError(RETRY_TOO_LATE);
+    const { message, afterMs } = step;
+    this.#retries += 1;
+    if (this.#retries > MAX_RETRIES) {
+      const data = { message, statusCode: RETRY_STATUS, isRetryable: true };
+      throw new ScriptedFailure({ name: 'APIError', data });
+    }
+    const next = this.#init.clock.now() + afterMs;
+    this.#tellStatus({ type: 'retry', attempt: this.#retries, message, next });
+    if (afterMs > 0) await pause(this.#init.clock, afterMs, signal);
+    else await moment(signal);
+    this.#tellStatus({ type: 'busy' });
   }
 
   async #callTool(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
@@ -237,6 +276,11 @@ export class RunningTurn implements SessionWork {
     await moment(signal);
     const input = { description, prompt, subagent_type: agent };
     tool.run(input);
+    if (!this.#init.catalog.hasAgent(agent)) {
+      const error = `Unknown agent type: ${agent} is not a valid agent type`;
+      call.endTool(tool, { status: 'error', error });
+      return;
+    }
     const subtask = this.#init.startSubtask(step);
     this.#subtasks.add(subtask);
     const metadata = { parentSessionId, sessionId: subtask.sessionID };
@@ -252,6 +296,8 @@ export class RunningTurn implements SessionWork {
 
   #begin(prompt: UserMessage, title?: string): ModelCall {
     this.#tellStatus({ type: 'busy' });
+    this.#init.catalog.assertModel(prompt.model);
+    this.#retries = 0;
     this.#call = new ModelCall(this.#init, prompt);
     this.#answerID = this.#call.messageID;
     this.#tellUpdate();
@@ -279,7 +325,22 @@ export class RunningTurn implements SessionWork {
     session.tokens.output += used.tokens.output;
   }
 
-  /** The end of a turn that has no answer: the session is idle before its message says why, and again after. */
+  /** There is no such model: no answer is begun. */
+  #refuse(error: PromptRefusedError): void {
+    this.#refusal = error;
+    const { sessionID, events, place } = this.#init;
+    events.emit(place, 'session.error', { sessionID, error: error.info });
+    this.#tellIdle();
+  }
+
+  /** Aborted between two attempts: the answer is over without saying why. */
+  #stopRetrying(): void {
+    if (this.#isKilled) return;
+    if (this.#init.store.find(this.#init.sessionID) !== undefined) this.#call?.break();
+    this.#tellIdle();
+  }
+
+  /** The end of a turn that was cut off: the session is idle before its message says why, and again after. */
   async #break(error: ServerErrorInfo): Promise<void> {
     const { sessionID, events, place, store } = this.#init;
     events.emit(place, 'session.error', { sessionID, error });
@@ -291,12 +352,12 @@ export class RunningTurn implements SessionWork {
   }
 
   #tellStatus(status: SessionStatus): void {
+    this.#status = status;
     const { sessionID, events, place } = this.#init;
     events.emit(place, 'session.status', { sessionID, status });
   }
 
   #tellIdle(): void {
-    this.#isBusy = false;
     this.#tellStatus({ type: 'idle' });
     this.#init.events.emit(this.#init.place, 'session.idle', { sessionID: this.#init.sessionID });
   }

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.js';
 import type { Command } from '../client/schema/commands.js';
-import type { Message, Part, UserMessage } from '../client/schema/message.js';
+import type { Message, Part, ServerErrorInfo, UserMessage } from '../client/schema/message.js';
 import type { ModelRef, PromptPartInput } from '../client/schema/prompt.js';
 import type { PermissionRule, SessionInfo } from '../client/schema/session.js';
+import { PromptRefusedError, type Catalog } from './catalog.js';
 import { EventBus } from './event-bus.js';
 import { Ids } from './ids.js';
 import { Instances, type Instance } from './instances.js';
@@ -28,6 +29,7 @@ export interface ScriptedServerInit {
   readonly script: MockScript;
   /** For which permissions it asks. */
   readonly asks: readonly string[];
+  readonly catalog: Catalog;
   readonly commands: readonly Command[];
   readonly shell: MockShell;
 }
@@ -54,6 +56,7 @@ export class ScriptedServer {
   readonly sessions: SessionStore;
   readonly history: SessionHistory;
   readonly scripts: Scripts;
+  readonly catalog: Catalog;
   readonly commands: readonly Command[];
   readonly #ids = new Ids();
   readonly #rules: readonly PermissionRule[];
@@ -67,6 +70,7 @@ export class ScriptedServer {
     this.clock = clock;
     this.scripts = new Scripts(init.script);
     this.#rules = init.asks.map((permission) => ({ permission, pattern: '*', action: 'ask' }));
+    this.catalog = init.catalog;
     this.commands = init.commands;
     this.#shell = init.shell;
     const events = new EventBus(this.#ids, clock);
@@ -82,6 +86,7 @@ export class ScriptedServer {
    *
    * @returns the message that answers it, or the prompt itself when it is not to be answered; `undefined` when the session
    * is gone.
+   * @throws {PromptRefusedError} when there is no such agent or model; the session has told that by then.
    */
   async prompt(instance: Instance, session: SessionInfo, body: PromptBody): Promise<Message | undefined> {
     if (instance.warmUp !== 'done') {
@@ -95,10 +100,25 @@ export class ScriptedServer {
     const { turn, messageID } = begun;
     if (turn === undefined) return this.#messageOf(session.id, messageID);
     await turn.ended;
+    if (turn.refusal !== undefined) throw turn.refusal;
     return this.#messageOf(session.id, turn.answerID ?? this.#lastAnswerID(session.id));
   }
 
-  /** Lets the model sum up the session; the script is not asked. Resolves when it has. */
+  /** Takes a prompt of somebody who does not wait for the answer. */
+  async promptAsync(instance: Instance, session: SessionInfo, body: PromptBody): Promise<void> {
+    try {
+      await this.prompt(instance, session, body);
+    } catch (error) {
+      if (error instanceof PromptRefusedError) this.#tellError(instance, session.id, error.repeated);
+      else throw error;
+    }
+  }
+
+  /**
+   * Lets the model sum up the session; the script is not asked. Resolves when it has.
+   *
+   * @throws {PromptRefusedError} when there is no such model.
+   */
   async summarize(instance: Instance, session: SessionInfo, model: ModelRef, auto: boolean): Promise<void> {
     const { id: sessionID } = session;
     const message = this.#newMessage(this.#ids.next('msg'), session, { ...NO_PROMPT, model });
@@ -114,10 +134,15 @@ export class ScriptedServer {
     turn.add({ message, text: '' });
     turn.start();
     await turn.ended;
+    if (turn.refusal !== undefined) throw turn.refusal;
   }
 
-  /** Runs a command line of the user. */
-  shell(
+  /**
+   * Runs a command line of the user.
+   *
+   * @throws {PromptRefusedError} when there is no such agent.
+   */
+  async shell(
     instance: Instance,
     session: SessionInfo,
     input: {
@@ -127,23 +152,31 @@ export class ScriptedServer {
       readonly model: ModelRef | undefined;
     },
   ): Promise<Message> {
+    const { id: sessionID } = session;
+    try {
+      this.catalog.assertAgent(input.agent);
+    } catch (error) {
+      this.events.emit(instance, 'session.status', { sessionID, status: { type: 'busy' } });
+      if (error instanceof PromptRefusedError) this.#tellError(instance, sessionID, error.info);
+      this.#tellIdle(instance, sessionID);
+      throw error;
+    }
     const run = new ShellRun({
       ...this.#init(instance),
       ...input,
-      sessionID: session.id,
+      sessionID,
       model: input.model ?? this.#modelOf(session),
       output: this.#shell(input.command, instance.directory),
     });
-    instance.work.set(session.id, run);
-    return run.run().finally(() => instance.work.delete(session.id));
+    instance.work.set(sessionID, run);
+    return run.run().finally(() => instance.work.delete(sessionID));
   }
 
   /** Ends what the session is doing; resolves when it has ended. One that is idle says so once more. */
   async abort(instance: Instance, sessionID: string): Promise<void> {
     const work = instance.work.get(sessionID);
     if (work !== undefined) return work.abort();
-    this.events.emit(instance, 'session.status', { sessionID, status: { type: 'idle' } });
-    this.events.emit(instance, 'session.idle', { sessionID });
+    this.#tellIdle(instance, sessionID);
   }
 
   /** Ends everything at once, like the process; what is stored stays. */
@@ -164,6 +197,7 @@ export class ScriptedServer {
   ): { readonly turn: RunningTurn | undefined; readonly messageID: string } | undefined {
     const sessionID = session.id;
     if (this.sessions.find(sessionID) === undefined) return undefined;
+    this.#assertAgent(instance, sessionID, body.agent);
     if (!instance.isBusy(sessionID)) this.history.settle(instance, session);
     const { messageID = this.#ids.next('msg') } = body;
     const stored = this.sessions.message(sessionID, messageID)?.info;
@@ -183,12 +217,32 @@ export class ScriptedServer {
     this.sessions.update(instance, sessionID);
     if (body.noReply) return { turn: undefined, messageID };
     const running = instance.work.get(sessionID);
-    const isRunning = running instanceof RunningTurn && running.isBusy;
+    const isRunning = running instanceof RunningTurn && instance.isBusy(sessionID);
     const turn = isRunning ? running : this.#newTurn(instance, sessionID);
     // A message that was stored before gets more parts, and no answer.
     if (stored === undefined) turn.add({ message, text: textOf(body.parts) });
     if (turn !== running) turn.start();
     return { turn, messageID };
+  }
+
+  #assertAgent(instance: Instance, sessionID: string, agent: string | undefined): void {
+    if (agent === undefined) return;
+    try {
+      this.catalog.assertAgent(agent);
+    } catch (error) {
+      // Of an unknown agent nothing else is told: the session is not even busy for a moment.
+      if (error instanceof PromptRefusedError) this.#tellError(instance, sessionID, error.info);
+      throw error;
+    }
+  }
+
+  #tellError(instance: Instance, sessionID: string, error: ServerErrorInfo): void {
+    this.events.emit(instance, 'session.error', { sessionID, error });
+  }
+
+  #tellIdle(instance: Instance, sessionID: string): void {
+    this.events.emit(instance, 'session.status', { sessionID, status: { type: 'idle' } });
+    this.events.emit(instance, 'session.idle', { sessionID });
   }
 
   #saveParts(instance: Instance, message: UserMessage, parts: readonly PromptPartInput[]): void {
@@ -203,6 +257,7 @@ export class ScriptedServer {
       ...this.#init(instance),
       sessionID,
       asks: instance.asks,
+      catalog: this.catalog,
       rules: this.#rules,
       script: this.scripts.play,
       startSubtask: (step) => this.#startSubtask(instance, sessionID, step),
@@ -254,7 +309,8 @@ export class ScriptedServer {
       sessionID: session.id,
       role: 'user',
       time: { created: this.clock.now() },
-      agent: body.agent ?? session.agent ?? 'build',
+      // That of the session does not count (measured).
+      agent: body.agent ?? 'build',
       model: body.model ?? this.#modelOf(session),
     };
   }

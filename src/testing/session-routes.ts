@@ -1,5 +1,6 @@
 import type { SessionInfo } from '../client/schema/session.js';
 import { parseJson, readBody } from './body.js';
+import { PromptRefusedError } from './catalog.js';
 import { decodeOnce } from './directory.js';
 import { isRecord } from './prompt-body.js';
 import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from './replies.js';
@@ -128,7 +129,13 @@ export async function withSession(
   const sessionID = context.params['sessionID'] ?? '';
   if (!sessionID.startsWith('ses')) return unknownError();
   const session = context.server.sessions.find(sessionID);
-  return session === undefined ? notFound(`Session not found: ${sessionID}`) : answer(session);
+  if (session === undefined) return notFound(`Session not found: ${sessionID}`);
+  try {
+    return await answer(session);
+  } catch (error) {
+    if (error instanceof PromptRefusedError) return unknownError();
+    throw error;
+  }
 }
 
 /** Answers, or refuses while the session is at work. */

@@ -1,6 +1,7 @@
 import { deferred } from '../abort.js';
 import type { Clock } from '../clock.js';
 import type { AssistantMessage, Message, ToolPart, UserMessage } from '../client/schema/message.js';
+import type { SessionStatus } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
 import type { SessionWork } from './instances.js';
@@ -26,7 +27,7 @@ export interface ShellRunInit {
 export class ShellRun implements SessionWork {
   readonly #init: ShellRunInit;
   readonly #ended = deferred();
-  isBusy = true;
+  status: SessionStatus = { type: 'busy' };
 
   constructor(init: ShellRunInit) {
     this.#init = init;
@@ -43,11 +44,11 @@ export class ShellRun implements SessionWork {
 
   async run(): Promise<Message> {
     const { events, place, sessionID } = this.#init;
-    events.emit(place, 'session.status', { sessionID, status: { type: 'busy' } });
+    events.emit(place, 'session.status', { sessionID, status: this.status });
     const message = this.#write();
     await moment();
-    this.isBusy = false;
-    events.emit(place, 'session.status', { sessionID, status: { type: 'idle' } });
+    this.status = { type: 'idle' };
+    events.emit(place, 'session.status', { sessionID, status: this.status });
     events.emit(place, 'session.idle', { sessionID });
     this.#ended.resolve();
     return message;

@@ -41,6 +41,7 @@ export type MockStep =
       readonly agent: string;
     }
   | { readonly type: 'usage'; readonly input: number; readonly output: number }
+  | { readonly type: 'retry'; readonly message: string; readonly afterMs: number }
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'wait-for'; readonly gate: PromiseLike<unknown> }
   | {
@@ -53,6 +54,9 @@ export type MockStep =
 
 /** The step of one type. */
 export type MockStepOf<T extends MockStep['type']> = Extract<MockStep, { readonly type: T }>;
+
+/** What the model says after a tool, it says in its next call. */
+export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set(['text', 'reasoning', 'retry']);
 
 /** How {@link text} and {@link reasoning} are streamed. */
 export interface TextOptions {
@@ -194,9 +198,33 @@ export function waitFor(gate: PromiseLike<unknown>): MockStep {
   return { type: 'wait-for', gate };
 }
 
+/** What the provider answers to a call that is to be repeated: overloaded. */
+export const RETRY_STATUS = 503;
+export const RETRY_TOO_LATE = 'retry() must come before what the model says or does in that call.';
+
+/**
+ * Lets the provider refuse the call of the model: the status of the session is `retry` until OpenCode calls again, and then
+ * the script goes on. Each one more is one more attempt; the sixth of one call ends the turn with an `APIError`.
+ *
+ * @param message - what the provider says.
+ * @throws {RangeError} unless `afterMs` is a number that is not negative.
+ */
+export function retry(
+  message = 'scripted overload',
+  options: {
+    /** Milliseconds until the call is repeated, as the provider asks for. @default 0 */
+    readonly afterMs?: number | undefined;
+  } = {},
+): MockStep {
+  const { afterMs = 0 } = options;
+  assertMs('afterMs', afterMs);
+  return { type: 'retry', message, afterMs };
+}
+
 /**
  * Ends the turn with an error, as OpenCode names it: `APIError`, `ProviderAuthError`, `ContextOverflowError`, … A real
- * server makes an `APIError` of every one, because it is the provider that fails there.
+ * server makes an `APIError` of every one, because it is the provider that fails there, and an `UnknownError` when the
+ * answer has begun.
  *
  * @param data - more of the error's `data`, beside `message`.
  */

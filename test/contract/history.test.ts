@@ -218,6 +218,19 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     await turn.result.catch(() => undefined);
   });
 
+  it('shows no differences without snapshots, whatever was written', async () => {
+    const input = { filePath: `${repo.directory}/new.txt`, content: 'new\n' };
+    world.script(() => [tool('write', input, 'Wrote file successfully.'), text('Written.')]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Write');
+    const { messages } = await turn.result;
+    expect(messages[0]?.parts.find(({ type }) => type === 'tool')).toMatchObject({
+      state: { status: 'completed', output: 'Wrote file successfully.' },
+    });
+    expect(await session.diff()).toEqual([]);
+    expect(await session.diff({ messageID: turn.messageID })).toEqual([]);
+  });
+
   it('shows what the model thought and what it has to do', async () => {
     const todos = [{ content: 'Mend', status: 'pending', priority: 'high' }];
     world.script(() => [

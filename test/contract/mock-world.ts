@@ -8,7 +8,11 @@ import { ODD_NAME, type World } from './worlds.js';
 export async function openMockWorld(): Promise<World> {
   const password = 'a password of ü';
   const projects = new Map<string, string>();
-  const mock = mockOpenCode({ password, projectOf: (directory) => projects.get(directory) ?? directory });
+  const mock = mockOpenCode({
+    password,
+    projectOf: (directory) => projects.get(directory) ?? directory,
+    models: ['scripted/scripted'],
+  });
   const server = setupServer(...mock.handlers);
   server.listen({ onUnhandledRequest: 'error' });
   const clients: JarvisOpenCode[] = [];

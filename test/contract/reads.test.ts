@@ -77,7 +77,7 @@ describe.each(worlds)('a directory in $name', ({ open }) => {
     const { providers } = await repo.config.providers();
     const [model] = Object.values(providers[0]?.models ?? {});
     expect(model).toMatchObject({ id: expect.any(String), providerID: providers[0]?.id });
-    expect((await repo.providers.list()).connected).toEqual([providers[0]?.id]);
+    expect((await repo.providers.list()).connected).toEqual(providers.map(({ id }) => id));
     expect(await repo.providers.authMethods()).toBeTypeOf('object');
     const agents = (await repo.agents.list()).map(({ name, mode }) => `${name} ${mode}`);
     expect(agents).toEqual(expect.arrayContaining(['build primary', 'plan primary', 'general subagent']));

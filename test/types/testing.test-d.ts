@@ -135,6 +135,7 @@ describe('the names of the kit', () => {
       | 'question'
       | 'realOpenCode'
       | 'reasoning'
+      | 'retry'
       | 'subtask'
       | 'text'
       | 'tool'

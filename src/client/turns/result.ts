@@ -41,6 +41,8 @@ interface TurnIDs {
   readonly messageID: string;
 }
 
+const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
+
 /** Asks the server what became of a turn; `undefined` while its session is at work. */
 export async function readTurn(
   transport: RepoTransport,
@@ -89,6 +91,8 @@ function evidenceOf(sessionID: string, messageID: string, messages: readonly Mes
   if (last === undefined) return { kind: 'unanswered' };
   if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
   if (last.info.time.completed === undefined) return { kind: 'unfinished' };
+  // OpenCode 1.18.33: aborted between two attempts to reach the provider, an answer is completed, and is none.
+  if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
   return { kind: 'answered', result: toResult(sessionID, entries, last) };
 }
 

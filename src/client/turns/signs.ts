@@ -8,7 +8,7 @@ import type { ServerErrorInfo } from '../schema/message.js';
 export class TurnSigns {
   /** When the last event of the session or a child of it came, on the clock of `realTime.now()`. */
   lastEventAt = realTime.now();
-  /** The error that the server reported for the session. */
+  /** The first error that the server reported for the session: a second one about the same repeats it with a stack. */
   sessionError: ServerErrorInfo | undefined;
   /** Since when the instance that began the turn is gone. */
   interruptedAt: number | undefined;
@@ -88,7 +88,7 @@ export class TurnSigns {
   #takeOwn(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'session.error':
-        this.sessionError = event.properties.error;
+        this.sessionError ??= event.properties.error;
         this.wake();
         return;
       case 'session.idle':

@@ -1,7 +1,7 @@
 import type { PermissionRule } from '../../client/schema/session.js';
 import { decide, needOf } from '../permission-rules.js';
 import { iteratorOf, type MockScript, type MockScriptInput } from '../script.js';
-import type { MockStep } from '../steps.js';
+import { BEGINS_CALL, RETRY_TOO_LATE, type MockStep } from '../steps.js';
 import type { ModelStep } from './model-steps.js';
 import type { ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';
@@ -20,6 +20,8 @@ interface Conversation {
   readonly rules: readonly PermissionRule[] | undefined;
   /** Taken from the script too early: it belongs to the next call. */
   ahead: MockStep | undefined;
+  /** How many messages the call had that the provider refused: the same number makes it the same call. */
+  refusedAt: number | undefined;
 }
 
 /**
@@ -38,24 +40,34 @@ export function conversations(
     void running.get(sessionID)?.steps.return?.();
     const { session, directory, rules } = await factsOf(sessionID);
     const steps = iteratorOf(script({ prompt: turn.prompt, session, directory }));
-    return { steps, rules, ahead: undefined };
+    return { steps, rules, ahead: undefined, refusedAt: undefined };
   }
 
   return async function* (turn): AsyncGenerator<ModelStep> {
     const { sessionID } = turn;
     if (sessionID === undefined) throw new Error('OpenCode did not say which session asks.');
-    const known = turn.step === 0 ? undefined : running.get(sessionID);
+    const last = running.get(sessionID);
+    const known = turn.step > 0 || last?.refusedAt === turn.messages.length ? last : undefined;
     const conversation = known ?? (await begin(turn, sessionID));
     running.set(sessionID, conversation);
+    conversation.refusedAt = undefined;
     let hasTools = false;
+    let hasBegun = false;
     for (;;) {
       const step = conversation.ahead ?? (await nextOf(conversation.steps));
       conversation.ahead = undefined;
       if (step === undefined) return;
-      if (hasTools && (step.type === 'text' || step.type === 'reasoning')) {
+      if (hasTools && BEGINS_CALL.has(step.type)) {
         conversation.ahead = step;
         return;
       }
+      if (step.type === 'retry') {
+        if (hasBegun) throw new TypeError(RETRY_TOO_LATE);
+        conversation.refusedAt = turn.messages.length;
+        yield step;
+        return;
+      }
+      hasBegun ||= step.type === 'text' || step.type === 'reasoning';
       hasTools ||= step.type === 'tool' || step.type === 'question' || step.type === 'subtask';
       assertAsks(step, conversation.rules);
       yield step;

@@ -56,9 +56,9 @@ export class ModelAnswer {
     sendJson(this.#response, 200, { ...envelope('chat.completion', { message, finish_reason }), usage });
   }
 
-  /** Answers with an HTTP error; cuts the connection if the stream has begun. */
+  /** Answers with an HTTP error; in a stream that has begun, with an event that says so, which OpenCode does not repeat. */
   fail(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
-    if (this.#response.headersSent) this.cut();
+    if (this.#response.headersSent) this.#response.end(`data: ${JSON.stringify(body)}\n\n`);
     else sendJson(this.#response, status, body, headers);
   }
 

@@ -1,5 +1,5 @@
 import { abortable, delay } from '../../abort.js';
-import { piecesOf, type MockStep } from '../steps.js';
+import { piecesOf, RETRY_STATUS, type MockStep } from '../steps.js';
 import type { ModelAnswer, Usage } from './model-answer.js';
 import type { ModelStep } from './model-steps.js';
 
@@ -56,7 +56,13 @@ export async function play(
           await abortable(new Promise<never>(() => undefined), signal);
           break;
         case 'fail':
-          answer.fail(400, { error: { message: step.message, type: step.name } });
+          answer.fail(400, errorOf(step.message, step.name));
+          return 'failed';
+        case 'retry':
+          // Without the header, or with a 0, OpenCode waits two seconds.
+          answer.fail(RETRY_STATUS, errorOf(step.message, 'overloaded'), {
+            'retry-after-ms': String(Math.max(1, step.afterMs)),
+          });
           return 'failed';
         case 'http-error':
           answer.fail(step.status, step.body, step.headers);
@@ -78,6 +84,10 @@ export async function play(
     answer.cut();
     return 'disconnected';
   }
+}
+
+function errorOf(message: string, type: string): object {
+  return { error: { message, type } };
 }
 
 function toolCallOf(step: Extract<MockStep, { type: 'tool' | 'question' | 'subtask' }>): ModelToolCall {
