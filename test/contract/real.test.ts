@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
 import {
   ask,
   mockOpenCode,
@@ -47,6 +49,17 @@ describe.each([
     expect((await (await other.sessions.create({ title: 'T' })).prompt('Hi')).text).toMatch(/^Hi, T, /);
   });
 
+  it('has repositories, each a project of its own', async () => {
+    const jarvis = await opencode.client();
+    const repos = [jarvis.forRepo(await opencode.repo()), jarvis.forRepo(await opencode.repo())];
+    const [one, two] = await Promise.all(repos.map((repo) => repo.project.current()));
+    expect([one, two]).toMatchObject(repos.map(({ directory }) => ({ vcs: 'git', worktree: directory })));
+    expect(one?.id).not.toBe(two?.id);
+    expect(await repos[0]?.vcs.get()).toMatchObject({ branch: 'main' });
+    await repos[0]?.sessions.create();
+    expect(await repos[1]?.sessions.list()).toEqual([]);
+  });
+
   it('asks before it runs what it was told to ask for', async () => {
     const repo = (await opencode.client()).forRepo(await opencode.repo());
     const session = await repo.sessions.create({ title: 'Edit' });
@@ -87,6 +100,17 @@ describe('a real server', () => {
       ({ method, pattern }) => `${method} ${pattern.replace(/:(\w+)/g, '{$1}')}`,
     );
     expect(mocked.filter((operation) => !documented.includes(operation))).toEqual([]);
+  });
+
+  it('makes repositories that git takes for its own, and worktrees of them', async () => {
+    const repo = (await real.client()).forRepo(await real.repo());
+    const git = async (...args: string[]): Promise<string> =>
+      (await promisify(execFile)('git', args, { cwd: repo.directory })).stdout.trim();
+    await git('fsck', '--strict');
+    expect(await git('status', '--porcelain')).toBe('');
+    expect(await git('log', '--format=%an %s')).toMatch(/^Jarvis repository \d+$/);
+    const { directory } = await repo.worktrees.create({ name: 'side' });
+    expect(await git('worktree', 'list')).toContain(directory);
   });
 
   it('says which rule is missing when a script asks for what is allowed', async () => {

@@ -7,6 +7,7 @@ import type { MockScript, ScriptOptions } from '../script.js';
 import { Scripts } from '../script.js';
 import { text } from '../steps.js';
 import { conversations, type SessionFacts } from './conversations.js';
+import { makeGitRepository } from './git-repository.js';
 import { isolatedEnv } from './isolated-env.js';
 import { opencodeConfig, type OpenCodeConfig } from './opencode-config.js';
 import { startScriptedModel } from './scripted-model.js';
@@ -43,7 +44,7 @@ export interface RealServer extends AsyncDisposable {
   readonly handlers: readonly HttpHandler[];
   /** For `JarvisOpenCode.connect(real.connectOptions)`. */
   readonly connectOptions: { readonly url: string; readonly password: string };
-  /** Makes an empty directory without git; it is removed at the end. */
+  /** Makes a git repository with one commit and no files, a project of its own; it is removed at the end. */
   repo(name?: string): Promise<string>;
   /** Lets the model answer every prompt from now on with this text. */
   reply(answer: string, options?: ScriptOptions): void;
@@ -132,6 +133,7 @@ export async function startRealServer(
       repos += 1;
       const directory = join(isolated.root, 'repos', String(repos), name);
       await mkdir(directory, { recursive: true });
+      await makeGitRepository(directory, `repository ${repos}`);
       return directory;
     },
     reply: (answer, scriptOptions) => scripts.set(() => [text(answer)], scriptOptions),
