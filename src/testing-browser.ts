@@ -57,6 +57,7 @@ export {
   type TextOptions,
 } from './testing/steps.js';
 export type { MockEvent } from './testing/stream-faults.js';
+export type { MockTerminal, MockTerminalProgram } from './testing/terminal.js';
 
 /** An OpenCode server in memory, and what a test may tell it and ask it. */
 export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;

@@ -58,6 +58,7 @@ export {
   type TextOptions,
 } from './testing/steps.js';
 export type { MockEvent } from './testing/stream-faults.js';
+export type { MockTerminal, MockTerminalProgram } from './testing/terminal.js';
 export type { RealOpenCodeOptions, RealServer } from './testing/real/real-opencode.js';
 
 /** An OpenCode server in memory, and what a test may tell it and ask it. */

@@ -6,6 +6,10 @@ import type { Ids } from './ids.js';
 import { moment } from './moment.js';
 import { pause } from './pause.js';
 import { Ptys } from './ptys.js';
+import type { MockTerminalProgram } from './terminal.js';
+
+/** How a connection ends when the process does. */
+const CONNECTION_LOST = 1006;
 
 /** What is known of the instance of one directory. */
 export interface MockInstance {
@@ -32,6 +36,8 @@ export interface InstanceInit {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly projectOf: (directory: string) => string;
+  /** What runs in the terminals. */
+  readonly terminal: MockTerminalProgram;
   /** Aborts when the mock is closed. */
   readonly closed: AbortSignal;
 }
@@ -51,11 +57,11 @@ export class Instance implements Place {
   warmUp: Promise<void> | 'done' | undefined;
   disposal: Promise<void> | undefined;
 
-  constructor(directory: string, { events, ids, projectOf }: InstanceInit) {
+  constructor(directory: string, { events, ids, projectOf, terminal }: InstanceInit) {
     this.directory = directory;
     this.projectID = projectOf(directory);
     this.asks = new Asks(this, events, ids);
-    this.ptys = new Ptys(this, events, ids);
+    this.ptys = new Ptys(this, events, ids, terminal);
   }
 
   /** The sessions that are not idle. */
@@ -68,13 +74,17 @@ export class Instance implements Place {
     return (this.work.get(sessionID)?.status.type ?? 'idle') !== 'idle';
   }
 
-  /** Forgets what only memory holds. */
-  unload(): void {
+  /**
+   * Forgets what only memory holds.
+   *
+   * @param code - how connections to its terminals are closed. @default normally
+   */
+  unload(code?: number): void {
     this.loaded = false;
     this.warmUp = undefined;
     this.disposal = undefined;
     this.asks.clear();
-    this.ptys.clear();
+    this.ptys.clear(code);
   }
 }
 
@@ -135,7 +145,7 @@ export class Instances {
     for (const instance of this.#byDirectory.values()) {
       for (const work of instance.work.values()) work.kill();
       instance.work.clear();
-      instance.unload();
+      instance.unload(CONNECTION_LOST);
     }
   }
 

@@ -11,7 +11,9 @@ import type { MockInstance } from './instances.js';
 import { messageRoutes } from './message-routes.js';
 import { takeOrigin } from './open-mocks.js';
 import type { MockHandler, MockOperation } from './operations.js';
+import { connectPtys } from './pty-connect.js';
 import { ptyRoutes } from './pty-routes.js';
+import { MemorySocket } from './pty-socket.js';
 import { readRoutes } from './read-routes.js';
 import { unauthorized } from './replies.js';
 import { RequestFaults, type RequestFailure } from './request-faults.js';
@@ -22,6 +24,7 @@ import { serverRoutes } from './server-routes.js';
 import { sessionRoutes } from './session-routes.js';
 import { text } from './steps.js';
 import type { MockEvent } from './stream-faults.js';
+import { echoProgram, type MockTerminalProgram } from './terminal.js';
 
 /** How the mock presents itself. */
 export interface MockOpenCodeOptions {
@@ -57,6 +60,8 @@ export interface MockOpenCodeOptions {
   readonly commands?: readonly Command[] | undefined;
   /** What the command lines of `session.shell()` put out. @default nothing */
   readonly shell?: MockShell | undefined;
+  /** What runs in the terminals, whatever their command is. @default shows what is typed */
+  readonly terminal?: MockTerminalProgram | undefined;
   /**
    * The time of what the mock stores, and of what takes time because a test says so: `wait()`, delays, slow disposals.
    *
@@ -84,7 +89,13 @@ export interface MockServer extends Disposable, AsyncDisposable {
   /** For `setupServer(...mock.handlers)` or `setupWorker(...mock.handlers)`. */
   readonly handlers: readonly HttpHandler[];
   /** For `JarvisOpenCode.connect(mock.connectOptions)`. */
-  readonly connectOptions: { readonly url: string; readonly username?: string; readonly password?: string };
+  readonly connectOptions: {
+    readonly url: string;
+    readonly username?: string;
+    readonly password?: string;
+    /** Connects to the terminals: msw does not see the WebSockets of the package `ws`. */
+    readonly webSocket: new (url: string) => MemorySocket;
+  };
   /** A directory to work in: any absolute path is one, and this one is told apart by its name. */
   repo(name?: string): Promise<string>;
   /** Lets the model answer every prompt from now on with this text. */
@@ -177,6 +188,7 @@ export function makeMockServer(
     catalog: new Catalog(options.agents ?? [], options.models ?? []),
     commands: options.commands ?? [INIT],
     shell: options.shell ?? (() => ''),
+    terminal: options.terminal ?? echoProgram,
   });
   const credentials = new Credentials(username ?? 'opencode', password);
   const faults = new RequestFaults();
@@ -188,12 +200,16 @@ export function makeMockServer(
   let isDown = false;
   let isClosed = false;
 
+  const isUp = (): boolean => !isDown && !isClosed;
+  const record = (request: MockRequest): void => void requests.push(request);
+  const connect = connectPtys({ server, credentials, isUp, record });
+
   async function answer(request: Request): Promise<Response> {
-    if (isDown || isClosed) return Response.error();
+    if (!isUp()) return Response.error();
     if (!credentials.accepts(request)) return unauthorized();
-    const response = await router.answer(request, (record) => requests.push(record));
+    const response = await router.answer(request, record);
     // Nobody gets an answer of a process that has gone meanwhile.
-    return isDown || isClosed ? Response.error() : response;
+    return isUp() ? response : Response.error();
   }
 
   function close(): void {
@@ -211,6 +227,11 @@ export function makeMockServer(
       url,
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
+      webSocket: class extends MemorySocket {
+        constructor(socketURL: string) {
+          super(socketURL, connect);
+        }
+      },
     },
     async repo(name = 'repo') {
       repos += 1;

@@ -28,7 +28,9 @@ export const ptyRoutes: readonly Route[] = [
   ),
   scopedRoute('POST', '/pty/:ptyID/connect-token', (context) => {
     if (context.headers.get('x-opencode-ticket') !== '1') return ptyForbidden();
-    return withPty(context, ({ id }) => Response.json({ ticket: `ticket of ${id}`, expires_in: 60 }));
+    return withPty(context, ({ id }) =>
+      Response.json({ ticket: context.instance.ptys.issueTicket(id), expires_in: 60 }),
+    );
   }),
 ];
 

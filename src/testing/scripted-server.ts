@@ -15,6 +15,7 @@ import { SessionHistory } from './session-history.js';
 import { SessionStore } from './session-store.js';
 import { ShellRun } from './shell-run.js';
 import { text, type MockStepOf } from './steps.js';
+import type { MockTerminalProgram } from './terminal.js';
 
 /** What a command line of the user puts out. */
 export type MockShell = (command: string, directory: string) => string;
@@ -32,6 +33,7 @@ export interface ScriptedServerInit {
   readonly catalog: Catalog;
   readonly commands: readonly Command[];
   readonly shell: MockShell;
+  readonly terminal: MockTerminalProgram;
 }
 
 /** What the answer to `summarize()` says. */
@@ -64,7 +66,7 @@ export class ScriptedServer {
   readonly #closed = new AbortController();
 
   constructor(init: ScriptedServerInit) {
-    const { clock, projectOf, version } = init;
+    const { clock, projectOf, terminal, version } = init;
     this.version = version;
     this.cwd = init.cwd;
     this.clock = clock;
@@ -75,7 +77,10 @@ export class ScriptedServer {
     this.#shell = init.shell;
     const events = new EventBus(this.#ids, clock);
     this.events = events;
-    this.instances = new Instances({ events, ids: this.#ids, clock, projectOf, closed: this.#closed.signal });
+    this.instances = new Instances({
+      ...{ events, ids: this.#ids, clock, projectOf, terminal },
+      closed: this.#closed.signal,
+    });
     this.sessions = new SessionStore(this.#ids, events, clock, version);
     this.history = new SessionHistory(this.#ids, events, this.sessions);
   }

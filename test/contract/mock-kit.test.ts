@@ -145,6 +145,66 @@ describe('scripts', () => {
   });
 });
 
+describe('terminals', () => {
+  it('show what is typed until a test lets a program run in them', async () => {
+    const repo = (await aMock().client()).forRepo('/repo');
+    await using connection = await repo.pty.connect((await repo.pty.create()).id);
+    connection.write('ls\r');
+    for await (const shown of connection) {
+      expect(shown).toBe('ls\r\n');
+      break;
+    }
+    const other = aMock({
+      terminal: ({ write, command, args, cwd }) => write([command, ...args, cwd].join()),
+    });
+    const second = (await other.client()).forRepo('/repo');
+    const { id } = await second.pty.create({ command: 'top', args: ['-b'] });
+    await using program = await second.pty.connect(id);
+    for await (const shown of program) {
+      expect(shown).toBe('top,-b,/repo');
+      break;
+    }
+    expect(other.requests().at(-1)).toMatchObject({ path: `/pty/${id}/connect`, directory: '/repo' });
+  });
+
+  it('are lost with a server that crashes, and need no timer', async () => {
+    vi.useFakeTimers();
+    const mock = aMock();
+    const repo = (await mock.client()).forRepo('/repo');
+    const lost = await repo.pty.connect((await repo.pty.create()).id);
+    mock.crash();
+    await expect(lost[Symbol.asyncIterator]().next()).rejects.toMatchObject({ name: 'ConnectionError' });
+    expect(await lost.closed).toMatchObject({ code: 1006 });
+    mock.restart();
+    const closed = await repo.pty.connect((await repo.pty.create()).id);
+    await closed.close();
+    expect(await closed.closed).toMatchObject({ code: 1000 });
+  });
+
+  it('are connected to with a ticket, once', async () => {
+    const mock = aMock({ password: 'secret' });
+    const repo = (await mock.client()).forRepo('/repo');
+    const { id } = await repo.pty.create();
+    const { ticket } = await repo.pty.connectToken(id);
+    const { webSocket: Socket } = mock.connectOptions;
+    const outcomeOf = (query: string, directory = '/repo'): Promise<string> =>
+      new Promise((resolve) => {
+        const url = `${mock.url}/pty/${id}/connect?directory=${directory}${query}`;
+        const socket = new Socket(url.replace('http', 'ws'));
+        socket.addEventListener('open', () => resolve('open'));
+        socket.addEventListener('error', ({ message }) => resolve(message));
+      });
+    const refused = 'Unexpected server response: ';
+    expect(await outcomeOf('')).toBe(`${refused}401`);
+    expect(await outcomeOf('&ticket=another')).toBe(`${refused}403`);
+    expect(await outcomeOf(`&ticket=${ticket}`, '/elsewhere')).toBe(`${refused}403`);
+    expect(await outcomeOf(`&ticket=${ticket}`)).toBe('open');
+    expect(await outcomeOf(`&ticket=${ticket}`)).toBe(`${refused}403`);
+    await mock.close();
+    expect(await outcomeOf('')).toBe('connect ECONNREFUSED');
+  });
+});
+
 describe('isolation', () => {
   it('refuses a second mock at one origin, and names the first', async () => {
     const url = 'http://opencode.test';

@@ -1,8 +1,20 @@
 import { setupServer } from 'msw/node';
 import { JarvisOpenCode } from 'jarvis-opencode';
-import { mockOpenCode } from 'jarvis-opencode/testing';
+import { mockOpenCode, type MockTerminalProgram } from 'jarvis-opencode/testing';
 import { wireFetch } from './wire-fetch.js';
 import { ODD_NAME, type World } from './worlds.js';
+
+/** What the commands of {@link LINE_PROGRAM} do. */
+const lineProgram: MockTerminalProgram = (terminal) => {
+  let size = '';
+  terminal.onResize(({ rows, cols }) => (size = `${rows} ${cols}`));
+  terminal.onInput((text) => {
+    const line = text.replace(/\r$/, '');
+    if (line === 'bye') terminal.exit(3);
+    else terminal.write(line === 'size' ? `${size}\r\n` : `<${line}>\r\n`);
+  });
+  terminal.write('ready 🦊\r\n');
+};
 
 /** The mock behind msw; whatever else is requested is an error. */
 export async function openMockWorld(): Promise<World> {
@@ -12,6 +24,7 @@ export async function openMockWorld(): Promise<World> {
     password,
     projectOf: (directory) => projects.get(directory) ?? directory,
     models: ['scripted/scripted'],
+    terminal: lineProgram,
   });
   const server = setupServer(...mock.handlers);
   server.listen({ onUnhandledRequest: 'error' });

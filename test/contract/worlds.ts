@@ -39,6 +39,15 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** What runs in a terminal: it shows each line in `<>`, the size of the terminal for `size`, and ends with 3 for `bye`. */
+export const LINE_PROGRAM = {
+  command: '/bin/sh',
+  args: [
+    '-c',
+    `stty -echo; echo 'ready 🦊'; while read -r l; do case $l in bye) exit 3;; size) stty size;; *) echo "<$l>";; esac; done`,
+  ],
+};
+
 /** Every kind of character that an encoding too many or too few would change. */
 export const ODD_NAME = `a b%20ü日#?+'`;
 
