@@ -37,6 +37,7 @@ export type { MockRequest } from './testing/router.js';
 export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script.js';
 export type { MockShell } from './testing/scripted-server.js';
 export {
+  afterTools,
   ask,
   fail,
   hang,
@@ -53,6 +54,8 @@ export {
   type MockAsk,
   type MockQuestion,
   type MockStep,
+  type MockSteps,
+  type MockToolResult,
   type QuestionInput,
   type TextOptions,
 } from './testing/steps.js';

@@ -10,6 +10,7 @@ import type { Tokens } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
 import { noTokens, type SessionStore } from './session-store.js';
+import type { MockToolResult } from './steps.js';
 import { ToolCall, type ToolResult } from './tool-call.js';
 
 /** What a call of the model writes to. */
@@ -73,6 +74,11 @@ export class ModelCall {
   /** Whether it called a tool: what the model says next, it says in another call. */
   get hasTools(): boolean {
     return this.#tools.length > 0;
+  }
+
+  /** What came of its tools. */
+  get results(): MockToolResult[] {
+    return this.#tools.map((tool) => tool.result);
   }
 
   /** Whether a tool was refused in a way that ends the turn. */

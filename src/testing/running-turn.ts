@@ -17,6 +17,8 @@ import {
   RETRY_TOO_LATE,
   type MockStep,
   type MockStepOf,
+  type MockSteps,
+  type MockToolResult,
 } from './steps.js';
 import type { ToolResult } from './tool-call.js';
 import { denied, permissionResult, questionResult } from './tool-results.js';
@@ -77,6 +79,8 @@ export class RunningTurn implements SessionWork {
   #retries = 0;
   #isKilled = false;
   #answerID: string | undefined;
+  /** What came of the tools of the last call. */
+  #results: readonly MockToolResult[] = [];
   #refusal: PromptRefusedError | undefined;
 
   constructor(init: RunningTurnInit) {
@@ -151,7 +155,8 @@ export class RunningTurn implements SessionWork {
     const prompt = this.#prompts.splice(0).at(-1);
     const session = store.find(sessionID);
     if (prompt === undefined || session === undefined) throw new SessionGoneError();
-    let call = this.#begin(prompt.message, prompt.text);
+    this.#results = [];
+    const call = this.#begin(prompt.message, prompt.text);
     // Before the script has a say: whoever prompted gets its answer first.
     await moment(signal);
     const { title, parentID } = session;
@@ -160,24 +165,45 @@ export class RunningTurn implements SessionWork {
       session: { id: sessionID, title, parentID },
       directory: place.directory,
     };
-    for await (const step of stepsOf(script, input, signal)) {
-      if (BEGINS_CALL.has(step.type) && call.hasTools) {
-        await this.#finish(call, signal);
-        if (call.endsTurn) return true;
-        call = this.#begin(prompt.message);
-      }
-      await this.#play(step, call, signal);
-    }
-    if (call.hasTools) {
-      await this.#finish(call, signal);
-      if (call.endsTurn) return true;
-      call = this.#begin(prompt.message);
-    }
-    await this.#finish(call, signal);
-    return false;
+    let last = await this.#playAll(script(input), prompt.message, call);
+    if (last?.hasTools === true) last = await this.#beginNext(last, prompt.message);
+    if (last !== undefined) await this.#finish(last, signal);
+    return last === undefined;
   }
 
-  async #play(step: MockStep, call: ModelCall, signal: AbortSignal): Promise<void> {
+  /** Plays steps from this call of the model on. Returns the last call, `undefined` when the user has ended the turn. */
+  async #playAll(steps: MockSteps, prompt: UserMessage, first: ModelCall): Promise<ModelCall | undefined> {
+    const signal = this.#aborted.signal;
+    let call = first;
+    for await (const step of stepsOf(steps, signal)) {
+      if (BEGINS_CALL.has(step.type) && call.hasTools) {
+        const next = await this.#beginNext(call, prompt);
+        if (next === undefined) return undefined;
+        call = next;
+      }
+      if (step.type === 'after-tools') {
+        const last = await this.#playAll(step.next(this.#results), prompt, call);
+        if (last === undefined) return undefined;
+        call = last;
+      } else {
+        await this.#play(step, call, signal);
+      }
+    }
+    return call;
+  }
+
+  /** Waits for the tools of a call, and begins the next, unless the user has ended the turn. */
+  async #beginNext(call: ModelCall, prompt: UserMessage): Promise<ModelCall | undefined> {
+    await this.#finish(call, this.#aborted.signal);
+    this.#results = call.results;
+    return call.endsTurn ? undefined : this.#begin(prompt);
+  }
+
+  async #play(
+    step: Exclude<MockStep, { type: 'after-tools' }>,
+    call: ModelCall,
+    signal: AbortSignal,
+  ): Promise<void> {
     switch (step.type) {
       case 'text':
       case 'reasoning':

@@ -1,5 +1,5 @@
 import { abortable } from '../abort.js';
-import type { MockStep } from './steps.js';
+import type { MockStep, MockSteps } from './steps.js';
 
 /** What a script decides on. */
 export interface MockScriptInput {
@@ -12,7 +12,7 @@ export interface MockScriptInput {
 }
 
 /** Says how the model answers a prompt. A generator may decide each step when the one before is done. */
-export type MockScript = (input: MockScriptInput) => Iterable<MockStep> | AsyncIterable<MockStep>;
+export type MockScript = (input: MockScriptInput) => MockSteps;
 
 /** For which prompts a script is meant. */
 export interface ScriptOptions {
@@ -41,13 +41,12 @@ export class Scripts {
   readonly play: MockScript = (input) => (this.#byDirectory.get(input.directory) ?? this.#general)(input);
 }
 
-/** The steps of a script, until they end or `signal` aborts, also while the script is stuck in an await of its own. */
+/** The steps that a script gave, until they end or `signal` aborts, also while the script is stuck in an await of its own. */
 export async function* stepsOf(
-  script: MockScript,
-  input: MockScriptInput,
+  steps: MockSteps,
   signal: AbortSignal,
 ): AsyncGenerator<MockStep, void, undefined> {
-  const iterator = iteratorOf(script(input));
+  const iterator = iteratorOf(steps);
   let isDone = false;
   try {
     for (;;) {
@@ -63,9 +62,7 @@ export async function* stepsOf(
 }
 
 /** @throws {TypeError} when a script gave no steps. */
-export function iteratorOf(
-  steps: Iterable<MockStep> | AsyncIterable<MockStep>,
-): Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown> {
+export function iteratorOf(steps: MockSteps): Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown> {
   if (typeof steps !== 'object' || steps === null) {
     throw new TypeError(`The script gave no steps but ${steps === null ? 'null' : typeof steps}.`);
   }

@@ -18,6 +18,14 @@ export interface MockQuestion {
   readonly custom?: boolean;
 }
 
+/** What came of a tool, as the model is told. */
+export interface MockToolResult {
+  readonly tool: string;
+  readonly input: Readonly<Record<string, unknown>>;
+  /** What it put out, what the user answered, or why it failed. */
+  readonly output: string;
+}
+
 /** One thing the model does while it answers a prompt, a union on `type`. Make them with `text()`, `tool()` and so on. */
 export type MockStep =
   | {
@@ -50,13 +58,19 @@ export type MockStep =
       readonly message: string;
       readonly data: Readonly<Record<string, unknown>>;
     }
-  | { readonly type: 'hang' };
+  | { readonly type: 'hang' }
+  | { readonly type: 'after-tools'; readonly next: (results: readonly MockToolResult[]) => MockSteps };
+
+/** The steps of a script. */
+export type MockSteps = Iterable<MockStep> | AsyncIterable<MockStep>;
 
 /** The step of one type. */
 export type MockStepOf<T extends MockStep['type']> = Extract<MockStep, { readonly type: T }>;
 
 /** What the model says after a tool, it says in its next call. */
-export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set(['text', 'reasoning', 'retry']);
+export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set([
+  ...(['text', 'reasoning', 'retry', 'after-tools'] as const),
+]);
 
 /** How {@link text} and {@link reasoning} are streamed. */
 export interface TextOptions {
@@ -98,6 +112,22 @@ export function reasoning(content: string, options: TextOptions = {}): MockStep 
  */
 export function tool(name: string, input: Readonly<Record<string, unknown>> = {}, output = ''): MockStep {
   return { type: 'tool', tool: name, input, output, ask: undefined };
+}
+
+/**
+ * Waits for the tools that were called just before, questions and subtasks included, and goes on with the steps that `next`
+ * gives for what came of them.
+ *
+ * @throws {TypeError} for a `next` that is no function.
+ *
+ * @example
+ * ```ts
+ * [question('Which colour?'), afterTools(([answer]) => [text(`You said: ${answer?.output}`)])];
+ * ```
+ */
+export function afterTools(next: (results: readonly MockToolResult[]) => MockSteps): MockStep {
+  if (typeof next !== 'function') throw new TypeError(`Expected next to be a function, got ${typeof next}.`);
+  return { type: 'after-tools', next };
 }
 
 /** What {@link ask} shows to the user, and what comes of the tool. */

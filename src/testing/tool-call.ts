@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import type { ToolPart } from '../client/schema/message.js';
 import type { Place } from './event-bus.js';
 import type { SessionStore } from './session-store.js';
+import type { MockToolResult } from './steps.js';
 
 /** How the call of a tool came to its end. */
 export type ToolResult =
@@ -51,6 +52,14 @@ export class ToolCall {
 
   get id(): { readonly messageID: string; readonly callID: string } {
     return { messageID: this.#part.messageID, callID: this.#part.callID };
+  }
+
+  /** What the model is told. */
+  get result(): MockToolResult {
+    const { tool, state } = this.#part;
+    const { input } = state;
+    const output = state.status === 'completed' ? state.output : state.status === 'error' ? state.error : '';
+    return { tool, input, output };
   }
 
   /** The model has written its input. Repeated when there is more to tell. */

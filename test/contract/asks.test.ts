@@ -1,5 +1,12 @@
 import type { EventStream, OpenCodeEvent, PermissionRule, RepoClient, Session } from 'jarvis-opencode';
-import { question, text, tool, type MockStep } from 'jarvis-opencode/testing';
+import {
+  afterTools,
+  question,
+  text,
+  tool,
+  type MockStep,
+  type MockToolResult,
+} from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { worlds, type WireRequest, type World } from './worlds.js';
 
@@ -254,6 +261,41 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(await reply('/question/que_x/reply', { answers: 'x' })).toEqual(
       refused('Expected array, got "x"\n  at ["answers"]', 'Payload'),
     );
+  });
+
+  it('tell the script what the user said and the tools did, which goes on with that', async () => {
+    const heard: MockToolResult[][] = [];
+    const say = (results: readonly MockToolResult[]): MockStep[] => {
+      heard.push([...results]);
+      return [text(results.map(({ output }) => output.trim()).join(' + '))];
+    };
+    world.script(({ prompt }) =>
+      prompt === 'Ask'
+        ? [question({ question: 'Which?', options: ['red', 'blue'] }), afterTools(say)]
+        : [
+            text('Look.'),
+            echo('one'),
+            echo('two'),
+            afterTools(() => [echo('three'), afterTools(say)]),
+            text(' Done.'),
+          ],
+    );
+    const session = await repo.sessions.create({ permission: ASK });
+    const answered = await session.prompt('Ask', { onQuestion: { decide: () => ({ answers: [['blue']] }) } });
+    expect(answered.text).toContain('"Which?"="blue"');
+    const worked = await session.prompt('Work', { onPermission: 'allow' });
+    expect(worked.text).toBe('three Done.');
+    expect(worked.messages).toHaveLength(3);
+    expect(heard[1]).toEqual([
+      { tool: 'bash', input: { command: 'echo three', description: 'Say it' }, output: 'three\n' },
+    ]);
+    world.script(() => [echo('one'), afterTools(say)]);
+    const rejected = await session.prompt('Work', {
+      onPermission: { decide: () => ({ deny: 'not today' }) },
+    });
+    expect(rejected.text).toMatch(/^The user rejected permission .* feedback: not today$/);
+    world.script(() => [afterTools((results) => [text(`${results.length} tools`)])]);
+    expect((await session.prompt('Nothing')).text).toBe('0 tools');
   });
 });
 

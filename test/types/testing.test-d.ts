@@ -128,6 +128,7 @@ describe('the names of the kit', () => {
       | `a${'FilePart' | 'Message' | 'PermissionRequest' | 'Pty' | 'QuestionRequest' | 'ReasoningPart' | 'Session'}`
       | `a${'StepFinishPart' | 'StepStartPart' | 'TextPart' | 'Todo' | 'ToolPart' | 'ToolState' | 'UserMessage'}`
       | `an${'AssistantMessage' | 'Event'}`
+      | 'afterTools'
       | 'ask'
       | 'fail'
       | 'hang'

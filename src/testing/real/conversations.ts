@@ -3,7 +3,7 @@ import { decide, needOf } from '../permission-rules.js';
 import { iteratorOf, type MockScript, type MockScriptInput } from '../script.js';
 import { BEGINS_CALL, RETRY_TOO_LATE, type MockStep } from '../steps.js';
 import type { ModelStep } from './model-steps.js';
-import type { ModelTurn } from './model-turn.js';
+import { resultsOf, type ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';
 
 /** What a script is told of a session, beside the prompt, and the rules for its tools. */
@@ -16,7 +16,8 @@ type StepIterator = Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknow
 
 /** A script on its way through the calls of one turn. */
 interface Conversation {
-  readonly steps: StepIterator;
+  /** The innermost last. */
+  readonly steps: StepIterator[];
   readonly rules: readonly PermissionRule[] | undefined;
   /** Taken from the script too early: it belongs to the next call. */
   ahead: MockStep | undefined;
@@ -37,9 +38,9 @@ export function conversations(
   const running = new Map<string, Conversation>();
 
   async function begin(turn: ModelTurn, sessionID: string): Promise<Conversation> {
-    void running.get(sessionID)?.steps.return?.();
+    for (const steps of running.get(sessionID)?.steps ?? []) void steps.return?.();
     const { session, directory, rules } = await factsOf(sessionID);
-    const steps = iteratorOf(script({ prompt: turn.prompt, session, directory }));
+    const steps = [iteratorOf(script({ prompt: turn.prompt, session, directory }))];
     return { steps, rules, ahead: undefined, refusedAt: undefined };
   }
 
@@ -60,6 +61,10 @@ export function conversations(
       if (hasTools && BEGINS_CALL.has(step.type)) {
         conversation.ahead = step;
         return;
+      }
+      if (step.type === 'after-tools') {
+        conversation.steps.push(iteratorOf(step.next(turn.step > 0 ? resultsOf(turn) : [])));
+        continue;
       }
       if (step.type === 'retry') {
         if (hasBegun) throw new TypeError(RETRY_TOO_LATE);
@@ -87,7 +92,11 @@ function assertAsks(step: MockStep, rules: readonly PermissionRule[] | undefined
   );
 }
 
-async function nextOf(steps: StepIterator): Promise<MockStep | undefined> {
-  const next = await steps.next();
-  return next.done === true ? undefined : next.value;
+async function nextOf(steps: StepIterator[]): Promise<MockStep | undefined> {
+  for (let innermost = steps.at(-1); innermost !== undefined; innermost = steps.at(-1)) {
+    const next = await innermost.next();
+    if (next.done !== true) return next.value;
+    steps.pop();
+  }
+  return undefined;
 }

@@ -1,8 +1,15 @@
+import type { MockToolResult } from '../steps.js';
+
 /** A chat message as the provider receives it. */
 export interface ModelMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content?: string | readonly { readonly type: string; readonly text?: string }[] | null;
-  readonly tool_calls?: readonly { readonly id: string; readonly function: { readonly name: string } }[];
+  readonly tool_calls?: readonly {
+    readonly id: string;
+    readonly function: { readonly name: string; readonly arguments: string };
+  }[];
+  /** Of a message with the role `tool`. */
+  readonly tool_call_id?: string;
 }
 
 /** What a script decides on: one request of OpenCode to its model. */
@@ -34,6 +41,16 @@ export function turnOf(
     tools: tools.map((tool) => tool.function.name),
     sessionID: typeof sessionID === 'string' ? sessionID : undefined,
   };
+}
+
+/** What came of the tools that the model called last. */
+export function resultsOf({ messages }: ModelTurn): MockToolResult[] {
+  const calls = messages.findLast((message) => message.role === 'assistant')?.tool_calls ?? [];
+  return calls.map(({ id, function: called }) => ({
+    tool: called.name,
+    input: JSON.parse(called.arguments) as Record<string, unknown>,
+    output: textOf(messages.find((message) => message.tool_call_id === id)),
+  }));
 }
 
 /** Whether OpenCode asks for a session title: its title agent has a system prompt of its own and no tools. */
