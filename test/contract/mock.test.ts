@@ -2,9 +2,11 @@ import { http, HttpResponse } from 'msw';
 import { setupServer } from 'msw/node';
 import { JarvisOpenCode, TurnError, UnsupportedServerError } from 'jarvis-opencode';
 import {
+  afterTools,
   fail,
   hang,
   mockOpenCode,
+  retry,
   text,
   tool,
   wait,
@@ -96,6 +98,23 @@ describe('what a test tells the mock', () => {
     expect(mock.sessions()).toMatchObject([{ id: session.id, title: 'Mend the fence' }]);
   });
 
+  it('is which agents and models there are, beside its own', async () => {
+    const mock = aMock({ agents: ['review'], models: ['anthropic/claude', 'anthropic/claude-2'] });
+    const repo = (await aClient(mock)).forRepo('/repo');
+    const session = await repo.sessions.create();
+    const model = { providerID: 'anthropic', modelID: 'claude' };
+    const parts = [{ type: 'text' as const, text: 'Hello' }];
+    const { message } = await session.prompt({ parts, agent: 'review', model });
+    expect(message).toMatchObject({ agent: 'review', ...model });
+    expect((await repo.agents.list()).map(({ name }) => name)).toContain('review');
+    const { providers, default: first } = await repo.config.providers();
+    expect(providers.map(({ id, models }) => [id, Object.keys(models)])).toEqual([
+      ['mock', ['mock']],
+      ['anthropic', ['claude', 'claude-2']],
+    ]);
+    expect(first).toEqual({ mock: 'mock', anthropic: 'claude' });
+  });
+
   it('can leave a tool running for a while, and let the turn fail after it', async () => {
     const mock = aMock();
     const seen = gate();
@@ -146,6 +165,9 @@ describe('what a test tells the mock', () => {
     expect(() => text('x', { chunks: 0 })).toThrow(RangeError);
     expect(() => wait(-1)).toThrow(RangeError);
     expect(() => wait(Number.NaN)).toThrow(RangeError);
+    expect(() => retry('busy', { afterMs: -1 })).toThrow(RangeError);
+    expect(() => afterTools([] as never)).toThrow(TypeError);
+    expect(() => mockOpenCode({ models: ['claude'] })).toThrow(/provider\/model, got "claude"/);
     expect(() => mockOpenCode({ url: 'ftp://x' })).toThrow(TypeError);
     expect(() => mockOpenCode({ url: 'nowhere' })).toThrow(TypeError);
   });

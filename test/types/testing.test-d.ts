@@ -1,6 +1,7 @@
 import type { Agent, JarvisOpenCode, PermissionReplyInput, SessionInfo } from 'jarvis-opencode';
 import type * as kit from 'jarvis-opencode/testing';
 import {
+  afterTools,
   anEvent,
   aSession,
   ask,
@@ -9,6 +10,7 @@ import {
   question,
   realOpenCode,
   reasoning,
+  retry,
   text,
   tool,
   wait,
@@ -41,6 +43,13 @@ describe('scripts', () => {
       { directory: '/repo' },
     );
     expectTypeOf<() => MockStep[]>().toExtend<MockScript>();
+    mock.script(() => [
+      retry('busy', { afterMs: 5 }),
+      afterTools((results) => {
+        expectTypeOf(results[0]?.output).toEqualTypeOf<string | undefined>();
+        return [text('a')];
+      }),
+    ]);
   });
 
   it('give nothing else', () => {
@@ -48,6 +57,8 @@ describe('scripts', () => {
     mock.script(() => [{ type: 'sing' }]);
     // @ts-expect-error the input of a tool is an object
     tool('bash', 'ls');
+    // @ts-expect-error what goes on is steps
+    afterTools(() => 'done');
     // @ts-expect-error an answer is a text
     mock.reply(3);
   });
