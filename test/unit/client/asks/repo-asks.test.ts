@@ -17,6 +17,8 @@ import { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { fakeHandle } from '../../../support/server-handle.js';
 import { deferred } from '../../../support/wait.js';
 
+vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
+
 const DIRECTORY = '/srv/app';
 
 /** A client of a fake server, with a session `ses_1` of its own. */

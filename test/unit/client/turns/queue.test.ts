@@ -13,6 +13,8 @@ import {
 import { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { fakeHandle } from '../../../support/server-handle.js';
 
+vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
+
 const DIRECTORY = '/srv/app';
 const SESSIONS = Array.from({ length: 12 }, (_, index) => `ses_${index}`);
 
@@ -72,6 +74,7 @@ async function finish({ sessionID, messageID }: Turn): Promise<void> {
         sessionID,
         role: 'assistant',
         parentID: messageID,
+        finish: 'stop',
         time,
         cost: 0,
         tokens,
