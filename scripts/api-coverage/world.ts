@@ -232,6 +232,11 @@ function turnOf(messageID: string, samples: readonly unknown[]): WireMessage[] {
   };
   return [
     ...ofRole('user', { id: messageID }),
-    ...ofRole('assistant', { id: 'msg_2', parentID: messageID, time: { created: 1, completed: 2 } }),
+    ...ofRole('assistant', {
+      id: 'msg_2',
+      parentID: messageID,
+      time: { created: 1, completed: 2 },
+      finish: 'stop',
+    }),
   ];
 }

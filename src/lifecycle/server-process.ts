@@ -7,7 +7,7 @@ import { findBinary } from './binary.js';
 import { GuardedProcess, type DisposeAll } from './guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from './guards.js';
 import { endOrphans } from './orphans.js';
-import { waitUntilHealthy, type Probe } from './ready.js';
+import { shedStaleConnections, waitUntilHealthy, type Probe } from './ready.js';
 import { basicAuthorization, parseGraceMs, type ServerExit } from './server-handle.js';
 import type { ServerPlan } from './server-options.js';
 import { assertBinaryVersion } from './version-gate.js';
@@ -203,17 +203,4 @@ async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
     server.listen({ port, host: hostname, exclusive: true }, () => server.close(() => resolve(false)));
   });
   return isTaken ? `, because port ${port} of ${hostname} is taken by another process` : '';
-}
-
-/**
- * Node's fetch connects again when a running request is aborted, and does not notice when the server of that idle
- * connection ends. A later server on the same port (4096, if it is free) would meet it with its first request, which
- * then fails with ECONNRESET, and a POST is not repeated. As many requests at once find all such connections.
- */
-async function shedStaleConnections(probe: Probe, signal: AbortSignal): Promise<void> {
-  for (let round = 0; round < 10; round += 1) {
-    const probes = await Promise.allSettled(Array.from({ length: 8 }, () => probe(signal)));
-    signal.throwIfAborted();
-    if (probes.every(({ status }) => status === 'fulfilled')) return;
-  }
 }

@@ -162,6 +162,18 @@ describe('connect()', () => {
   });
 });
 
+describe('connect()', () => {
+  it('does not stumble over connections that were kept from an earlier server at this address', async () => {
+    let stale = 2;
+    const url = await serve((_request, response) => {
+      if (stale-- > 0) response.destroy();
+      else response.end('{"healthy":true,"version":"1.18.33"}');
+    });
+    await using jarvis = await JarvisOpenCode.connect({ url });
+    expect(jarvis.server.version).toBe('1.18.33');
+  });
+});
+
 describe('connect() is refused', () => {
   it.each<[what: string, credentials: Partial<ConnectOptions>]>([
     ['with a wrong password', { password: 'swordfish' }],
