@@ -1,87 +1,136 @@
-// Events per second of CPU through this library as it is built and through the official SDK, all reading from one local process
-// that sends what OpenCode sends. Each peer reads in a process of its own, so that none pays for the garbage of another; the
-// rounds are interleaved, so that what else the machine does meets all alike. What counts is the ratio.
-import { fork, spawn, type ChildProcess } from 'node:child_process';
+// Events per second of CPU through this library as it is built and through the official SDK, both reading from one local process that
+// sends what OpenCode sends. The rounds are interleaved, so that what else the machine does meets all alike; what counts is
+// the ratio.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import type { ReaderName, RoundReport, RoundRequest } from './support/event-reader.js';
+import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
+import type * as Library from 'jarvis-opencode';
+import { fakeHandle } from '../test/support/server-handle.js';
 
 const ROUNDS = 9;
+/** Rounds before those, in which the code gets compiled. */
+const WARM_UP = 3;
 /** Events of one round, in whole turns. */
 const EVENTS_PER_TURN = 49;
 const TURNS = 2_000;
 const REPOS = 50;
-const EVENTS = TURNS * EVENTS_PER_TURN;
+
+/** Reads streams until it is aborted; `event` is called for each event that is not a second delivery. */
+type Reader = (event: () => void, signal: AbortSignal) => Promise<unknown>;
 
 interface Peer {
   readonly name: string;
-  readonly reader: ReaderName;
+  readonly read: Reader;
   /** How many streams it opens. */
   readonly connections: number;
   /** The share of all events that it consumes. */
   readonly share: number;
 }
 
-const source = spawn(
-  process.execPath,
-  [fileURLToPath(new URL('./support/event-source.mjs', import.meta.url))],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
+const source = spawn(process.execPath, [new URL('./support/event-source.mjs', import.meta.url).pathname], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+const { JarvisOpenCode } = (await import(
+  new URL('../dist/index.js', import.meta.url).href
+)) as typeof Library;
 const [chunk] = (await once(source.stdout, 'data')) as [Buffer];
 const url = `http://127.0.0.1:${chunk.toString().trim()}`;
+const sdk = createOpencodeClient({ baseUrl: url });
+const directoryOf = (repo: number): string => `/srv/repo-${repo}`;
 
-/** The process of a peer. */
-interface PeerProcess {
-  readonly child: ChildProcess;
-  /** Rejects when it ends. */
-  readonly ended: Promise<never>;
+async function ask(method: string, path: string): Promise<number> {
+  return (await (await fetch(url + path, { method })).json()) as number;
 }
 
-function startPeer({ name }: Peer): PeerProcess {
-  const child = fork(fileURLToPath(new URL('./support/event-reader.ts', import.meta.url)), [url]);
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`${name} ended with ${String(code)}`);
-  });
-  ended.catch(() => undefined);
-  return { child, ended };
+async function connectionsAre(count: number): Promise<void> {
+  while ((await ask('GET', '/connections')) !== count) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** Microseconds of CPU, user and system, that one round cost the process of a peer. */
-async function round(
-  { child, ended }: PeerProcess,
-  { reader, connections, share }: Peer,
-  repos: number,
-): Promise<number> {
-  const request: RoundRequest = {
-    reader,
-    connections,
-    repos,
-    turns: TURNS / repos,
-    expected: EVENTS * share,
+/** Our events of some repositories, each with a subscriber of its own. */
+function ours(repos: number): Reader {
+  return async (event, signal) => {
+    await using jarvis = new JarvisOpenCode(fakeHandle(url), { idle: false });
+    const loops = Array.from({ length: repos }, async (_, repo) => {
+      for await (const { type } of jarvis.forRepo(directoryOf(repo)).events({ signal })) {
+        if (type === 'jarvis.gap') throw new Error('events were dropped');
+        event();
+      }
+    });
+    await Promise.all(loops);
   };
-  const answer = once(child, 'message') as Promise<[RoundReport]>;
-  child.send(request);
-  const [{ cpuUs }] = await Promise.race([answer, ended]);
-  return cpuUs;
+}
+
+/** Our events of all repositories, with one subscriber. */
+const oursAll: Reader = async (event, signal) => {
+  await using jarvis = new JarvisOpenCode(fakeHandle(url), { idle: false });
+  for await (const { type, directory } of jarvis.events({ signal })) {
+    if (type === 'jarvis.gap') throw new Error('events were dropped');
+    if (directory !== undefined) event();
+  }
+};
+
+/** The official SDK's global stream; second deliveries are left out, and other directories than the one wanted. */
+function sdkGlobal(directory?: string): Reader {
+  return async (event, signal) => {
+    const { stream } = await sdk.global.event({ signal, sseMaxRetryAttempts: 1 });
+    for await (const { directory: from, payload } of stream) {
+      if (payload.type === 'sync' || from === undefined) continue;
+      if (directory === undefined || from === directory) event();
+    }
+  };
+}
+
+/** The official SDK's streams of single repositories, one connection each. */
+function sdkRepos(repos: number): Reader {
+  return async (event, signal) => {
+    const loops = Array.from({ length: repos }, async (_, repo) => {
+      const options = { signal, sseMaxRetryAttempts: 1 };
+      const { stream } = await sdk.event.subscribe({ directory: directoryOf(repo) }, options);
+      for await (const { type } of stream) if (type !== 'server.connected') event();
+    });
+    await Promise.all(loops);
+  };
+}
+
+/** Microseconds of CPU, user and system, for one round: `total` events are sent, and `expected` consumed. */
+async function round(peer: Peer, repos: number): Promise<number> {
+  const turns = TURNS / repos;
+  const expected = turns * repos * EVENTS_PER_TURN * peer.share;
+  const ended = new AbortController();
+  let seen = 0;
+  let allSeen = (): void => undefined;
+  const consumed = new Promise<void>((resolve) => {
+    allSeen = resolve;
+  });
+  const reading = peer.read(() => {
+    if (++seen === expected) allSeen();
+  }, ended.signal);
+  await connectionsAre(peer.connections);
+  const before = process.cpuUsage();
+  const [sent] = await Promise.all([
+    ask('POST', `/play?turns=${turns}&repos=${repos}`),
+    Promise.race([consumed, reading]),
+  ]);
+  const { user, system } = process.cpuUsage(before);
+  ended.abort();
+  await reading;
+  await connectionsAre(0);
+  if (seen !== expected) throw new Error(`${peer.name}: ${seen} of ${expected} events (${sent} sent)`);
+  return user + system;
 }
 
 /** Events sent per second of CPU: the median over the rounds, for each peer. */
 async function measure(peers: readonly Peer[], repos: number): Promise<number[]> {
-  const started = peers.map((peer) => ({ peer, process: startPeer(peer), samples: [] as number[] }));
-  try {
-    for (let number = 0; number <= ROUNDS; number++) {
-      for (const { peer, process, samples } of started) {
-        const us = await round(process, peer, repos);
-        // The first round warms up.
-        if (number > 0) samples.push(us);
-      }
+  const samples: number[][] = peers.map(() => []);
+  for (let number = 0; number < WARM_UP + ROUNDS; number++) {
+    for (const [index, peer] of peers.entries()) {
+      const us = await round(peer, repos);
+      if (number >= WARM_UP) samples[index]?.push(us);
     }
-  } finally {
-    for (const { process } of started) process.child.kill();
   }
-  return started.map(({ samples }) => {
-    const median = samples.sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN;
-    return (EVENTS * 1e6) / median;
+  return samples.map((values) => {
+    const median = values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+    return (TURNS * EVENTS_PER_TURN * 1e6) / median;
   });
 }
 
@@ -101,27 +150,27 @@ try {
   await compare(
     '1 repository, every event consumed',
     [
-      { name: 'repo.events()', reader: 'one repo', ...all },
-      { name: 'SDK global.event()', reader: 'SDK global', ...all },
-      { name: 'SDK event.subscribe()', reader: 'SDK each repo', ...all },
+      { name: 'repo.events()', read: ours(1), ...all },
+      { name: 'SDK global.event()', read: sdkGlobal(), ...all },
+      { name: 'SDK event.subscribe()', read: sdkRepos(1), ...all },
     ],
     1,
   );
   await compare(
     `${REPOS} repositories, every event consumed`,
     [
-      { name: 'jarvis.events()', reader: 'all repos', ...all },
-      { name: 'repo.events() of each', reader: 'each repo', ...all },
-      { name: 'SDK global.event()', reader: 'SDK global', ...all },
-      { name: 'SDK event.subscribe() of each', reader: 'SDK each repo', ...all, connections: REPOS },
+      { name: 'jarvis.events()', read: oursAll, ...all },
+      { name: 'repo.events() of each', read: ours(REPOS), ...all },
+      { name: 'SDK global.event()', read: sdkGlobal(), ...all },
+      { name: 'SDK event.subscribe() of each', read: sdkRepos(REPOS), ...all, connections: REPOS },
     ],
     REPOS,
   );
   await compare(
     `${REPOS} repositories, one subscribed`,
     [
-      { name: 'repo.events()', reader: 'one repo', ...all, share: 1 / REPOS },
-      { name: 'SDK global.event()', reader: 'SDK global of one', ...all, share: 1 / REPOS },
+      { name: 'repo.events()', read: ours(1), ...all, share: 1 / REPOS },
+      { name: 'SDK global.event()', read: sdkGlobal(directoryOf(0)), ...all, share: 1 / REPOS },
     ],
     REPOS,
   );
