@@ -112,10 +112,22 @@ describe('assertServer', () => {
     await expect(assertServer(probing(healthy), noLimit)).resolves.toBe('1.18.33');
   });
 
-  it.each([new ConnectionError(target), refused(503), refused(401)])('asks once: %s', async (error) => {
+  it.each([refused(503), refused(401)])('takes an answer as it is: %s', async (error) => {
     const probe = probing(error, healthy);
     await expect(assertServer(probe, noLimit)).rejects.toBe(error);
     expect(probe).toHaveBeenCalledTimes(1);
+  });
+
+  it('asks again when the connection breaks, and looks for more of its kind', async () => {
+    const broken = new ConnectionError(target);
+    const probe = probing(broken, broken, healthy);
+    await expect(assertServer(probe, noLimit)).resolves.toBe('1.18.33');
+    expect(probe.mock.calls.length).toBeGreaterThan(3);
+  });
+
+  it('gives up a server that answers nothing', async () => {
+    const broken = [1, 2, 3].map(() => new ConnectionError(target));
+    await expect(assertServer(probing(...broken, healthy), noLimit)).rejects.toBe(broken[2]);
   });
 
   it.each([
