@@ -177,7 +177,7 @@ export function makeMockServer(
 ): MockServer {
   const { username, password, version = '1.18.33', cwd = '/' } = options;
   made += 1;
-  const url = originOf(options.url ?? `http://opencode-${made}.invalid`);
+  const url = originOf(options.url ?? `${defaultScheme()}://opencode-${made}.invalid`);
   const server = new ScriptedServer({
     version,
     cwd,
@@ -222,7 +222,7 @@ export function makeMockServer(
   return {
     url,
     // One for everything: the routes go by the path as it was sent, which msw's own patterns do not show.
-    handlers: [http.all(everyPathOf(url), ({ request }) => answer(request))],
+    handlers: [withoutStreamLogs(http.all(everyPathOf(url), ({ request }) => answer(request)))],
     connectOptions: {
       url,
       ...(username === undefined ? {} : { username }),
@@ -269,6 +269,12 @@ export function makeMockServer(
   };
 }
 
+/** A page that came by https may not send requests by http, whoever would answer them. */
+function defaultScheme(): string {
+  const { location } = globalThis as { location?: { readonly protocol?: string } };
+  return location?.protocol === 'https:' ? 'https' : 'http';
+}
+
 function originOf(url: string): string {
   if (URL.canParse(url)) {
     const { protocol, origin } = new URL(url);
@@ -277,6 +283,20 @@ function originOf(url: string): string {
   throw new TypeError(
     `Expected url to be an http URL such as http://opencode.test, got ${JSON.stringify(url)}.`,
   );
+}
+
+/**
+ * The worker of msw logs what was answered, unless it is `quiet`. It would read a copy of an event stream to its end: a
+ * stream that a client has left would stay open, and one that breaks would reject where nobody listens.
+ */
+function withoutStreamLogs(handler: HttpHandler): HttpHandler {
+  const log = handler.log.bind(handler);
+  handler.log = async (args) => {
+    const type = args.response.headers.get('content-type') ?? '';
+    if (type.startsWith('text/event-stream')) await args.response.body?.cancel();
+    else await log(args);
+  };
+  return handler;
 }
 
 /** Without a group in it msw has nothing to decode, and so nothing that it could fail to. */

@@ -280,6 +280,27 @@ describe('isolation', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('does what a page may: no request from https to http, no randomUUID() without https', async () => {
+    vi.stubGlobal('location', { protocol: 'https:' });
+    vi.spyOn(crypto, 'randomUUID').mockImplementation(() => {
+      throw new TypeError('crypto.randomUUID is not a function');
+    });
+    const mock = aMock();
+    expect(mock.url).toMatch(/^https:/);
+    const session = await (await mock.client()).forRepo('/repo').sessions.create();
+    expect((await session.prompt('Hello')).text).toBe('ok');
+  });
+
+  it('lets go of the copy of an event stream that the worker of msw makes for its log', async () => {
+    const mock = aMock();
+    const cancelled = vi.fn();
+    const body = new ReadableStream({ cancel: cancelled });
+    const response = new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+    const request = new Request(`${mock.url}/global/event`);
+    await mock.handlers[0]?.log({ request, response });
+    expect(cancelled).toHaveBeenCalledOnce();
+  });
+
   it('tells who forgot to close a mock, at the end of the process', async () => {
     const fixture = fileURLToPath(new URL('../fixtures/forgets-to-close.mjs', import.meta.url));
     const { stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture], {

@@ -45,7 +45,9 @@ const ABORT_LIMIT_MS = 15_000;
 
 /** A message id of our own, so that the answer can be told from others and the server keeps one prompt, however often it comes. */
 function newMessageID(): string {
-  return `msg_${crypto.randomUUID().replaceAll('-', '')}`;
+  // No `randomUUID()`: a page that came by plain http from another machine does not have it.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `msg_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
 /** One turn on its way from the queue to its end. */
