@@ -17,6 +17,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { mcpServer } from '../support/fixtures.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
+import { freePort } from '../support/ports.js';
 import { isAlive, processesWith } from '../support/processes.js';
 import {
   realServerOptions,
@@ -369,7 +370,8 @@ describe('close() of a connection', () => {
 describe('a server that ends while it is used', () => {
   it('is told by typed errors, and the connection can still be closed', async () => {
     await using own = await realServerOptions();
-    const server = await spawnPlainOpenCode(own.startOptions);
+    // One that no other server takes when this one is gone, as 4096 would be.
+    const server = await spawnPlainOpenCode({ ...own.startOptions, port: await freePort() });
     try {
       const jarvis = await JarvisOpenCode.connect({ url: server.url, password: server.password });
       const client = jarvis.forRepo(repo.directory);
