@@ -1,11 +1,12 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { abortable, AbortScope } from '../abort.js';
+import { abortable, AbortScope, deferred } from '../abort.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { findBinary } from './binary.js';
 import { GuardedProcess, type DisposeAll } from './guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from './guards.js';
+import { endWithHost } from './host-end.js';
 import { endOrphans } from './orphans.js';
 import { shedStaleConnections, waitUntilHealthy, type Probe } from './ready.js';
 import { basicAuthorization, parseGraceMs, type ServerExit } from './server-handle.js';
@@ -100,6 +101,16 @@ export class ServerProcess {
       timeoutMs: plan.startTimeoutMs,
       reason: () => startError(`did not become ready within ${plan.startTimeoutMs} ms`),
     });
+    const over = deferred();
+    // From here to the end, not only while a process runs: a signal that comes between two of them would be lost, because Node
+    // forgets the signals it has not told of yet when the last listener goes.
+    const forget = endWithHost({
+      killNow: () => undefined,
+      stop: () => {
+        limit.abort(startError('was not started, because this process is told to end'));
+        return over.promise;
+      },
+    });
     try {
       await assertBinaryVersion(command, () => run(['--version']), limit.signal);
       limit.signal.throwIfAborted();
@@ -140,6 +151,8 @@ export class ServerProcess {
       throw startError('could not be used', null, error);
     } finally {
       limit.end();
+      over.resolve();
+      forget();
     }
   }
 

@@ -90,6 +90,19 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
+  it('listens for signals without a break until its server is closed', async () => {
+    await using host = hostOf(
+      `process.on('removeListener', (name) => { if (name === 'SIGTERM') say('a break'); });
+       const jarvis = await start();
+       say('ready');
+       await jarvis.close();
+       say('closed');`,
+    );
+    expect(await host.ended).toEqual({ code: 0, signal: null });
+    expect(host.said()).toEqual(['ready', 'a break', 'closed']);
+    await expectNothingLeft(host);
+  });
+
   it('stops all its servers', async () => {
     await using host = hostOf(
       `const count = () => ['exit', 'SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name));
