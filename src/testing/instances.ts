@@ -6,10 +6,7 @@ import type { Ids } from './ids.js';
 import { moment } from './moment.js';
 import { pause } from './pause.js';
 import { Ptys } from './ptys.js';
-import type { MockTerminalProgram } from './terminal.js';
-
-/** How a connection ends when the process does. */
-const CONNECTION_LOST = 1006;
+import { CONNECTION_LOST, type MockTerminalProgram } from './terminal.js';
 
 /** What is known of the instance of one directory. */
 export interface MockInstance {

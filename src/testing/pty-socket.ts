@@ -1,11 +1,10 @@
-import type { TerminalReader } from './terminal.js';
+import { CONNECTION_LOST, type TerminalReader } from './terminal.js';
 
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const NO_CODE = 1005;
-const CONNECTION_LOST = 1006;
 
 interface SocketEvents {
   readonly open: Record<never, never>;

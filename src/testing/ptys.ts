@@ -1,11 +1,9 @@
 import type { CreatePtyInput, Pty, UpdatePtyInput } from '../client/schema/pty.js';
 import type { EventBus, Place } from './event-bus.js';
 import type { Ids } from './ids.js';
-import { Terminal, type MockTerminalProgram } from './terminal.js';
+import { NORMAL_CLOSURE, Terminal, type MockTerminalProgram } from './terminal.js';
 
 const SHELLS = /(^|\/)(ba|z|da|k|fi)?sh$/;
-/** How a connection to a terminal ends when the terminal is gone. */
-const NORMAL_CLOSURE = 1000;
 
 /** The terminals of one instance: what runs in them is the program of the test, and they stay until it or somebody ends them. */
 export class Ptys {

@@ -68,8 +68,11 @@ export type MockSteps = Iterable<MockStep> | AsyncIterable<MockStep>;
 export type MockStepOf<T extends MockStep['type']> = Extract<MockStep, { readonly type: T }>;
 
 /** What the model says after a tool, it says in its next call. */
-export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set([
-  ...(['text', 'reasoning', 'retry', 'after-tools'] as const),
+export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set<MockStep['type']>([
+  'text',
+  'reasoning',
+  'retry',
+  'after-tools',
 ]);
 
 /** How {@link text} and {@link reasoning} are streamed. */

@@ -3,6 +3,10 @@ import type { Pty, PtySize } from '../client/schema/pty.js';
 /** How much of its output a terminal keeps for those who connect later, in UTF-16 code units: as much as the server. */
 const MAX_KEPT = 2 * 1024 * 1024;
 
+/** How a connection to a terminal ends when the terminal is gone, and when the process of the server is. */
+export const NORMAL_CLOSURE = 1000;
+export const CONNECTION_LOST = 1006;
+
 /** A terminal of the mock, as the program that runs in it sees it. */
 export interface MockTerminal {
   readonly id: string;

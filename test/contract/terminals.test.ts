@@ -1,19 +1,10 @@
-import type { PtyConnection, RepoClient } from 'jarvis-opencode';
+import type { RepoClient } from 'jarvis-opencode';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readUntil } from '../support/read-until.js';
 import { until } from '../support/wait.js';
 import { LINE_PROGRAM, worlds, type World } from './worlds.js';
 
 const READY = 'ready 🦊\r\n';
-
-/** Reads until the text has appeared. */
-async function readUntil(connection: PtyConnection, text: string): Promise<string> {
-  let seen = '';
-  for await (const chunk of connection) {
-    seen += chunk;
-    if (seen.includes(text)) return seen;
-  }
-  throw new Error(`the output ended without ${JSON.stringify(text)}: ${JSON.stringify(seen)}`);
-}
 
 describe.each(worlds)('a terminal in $name', ({ open }) => {
   let world: World;

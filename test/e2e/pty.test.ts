@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { ConnectionError, JarvisOpenCode } from 'jarvis-opencode';
 import { Http } from '../../src/client/http.js';
-import type { PtyConnection } from '../../src/client/pty-connection.js';
 import { RepoTransport } from '../../src/client/repo-transport.js';
 import { PtyResource } from '../../src/client/resources/pty.js';
+import { readUntil } from '../support/read-until.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { realServerOptions } from '../support/real-opencode.js';
 import { until } from '../support/wait.js';
@@ -34,16 +34,6 @@ function ptyOf(path: string, closed?: AbortSignal, jarvis = world.jarvis): PtyRe
     endpoint,
     closed,
   });
-}
-
-/** Reads until the text has appeared. */
-async function readUntil(connection: PtyConnection, text: string): Promise<string> {
-  let seen = '';
-  for await (const chunk of connection) {
-    seen += chunk;
-    if (seen.includes(text)) return seen;
-  }
-  throw new Error(`the output ended without ${JSON.stringify(text)}: ${JSON.stringify(seen)}`);
 }
 
 /** A terminal that prints `text`, then echoes each line it is given as `<line>`. */

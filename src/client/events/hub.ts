@@ -6,7 +6,7 @@ import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } fr
 import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
 import { EventQueue } from './event-queue.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
-import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope, type EnvelopeHead } from './sse.js';
+import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
@@ -234,22 +234,23 @@ export class EventHub {
   }
 
   #take(data: string): void {
+    const { observer } = this.#init;
     const head = peekEnvelope(data);
     if (head?.type === DUPLICATE_TYPE) return;
-    if (head !== undefined && !this.#isOfUse(head)) return;
+    let isObserved: boolean | undefined;
+    if (head !== undefined) {
+      isObserved = observer.wants(head.type, head.directory);
+      if (!isObserved && !this.#isNeeded(head.type, head.directory)) return;
+    }
     const envelope = decodeEnvelope(data, head);
     if (envelope.kind === 'malformed') {
       this.#init.logger.warn('event skipped', { reason: envelope.reason });
     } else if (envelope.kind === 'event') {
       const { event } = envelope;
-      if (this.#init.observer.wants(event.type, event.directory)) this.#tell(this.#init.observer, event);
+      if (isObserved ?? observer.wants(event.type, event.directory)) this.#tell(observer, event);
       if (this.#heldBack === undefined) this.#publish(event);
       else this.#holdBack(event, this.#heldBack);
     }
-  }
-
-  #isOfUse({ type, directory }: EnvelopeHead): boolean {
-    return this.#init.observer.wants(type, directory) || this.#isNeeded(type, directory);
   }
 
   /** Whether anyone listens to events of a type, here or everywhere. */
