@@ -92,6 +92,12 @@ export class EventBus {
     });
   }
 
+  /** Tells that a session is idle, by both events that the server has for it. */
+  tellIdle(place: Place, sessionID: string): void {
+    this.emit(place, 'session.status', { sessionID, status: { type: 'idle' } });
+    this.emit(place, 'session.idle', { sessionID });
+  }
+
   /** Breaks every connection in the middle of a frame; the clients may come again. */
   cut(): void {
     for (const reader of this.#readers) {

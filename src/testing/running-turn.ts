@@ -384,8 +384,9 @@ export class RunningTurn implements SessionWork {
   }
 
   #tellIdle(): void {
-    this.#tellStatus({ type: 'idle' });
-    this.#init.events.emit(this.#init.place, 'session.idle', { sessionID: this.#init.sessionID });
+    const { sessionID, events, place } = this.#init;
+    this.#status = { type: 'idle' };
+    events.tellIdle(place, sessionID);
   }
 
   #tellUpdate(): void {

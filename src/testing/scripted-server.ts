@@ -163,7 +163,7 @@ export class ScriptedServer {
     } catch (error) {
       this.events.emit(instance, 'session.status', { sessionID, status: { type: 'busy' } });
       if (error instanceof PromptRefusedError) this.#tellError(instance, sessionID, error.info);
-      this.#tellIdle(instance, sessionID);
+      this.events.tellIdle(instance, sessionID);
       throw error;
     }
     const run = new ShellRun({
@@ -181,7 +181,7 @@ export class ScriptedServer {
   async abort(instance: Instance, sessionID: string): Promise<void> {
     const work = instance.work.get(sessionID);
     if (work !== undefined) return work.abort();
-    this.#tellIdle(instance, sessionID);
+    this.events.tellIdle(instance, sessionID);
   }
 
   /** Ends everything at once, like the process; what is stored stays. */
@@ -243,11 +243,6 @@ export class ScriptedServer {
 
   #tellError(instance: Instance, sessionID: string, error: ServerErrorInfo): void {
     this.events.emit(instance, 'session.error', { sessionID, error });
-  }
-
-  #tellIdle(instance: Instance, sessionID: string): void {
-    this.events.emit(instance, 'session.status', { sessionID, status: { type: 'idle' } });
-    this.events.emit(instance, 'session.idle', { sessionID });
   }
 
   #saveParts(instance: Instance, message: UserMessage, parts: readonly PromptPartInput[]): void {

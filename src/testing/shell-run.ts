@@ -48,8 +48,7 @@ export class ShellRun implements SessionWork {
     const message = this.#write();
     await moment();
     this.status = { type: 'idle' };
-    events.emit(place, 'session.status', { sessionID, status: this.status });
-    events.emit(place, 'session.idle', { sessionID });
+    events.tellIdle(place, sessionID);
     this.#ended.resolve();
     return message;
   }
