@@ -1,147 +1,55 @@
-// Serves `/global/event` and `/event` in the form of OpenCode 1.18.33: the first with the envelope of each directory and the
-// second delivery of what is stored, the second with one directory's events alone. `POST /play?turns=N&repos=R` sends N turns
-// to each of R directories and answers when all is sent; `GET /connections` tells how many streams are open.
+// Serves `/global/event` and `/event` as OpenCode 1.18.33 does: the first with the envelope of each directory and the second
+// delivery of what is stored, the second with one directory's events alone. What it sends are turns that a real server was
+// recorded with; they come on standard input. `POST /play?turn=T&times=N&repos=R` sends turn T N times to each of R directories and
+// answers when all is sent; `GET /connections` tells how many streams are open.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { json } from 'node:stream/consumers';
 
-/** So many frames came with one read from the real server, on average. */
-const FRAMES_PER_WRITE = 8;
-const DELTAS_PER_TURN = 40;
-
+const turns = await json(process.stdin);
 const streams = new Set();
-let events = 0;
 
-function* turn(repo, number) {
-  const sessionID = `ses_dfbe6a855ffe24lkfDU3q8c${repo}`;
-  const messageID = `msg_2041959b1001rPCdSmOT9R6${number}`;
-  const partID = `prt_2041959b1001rPCdSmOT9R6${number}`;
-  const at = 1795355874385;
-  const stored = true;
-  const info = {
-    id: messageID,
-    parentID: `msg_${number}`,
-    role: 'assistant',
-    mode: 'build',
-    agent: 'build',
-    path: { cwd: `/srv/repo-${repo}`, root: `/srv/repo-${repo}` },
-    cost: 0.00002,
-    tokens: { input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } },
-    modelID: 'scripted',
-    providerID: 'scripted',
-    time: { created: at },
-    sessionID,
-  };
-  const part = (more) => ({ id: partID, sessionID, messageID, ...more });
-  const session = {
-    id: sessionID,
-    slug: 'hidden-panda',
-    directory: `/srv/repo-${repo}`,
-    title: 'A turn',
-    version: '1.18.33',
-  };
-  yield {
-    type: 'session.updated',
-    properties: { sessionID, info: { ...session, time: { created: at, updated: at } } },
-    stored,
-  };
-  yield { type: 'session.status', properties: { sessionID, status: { type: 'busy' } } };
-  yield { type: 'message.updated', properties: { sessionID, info }, stored };
-  yield {
-    type: 'message.part.updated',
-    properties: { sessionID, part: part({ type: 'step-start' }), time: at },
-    stored,
-  };
-  yield {
-    type: 'message.part.updated',
-    properties: { sessionID, part: part({ type: 'text', text: '' }), time: at },
-    stored,
-  };
-  for (let index = 0; index < DELTAS_PER_TURN; index++) {
-    yield {
-      type: 'message.part.delta',
-      properties: { sessionID, messageID, partID, field: 'text', delta: ` word ${index}` },
-    };
-  }
-  const text = ' word 00'.repeat(DELTAS_PER_TURN);
-  yield {
-    type: 'message.part.updated',
-    properties: { sessionID, part: part({ type: 'text', text }), time: at },
-    stored,
-  };
-  yield {
-    type: 'message.updated',
-    properties: { sessionID, info: { ...info, time: { created: at, completed: at }, finish: 'stop' } },
-    stored,
-  };
-  yield { type: 'session.status', properties: { sessionID, status: { type: 'idle' } } };
-  yield { type: 'session.idle', properties: { sessionID } };
+/** A turn as it would have been in another repository: what each read of `/global/event` gave. */
+function inRepo({ reads, directory, sessionID }, repo) {
+  const session = sessionID.slice(0, -4) + String(repo).padStart(4, '0');
+  const move = (data) => data.replaceAll(directory, `/srv/repo-${repo}`).replaceAll(sessionID, session);
+  return reads.map((read) => read.map(move));
 }
 
-/** The frames of an event, for each of the two forms. */
-function framesOf(directory, { type, properties, stored }) {
-  const payload = { id: `evt_${(events++).toString(16).padStart(26, '0')}`, type, properties };
-  const envelope = { directory, project: 'f846bc442615dea54207b9b3fa2a8d398dc9b413' };
-  const sync = {
-    id: payload.id,
-    type: `${type}.1`,
-    seq: 1,
-    aggregateID: properties.sessionID,
-    data: properties,
-  };
-  const frame = (data) => `data: ${JSON.stringify(data)}\n\n`;
-  return {
-    own: [frame(payload)],
-    global: [
-      frame({ ...envelope, payload }),
-      ...(stored ? [frame({ ...envelope, payload: { type: 'sync', syncEvent: sync } })] : []),
-    ],
-  };
-}
+const written = (data) => Buffer.from(data.map((each) => `data: ${each}\n\n`).join(''));
 
-/** What is written at a time, made before anything is: what this process does meanwhile slows down a reader on the same core. */
-function writesOf(frames) {
-  return Array.from({ length: Math.ceil(frames.length / FRAMES_PER_WRITE) }, (_, index) =>
-    Buffer.from(frames.slice(index * FRAMES_PER_WRITE, (index + 1) * FRAMES_PER_WRITE).join('')),
-  );
+/** What `/event` sends of the same. */
+function withoutEnvelope(data) {
+  const { payload } = JSON.parse(data);
+  return payload.type === 'sync' ? [] : [JSON.stringify(payload)];
 }
 
 /** Writes as fast as the reader takes it. */
-async function write(response, writes) {
-  for (const each of writes) if (!response.write(each)) await once(response, 'drain');
+async function write(response, writes, times) {
+  for (let time = 0; time < times; time++) {
+    for (const each of writes) if (!response.write(each)) await once(response, 'drain');
+  }
 }
 
-async function play(turns, repos) {
-  const before = events;
-  const own = Array.from({ length: repos }, () => []);
-  const global = [];
-  for (let number = 0; number < turns; number++) {
-    const running = Array.from({ length: repos }, (_, repo) => turn(repo, number));
-    for (
-      let steps = running.map((each) => each.next());
-      !steps[0].done;
-      steps = running.map((each) => each.next())
-    ) {
-      for (const [repo, { value }] of steps.entries()) {
-        const frames = framesOf(`/srv/repo-${repo}`, value);
-        own[repo].push(...frames.own);
-        global.push(...frames.global);
-      }
-    }
-  }
+/** All is made before anything is sent: what this process does meanwhile slows down a reader on the same core. */
+async function play(turn, times, repos) {
+  const moved = Array.from({ length: repos }, (_, repo) => inRepo(turn, repo));
+  const global = turn.reads.flatMap((_, read) => moved.map((reads) => written(reads[read])));
+  const own = (repo) => moved[repo]?.map((read) => written(read.flatMap(withoutEnvelope))) ?? [];
   const prepared = [...streams].map(({ response, directory }) => {
     const repo = Number(directory?.split('-').at(-1));
-    return { response, writes: writesOf(directory === undefined ? global : (own[repo] ?? [])) };
+    return { response, writes: directory === undefined ? global : own(repo).filter(({ length }) => length) };
   });
-  await Promise.all(prepared.map(({ response, writes }) => write(response, writes)));
-  return events - before;
+  await Promise.all(prepared.map(({ response, writes }) => write(response, writes, times)));
 }
 
 const server = createServer((request, response) => {
   const url = new URL(request.url, 'http://source');
   const send = (data) =>
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(data));
+  const number = (name) => Number(url.searchParams.get(name));
   if (url.pathname === '/play') {
-    void play(Number(url.searchParams.get('turns')), Number(url.searchParams.get('repos'))).then(send);
+    void play(turns[number('turn')], number('times'), number('repos')).then(() => send(true));
   } else if (url.pathname === '/connections') {
     send(streams.size);
   } else {
