@@ -1,8 +1,15 @@
 import { getEventListeners } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { RequestError, TimeoutError, TurnError, type RepoClient, type TurnStep } from 'jarvis-opencode';
+import {
+  RequestError,
+  TimeoutError,
+  TurnError,
+  type RepoClient,
+  type Session,
+  type TurnStep,
+} from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { cut, fail, hang, reasoning, text, toolCall, waitFor } from '../support/scripted-model.js';
+import { cut, fail, hang, reasoning, text, toolCall, usage, waitFor } from '../support/scripted-model.js';
 import { deferred } from '../support/wait.js';
 
 let world: RealJarvis;
@@ -10,7 +17,9 @@ let repo: RepoClient;
 
 beforeAll(async () => {
   world = await realJarvis({ idle: false });
-  repo = world.jarvis.forRepo((await world.repo()).directory);
+  const command = '---\ndescription: Count\nsubtask: true\nagent: general\n---\nCount $ARGUMENTS\n';
+  const files = { '.opencode/command/count.md': command };
+  repo = world.jarvis.forRepo((await world.repo({ files })).directory);
 });
 afterAll(() => world[Symbol.asyncDispose]());
 beforeEach(() => world.model.use(() => [text('ok')]));
@@ -253,11 +262,106 @@ describe('a turn that ends without an answer', () => {
     expect(await repo.sessions.status()).toEqual({});
   });
 
+  it('ends the turn of a session that another client deletes while it runs', async () => {
+    const held = deferred();
+    world.model.use(() => [text('start'), waitFor(held.promise)]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('x');
+    const queued = session.stream('y');
+    for await (const step of turn) if (step.type === 'text') break;
+    await repo.fetch(`${repo.baseUrl}/session/${session.id}`, { method: 'DELETE' });
+    // The server works on, and cannot be told to stop.
+    expect(await errorOf(turn.result)).toMatchObject({ name: 'RequestError', status: 404 });
+    expect(await errorOf(queued.result)).toMatchObject({ name: 'RequestError', status: 404 });
+    expect(Object.keys(await repo.sessions.status())).toEqual([session.id]);
+    held.resolve();
+    await vi.waitFor(async () => expect(await repo.sessions.status()).toEqual({}), { timeout: 20_000 });
+  });
+
   it('refuses a prompt that is none', async () => {
     const session = await repo.sessions.create();
     expect(() => session.prompt({ parts: [] })).toThrow(TypeError);
     expect(() => session.prompt(42 as unknown as string)).toThrow(/Invalid prompt: .*expected/i);
     expect(() => session.prompt('x', { timeoutMs: -1 })).toThrow(RangeError);
+  });
+});
+
+describe('a turn that goes on under another prompt', () => {
+  /** Prompts a session past the client that runs its turn. */
+  async function promptElsewhere(sessionID: string, prompt: string): Promise<void> {
+    const { status } = await repo.fetch(`${repo.baseUrl}/session/${sessionID}/prompt_async`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ parts: [{ type: 'text', text: prompt }] }),
+    });
+    expect(status).toBe(204);
+  }
+
+  it.each<[string, (session: Session) => Promise<unknown>]>([
+    ['another client has prompted', ({ id }) => promptElsewhere(id, 'more')],
+    ['a context was added', (session) => session.addContext('more')],
+  ])('because %s meanwhile is answered when it has ended', async (why, interfere) => {
+    const session = await repo.sessions.create();
+    const asked = deferred();
+    world.model.use(({ prompt, step }) => {
+      if (prompt !== 'more' && step === 0)
+        return [toolCall('bash', { command: 'echo done', description: 'Echo' }), waitFor(asked.promise)];
+      return [text(`the answer to ${prompt}`)];
+    });
+    const turn = session.stream(why);
+    const streamed: string[] = [];
+    const reading = (async () => {
+      for await (const step of turn) if (step.type === 'text') streamed.push(step.delta);
+    })();
+    await world.model.waitForRequest(({ prompt }) => prompt === why);
+    await interfere(session);
+    asked.resolve();
+    const result = await turn.result;
+    expect(result.text).toBe('the answer to more');
+    const stored = await session.messages();
+    expect(result.messages).toEqual(stored.filter(({ info }) => info.role === 'assistant'));
+    expect(result.messages).toHaveLength(2);
+    await reading;
+    expect(streamed.join('')).toBe(result.text);
+  });
+
+  it.each([
+    [
+      'it is full',
+      [usage({ input: 199_000, output: 10 }), toolCall('bash', { command: 'true', description: 'Do' })],
+    ],
+    [
+      'the provider says that it is',
+      [fail(400, { error: { code: 'context_length_exceeded', message: 'too long' } })],
+    ],
+  ])('because the context was compacted when %s is answered when it has ended', async (_why, first) => {
+    const session = await repo.sessions.create();
+    await session.prompt('before');
+    const answers = [first, [text('the summary')], [text('after it')]];
+    world.model.use(() => answers.shift() ?? [text('too many')]);
+    const turn = session.stream('go on');
+    const streamed: string[] = [];
+    for await (const step of turn) if (step.type === 'text') streamed.push(step.delta);
+    const result = await turn.result;
+    expect(result.text).toBe('after it');
+    expect(streamed.join('')).toBe('after it');
+    const stored = (await session.messages()).filter(({ info }) => info.role === 'assistant');
+    expect(result.messages).toEqual(stored.slice(1));
+    expect(result.messages.map(({ info }) => 'summary' in info && info.summary === true)).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    world.model.use(() => [text('and on')]);
+    expect((await session.prompt('next')).text).toBe('and on');
+  });
+
+  it('because its command ran as a subtask is answered when it has ended', async () => {
+    world.model.use(({ prompt }) => [text(prompt.startsWith('Count') ? 'three' : 'They counted.')]);
+    const session = await repo.sessions.create();
+    const result = await session.command({ command: 'count', arguments: 'all' });
+    expect(result.text).toBe('They counted.');
+    expect(result.messages).toHaveLength(2);
   });
 });
 

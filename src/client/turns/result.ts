@@ -2,14 +2,10 @@ import { TurnError, type TurnErrorReason } from '../../errors.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
-import {
-  messageListSchema,
-  type AssistantMessage,
-  type Message,
-  type ServerErrorInfo,
-} from '../schema/message.js';
+import { messageListSchema, type Message, type ServerErrorInfo } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
 import type { TurnResult } from './turn.js';
+import { answersOf, type AssistantEntry } from './turn-messages.js';
 
 /** Names of server errors that come from the model provider. */
 const PROVIDER_ERRORS = new Set([
@@ -20,8 +16,6 @@ const PROVIDER_ERRORS = new Set([
   'ContentFilterError',
   'StructuredOutputError',
 ]);
-
-type AssistantEntry = Message & { readonly info: AssistantMessage };
 
 /** What the stored messages say about a turn of an idle session. */
 export type TurnEvidence =
@@ -81,19 +75,23 @@ export async function readMessages(
 
 /** Reads from the messages how a turn ended. They must reach back to its user message. */
 function evidenceOf(sessionID: string, messageID: string, messages: readonly Message[]): TurnEvidence {
-  const index = messages.findIndex((message) => message.info.id === messageID);
-  if (index === -1) return { kind: 'not-stored' };
-  const answers = messages.slice(index + 1).filter(isAssistantEntry);
-  const own = answers.filter((answer) => answer.info.parentID === messageID);
-  // Prompted again while it ran, the server answers only the newest prompt: that answer is then the turn's.
-  const entries = own.length > 0 ? own : answers;
+  if (!messages.some((message) => message.info.id === messageID)) return { kind: 'not-stored' };
+  const entries = answersOf(messageID, messages);
   const last = entries.at(-1);
   if (last === undefined) return { kind: 'unanswered' };
   if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
   if (last.info.time.completed === undefined) return { kind: 'unfinished' };
   // OpenCode 1.18.33: aborted between two attempts to reach the provider, an answer is completed, and is none.
   if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
-  return { kind: 'answered', result: toResult(sessionID, entries, last) };
+  const answer = entries.findLast(({ info }) => info.summary !== true) ?? last;
+  return { kind: 'answered', result: toResult(sessionID, entries, answer) };
+}
+
+/** Whether the model was to be called again after this: the last answer has called tools, and none of them failed or was refused. */
+export function isBetweenCalls({ message, parts }: TurnResult): boolean {
+  const tools = parts.filter((part) => part.type === 'tool');
+  const areDone = tools.every(({ state }) => state.status === 'completed');
+  return message.finish === 'tool-calls' && message.structured === undefined && areDone;
 }
 
 /** The error of a turn that the server reported as failed. */
@@ -131,8 +129,4 @@ function addTokens(a: Tokens, b: Tokens): Tokens {
     reasoning: a.reasoning + b.reasoning,
     cache: { read: a.cache.read + b.cache.read, write: a.cache.write + b.cache.write },
   };
-}
-
-function isAssistantEntry(message: Message): message is AssistantEntry {
-  return message.info.role === 'assistant';
 }

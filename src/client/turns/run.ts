@@ -9,10 +9,11 @@ import { hasAnswer, sendAbort } from '../session-abort.js';
 import type { Session, SessionContext } from '../session.js';
 import { TurnDelivery } from './delivery.js';
 import type { TurnRequest } from './request.js';
-import { readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
+import { isBetweenCalls, readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
 import { TurnSigns } from './signs.js';
 import { TurnSteps } from './steps.js';
 import { Turn, type TurnOptions } from './turn.js';
+import { answersOf } from './turn-messages.js';
 
 /** Without an event of the session for this long, the server is asked; an event that got lost costs no more than that. */
 const QUIET_MS = 5_000;
@@ -242,7 +243,8 @@ export class TurnRun {
       this.#signs.rearm();
       let waitMs = QUIET_MS;
       try {
-        if (this.#signs.hasGap) await this.#catchUp();
+        // OpenCode 1.18.33 lets a deleted session run on, and shows it as busy as long as its model does not answer.
+        if (this.#signs.hasGap || this.#signs.isDeleted) await this.#catchUp();
         const evidence = await readTurn(this.#context.transport, this.turn, this.#whileServed);
         unreachableSince = undefined;
         failures = 0;
@@ -300,9 +302,7 @@ export class TurnRun {
     this.#signs.hasGap = false;
     try {
       const messages = await readMessages(this.#context.transport, this.turn, this.#whileServed);
-      this.#steps.complete(
-        messages.filter(({ info }) => info.role === 'assistant' && info.parentID === this.turn.messageID),
-      );
+      this.#steps.complete(answersOf(this.turn.messageID, messages));
     } catch (error) {
       this.#signs.hasGap = true;
       throw error;
@@ -318,6 +318,10 @@ export class TurnRun {
     switch (evidence.kind) {
       case 'answered':
         this.#steps.complete(evidence.result.messages);
+        if ((isAborted || isInterrupted) && isBetweenCalls(evidence.result)) {
+          this.#fail(isAborted ? 'aborted' : 'interrupted');
+          return true;
+        }
         this.turn.settle({ result: evidence.result });
         return true;
       case 'error': {

@@ -14,6 +14,8 @@ export class TurnSigns {
   interruptedAt: number | undefined;
   /** Whether events are missing that have not been made up for. */
   hasGap = false;
+  /** Whether the session was deleted. */
+  isDeleted = false;
   /** Why nobody will ever tell more. */
   lost: { readonly error: unknown } | undefined;
   /** Whether the answer has been seen to begin. */
@@ -89,6 +91,10 @@ export class TurnSigns {
     switch (event.type) {
       case 'session.error':
         this.sessionError ??= event.properties.error;
+        this.wake();
+        return;
+      case 'session.deleted':
+        this.isDeleted = true;
         this.wake();
         return;
       case 'session.idle':

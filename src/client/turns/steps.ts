@@ -1,6 +1,7 @@
 import type { OpenCodeEvent } from '../schema/event.js';
-import type { Message, Part } from '../schema/message.js';
+import type { Message, MessageInfo, Part } from '../schema/message.js';
 import type { TurnStep } from './turn.js';
+import { TurnMessages } from './turn-messages.js';
 
 /** How far a text part was emitted. */
 interface TextProgress {
@@ -12,12 +13,14 @@ interface TextProgress {
 
 /** Translates the events of one turn into its steps; what a session asks comes another way. */
 export class TurnSteps {
-  readonly #messageID: string;
   readonly #sessionID: string;
+  readonly #turn: TurnMessages;
   readonly #isWithin: (sessionID: string) => boolean;
   readonly #emit: (step: TurnStep) => void;
   /** Assistant messages of this turn. */
   readonly #messages = new Set<string>();
+  /** Those of them that sum up what was said before. */
+  readonly #summaries = new Set<string>();
   /** What was emitted of each text part. */
   readonly #texts = new Map<string, TextProgress>();
   /** Parts of which nothing more will come. */
@@ -31,7 +34,7 @@ export class TurnSteps {
     readonly emit: (step: TurnStep) => void;
   }) {
     this.#sessionID = init.sessionID;
-    this.#messageID = init.messageID;
+    this.#turn = new TurnMessages(init.messageID);
     this.#isWithin = init.isWithin;
     this.#emit = init.emit;
   }
@@ -41,7 +44,7 @@ export class TurnSteps {
     switch (event.type) {
       case 'message.updated': {
         const { info } = event.properties;
-        if (info.role === 'assistant' && info.parentID === this.#messageID) this.#messages.add(info.id);
+        if (info.sessionID === this.#sessionID && this.#turn.take(info)) this.#addMessage(info);
         return;
       }
       case 'message.part.delta': {
@@ -57,6 +60,7 @@ export class TurnSteps {
         return;
       case 'message.part.updated': {
         const { part } = event.properties;
+        this.#turn.takePart(part);
         const text = this.#texts.get(part.id);
         // Older than what was read from the server, it mends nothing.
         if (text !== undefined && 'text' in part && part.text.length >= text.length) text.isBroken = false;
@@ -92,7 +96,7 @@ export class TurnSteps {
    */
   complete(messages: readonly Message[]): void {
     for (const { info, parts } of messages) {
-      this.#messages.add(info.id);
+      this.#addMessage(info);
       for (const part of parts) {
         this.#takePart(part);
         // Deltas of what was read may still be on their way.
@@ -102,10 +106,16 @@ export class TurnSteps {
     }
   }
 
+  #addMessage(info: MessageInfo): void {
+    this.#messages.add(info.id);
+    if (info.role === 'assistant' && info.summary === true) this.#summaries.add(info.id);
+  }
+
   #takePart(part: Part): void {
     switch (part.type) {
       case 'text':
       case 'reasoning': {
+        if (this.#summaries.has(part.messageID)) return;
         const text = this.#texts.get(part.id) ?? { type: part.type, length: 0, isBroken: false };
         this.#texts.set(part.id, text);
         // The whole text so far: what the deltas did not bring, because the stream was down, is made up for here.

@@ -186,7 +186,10 @@ export class Turn implements AsyncIterable<TurnStep> {
   }
 }
 
-/** Steps that wait to be read. Deltas of one part are joined, so it never holds more than the answer itself. */
+/**
+ * Steps that wait to be read. Deltas of one part are joined, and so is what a tool says again of itself, so it never holds
+ * more than the answer itself.
+ */
 class StepBuffer {
   #steps: TurnStep[] = [];
   #waiting: Deferred<void> | undefined;
@@ -199,6 +202,13 @@ class StepBuffer {
       last.partID === step.partID
     ) {
       this.#steps[this.#steps.length - 1] = { ...step, delta: last.delta + step.delta };
+    } else if (
+      step.type === 'tool' &&
+      last?.type === 'tool' &&
+      last.callID === step.callID &&
+      last.status === step.status
+    ) {
+      this.#steps[this.#steps.length - 1] = step;
     } else {
       this.#steps.push(step);
     }
@@ -210,11 +220,12 @@ class StepBuffer {
   }
 
   next(): Promise<void> {
-    this.#waiting = deferred();
+    this.#waiting ??= deferred();
     return this.#waiting.promise;
   }
 
   wake(): void {
     this.#waiting?.resolve();
+    this.#waiting = undefined;
   }
 }

@@ -426,6 +426,93 @@ describe('a turn', () => {
     expect(streamed).toBe('one two three four');
   });
 
+  it('of a session that was deleted ends, though the server goes on to show it as busy', async () => {
+    const outcome = outcomeOf(await running());
+    server.answer('GET /session/ses_1/message', () => Response.json({}, { status: 404 }));
+    server.event('session.deleted', { sessionID: 'ses_unknown' });
+    await pass(4_000);
+    expect(outcome).toEqual({});
+    server.event('session.deleted', { sessionID: 'ses_1' });
+    await pass(100);
+    expect(outcome.error).toMatchObject({ name: 'RequestError', status: 404 });
+    expect(repo.stats().holds.filter(({ kind }) => kind === 'turn')).toEqual([]);
+  });
+
+  it.each(['aborted', 'interrupted'] as const)(
+    'that is %s between two calls of the model has no answer',
+    async (reason) => {
+      const turn = await running();
+      const outcome = outcomeOf(turn);
+      const done = { status: 'completed', input: {}, output: '', title: '', metadata: {}, time: {} };
+      const called = assistantMessage(turn, 'I will look.', { finish: 'tool-calls' });
+      const tool = { ...textPart(''), id: 'prt_2', type: 'tool', tool: 'bash', callID: 'c', state: done };
+      server.messages.push(userMessage(turn), {
+        ...called,
+        parts: [...called.parts, tool as unknown as Part],
+      });
+      if (reason === 'aborted') void turn.abort();
+      else server.event('server.instance.disposed', { directory: DIRECTORY });
+      server.busy.clear();
+      await pass(5_100);
+      expect(outcome.error).toMatchObject({ name: 'TurnError', reason });
+    },
+  );
+
+  it('tells everybody who iterates it that it has ended, and the rest of its steps to who comes back', async () => {
+    const turn = await running();
+    const first: TurnStep[] = [];
+    const readers = [0, 1].map(async () => {
+      for await (const step of turn) {
+        first.push(step);
+        break;
+      }
+      for await (const step of turn) first.push(step);
+    });
+    const answer = assistantMessage(turn, '', { time: { created: 2 } });
+    server.event('message.updated', { sessionID: 'ses_1', info: userMessage(turn).info });
+    server.event('message.updated', { sessionID: 'ses_1', info: answer.info });
+    const ids = { sessionID: 'ses_1', messageID: 'msg_a', field: 'text' };
+    for (const partID of ['prt_1', 'prt_2', 'prt_3', 'prt_4']) {
+      const part = { ...textPart(''), id: partID };
+      server.event('message.part.updated', { sessionID: 'ses_1', part, time: 1 });
+      server.event('message.part.delta', { ...ids, partID, delta: partID });
+      await pass(10);
+    }
+    finish(turn, 'prt_1');
+    await pass(5_100);
+    await Promise.all(readers);
+    expect(first.map((step) => step.type === 'text' && step.delta)).toEqual([
+      'prt_1',
+      'prt_2',
+      'prt_3',
+      'prt_4',
+    ]);
+  });
+
+  it('keeps no more for who does not read than what there is to say', async () => {
+    const turn = await running();
+    const answer = assistantMessage(turn, '', { time: { created: 2 } });
+    server.event('message.updated', { sessionID: 'ses_1', info: answer.info });
+    const ids = { sessionID: 'ses_1', messageID: 'msg_a' };
+    server.event('message.part.updated', { sessionID: 'ses_1', part: textPart(''), time: 1 });
+    for (let count = 0; count < 100; count++)
+      server.event('message.part.delta', { ...ids, partID: 'prt_1', field: 'text', delta: 'x' });
+    const tool = { ...textPart(''), id: 'prt_2', type: 'tool', tool: 'bash', callID: 'c' };
+    for (let count = 0; count < 100; count++) {
+      const part = { ...tool, state: { status: 'running', input: { count }, time: { start: 1 } } };
+      server.event('message.part.updated', { sessionID: 'ses_1', part, time: 1 });
+    }
+    await pass(10);
+    finish(turn, 'x'.repeat(100));
+    await pass(5_100);
+    const steps: TurnStep[] = [];
+    for await (const step of turn) steps.push(step);
+    expect(steps).toMatchObject([
+      { type: 'text', delta: 'x'.repeat(100) },
+      { type: 'tool', status: 'running', input: { count: 99 } },
+    ]);
+  });
+
   it.each([
     ['the session is read', 'GET /session/ses_1'],
     ['the event stream is opened', 'GET /global/event'],
