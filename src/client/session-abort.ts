@@ -6,6 +6,7 @@ import { route } from './route.js';
 import { messageListSchema } from './schema/message.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
+import { answersOf } from './turns/turn-messages.js';
 
 // An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode 1.18.33
 // then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
@@ -36,7 +37,7 @@ export async function untilAnswering(
   }
 }
 
-/** Whether an answer to the prompt has begun; `false` when that cannot be read. */
+/** Whether an answer to the prompt, or to what continued it, has begun; `false` when that cannot be read. */
 export async function hasAnswer(
   transport: RepoTransport,
   sessionID: string,
@@ -53,7 +54,7 @@ export async function hasAnswer(
       },
       options,
     );
-    return messages.some(({ info }) => info.role === 'assistant' && info.parentID === messageID);
+    return answersOf(messageID, messages).length > 0;
   } catch {
     return false;
   }

@@ -4,6 +4,7 @@ import {
   ConnectionError,
   JarvisError,
   JarvisOpenCode,
+  TimeoutError,
   TurnError,
   type AssistantMessage,
   type Message,
@@ -457,6 +458,51 @@ describe('a turn', () => {
       expect(outcome.error).toMatchObject({ name: 'TurnError', reason });
     },
   );
+
+  it('is aborted on the server too when it is answered under a prompt of another client', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const other = { messageID: 'msg_other' };
+    const answer = assistantMessage(other, '', { time: { created: 2 } });
+    server.messages.push(userMessage(turn), userMessage(other), answer);
+    let isOver = false;
+    void turn.abort().then(() => (isOver = true));
+    await pass(500);
+    expect(server.count('POST /session/ses_1/abort')).toBeGreaterThan(0);
+    expect([outcome, isOver]).toEqual([{}, false]);
+    const error = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
+    server.messages.splice(2, 1, assistantMessage(other, '', { error }));
+    server.busy.clear();
+    await pass(500);
+    expect(outcome.error).toMatchObject({ reason: 'aborted' });
+    expect(isOver).toBe(true);
+  });
+
+  it('ends once: what comes after its time limit changes neither its result nor its steps', async () => {
+    const turn = session.stream('x', { timeoutMs: 2_000 });
+    const outcome = outcomeOf(turn);
+    await pass(500);
+    const answer = assistantMessage(turn, '', { time: { created: 2 } });
+    const ids = { sessionID: 'ses_1', messageID: 'msg_a', partID: 'prt_1', field: 'text' };
+    server.messages.push(userMessage(turn), answer);
+    server.event('message.updated', { sessionID: 'ses_1', info: answer.info });
+    server.event('message.part.updated', { sessionID: 'ses_1', part: textPart(''), time: 1 });
+    server.event('message.part.delta', { ...ids, delta: 'in time' });
+    await pass(2_000);
+    const { error } = outcome;
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(server.count('POST /session/ses_1/abort')).toBeGreaterThan(0);
+    server.event('message.part.delta', { ...ids, delta: ', too late' });
+    finish(turn, 'in time, too late');
+    await pass(1_000);
+    const steps: TurnStep[] = [];
+    const reading = (async () => {
+      for await (const step of turn) steps.push(step);
+    })();
+    await expect(reading).rejects.toBe(error);
+    expect(steps).toMatchObject([{ type: 'text', delta: 'in time' }]);
+    expect(outcome).toEqual({ error });
+  });
 
   it('tells everybody who iterates it that it has ended, and the rest of its steps to who comes back', async () => {
     const turn = await running();
