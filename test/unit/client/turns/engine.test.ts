@@ -478,6 +478,186 @@ describe('a turn', () => {
     expect(isOver).toBe(true);
   });
 
+  it('that is accepted and not stored says that', async () => {
+    server.answer(PROMPT, () => new Response(null, { status: 204 }));
+    const outcome = outcomeOf(await running());
+    await pass(17_000);
+    expect(outcome.error).toMatchObject({
+      reason: 'not-started',
+      message: expect.stringContaining('the prompt is not stored') as string,
+    });
+  });
+
+  it('that the server only tells an error of has failed with it', async () => {
+    server.answer(PROMPT, () => new Response(null, { status: 204 }));
+    const outcome = outcomeOf(await running());
+    const error = { name: 'UnknownError', data: { message: 'Agent not found: nobody' } };
+    server.event('session.error', { sessionID: 'ses_1', error });
+    // The same once more, with a stack.
+    server.event('session.error', { sessionID: 'ses_1', error: { ...error, data: { message: 'at x.js' } } });
+    await pass(1_000);
+    expect(outcome.error).toMatchObject({ reason: 'failed', serverError: error });
+  });
+
+  it('is not sent, and ends, when no event stream can be opened', async () => {
+    server.answer('GET /global/event', () => new Promise(() => undefined));
+    const outcome = outcomeOf(session.stream('x'));
+    await pass(50_000);
+    expect(outcome).toEqual({});
+    await pass(15_000);
+    expect(outcome.error).toBeInstanceOf(TimeoutError);
+    expect(server.count(PROMPT)).toBe(0);
+  });
+
+  it('is not aborted before its answer has begun, but as soon as it has', async () => {
+    server.answer(PROMPT, () => new Response(null, { status: 204 }));
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const aborting = turn.abort();
+    // A cold instance: it has taken the prompt, and shows nothing of it yet.
+    await pass(2_000);
+    expect(outcome).toEqual({});
+    server.busy.add('ses_1');
+    server.messages.push(userMessage(turn));
+    server.event('message.updated', { sessionID: 'ses_1', info: userMessage(turn).info });
+    await pass(2_000);
+    expect(outcome).toEqual({});
+    expect(server.count('POST /session/ses_1/abort')).toBe(0);
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    server.messages.push(begun);
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    await pass(500);
+    expect(server.count('POST /session/ses_1/abort')).toBeGreaterThan(0);
+    const error = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
+    server.messages.splice(1, 1, assistantMessage(turn, '', { error }));
+    server.busy.clear();
+    await pass(500);
+    await aborting;
+    expect(outcome.error).toMatchObject({ reason: 'aborted' });
+  });
+
+  it('that cannot be aborted is given up after a while', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', { time: { created: 2 } }));
+    let isOver = false;
+    void turn.abort().then(() => (isOver = true));
+    await pass(14_000);
+    expect([outcome, isOver]).toEqual([{}, false]);
+    await pass(2_000);
+    expect(outcome.error).toMatchObject({ reason: 'aborted' });
+    expect(isOver).toBe(true);
+    expect(repo.stats().holds.filter(({ kind }) => kind === 'turn')).toEqual([]);
+  });
+
+  it('is kept from stalling by what a child of it does, and not by what others do', async () => {
+    const turn = session.stream('x', { stallTimeoutMs: 1_000 });
+    const outcome = outcomeOf(turn);
+    await pass(500);
+    const child = { id: 'ses_child', parentID: 'ses_1', directory: DIRECTORY, title: '' };
+    const info = { ...child, time: { created: 1, updated: 1 } };
+    server.event('session.created', { sessionID: 'ses_child', info });
+    const todo = (sessionID: string): void => server.event('todo.updated', { sessionID, todos: [] });
+    for (let ms = 0; ms < 5_000; ms += 500) {
+      todo('ses_child');
+      await pass(500);
+    }
+    expect(outcome).toEqual({});
+    for (let ms = 0; ms < 2_000; ms += 500) {
+      todo('ses_other');
+      await pass(500);
+    }
+    expect(outcome.error).toMatchObject({ reason: 'stalled' });
+  });
+
+  it('is told of by its error, not by the first of two idles, which comes before its end', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const error = { name: 'APIError', data: { message: 'no credit', isRetryable: false } };
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', { time: { created: 2 } }));
+    server.busy.clear();
+    server.event('session.error', { sessionID: 'ses_1', error });
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(150);
+    expect(outcome).toEqual({});
+    server.messages.splice(1, 1, assistantMessage(turn, '', { error }));
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(300);
+    expect(outcome.error).toMatchObject({ reason: 'provider', serverError: error });
+  });
+
+  it.each([
+    ['interrupted', 'disposes its instance'],
+    ['aborted', 'aborts it'],
+  ])('is %s when another client %s', async (reason) => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const error = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', { error }));
+    server.busy.clear();
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(200);
+    expect(outcome).toEqual({});
+    // Said only when it is done.
+    if (reason === 'interrupted') server.event('server.instance.disposed', { directory: DIRECTORY });
+    await pass(1_000);
+    expect(outcome.error).toMatchObject({ name: 'TurnError', reason });
+  });
+
+  it('streams what fell into a gap when that is over, not only at its end', async () => {
+    const turn = await running();
+    const steps: TurnStep[] = [];
+    const reading = (async () => {
+      for await (const step of turn) steps.push(step);
+    })();
+    server.cut();
+    server.messages.push(userMessage(turn), assistantMessage(turn, 'missed', { time: { created: 2 } }));
+    await pass(3_000);
+    expect(steps).toMatchObject([{ type: 'text', delta: 'missed' }]);
+    finish(turn, 'missed');
+    await pass(5_100);
+    await reading;
+    expect(steps).toHaveLength(1);
+  });
+
+  it('is aborted on the server at once when its caller leaves, not with the next look', async () => {
+    const caller = new AbortController();
+    const turn = session.stream('x', { signal: caller.signal });
+    const outcome = outcomeOf(turn);
+    await pass(500);
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    server.messages.push(userMessage(turn), begun);
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    await pass(500);
+    caller.abort('left');
+    await pass(50);
+    expect(outcome.error).toBe('left');
+    expect(server.count('POST /session/ses_1/abort')).toBe(1);
+  });
+
+  it('lets nobody answer for its session when it has ended', async () => {
+    const turn = session.stream('x', { onPermission: 'allow' });
+    await pass(500);
+    const ask = (id: string): void =>
+      server.ask({ id, sessionID: 'ses_1', permission: 'bash', patterns: [], metadata: {}, always: [] });
+    ask('per_1');
+    await pass(500);
+    expect(server.count('POST /permission/per_1/reply')).toBe(1);
+    finish(turn, 'ok');
+    await pass(5_100);
+    await turn.result;
+    ask('per_2');
+    await pass(1_000);
+    expect(server.count('POST /permission/per_2/reply')).toBe(0);
+  });
+
+  it('that has ended before it began leaves no timer', () => {
+    const timers = vi.getTimerCount();
+    const turn = session.stream('x', { signal: AbortSignal.abort('too late'), timeoutMs: 10_000 });
+    expect(vi.getTimerCount()).toBe(timers);
+    return expect(turn.result).rejects.toBe('too late');
+  });
+
   it('ends once: what comes after its time limit changes neither its result nor its steps', async () => {
     const turn = session.stream('x', { timeoutMs: 2_000 });
     const outcome = outcomeOf(turn);
@@ -492,9 +672,13 @@ describe('a turn', () => {
     const { error } = outcome;
     expect(error).toBeInstanceOf(TimeoutError);
     expect(server.count('POST /session/ses_1/abort')).toBeGreaterThan(0);
+    // Held as long as the server works on it.
+    const isHeld = (): boolean => repo.stats().holds.some(({ kind }) => kind === 'turn');
+    expect(isHeld()).toBe(true);
     server.event('message.part.delta', { ...ids, delta: ', too late' });
     finish(turn, 'in time, too late');
     await pass(1_000);
+    expect(isHeld()).toBe(false);
     const steps: TurnStep[] = [];
     const reading = (async () => {
       for await (const step of turn) steps.push(step);

@@ -211,6 +211,33 @@ describe('turns.concurrency', () => {
     expect(sent().at(-1)).toBe(last.messageID);
   });
 
+  it('keeps nobody waiting when the client is closed: the running turn and those in the queue end', async () => {
+    const jarvis = new JarvisOpenCode(fakeHandle(), {
+      fetch: server.fetch,
+      idle: false,
+      turns: { concurrency: 1 },
+    });
+    const repo = jarvis.forRepo(DIRECTORY);
+    const { signal } = new AbortController();
+    const options = { signal, timeoutMs: 60_000 };
+    const turns = ['ses_0', 'ses_0', 'ses_1'].map((id) => repo.sessions.session(id).stream('x', options));
+    await settle();
+    expect(sent()).toEqual([turns[0]?.messageID]);
+    const outcomes = Promise.allSettled(turns.map(({ result }) => result));
+    const closing = jarvis.close();
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'ClosedError' } });
+    for (const turn of turns) for await (const step of turn) expect(step).toBeUndefined();
+    await settle();
+    await closing;
+    const { length } = server.requests;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.requests).toHaveLength(length);
+    expect(sent()).toHaveLength(1);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('is no limit unless it is set', async () => {
     const { start } = setUp();
     for (const id of SESSIONS) start(id);
