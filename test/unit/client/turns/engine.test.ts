@@ -178,6 +178,27 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(1);
   });
 
+  it.each<[string, (turn: Turn) => unknown]>([
+    ['it was aborted', (turn) => turn.abort()],
+    [
+      'its instance was disposed by others',
+      () => server.event('server.instance.disposed', { directory: DIRECTORY }),
+    ],
+    [
+      'the server has told an error of it',
+      () => server.event('session.error', { sessionID: 'ses_1', error: { name: 'UnknownError', data: {} } }),
+    ],
+  ])('is not sent again, though its connection was lost, when %s', async (_why, happen) => {
+    server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    await pass(1_000);
+    void happen(turn);
+    await pass(30_000);
+    expect(outcome.error).toBeInstanceOf(TurnError);
+    expect(server.count(PROMPT)).toBe(1);
+  });
+
   it('is not sent again while nobody can tell whether it was stored, and found when somebody can', async () => {
     server.answer(PROMPT, () => {
       server.busy.add('ses_1');
