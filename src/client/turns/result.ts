@@ -26,7 +26,12 @@ export type TurnEvidence =
   /** The last answer has neither an end nor an error. */
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'error'; readonly error: ServerErrorInfo }
-  | { readonly kind: 'answered'; readonly result: TurnResult };
+  | {
+      readonly kind: 'answered';
+      readonly result: TurnResult;
+      /** Whether the context was compacted last. Asked for by a client, OpenCode 1.18.33 does not go on with the turn. */
+      readonly endsInSummary: boolean;
+    };
 
 /** A turn and its session. */
 interface TurnIDs {
@@ -84,7 +89,8 @@ function evidenceOf(sessionID: string, messageID: string, messages: readonly Mes
   // OpenCode 1.18.33: aborted between two attempts to reach the provider, an answer is completed, and is none.
   if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
   const answer = entries.findLast(({ info }) => info.summary !== true) ?? last;
-  return { kind: 'answered', result: toResult(sessionID, entries, answer) };
+  const endsInSummary = answer !== last;
+  return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary };
 }
 
 /** Whether the model was to be called again after this: the last answer has called tools, and none of them failed or was refused. */

@@ -41,7 +41,10 @@ const CONNECT_LIMIT_MS = 60_000;
  * message for up to 0.9 s. An abort in that time aborts nothing, so it is repeated when the turn does begin.
  */
 const COLD_START_MS = 3_000;
-/** How long an aborted turn may take to end on the server. A tool that ignores SIGTERM is killed after 2 to 6 s. */
+/**
+ * How long an aborted turn may take to end on the server, and before that to begin. A tool that ignores SIGTERM is killed
+ * after 2 to 6 s.
+ */
 const ABORT_LIMIT_MS = 15_000;
 
 /** A message id of our own, so that the answer can be told from others and the server keeps one prompt, however often it comes. */
@@ -76,6 +79,7 @@ export class TurnRun {
   #release: (() => void) | undefined;
   #pollLimitMs = POLL_LIMIT_MS;
   #abortedAt: number | undefined;
+  #abortLimitMs = ABORT_LIMIT_MS;
 
   constructor(
     context: SessionContext,
@@ -259,7 +263,13 @@ export class TurnRun {
           if (this.#judge(evidence)) return;
           waitMs = RECHECK_MS;
         } else if (this.#abortedAt !== undefined) {
-          if (realTime.now() - this.#abortedAt > ABORT_LIMIT_MS) return this.#fail('aborted');
+          const isOverdue = realTime.now() - this.#abortedAt > this.#abortLimitMs;
+          if (isOverdue && this.#signs.hasBegun) return this.#fail('aborted');
+          if (isOverdue) {
+            // What it works on may be the prompt of another client, and this one next: aborted all the same.
+            this.#signs.hasBegun = true;
+            this.#abortLimitMs += ABORT_LIMIT_MS;
+          }
           await this.#sendAbort();
           waitMs = RECHECK_MS;
         } else if (this.#stallTimeoutMs !== false) {
@@ -318,7 +328,7 @@ export class TurnRun {
     switch (evidence.kind) {
       case 'answered':
         this.#steps.complete(evidence.result.messages);
-        if ((isAborted || isInterrupted) && isBetweenCalls(evidence.result)) {
+        if ((isAborted || isInterrupted || evidence.endsInSummary) && isBetweenCalls(evidence.result)) {
           this.#fail(isAborted ? 'aborted' : 'interrupted');
           return true;
         }

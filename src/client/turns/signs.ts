@@ -18,7 +18,7 @@ export class TurnSigns {
   isDeleted = false;
   /** Why nobody will ever tell more. */
   lost: { readonly error: unknown } | undefined;
-  /** Whether the answer has been seen to begin. */
+  /** Whether the session has been seen to answer, so that it can be aborted. */
   hasBegun = false;
   /** Resolves when the user message of this turn is seen. */
   readonly stored = deferred();
@@ -99,6 +99,10 @@ export class TurnSigns {
         return;
       case 'session.idle':
         this.wake();
+        return;
+      case 'message.part.delta':
+        // Maybe of the answer to another client's prompt, whose turn this one is then part of.
+        this.hasBegun = true;
         return;
       case 'message.updated': {
         const { info } = event.properties;

@@ -571,6 +571,40 @@ describe('a turn', () => {
     expect(repo.stats().holds.filter(({ kind }) => kind === 'turn')).toEqual([]);
   });
 
+  it.each([
+    ['as soon as that is seen to be answered', true, 500],
+    ['after a while', false, 16_000],
+  ])('is aborted while the session works on a prompt of another client, %s', async (_when, isSeen, ms) => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const other = { messageID: 'msg_other' };
+    const theirs = assistantMessage(other, '', { id: 'msg_theirs', time: { created: 2 } });
+    server.messages.push(userMessage(other), theirs, userMessage(turn));
+    const ids = { sessionID: 'ses_1', messageID: 'msg_theirs', partID: 'prt_9', field: 'text' };
+    if (isSeen) server.event('message.part.delta', { ...ids, delta: 'x' });
+    let isOver = false;
+    void turn.abort().then(() => (isOver = true));
+    await pass(ms);
+    expect([server.count('POST /session/ses_1/abort') > 0, isOver]).toEqual([true, false]);
+    server.busy.clear();
+    await pass(4_000);
+    expect(outcome.error).toMatchObject({ reason: 'aborted' });
+    expect(isOver).toBe(true);
+  });
+
+  it('is interrupted when another client has the session summarized between two calls of the model', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const compaction = { ...textPart(''), id: 'prt_c', messageID: 'msg_c', type: 'compaction', auto: false };
+    const asked = { ...userMessage({ messageID: 'msg_c' }), parts: [compaction as unknown as Part] };
+    const called = assistantMessage(turn, 'I will look.', { finish: 'tool-calls' });
+    const summary = assistantMessage({ messageID: 'msg_c' }, 'the summary', { id: 'msg_s', summary: true });
+    server.messages.push(userMessage(turn), called, asked, summary);
+    server.busy.clear();
+    await pass(5_100);
+    expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'interrupted' });
+  });
+
   it('is kept from stalling by what a child of it does, and not by what others do', async () => {
     const turn = session.stream('x', { stallTimeoutMs: 1_000 });
     const outcome = outcomeOf(turn);
