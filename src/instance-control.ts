@@ -13,10 +13,8 @@ import { systemClock, type Clock } from './clock.js';
 import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
-  type ActivityKind,
   type DisposeReason,
   type DisposeResult,
-  type Hold,
   type InstanceDecision,
   type ProcessUsage,
   type RepoOverview,
@@ -74,8 +72,10 @@ export class InstanceControl {
   readonly #repos: RepoRegistry;
   readonly #idle: IdleClock | undefined;
   readonly #disposer: Disposer;
-  /** What ended with the server, until it is told after the gap. */
-  #ended: DirectoryChange[] = [];
+  /** What subscribers know of each instance since the stream went down, until they are told of the gap. */
+  #lastTold: Map<string, Doing> | undefined;
+  /** Directories whose instance ended with the server since then. */
+  readonly #ended = new Set<string>();
 
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
@@ -137,10 +137,18 @@ export class InstanceControl {
     this.#idle?.stop();
   }
 
-  /** The event stream delivers, or it does not. */
+  /** The event stream delivers and what was missed is told, or it does not: then what is known now is what was told last. */
   connection(live: boolean): void {
-    this.#repos.setDoubt(live ? undefined : STREAM_DOWN);
-    if (live) this.#idle?.retry();
+    if (live) {
+      this.#lastTold = undefined;
+      this.#ended.clear();
+      this.#repos.setDoubt(undefined);
+      this.#idle?.retry();
+    } else if (this.#lastTold === undefined) {
+      const loaded = [...this.#repos.loadedEntries()];
+      this.#lastTold = new Map(loaded.map((entry) => [entry.directory, doingOf(entry)]));
+      this.#repos.setDoubt(STREAM_DOWN);
+    }
   }
 
   /** Whether an event is needed here: its type is observed, or it is the first sign of an instance. */
@@ -152,9 +160,9 @@ export class InstanceControl {
   }
 
   /**
-   * After a gap: reads again what is loaded and held or subscribed to, and tells how it differs from what was known. What
-   * cannot be read stays as it was, keeps what it held, and is not told of. Nothing else is asked: it is asked before it is
-   * disposed, and to ask would load what was disposed meanwhile.
+   * After a gap: reads again what is loaded and held or subscribed to, and tells how all differs from what was told last, however
+   * often the stream was up and down again since then. What cannot be read stays as it was, keeps what it held, and is not
+   * told of. Nothing else is asked: it is asked before it is disposed, and to ask would load what was disposed meanwhile.
    */
   async resync(
     isSubscribed: (directory: string) => boolean,
@@ -163,16 +171,18 @@ export class InstanceControl {
     const reading = [...this.#repos.loadedEntries()]
       // Asked now, a dying instance would be loaded again.
       .filter((entry) => !entry.isDisposing && (entry.isHeld || isSubscribed(entry.directory)))
-      .map((entry) => () => this.#reread(entry, signal));
-    const changes = await new PQueue({ concurrency: RESYNC_CONCURRENCY }).addAll(reading);
+      .map((entry) => async () => ({ entry, outcome: await this.#reread(entry, signal) }));
+    const reads = await new PQueue({ concurrency: RESYNC_CONCURRENCY }).addAll(reading);
     signal.throwIfAborted();
-    const ended = this.#ended;
-    this.#ended = [];
-    const reread = changes.filter((change) => change !== undefined);
-    return [
-      ...ended.map((change) => withoutLater(change, reread)),
-      ...reread.filter(({ directory }) => !ended.some((change) => change.directory === directory)),
-    ];
+    const outcomes = new Map(reads.map(({ entry, outcome }) => [entry, outcome]));
+    const changes: DirectoryChange[] = [];
+    for (const entry of this.#repos.entries()) {
+      const outcome = outcomes.get(entry);
+      if (outcome === 'failed') continue;
+      const change = changeOf(entry.directory, this.#lastTold?.get(entry.directory), doingOf(entry));
+      if (outcome === 'read' || this.#ended.has(entry.directory) || !isEmpty(change)) changes.push(change);
+    }
+    return changes;
   }
 
   /**
@@ -181,14 +191,14 @@ export class InstanceControl {
    */
   lose(error: ServerLostError, reason: 'server' | 'external'): string[] {
     const entries = [...this.#repos.loadedEntries()];
-    const ended = entries.map((entry) => endOf(entry));
-    this.#ended = [...this.#ended, ...ended];
+    const interrupted = entries.flatMap((entry) => entry.activityIDs('session-busy'));
     for (const entry of entries) {
+      this.#ended.add(entry.directory);
       entry.unload(reason);
       this.#decide(entry, { decision: 'disposed', reason, text: `gone with its server: ${reason}` });
     }
     this.#disposer.lose(error);
-    return ended.flatMap(({ idle }) => idle);
+    return interrupted;
   }
 
   /**
@@ -204,24 +214,24 @@ export class InstanceControl {
     return this.#disposer.restart(instances, run, { force, isEmpty });
   }
 
-  async #reread(entry: RepoEntry, signal: AbortSignal): Promise<DirectoryChange | undefined> {
+  async #reread(entry: RepoEntry, signal: AbortSignal): Promise<'read' | 'failed' | undefined> {
     const { directory } = entry;
     if (entry.isDisposing || !entry.loaded) return undefined;
     const scope = new AbortScope([signal], {
       timeoutMs: RESYNC_LIMIT_MS,
       reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
     });
-    const before = entry.holds();
     try {
       const activity = await this.#confirm(directory, scope.signal);
-      if (activity !== undefined) this.#init.asksReread(directory, activity);
-      return changeOf(directory, before, entry.holds());
+      if (activity === undefined) return undefined;
+      this.#init.asksReread(directory, activity);
+      return 'read';
     } catch (error) {
       this.#init.asksReread(directory, undefined);
       if (!signal.aborted) {
         this.#init.logger.warn('instance not read again', { directory, error: String(error) });
       }
-      return undefined;
+      return 'failed';
     } finally {
       scope.end();
     }
@@ -363,43 +373,36 @@ function toItem(id: string): { readonly id: string } {
   return { id };
 }
 
-/** What ends when the instance does. */
-function endOf(entry: RepoEntry): DirectoryChange {
+/** What the server does in a directory, as far as subscribers are told of it after a gap. */
+interface Doing {
+  readonly busy: readonly string[];
+  readonly asks: readonly string[];
+}
+
+const NOTHING: Doing = { busy: [], asks: [] };
+
+function doingOf(entry: RepoEntry): Doing {
   return {
-    directory: entry.directory,
-    busy: [],
-    idle: entry.activityIDs('session-busy'),
-    asked: [],
-    answered: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],
+    busy: entry.activityIDs('session-busy'),
+    asks: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],
   };
 }
 
-/** What ended in a directory, without what was found there again later. */
-function withoutLater(ended: DirectoryChange, later: readonly DirectoryChange[]): DirectoryChange {
-  const found = later.find(({ directory }) => directory === ended.directory);
-  if (found === undefined) return ended;
-  const idle = ended.idle.filter((id) => !found.busy.includes(id));
-  return { ...found, idle, answered: ended.answered };
-}
-
-/** How the holds that the server tells of differ. */
-function changeOf(directory: string, before: readonly Hold[], after: readonly Hold[]): DirectoryChange {
-  const onlyIn = (
-    some: readonly Hold[],
-    others: readonly Hold[],
-    kinds: readonly ActivityKind[],
-  ): string[] => {
-    const known = new Set(others.map(({ kind, detail }) => `${kind} ${detail}`));
-    const isNew = ({ kind, detail }: Hold): boolean => !known.has(`${kind} ${detail}`);
-    return some
-      .filter((hold) => kinds.some((kind) => kind === hold.kind) && isNew(hold))
-      .map(({ detail }) => detail);
-  };
+function changeOf(directory: string, before = NOTHING, after: Doing): DirectoryChange {
   return {
     directory,
-    busy: onlyIn(after, before, ['session-busy']),
-    idle: onlyIn(before, after, ['session-busy']),
-    asked: onlyIn(after, before, ['permission', 'question']),
-    answered: onlyIn(before, after, ['permission', 'question']),
+    busy: without(after.busy, before.busy),
+    idle: without(before.busy, after.busy),
+    asked: without(after.asks, before.asks),
+    answered: without(before.asks, after.asks),
   };
+}
+
+function without(ids: readonly string[], others: readonly string[]): string[] {
+  const known = new Set(others);
+  return ids.filter((id) => !known.has(id));
+}
+
+function isEmpty({ busy, idle, asked, answered }: DirectoryChange): boolean {
+  return [busy, idle, asked, answered].every((ids) => ids.length === 0);
 }

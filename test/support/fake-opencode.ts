@@ -54,9 +54,10 @@ export class FakeOpenCode {
     return answer(arrived);
   };
 
-  /** Answers one operation otherwise, from now on. */
-  answer(operation: string, answer: FakeAnswer): void {
-    this.#answers.set(operation, answer);
+  /** Answers one operation otherwise from now on, or as usual again. */
+  answer(operation: string, answer?: FakeAnswer): void {
+    if (answer === undefined) this.#answers.delete(operation);
+    else this.#answers.set(operation, answer);
   }
 
   /** How often an operation was asked for. */
@@ -64,9 +65,9 @@ export class FakeOpenCode {
     return this.requests.filter(({ method, path }) => `${method} ${path}` === operation).length;
   }
 
-  /** Sends an event of the directory. */
-  event(type: string, properties: object): void {
-    this.#write({ directory: this.#directory, payload: { id: `evt_${++this.#events}`, type, properties } });
+  /** Sends an event of the directory, or of another one. */
+  event(type: string, properties: object, directory = this.#directory): void {
+    this.#write({ directory, payload: { id: `evt_${++this.#events}`, type, properties } });
   }
 
   /** Lets a session ask, as the server does: it is listed, and told. */

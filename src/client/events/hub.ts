@@ -16,6 +16,17 @@ const MAX_BACKOFF_MS = 5_000;
 /** How many events are kept back at most while what a gap hid is read again. */
 const MAX_HELD_BACK = 10_000;
 
+/** Who wants one of these is told after a gap what is read again: which sessions are at work, and what they ask. */
+const REREAD_TYPES: readonly EventType[] = [
+  'session.status',
+  'session.idle',
+  'permission.asked',
+  'permission.replied',
+  'question.asked',
+  'question.replied',
+  'question.rejected',
+];
+
 /** What the hub needs from outside. */
 export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive'> {
   /** Tells when the server is replaced by another one. @default it never is */
@@ -31,7 +42,10 @@ export interface HubObserver {
   wants(type: string, directory: string | undefined): boolean;
   /** Takes one that it wants, and one that could not be told before it was parsed. */
   event(event: OpenCodeEvent): void;
-  /** While the stream is down, nobody can say what the server is doing. */
+  /**
+   * While the stream is down, nobody can say what the server is doing. That it is down is told again when it breaks before it
+   * was live.
+   */
   connection(live: boolean): void;
   /** Reads again what may have been missed, before subscribers are told of the gap; tells what was not as it was known. */
   resync(
@@ -212,7 +226,8 @@ export class EventHub {
 
   /** What happened while nobody listened is read again before anyone is told of it. */
   async #becomeLive(isGap: boolean, connection: AbortSignal): Promise<void> {
-    const isSubscribed = (directory: string): boolean => this.#isNeeded('session.status', directory);
+    const isSubscribed = (directory: string): boolean =>
+      REREAD_TYPES.some((type) => this.#isNeeded(type, directory));
     const resync = isGap ? this.#init.observer.resync(isSubscribed, connection) : Promise.resolve([]);
     const changed = await abortable(resync, connection);
     this.#setLive(true);
@@ -291,10 +306,12 @@ export class EventHub {
   }
 
   #setLive(live: boolean): void {
-    if (this.#isLive === live) return;
+    // What was never told cannot be missed.
+    if (!live && !this.#hasTold) return;
+    const isChange = this.#isLive !== live;
     this.#isLive = live;
     if (live) this.#live?.resolve();
-    else this.#live = deferred();
+    else if (isChange) this.#live = deferred();
     this.#init.observer.connection(live);
   }
 

@@ -109,9 +109,10 @@ export interface EventProperties {
     /** How many have arrived and did not fit a buffer; those sent while the connection was down are not counted. */
     readonly dropped: number;
     /**
-     * After a reconnect or a restart, what was read again before this event, one entry for each loaded directory of the subscriber; all
-     * lists of it are empty when nothing has changed. A directory that could not be read is not listed. Empty after an
-     * overflow.
+     * After a reconnect or a restart, how what was read again before this event differs from what was told before the gap: one entry
+     * for each loaded directory of the subscriber where something is at work or somebody subscribed to the events of
+     * sessions, permissions or questions; all lists of it are empty when nothing has changed. A directory that could not be
+     * read is not listed. Empty after an overflow.
      */
     readonly changed: readonly DirectoryChange[];
   };

@@ -388,6 +388,7 @@ describe('after a gap', () => {
     await session.refresh();
     await vi.waitFor(() => expect(counts(server)).toEqual([1, 1]));
     server.cut();
+    server.busy.add('ses_1');
     await vi.waitFor(() => expect(counts(server)).toEqual([2, 2]), { timeout: 5_000 });
     await session.refresh();
     expect(counts(server)).toEqual([2, 2]);
