@@ -24,8 +24,12 @@ function fanOutOf(signal: AbortSignal): FanOut {
   return fanOut;
 }
 
-/** By its methods, not its class: a test environment may bring an `AbortSignal` of its own. */
-function assertSignal(signal: Partial<AbortSignal> | null): void {
+/**
+ * By its methods, not its class: a test environment may bring an `AbortSignal` of its own.
+ *
+ * @throws {TypeError} when it is none.
+ */
+export function assertSignal(signal: Partial<AbortSignal> | null): void {
   const isSignal =
     typeof signal === 'object' &&
     typeof signal?.aborted === 'boolean' &&

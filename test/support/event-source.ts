@@ -27,10 +27,13 @@ export class FakeEventSource {
   attempts = 0;
   /** How many connections are open now. */
   open = 0;
+  /** How often the server was told to be alive. */
+  signs = 0;
   /** Loses the server and finds the next one. */
   readonly link = new ServerLink(true);
   readonly hub = new EventHub({
     open: (signal) => this.#open(signal),
+    alive: () => (this.signs += 1),
     link: this.link,
     observer: {
       wants: (type, directory) => this.wants(type, directory),

@@ -1,4 +1,4 @@
-import { deferred, onAbort, type Deferred } from '../../abort.js';
+import { assertSignal, deferred, onAbort, type Deferred } from '../../abort.js';
 import { ClosedError } from '../../errors.js';
 import type { DirectoryChange, EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
 import { EventQueue } from './event-queue.js';
@@ -73,6 +73,14 @@ export class EventStream<T extends EventType = EventType>
       throw new TypeError(`Expected event options to be an object, got ${String(options)}.`);
     }
     const { types, sessionID, signal, bufferSize = DEFAULT_BUFFER_SIZE, hold = false } = options;
+    // All is checked before anything listens: what throws here lets go of nothing.
+    if (types !== undefined && !isStrings(types)) {
+      throw new TypeError(`Expected types to be an array of strings, got ${String(types)}.`);
+    }
+    if (sessionID !== undefined && typeof sessionID !== 'string') {
+      throw new TypeError(`Expected sessionID to be a string, got ${typeof sessionID}.`);
+    }
+    if (signal !== undefined) assertSignal(signal);
     if (!Number.isInteger(bufferSize) || bufferSize < 1) {
       throw new RangeError(`Expected bufferSize to be a positive integer, got ${String(bufferSize)}.`);
     }
@@ -181,6 +189,10 @@ export class EventStream<T extends EventType = EventType>
       endResult(end).then(reader.resolve, reader.reject);
     }
   }
+}
+
+function isStrings(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
 }
 
 function endResult(end: StreamEnd): Promise<IteratorReturnResult<void>> {

@@ -68,6 +68,18 @@ describe('GET /event', () => {
     ]);
   });
 
+  it('has no event of others parsed', async () => {
+    source.wants = () => false;
+    const response = await subscribe();
+    source.write('data: {"directory":"/b","payload":{"id":"evt_1","type":"session.idle","oops\n\n');
+    source.send('/a', 'brand.new');
+    expect(await firstFrames(response, 2)).toMatchObject([
+      { type: 'server.connected' },
+      { type: 'brand.new' },
+    ]);
+    expect(source.logged).toEqual([]);
+  });
+
   it('keeps a bounded number of events for who does not read, and tells how many it dropped', async () => {
     const response = await subscribe();
     for (let n = 1; n <= 50_000; n += 1) {
@@ -119,13 +131,16 @@ describe('GET /event', () => {
   });
 
   it('ends with the client', async () => {
-    const response = await subscribe();
+    const { signal } = new AbortController();
+    const response = await subscribe(signal);
     await source.hub.close(new ClosedError());
     expect(await firstFrames(response, 9)).toMatchObject([{ type: 'server.connected' }]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('fails with the server, after what came before', async () => {
-    const response = await subscribe();
+    const { signal } = new AbortController();
+    const response = await subscribe(signal);
     source.send('/a', 'brand.new');
     await settled();
     const lost = new ServerLostError('The work on the server');
@@ -134,6 +149,7 @@ describe('GET /event', () => {
     expect((await reading.next()).value).toMatchObject({ type: 'server.connected' });
     expect((await reading.next()).value).toMatchObject({ type: 'brand.new' });
     await expect(reading.next()).rejects.toBe(lost);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('is let go of by its signal, at any time, and by its reader', async () => {

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, RequestError, type EventStream, type OpenCodeEvent } from 'jarvis-opencode';
 import { FakeEventSource, take } from '../../../support/event-source.js';
 
@@ -82,6 +82,7 @@ describe('the event hub', () => {
     source.send('/b', 'file.edited', { file: 'x' });
     // Its rest is not even looked at.
     source.write('data: {"directory":"/a","payload":{"id":"evt_1","type":"message.part.delta","oops\n\n');
+    source.write('data: {"directory":"/a","payload":{"id":"evt_1","type":"sync","oops\n\n');
     source.send('/b', 'session.idle', { sessionID: 'ses_1' });
     source.send('/a', 'file.edited', { file: 'y' });
     expect(await take(stream, 1)).toMatchObject([{ properties: { file: 'y' } }]);
@@ -166,6 +167,32 @@ describe('an event stream', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
+  it('leaves nothing on the signal of its caller, however it ends', async () => {
+    const { signal } = new AbortController();
+    const [broken, closed, lost] = Array.from({ length: 3 }, () => source.hub.stream('/a', { signal }));
+    await broken?.ready;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    source.send('/a', 'session.idle', { sessionID: 'ses_1' });
+    await take(broken as EventStream, 1);
+    await closed?.close();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await source.hub.close(new ClosedError());
+    await lost?.ready;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it.each([
+    [{ signal: {} as AbortSignal }, 'Expected signal to be an AbortSignal, got object'],
+    [{ types: 'session.idle' as never }, 'Expected types to be an array of strings, got session.idle'],
+    [{ types: [7] as never }, 'Expected types to be an array of strings, got 7'],
+    [{ sessionID: 7 as never }, 'Expected sessionID to be a string, got number'],
+  ])('that is asked for with %j is none, and nothing listens or holds', (options, message) => {
+    const hold = vi.fn();
+    expect(() => source.hub.stream('/a', { ...options, hold: true }, () => hold)).toThrow(message);
+    expect(source.hub.size).toBe(0);
+    expect(source.attempts).toBe(0);
+  });
+
   it.each([
     ['before it is made', (abort: () => void) => abort()],
     ['while it connects', () => undefined],
@@ -232,6 +259,21 @@ describe('an event stream', () => {
     await stream.close();
     expect(await reads[2]).toEqual({ done: true, value: undefined });
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('keeps 1,000 events for its reader by itself', async () => {
+    const stream = source.hub.stream('/a');
+    await stream.ready;
+    for (let index = 0; index < 1_000; index++) source.send('/a', 'file.edited', { file: String(index) });
+    await settled();
+    expect((await take(stream, 1))[0]?.properties).toEqual({ file: '0' });
+    const full = source.hub.stream('/a');
+    for (let index = 0; index <= 1_000; index++) source.send('/a', 'file.edited', { file: String(index) });
+    await settled();
+    expect(await take(full, 2)).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'overflow', dropped: 1_000 } },
+      { properties: { file: '1000' } },
+    ]);
   });
 
   it('drops what a slow reader does not fetch, and says how much', async () => {

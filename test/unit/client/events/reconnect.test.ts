@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   ClosedError,
@@ -192,26 +193,70 @@ describe('the connection of the event hub', () => {
     expect(source.attempts - before).toBeLessThanOrEqual(3_600 / 2.5);
   });
 
-  it('is tried again at once after it was stable, and less and less often when it keeps failing', async () => {
-    await connected();
-    const waits: number[] = [];
-    for (let cut = 0; cut < 6; cut++) {
-      source.connections.at(-1)?.close();
-      const before = source.attempts;
-      let waited = 0;
-      while (source.attempts === before) {
-        await vi.advanceTimersByTimeAsync(10);
-        waited += 10;
+  it.each([
+    ['before it is live', 100],
+    ['soon after it is live', 4_000],
+  ])(
+    'is tried again less and less often when it keeps failing %s, at once after it was stable',
+    async (_when, afterMs) => {
+      await connected();
+      const waits: number[] = [];
+      for (let cut = 0; cut < 6; cut++) {
+        source.connections.at(-1)?.close();
+        const before = source.attempts;
+        let waited = 0;
+        while (source.attempts === before) {
+          await vi.advanceTimersByTimeAsync(10);
+          waited += 10;
+        }
+        waits.push(waited);
+        await vi.advanceTimersByTimeAsync(afterMs);
       }
-      waits.push(waited);
-      await vi.advanceTimersByTimeAsync(100);
-    }
-    expect(waits.at(-1)).toBeGreaterThanOrEqual(1_600);
-    await vi.advanceTimersByTimeAsync(6_000);
-    const before = source.attempts;
+      expect(waits.at(-1)).toBeGreaterThanOrEqual(1_600);
+      await vi.advanceTimersByTimeAsync(6_000);
+      const before = source.attempts;
+      source.connections.at(-1)?.close();
+      await vi.advanceTimersByTimeAsync(110);
+      expect(source.attempts).toBe(before + 1);
+    },
+  );
+
+  it.each([
+    [0, 50],
+    [0.5, 75],
+    [0.999, 100],
+  ])('is tried again at another time by each client: with chance %d after %d ms', async (chance, waitMs) => {
+    await connected();
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
     source.connections.at(-1)?.close();
-    await vi.advanceTimersByTimeAsync(110);
-    expect(source.attempts).toBe(before + 1);
+    await vi.advanceTimersByTimeAsync(waitMs - 2);
+    expect(source.attempts).toBe(1);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(source.attempts).toBe(2);
+  });
+
+  it('is given up when what was missed cannot be read, and made again', async () => {
+    const stream = source.hub.stream('/a');
+    await connected();
+    source.reading = Promise.reject(new Error('a mistake'));
+    source.reading.catch(() => undefined);
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(source.attempts).toBe(3);
+    source.reading = Promise.resolve();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(source.open).toBe(1);
+    source.send('/a', 'file.edited', { file: 'x' });
+    expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['jarvis.gap', 'file.edited']);
+  });
+
+  it('tells that the server lives with every piece that comes, whatever it is', async () => {
+    await connected();
+    const before = source.signs;
+    source.write(': any byte\n');
+    source.write('da');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(source.signs).toBe(before + 2);
   });
 
   it.each([401, 403, 404])('is not tried again when the server refuses it with %d', async (status) => {
@@ -282,6 +327,28 @@ describe('the connection of the event hub', () => {
     source.connections.at(-1)?.close();
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await take(later, 1)).toMatchObject([{ properties: { reason: 'reconnect' } }]);
+  });
+
+  it('of the next server is tried again at once, however long that of the last one was not to be had', async () => {
+    await connected();
+    source.refusal = new ConnectionError(target);
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    source.link.lose(new ServerLostError('The work'));
+    await vi.advanceTimersByTimeAsync(10_000);
+    const before = source.attempts;
+    source.link.found();
+    await vi.advanceTimersByTimeAsync(110);
+    expect(source.attempts).toBe(before + 2);
+  });
+
+  it('leaves nothing on the signal of the server when it is over', async () => {
+    await connected();
+    expect(getEventListeners(source.link.lost, 'abort')).toHaveLength(1);
+    source.refusal = new ConnectionError(target);
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(getEventListeners(source.link.lost, 'abort')).toEqual([]);
   });
 
   it('ends while it waits for the next server when the hub is closed', async () => {
