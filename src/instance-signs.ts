@@ -7,6 +7,11 @@ const sessionEnded = (entry: RepoEntry, { sessionID }: { readonly sessionID: str
   entry.end('session-busy', sessionID);
 const questionEnded = (entry: RepoEntry, { requestID }: { readonly requestID: string }): void =>
   entry.end('question', requestID);
+/** Under no id it would never end. The event is logged, and what it tells of is left to what else is known. */
+const idOf = (id: unknown): string => {
+  if (typeof id !== 'string') throw new TypeError(`Expected an id, got ${typeof id}.`);
+  return id;
+};
 const ptyEnded = (entry: RepoEntry, { id }: { readonly id: string }): void => entry.end('pty', id);
 
 /** What begins and ends in an instance, by the type of the event that tells it. */
@@ -14,15 +19,15 @@ const SIGNS: { readonly [T in EventType]?: Sign<T> } = {
   'session.status': (entry, { sessionID, status }) =>
     status.type === 'idle'
       ? entry.end('session-busy', sessionID)
-      : entry.begin('session-busy', { id: sessionID }),
+      : entry.begin('session-busy', { id: idOf(sessionID) }),
   'session.idle': sessionEnded,
   'session.deleted': sessionEnded,
-  'permission.asked': (entry, { id, sessionID }) => entry.begin('permission', { id, sessionID }),
+  'permission.asked': (entry, { id, sessionID }) => entry.begin('permission', { id: idOf(id), sessionID }),
   'permission.replied': (entry, { requestID }) => entry.end('permission', requestID),
-  'question.asked': (entry, { id, sessionID }) => entry.begin('question', { id, sessionID }),
+  'question.asked': (entry, { id, sessionID }) => entry.begin('question', { id: idOf(id), sessionID }),
   'question.replied': questionEnded,
   'question.rejected': questionEnded,
-  'pty.created': (entry, { info }) => entry.begin('pty', { id: info.id }),
+  'pty.created': (entry, { info }) => entry.begin('pty', { id: idOf(info.id) }),
   'pty.exited': ptyEnded,
   'pty.deleted': ptyEnded,
 };

@@ -315,6 +315,48 @@ describe('after a restart of the server', () => {
   });
 });
 
+describe('an event', () => {
+  it('of another shape than expected holds nothing, is told in the log, and delivered', async () => {
+    const events = await subscribed('/a');
+    const odd: [EventType, object][] = [
+      ['session.status', {}],
+      ['session.status', { status: busy }],
+      ['session.idle', {}],
+      ['permission.asked', {}],
+      ['question.asked', { id: 7 }],
+      ['question.replied', {}],
+      ['pty.created', { info: {} }],
+    ];
+    for (const [type, properties] of odd) server.event(type, properties);
+    await pass(0);
+    expect(holds('/a')).toEqual([]);
+    expect(warned.filter((message) => message === 'event not understood')).toHaveLength(5);
+    const iterator = events[Symbol.asyncIterator]();
+    for (const [type, properties] of odd) {
+      expect((await iterator.next()).value).toMatchObject({ type, properties });
+    }
+  });
+
+  it('of a session that nobody here knows keeps the instance like any other', async () => {
+    await subscribed('/a');
+    server.event('session.status', { sessionID: 'ses_unknown', status: busy });
+    await pass(0);
+    expect(holds('/a')).toEqual(['session-busy ses_unknown']);
+    server.event('session.idle', { sessionID: 'ses_unknown' });
+    await pass(0);
+    expect(holds('/a')).toEqual([]);
+  });
+
+  it('of a directory that nobody here asked for is delivered to who reads all, and makes no repository', async () => {
+    const all = jarvis.events({ types: ['session.status'] });
+    await pass(RECONNECT_MS);
+    await begin('ses_1', '/outside/any/repository');
+    const { value } = await all[Symbol.asyncIterator]().next();
+    expect(value).toMatchObject({ directory: '/outside/any/repository', type: 'session.status' });
+    expect(jarvis.repos()).toEqual([]);
+  });
+});
+
 /** What is known to keep the instance of a directory. */
 function holds(directory: string): string[] {
   return jarvis
