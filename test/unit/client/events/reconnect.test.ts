@@ -238,10 +238,12 @@ describe('the connection of the event hub', () => {
   it('is given up when what was missed cannot be read, and made again', async () => {
     const stream = source.hub.stream('/a');
     await connected();
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     source.reading = Promise.reject(new Error('a mistake'));
     source.reading.catch(() => undefined);
     source.connections.at(-1)?.close();
-    await vi.advanceTimersByTimeAsync(500);
+    // The first wait, until it counts as live, and the second wait.
+    await vi.advanceTimersByTimeAsync(50 + 250 + 100);
     expect(source.attempts).toBe(3);
     source.reading = Promise.resolve();
     await vi.advanceTimersByTimeAsync(1_000);
