@@ -9,7 +9,7 @@ import type { DisposeOptions } from './client/repo-client.js';
 import type { RepoTransport } from './client/repo-transport.js';
 import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock, type Timer } from './clock.js';
 import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
@@ -55,6 +55,9 @@ export interface InstanceControlInit {
   readonly publish: (decision: InstanceDecision) => void;
 }
 
+/** How long nothing is heard of what keeps an instance before the server is asked whether it still goes on. */
+const QUIET_MS = 60_000;
+
 const NO_PROCESSES: ProcessUsage = { count: 0, rssBytes: 0 };
 
 const STREAM_DOWN = 'the event stream is not connected';
@@ -76,6 +79,11 @@ export class InstanceControl {
   #lastTold: Map<string, Doing> | undefined;
   /** Directories whose instance ended with the server since then. */
   readonly #ended = new Set<string>();
+  /** What was heard of the instances when they were last looked at, by their version. */
+  readonly #heard = new WeakMap<RepoEntry, number>();
+  /** Aborts when the stream goes down; another one for each time it is up. */
+  #watching: AbortController | undefined;
+  #lookTimer: Timer | undefined;
 
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
@@ -135,6 +143,7 @@ export class InstanceControl {
   /** No instance is disposed for idleness any more. */
   stop(): void {
     this.#idle?.stop();
+    this.#unwatch();
   }
 
   /** The event stream delivers and what was missed is told, or it does not: then what is known now is what was told last. */
@@ -143,11 +152,13 @@ export class InstanceControl {
       this.#lastTold = undefined;
       this.#ended.clear();
       this.#repos.setDoubt(undefined);
+      this.#watch();
       this.#idle?.retry();
     } else if (this.#lastTold === undefined) {
       const loaded = [...this.#repos.loadedEntries()];
       this.#lastTold = new Map(loaded.map((entry) => [entry.directory, doingOf(entry)]));
       this.#repos.setDoubt(STREAM_DOWN);
+      this.#unwatch();
     }
   }
 
@@ -214,15 +225,47 @@ export class InstanceControl {
     return this.#disposer.restart(instances, run, { force, isEmpty });
   }
 
+  #watch(): void {
+    if (this.#idle === undefined || this.#init.closed.aborted) return;
+    this.#watching = new AbortController();
+    this.#look();
+  }
+
+  #unwatch(): void {
+    this.#watching?.abort();
+    this.#watching = undefined;
+    this.#lookTimer?.cancel();
+    this.#lookTimer = undefined;
+  }
+
+  /** From now on, what keeps the instance is looked at. */
+  #heed(entry: RepoEntry): void {
+    if (this.#watching !== undefined && this.#lookTimer === undefined && isAtWork(entry)) this.#look();
+  }
+
+  /**
+   * What a lost or a late event has told wrong would keep an instance for ever: where nothing was heard of what keeps it since
+   * the last look, the server is asked. While it does not answer, or says that it goes on, nothing changes.
+   */
+  #look(): void {
+    this.#lookTimer = undefined;
+    const signal = this.#watching?.signal;
+    const atWork = [...this.#repos.loadedEntries()].filter(isAtWork);
+    if (signal === undefined || atWork.length === 0) return;
+    for (const entry of atWork) {
+      const { activityVersion } = entry;
+      const isQuiet = this.#heard.get(entry) === activityVersion;
+      this.#heard.set(entry, activityVersion);
+      if (isQuiet && !entry.isDisposing) this.#confirmInTime(entry.directory, signal).catch(() => undefined);
+    }
+    this.#lookTimer = this.#repos.clock.after(QUIET_MS, () => this.#look());
+  }
+
   async #reread(entry: RepoEntry, signal: AbortSignal): Promise<'read' | 'failed' | undefined> {
     const { directory } = entry;
     if (entry.isDisposing || !entry.loaded) return undefined;
-    const scope = new AbortScope([signal], {
-      timeoutMs: RESYNC_LIMIT_MS,
-      reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
-    });
     try {
-      const activity = await this.#confirm(directory, scope.signal);
+      const activity = await this.#confirmInTime(directory, signal);
       if (activity === undefined) return undefined;
       this.#init.asksReread(directory, activity);
       return 'read';
@@ -232,6 +275,16 @@ export class InstanceControl {
         this.#init.logger.warn('instance not read again', { directory, error: String(error) });
       }
       return 'failed';
+    }
+  }
+
+  async #confirmInTime(directory: string, signal: AbortSignal): Promise<Activity | undefined> {
+    const scope = new AbortScope([signal], {
+      timeoutMs: RESYNC_LIMIT_MS,
+      reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
+    });
+    try {
+      return await this.#confirm(directory, scope.signal);
     } finally {
       scope.end();
     }
@@ -246,7 +299,10 @@ export class InstanceControl {
       : this.#repos.find(event.directory);
     if (entry === undefined) return;
     if (event.type === DISPOSED) this.#disposer.disposed(entry);
-    else takeSign(entry, event);
+    else {
+      takeSign(entry, event);
+      this.#heed(entry);
+    }
   }
 
   /**
@@ -352,6 +408,7 @@ export class InstanceControl {
         entry.replaceActivity('pty', activity.runningPtys.map(toItem));
         entry.learnTerminals(watch);
       }
+      this.#heed(entry);
       return activity;
     }
     return undefined;
@@ -386,6 +443,11 @@ function doingOf(entry: RepoEntry): Doing {
     busy: entry.activityIDs('session-busy'),
     asks: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],
   };
+}
+
+function isAtWork(entry: RepoEntry): boolean {
+  const { busy, asks } = doingOf(entry);
+  return busy.length + asks.length > 0;
 }
 
 function changeOf(directory: string, before = NOTHING, after: Doing): DirectoryChange {

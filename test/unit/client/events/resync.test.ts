@@ -7,6 +7,7 @@ import {
   type Logger,
   type QuestionRequest,
 } from 'jarvis-opencode';
+import { fakeClock } from '../../../support/fake-clock.js';
 import { FakeOpenCode, type FakeAnswer } from '../../../support/fake-opencode.js';
 import { changingHandle } from '../../../support/server-handle.js';
 import { deferred } from '../../../support/wait.js';
@@ -30,6 +31,7 @@ let server: FakeOpenCode;
 let handle: ReturnType<typeof changingHandle>;
 let jarvis: JarvisOpenCode;
 let warned: string[];
+const clock = fakeClock();
 /** What the server says is at work. */
 let working: BusySession[];
 
@@ -312,6 +314,77 @@ describe('after a restart of the server', () => {
     await pass(10_000);
     expect(await nextGap(events)).toEqual([{ ...nothing, directory: '/a', idle: ['ses_1'] }]);
     expect(await nextGap(all)).toEqual([{ ...nothing, directory: '/a', idle: ['ses_1'] }]);
+  });
+});
+
+describe('what keeps an instance', () => {
+  const QUIET_MS = 60_000;
+
+  beforeEach(async () => {
+    await jarvis.close();
+    const { fetch } = server;
+    jarvis = new JarvisOpenCode(handle, { fetch, idle: { idleTimeoutMs: 3_600_000 }, clock });
+  });
+
+  /** Lets time pass in which the stream lives and tells nothing. */
+  async function beQuiet(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 10_000) {
+      server.event('server.heartbeat', {}, '/none');
+      clock.advance(10_000);
+      await pass(10_000);
+    }
+  }
+
+  it('is asked for when nothing is heard of it, and ends when the server knows nothing of it', async () => {
+    await subscribed('/a', ['file.edited']);
+    // The events come in the wrong order: the session is idle.
+    server.event('session.idle', { sessionID: 'ses_1' });
+    server.event('session.status', { sessionID: 'ses_1', status: busy });
+    server.event('permission.asked', permission);
+    await pass(0);
+    expect(holds('/a')).toEqual(['permission per_1', 'session-busy ses_1']);
+    await beQuiet(2 * QUIET_MS);
+    expect(holds('/a')).toEqual([]);
+    const asked = server.count(STATUS);
+    await beQuiet(4 * QUIET_MS);
+    expect(server.count(STATUS)).toBe(asked);
+  });
+
+  it('stays when the server says that it goes on, and when it cannot be asked', async () => {
+    await subscribed('/a', ['file.edited']);
+    await begin('ses_1');
+    const before = server.count(STATUS);
+    await beQuiet(2 * QUIET_MS);
+    expect(server.count(STATUS)).toBe(before + 1);
+    expect(holds('/a')).toEqual(['session-busy ses_1']);
+    end('ses_1');
+    server.answer(STATUS, () => Response.json({}, { status: 400 }));
+    await beQuiet(3 * QUIET_MS);
+    expect(holds('/a')).toContain('session-busy ses_1');
+    server.answer(STATUS, () => new Promise(() => undefined));
+    await beQuiet(3 * QUIET_MS);
+    expect(holds('/a')).toContain('session-busy ses_1');
+    server.answer(STATUS, statuses);
+    await beQuiet(2 * QUIET_MS);
+    expect(holds('/a')).toEqual([]);
+  });
+
+  it('is not asked for while events tell of it, nor while the stream is down', async () => {
+    await subscribed('/a', ['file.edited']);
+    await begin('ses_1');
+    const before = server.count(STATUS);
+    for (let minute = 0; minute < 5; minute++) {
+      server.event('session.status', { sessionID: 'ses_1', status: busy });
+      await beQuiet(QUIET_MS);
+    }
+    expect(server.count(STATUS)).toBe(before);
+    server.answer(EVENTS, () => new Response(null, { status: 503 }));
+    await drop();
+    await beQuiet(4 * QUIET_MS);
+    expect(server.count(STATUS)).toBe(before);
+    expect(holds('/a')).toContain('session-busy ses_1');
+    await jarvis.close();
+    expect(clock.timers).toBe(0);
   });
 });
 
