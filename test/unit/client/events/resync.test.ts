@@ -295,6 +295,15 @@ describe('after a restart of the server', () => {
     expect(holds('/a')).toEqual([]);
   });
 
+  it('what did nothing is told to be gone too, and no more after the next gap', async () => {
+    const events = await subscribed('/a');
+    await crash();
+    handle.change({ state: 'ready' });
+    expect(await nextGap(events)).toEqual([{ ...nothing, directory: '/a' }]);
+    await drop();
+    expect(await nextGap(events)).toEqual([]);
+  });
+
   it('it is told once, also when the stream had broken before and when the next server ends too', async () => {
     const events = await subscribed('/a');
     const all = jarvis.events();
