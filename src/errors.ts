@@ -69,9 +69,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
+const REDIRECT_ADVICE =
+  'Redirects are not followed, so that nobody else gets the password. Connect to the address that the server itself listens on.';
+
 function adviceFor(status: number, serverError: string | undefined): string {
   if (status === 200) return 'The server does not know this path: is it an OpenCode 1.18 server?';
   if (status === 401) return 'Check the username and password of the server.';
+  if (status >= 300 && status < 400) return REDIRECT_ADVICE;
   if (serverError === 'ConfigInvalidError' || serverError === 'ConfigJsonError') {
     return 'Repair the configuration file it names; the server reads it again only after a restart.';
   }
@@ -114,20 +118,47 @@ export class RequestError extends JarvisError {
   }
 }
 
-/** The request did not get an answer: refused, reset, or cut in the middle. `cause` is the transport's own error. */
+/**
+ * Where fetch does not tell why it failed: on a page or in a worker of a browser. What plays a page in Node (jsdom) uses
+ * the fetch of Node, which does.
+ */
+function isBrowser(): boolean {
+  const { location, process } = globalThis as {
+    readonly location?: unknown;
+    readonly process?: { readonly versions?: { readonly node?: string } };
+  };
+  return location !== undefined && process?.versions?.node === undefined;
+}
+
+const BROWSER_ADVICE =
+  ' A browser does not tell when it blocked the request itself. If its console says so: CORS, start the server with this ' +
+  "page's origin in `cors`; CSP, add the server to `connect-src`; mixed content, call it by https from an https page.";
+
+/**
+ * The request did not get an answer: refused, reset, cut in the middle, or blocked by the browser. `cause` is the transport's
+ * own error.
+ */
 export class ConnectionError extends JarvisError {
   override readonly name = 'ConnectionError';
   override readonly code = 'CONNECTION_FAILED';
   readonly method: string;
   readonly path: string;
+  /** Whether it was redirected in a browser, which hides the status. Elsewhere a redirect is a {@link RequestError}. */
+  readonly isRedirect: boolean;
 
-  constructor(target: RequestTarget, options?: ErrorOptions) {
+  constructor(target: RequestTarget, options: ErrorOptions & { readonly isRedirect?: boolean } = {}) {
+    const { isRedirect = false } = options;
+    const what = `${target.method} ${target.path}`;
     super(
-      `${target.method} ${target.path} got no answer${causeText(options)}. Is the server still running at this address?`,
+      isRedirect
+        ? `${what} was redirected by the server. ${REDIRECT_ADVICE}`
+        : `${what} got no answer${causeText(options)}. Is the server still running at this address?` +
+            (isBrowser() ? BROWSER_ADVICE : ''),
       options,
     );
     this.method = target.method;
     this.path = target.path;
+    this.isRedirect = isRedirect;
   }
 }
 

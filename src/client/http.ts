@@ -330,6 +330,8 @@ export class Http {
   async #translate(target: RequestTarget, error: unknown, signal: AbortSignal): Promise<unknown> {
     if (signal.aborted) return signal.reason;
     if (error instanceof HTTPError) {
+      // A browser hides what a redirect says, its status too.
+      if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);
       if (signal.aborted) return signal.reason;
       return new RequestError({ ...target, status: error.response.status, body });

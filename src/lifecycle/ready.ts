@@ -44,7 +44,8 @@ export async function assertServer(probe: Probe, signal: AbortSignal): Promise<s
       return version;
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof ConnectionError) || asked === MAX_ASKED) throw asUnsupported(error);
+      const isLost = error instanceof ConnectionError && !error.isRedirect;
+      if (!isLost || asked === MAX_ASKED) throw asUnsupported(error);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   ClosedError,
   ConnectionError,
@@ -131,6 +131,7 @@ describe('RequestError', () => {
 
   it.each([
     [401, undefined, /username and password/],
+    [302, undefined, /Redirects are not followed.*Connect to the address/],
     [200, undefined, /does not know this path.*OpenCode 1\.18/],
     [400, { name: 'ConfigInvalidError', data: { path: '/srv/opencode.json' } }, /Repair the configuration/],
     [400, { name: 'ConfigJsonError', data: {} }, /Repair the configuration/],
@@ -154,6 +155,31 @@ describe('ConnectionError', () => {
     [undefined, ''],
   ])('tells of the cause %s what there is to tell', (reason, told) => {
     expect(new ConnectionError(target, { cause: reason }).message).toContain(`got no answer${told}.`);
+  });
+
+  it('names what a browser may have blocked, and what to do about it', () => {
+    vi.stubGlobal('location', { href: 'https://app.example/' });
+    vi.stubGlobal('process', { versions: {} });
+    const { message } = new ConnectionError(target, { cause: new TypeError('Failed to fetch') });
+    expect(message).toContain(
+      'got no answer (Failed to fetch). Is the server still running at this address?',
+    );
+    expect(message).toMatch(/CORS, .*`cors`; CSP, .*`connect-src`; mixed content, .*https/);
+  });
+
+  it.each([
+    ['Node', undefined],
+    ['jsdom, whose fetch is that of Node', { href: 'http://localhost/' }],
+  ])('says nothing of browsers in %s', (_where, location) => {
+    vi.stubGlobal('location', location);
+    expect(new ConnectionError(target).message).toMatch(/at this address\?$/);
+  });
+
+  it('says of a redirect what to do instead', () => {
+    const error = new ConnectionError(target, { isRedirect: true });
+    expect(error.isRedirect).toBe(true);
+    expect(error.message).toMatch(/^POST .* was redirected by the server\. .*Connect to the address/);
+    expect(new ConnectionError(target).isRedirect).toBe(false);
   });
 });
 

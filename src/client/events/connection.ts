@@ -1,5 +1,5 @@
 import { abortable, delay, onAbort } from '../../abort.js';
-import { RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
+import { ConnectionError, RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
 import { realTime } from '../../real-time.js';
 import { readFrames } from './sse.js';
 
@@ -78,6 +78,7 @@ export async function readConnection({ open, alive, frame, live, closing }: Conn
 /** A refusal that repeating cannot change. */
 export function isPermanent(error: unknown): boolean {
   if (error instanceof ResponseShapeError) return true;
+  if (error instanceof ConnectionError) return error.isRedirect;
   return error instanceof RequestError && error.status < 500 && !TRANSIENT_STATUSES.has(error.status);
 }
 

@@ -688,6 +688,22 @@ describe('a redirect', () => {
       expect(server.requests).toHaveLength(1);
     },
   );
+
+  it('is a ConnectionError in a browser, which hides its status', async () => {
+    let sent = 0;
+    // As the Fetch standard has it: status 0, no headers, no body.
+    const fetch: FetchFunction = () => {
+      sent += 1;
+      const hidden = Response.error();
+      Object.defineProperty(hidden, 'type', { value: 'opaqueredirect' });
+      return Promise.resolve(hidden);
+    };
+    const http = client({ url: 'http://127.0.0.1:1' }, { fetch });
+    const redirected = { name: 'ConnectionError', isRedirect: true, path: '/thing' };
+    expect(await rejection(http.send(get()))).toMatchObject(redirected);
+    expect(await rejection(http.open('/thing', new AbortController().signal))).toMatchObject(redirected);
+    expect(sent).toBe(2);
+  });
 });
 
 describe('the time limit', () => {

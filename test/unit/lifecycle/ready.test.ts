@@ -112,11 +112,14 @@ describe('assertServer', () => {
     await expect(assertServer(probing(healthy), noLimit)).resolves.toBe('1.18.33');
   });
 
-  it.each([refused(503), refused(401)])('takes an answer as it is: %s', async (error) => {
-    const probe = probing(error, healthy);
-    await expect(assertServer(probe, noLimit)).rejects.toBe(error);
-    expect(probe).toHaveBeenCalledTimes(1);
-  });
+  it.each([refused(503), refused(401), new ConnectionError(target, { isRedirect: true })])(
+    'takes an answer as it is: %s',
+    async (error) => {
+      const probe = probing(error, healthy);
+      await expect(assertServer(probe, noLimit)).rejects.toBe(error);
+      expect(probe).toHaveBeenCalledTimes(1);
+    },
+  );
 
   it('asks again when the connection breaks, and looks for more of its kind', async () => {
     const broken = new ConnectionError(target);

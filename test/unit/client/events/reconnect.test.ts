@@ -276,8 +276,14 @@ describe('the connection of the event hub', () => {
     expect(source.resyncs).toBe(1);
   });
 
-  it('is not tried again when what answers is no event stream', async () => {
-    source.refusal = new ResponseShapeError(target, [{ path: '', message: 'expected an event stream' }]);
+  it.each([
+    [
+      'when what answers is no event stream',
+      new ResponseShapeError(target, [{ path: '', message: 'expected an event stream' }]),
+    ],
+    ['when the server redirects in a browser', new ConnectionError(target, { isRedirect: true })],
+  ])('is not tried again %s', async (_when, refusal) => {
+    source.refusal = refusal;
     const stream = source.hub.stream('/a');
     await expect(stream.ready).rejects.toBe(source.refusal);
     await vi.advanceTimersByTimeAsync(60_000);
