@@ -311,7 +311,7 @@ export class JarvisClient implements AsyncDisposable {
       ...this.#asks,
       wire: new AskWire(transport),
       hub: this.#hub,
-      sessions: known,
+      sessions: { ...known, unseen: (sessionID) => sessions.unseen(sessionID) },
       isLoaded: () => entry.loaded,
     });
     this.#repoAsks.set(directory, asks);

@@ -214,6 +214,17 @@ export class SessionRegistry implements SessionMap {
     return current !== undefined;
   }
 
+  /** The nearest of `sessionID` and its parents that was not seen yet: nothing is known of who is above it. */
+  unseen(sessionID: string): string | undefined {
+    let current: string | undefined = sessionID;
+    while (current !== undefined) {
+      const seen = this.#seen.get(current);
+      if (seen === undefined) return current;
+      current = seen.parentID;
+    }
+    return undefined;
+  }
+
   /** Whether `sessionID` is `rootID` or a child of it, at any depth, as far as this client has seen. */
   isWithin(sessionID: string, rootID: string): boolean {
     let current: string | undefined = sessionID;

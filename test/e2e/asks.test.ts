@@ -166,6 +166,27 @@ describe('a permission step', () => {
     expect(await (await connect({})).permissions.pending()).toEqual([]);
   });
 
+  it('of an aborted turn does not come back with the next turn, for who saw nothing of it either', async () => {
+    const decide = vi.fn(() => 'allow' as const);
+    const session = await repo.sessions.create();
+    const first = session.stream('x');
+    const old = await nextPermission(first);
+    const other = await connect({});
+    const [oldThere] = await other.permissions.pending();
+    await first.abort();
+    await first.result.catch(() => undefined);
+    const second = session.stream('y');
+    const ask = await nextPermission(second);
+    expect((await repo.permissions.list()).map(({ id }) => id)).toContain(old.request.id);
+    // Sent, it would reject what the second turn asks.
+    expect(await oldThere?.stop()).toBe('gone');
+    expect((await other.permissions.pending()).map(({ request }) => request)).toEqual([ask.request]);
+    const helpful = await connect({ permissions: decide, policyScope: 'all' });
+    await helpful.warm();
+    expect(await outputsOf(second)).toEqual(['allowed\n']);
+    expect(decide).toHaveBeenCalledTimes(1);
+  });
+
   it('of an unknown request is gone', async () => {
     expect(await repo.permissions.reply('per_unknown', { reply: 'once' })).toBe('gone');
     expect(await repo.questions.reply('que_unknown', { answers: [['a']] })).toBe('gone');

@@ -77,6 +77,13 @@ export class FakeOpenCode {
     this.event('permission.asked', request);
   }
 
+  /** The same for a question. */
+  askQuestion(request: QuestionRequest): void {
+    this.questions.push(request);
+    this.busy.add(request.sessionID);
+    this.event('question.asked', request);
+  }
+
   /** Cuts the event stream. */
   cut(): void {
     this.#stream?.close();

@@ -1,5 +1,6 @@
 import { delay, onAbort } from '../../abort.js';
 import type { Clock } from '../../clock.js';
+import { RequestError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
 import { answerBy } from './answer.js';
@@ -39,7 +40,7 @@ export interface RepoAsksInit {
   /** The client's policies. */
   readonly policies: AskPolicies;
   readonly sessions: {
-    directoryOf(sessionID: string): string | undefined;
+    unseen(sessionID: string): string | undefined;
     isWithin(sessionID: string, rootID: string): boolean;
     learn(info: SessionInfo): void;
   };
@@ -150,7 +151,15 @@ export class RepoAsks {
   /** Takes what was read after a gap; `undefined` when it could not be read, so that it is read here when the gap is told. */
   reread(pending: PendingAsks | undefined): void {
     this.#wasReread = pending !== undefined && this.#isListening;
-    if (pending !== undefined && this.#isListening) this.#correct([...this.#open.keys()], pending);
+    if (pending === undefined || !this.#isListening) return;
+    const { signal } = this.#listening;
+    const before = [...this.#open.keys()];
+    this.#waiting(pending, { ...OWN_REQUEST, signal }).then(
+      (waiting) => {
+        if (!signal.aborted) this.#correct(before, waiting);
+      },
+      () => this.#read(),
+    );
   }
 
   /** The permission requests that wait for an answer now. */
@@ -230,7 +239,7 @@ export class RepoAsks {
         return;
       case 'jarvis.gap':
         if (event.properties.reason === 'overflow') return;
-        if (!this.#wasReread) void this.#read();
+        if (!this.#wasReread || event.properties.dropped > 0) void this.#read();
         this.#wasReread = false;
         return;
       default:
@@ -243,8 +252,8 @@ export class RepoAsks {
     const open = { ask, closed: new AbortController(), isShown: false };
     this.#open.set(id, open);
     const { sessionID } = ask.request;
-    // A child whose beginning fell into a gap: only the server knows whose it is.
-    if (this.#init.sessions.directoryOf(sessionID) !== undefined) this.#route(open);
+    // A child, or a parent of it, whose beginning fell into a gap: only the server knows whose it is.
+    if (this.#init.sessions.unseen(sessionID) === undefined) this.#route(open);
     else void this.#learn(open).then(() => this.#route(open));
   }
 
@@ -310,19 +319,25 @@ export class RepoAsks {
     onAbort(closed.signal, () => timer.cancel());
   }
 
-  /** Reads who the session is, and its parents as far as they are unknown. */
+  /** Reads who the session and its parents are, as far as they are unknown, again and again when that fails. Never rejects. */
   async #learn({ ask, closed: { signal } }: OpenAsk): Promise<void> {
     const { sessions, wire, logger } = this.#init;
     const { sessionID } = ask.request;
-    try {
-      let next: string | undefined = sessionID;
-      while (next !== undefined && sessions.directoryOf(next) === undefined) {
-        const info: SessionInfo = await wire.session(next, { ...OWN_REQUEST, signal });
-        sessions.learn(info);
-        next = info.parentID;
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let attempt = 1; !signal.aborted && attempt <= ATTEMPTS; attempt++) {
+      try {
+        let next: string | undefined;
+        while ((next = sessions.unseen(sessionID)) !== undefined)
+          sessions.learn(await wire.session(next, { ...OWN_REQUEST, signal }));
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn('asking session not read', { sessionID, error: String(error) });
+        // A parent that was deleted.
+        if (error instanceof RequestError && error.status === 404) return;
+        await delay(pauseMs, signal).catch(() => undefined);
+        pauseMs *= 2;
       }
-    } catch (error) {
-      if (!signal.aborted) logger.warn('asking session not read', { sessionID, error: String(error) });
     }
   }
 
@@ -369,11 +384,26 @@ export class RepoAsks {
 
   /** What is listed and still waits. */
   async #pending(options: RequestOptions | undefined, wanted: AskKinds): Promise<PendingAsks> {
-    const { permissions, questions } = await this.#init.wire.pending(wanted, options);
+    return this.#waiting(await this.#init.wire.pending(wanted, options), options);
+  }
+
+  /** Leaves out what is over. What was not delivered here may have ended unseen, so the server is asked. */
+  async #waiting(listed: PendingAsks, options: RequestOptions | undefined): Promise<PendingAsks> {
+    const ended = new Set<string>();
+    const all = [...listed.permissions, ...listed.questions];
+    await Promise.all(
+      all.map(async (request) => {
+        if (!this.#open.has(request.id) && (await this.#hasEnded(request, options))) ended.add(request.id);
+      }),
+    );
     return {
-      permissions: permissions.filter(({ id }) => !this.#gone.has(id)),
-      questions: questions.filter(({ id }) => !this.#gone.has(id)),
+      permissions: listed.permissions.filter(({ id }) => !ended.has(id)),
+      questions: listed.questions.filter(({ id }) => !ended.has(id)),
     };
+  }
+
+  async #hasEnded(request: Ask['request'], options: RequestOptions | undefined): Promise<boolean> {
+    return this.#gone.has(request.id) || (await this.#init.wire.hasEnded(request, options));
   }
 
   /** The ask of a request that was shown to the caller: the one that was delivered, if it was. */
@@ -387,15 +417,25 @@ export class RepoAsks {
   #permissionAsk(request: PermissionRequest): PermissionAsk {
     const { wire } = this.#init;
     return new PermissionAsk(request, wire.directory, (decision, options) =>
-      this.settle(request.id, () => wire.decidePermission(request, decision, options)),
+      this.#reply(request, options, () => wire.decidePermission(request, decision, options)),
     );
   }
 
   #questionAsk(request: QuestionRequest): QuestionAsk {
     const { wire } = this.#init;
     return new QuestionAsk(request, wire.directory, (decision, options) =>
-      this.settle(request.id, () => wire.decideQuestion(request, decision, options)),
+      this.#reply(request, options, () => wire.decideQuestion(request, decision, options)),
     );
+  }
+
+  /** Sends an answer, unless the tool call that asked has ended unseen. */
+  async #reply(
+    request: Ask['request'],
+    options: RequestOptions | undefined,
+    send: () => Promise<unknown>,
+  ): Promise<AskOutcome> {
+    if (!this.#open.has(request.id) && (await this.#hasEnded(request, options))) this.#close(request.id);
+    return this.settle(request.id, send);
   }
 
   #closeWhere(matches: (request: Ask['request']) => boolean): void {

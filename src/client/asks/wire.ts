@@ -1,4 +1,4 @@
-import { RequestError } from '../../errors.js';
+import { RequestError, ResponseShapeError } from '../../errors.js';
 import { answersOf, permissionReplyOf } from './reply.js';
 import type { PermissionDecision, QuestionDecision } from './policy.js';
 import type { RequestOptions } from '../options.js';
@@ -12,8 +12,12 @@ import {
   type QuestionReplyInput,
   type QuestionRequest,
 } from '../schema/ask.js';
+import { messageSchema } from '../schema/message.js';
 import { booleanSchema } from '../schema/server.js';
 import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
+
+/** The states of a tool call that waits for nothing. */
+const ENDED: ReadonlySet<string> = new Set(['completed', 'error']);
 
 /** Which asks are wanted. */
 export interface AskKinds {
@@ -69,6 +73,28 @@ export class AskWire {
   session(sessionID: string, options?: RequestOptions): Promise<SessionInfo> {
     const path = route`/session/${sessionID}`;
     return this.#transport.send({ method: 'GET', path, schema: sessionSchema }, options);
+  }
+
+  /**
+   * Whether the tool call that asks has ended. OpenCode 1.18.33 goes on listing what an aborted turn asked, takes an answer to it,
+   * and rejects with it what the next turn of the session asks.
+   */
+  async hasEnded(
+    { sessionID, tool }: PermissionRequest | QuestionRequest,
+    options?: RequestOptions,
+  ): Promise<boolean> {
+    if (tool === undefined) return false;
+    const path = route`/session/${sessionID}/message/${tool.messageID}`;
+    try {
+      const { parts } = await this.#transport.send({ method: 'GET', path, schema: messageSchema }, options);
+      return parts.some(
+        (part) => part.type === 'tool' && part.callID === tool.callID && ENDED.has(part.state.status),
+      );
+    } catch (error) {
+      // Nothing is known of it: it may wait.
+      if (error instanceof RequestError || error instanceof ResponseShapeError) return false;
+      throw error;
+    }
   }
 
   async replyPermission(

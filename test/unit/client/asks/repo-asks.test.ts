@@ -1,55 +1,21 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
-  JarvisOpenCode,
   RequestError,
-  type JarvisOptions,
-  type Logger,
   type PermissionDecision,
   type PermissionPolicy,
-  type PermissionRequest,
   type QuestionPolicy,
   type RepoClient,
   type Turn,
 } from 'jarvis-opencode';
-import { fakeClock } from '../../../support/fake-clock.js';
-import { FakeOpenCode } from '../../../support/fake-opencode.js';
-import { fakeHandle } from '../../../support/server-handle.js';
+import type { FakeClock } from '../../../support/fake-clock.js';
+import type { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { deferred } from '../../../support/wait.js';
+import { DIRECTORY, permission, question, setUp, untilRunning } from './set-up.js';
 
 vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
 
-const DIRECTORY = '/srv/app';
-
-/** A client of a fake server, with a session `ses_1` of its own. */
-function setUp(options: JarvisOptions = {}) {
-  const server = new FakeOpenCode(DIRECTORY);
-  server.sessions.set('ses_1', {});
-  const warn = vi.fn<Logger['warn']>();
-  const logger: Logger = { debug: () => undefined, info: () => undefined, warn, error: () => undefined };
-  const clock = fakeClock();
-  const jarvis = new JarvisOpenCode(fakeHandle(), {
-    fetch: server.fetch,
-    idle: false,
-    logger,
-    clock,
-    ...options,
-  });
-  onTestFinished(() => jarvis.close());
-  const repo = jarvis.forRepo(DIRECTORY);
-  return { server, warn, clock, jarvis, repo, session: repo.sessions.session('ses_1') };
-}
-
-function permission(id: string, sessionID = 'ses_1'): PermissionRequest {
-  return { id, sessionID, permission: 'bash', patterns: ['ls'], metadata: {}, always: [] };
-}
-
-/** Resolves when the prompt of the turn has arrived and the turn follows its session. */
-async function untilRunning(server: FakeOpenCode, turn: Turn): Promise<void> {
-  await vi.waitFor(() => expect(server.busy).toContain(turn.sessionID));
-}
-
-async function untilWarned(warn: ReturnType<typeof setUp>['warn'], clock: ReturnType<typeof fakeClock>) {
+async function untilWarned(warn: ReturnType<typeof setUp>['warn'], clock: FakeClock) {
   await vi.waitFor(() => expect(clock.timers).toBeGreaterThan(0));
   clock.advance(1_000);
   return warn.mock.calls.filter(([message]) => message.includes('nobody listens'));
@@ -84,6 +50,33 @@ describe('an ask without a policy', () => {
     await listen(repo, turn);
     server.ask(permission('per_1'));
     expect(await untilWarned(warn, clock)).toEqual([]);
+  });
+
+  it('may be a question, and is told to the logger likewise', async () => {
+    const { server, warn, clock, session } = setUp();
+    await untilRunning(server, session.stream('x'));
+    server.askQuestion(question('que_1'));
+    const [told] = await untilWarned(warn, clock);
+    expect(told?.[0]).toMatch(/answer to a question request.*question\.asked.*the option questions/);
+  });
+
+  it('that is a question is left to its subscribers without a word', async () => {
+    const { server, warn, clock, repo, session } = setUp();
+    await untilRunning(server, session.stream('x'));
+    await repo.events({ types: ['question.asked'] }).ready;
+    server.askQuestion(question('que_1'));
+    expect(await untilWarned(warn, clock)).toEqual([]);
+  });
+
+  it('is not told of once it is answered', async () => {
+    const { server, warn, clock, session } = setUp();
+    await untilRunning(server, session.stream('x'));
+    server.ask(permission('per_1'));
+    await vi.waitFor(() => expect(clock.timers).toBe(1));
+    server.event('permission.replied', { sessionID: 'ses_1', requestID: 'per_1', reply: 'once' });
+    await vi.waitFor(() => expect(clock.timers).toBe(0));
+    clock.advance(10_000);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it('is not heard by a subscriber of something else', async () => {
@@ -125,7 +118,7 @@ describe('a policy', () => {
   it('is told when its answer is not needed any more, and a late one is not sent', async () => {
     const asked = deferred<AbortSignal>();
     const late = deferred<PermissionDecision>();
-    const { server, session } = setUp();
+    const { server, warn, session } = setUp();
     await untilRunning(
       server,
       session.stream('x', {
@@ -143,6 +136,7 @@ describe('a policy', () => {
     late.resolve('allow');
     await vi.waitFor(() => expect(getEventListeners(signal, 'abort')).toEqual([]));
     expect(server.count('POST /permission/per_1/reply')).toBe(0);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it.each<[string, object]>([
@@ -236,6 +230,7 @@ describe('a policy', () => {
       said.push(word);
       return 'allow';
     };
+    server.sessions.set('ses_3', { parentID: 'ses_1' });
     await repo.sessions.session('ses_2').refresh();
     await session.refresh();
     session.permissionPolicy = say('parent');
@@ -246,6 +241,9 @@ describe('a policy', () => {
     server.ask(permission('per_2', 'ses_1'));
     await vi.waitFor(() => expect(server.permissions).toEqual([]));
     expect(said).toEqual(['child', 'parent']);
+    server.ask(permission('per_3', 'ses_3'));
+    await vi.waitFor(() => expect(server.permissions).toEqual([]));
+    expect(said).toEqual(['child', 'parent', 'parent']);
   });
 
   it('that says ask takes an ask from the policy above it', async () => {
@@ -320,6 +318,8 @@ describe('what is pending', () => {
     server.permissions.push(permission('per_1'), permission('per_2', 'ses_2'));
     server.busy.add('ses_2');
     expect((await repo.permissions.pending()).map((ask) => ask.request.id)).toEqual(['per_2']);
+    server.questions.push(question('que_1'), question('que_2', 'ses_2'));
+    expect((await repo.questions.pending()).map((ask) => ask.request.id)).toEqual(['que_2']);
   });
 
   it('is answered in its own directory', async () => {
