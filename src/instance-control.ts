@@ -9,7 +9,7 @@ import type { DisposeOptions } from './client/repo-client.js';
 import type { RepoTransport } from './client/repo-transport.js';
 import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
-import { systemClock, type Clock, type Timer } from './clock.js';
+import { systemClock, type Clock } from './clock.js';
 import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
@@ -83,7 +83,8 @@ export class InstanceControl {
   readonly #heard = new WeakMap<RepoEntry, number>();
   /** Aborts when the stream goes down; another one for each time it is up. */
   #watching: AbortController | undefined;
-  #lookTimer: Timer | undefined;
+  /** When what keeps the instances is looked at next; `undefined` while nothing is known to be at work. */
+  #lookAt: number | undefined;
 
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
@@ -118,6 +119,7 @@ export class InstanceControl {
     if (init.idle === false) return;
     this.#idle = new IdleClock(this.#repos, init.idle, {
       dispose: (entry, reason) => this.#disposeIdle(entry, reason),
+      look: (now) => this.#look(now),
       serverRssBytes: () => usage()?.total.rssBytes,
     });
     this.#repos.setDoubt(STREAM_DOWN);
@@ -228,37 +230,42 @@ export class InstanceControl {
   #watch(): void {
     if (this.#idle === undefined || this.#init.closed.aborted) return;
     this.#watching = new AbortController();
-    this.#look();
+    for (const entry of this.#repos.loadedEntries()) this.#heed(entry);
   }
 
   #unwatch(): void {
     this.#watching?.abort();
     this.#watching = undefined;
-    this.#lookTimer?.cancel();
-    this.#lookTimer = undefined;
+    this.#lookAt = undefined;
   }
 
   /** From now on, what keeps the instance is looked at. */
   #heed(entry: RepoEntry): void {
-    if (this.#watching !== undefined && this.#lookTimer === undefined && isAtWork(entry)) this.#look();
+    if (this.#watching === undefined || this.#lookAt !== undefined || !isAtWork(entry)) return;
+    this.#heard.set(entry, entry.activityVersion);
+    this.#lookAt = this.#repos.clock.now() + QUIET_MS;
+    this.#idle?.check();
   }
 
   /**
    * What a lost or a late event has told wrong would keep an instance for ever: where nothing was heard of what keeps it since
    * the last look, the server is asked. While it does not answer, or says that it goes on, nothing changes.
    */
-  #look(): void {
-    this.#lookTimer = undefined;
+  #look(now: number): number | undefined {
     const signal = this.#watching?.signal;
+    if (signal === undefined || this.#lookAt === undefined) return undefined;
+    const leftMs = this.#lookAt - now;
+    // A clock that was set back must not keep it waiting for as long as it was ahead.
+    if (leftMs > 0 && leftMs <= QUIET_MS) return this.#lookAt;
     const atWork = [...this.#repos.loadedEntries()].filter(isAtWork);
-    if (signal === undefined || atWork.length === 0) return;
     for (const entry of atWork) {
       const { activityVersion } = entry;
       const isQuiet = this.#heard.get(entry) === activityVersion;
       this.#heard.set(entry, activityVersion);
       if (isQuiet && !entry.isDisposing) this.#confirmInTime(entry.directory, signal).catch(() => undefined);
     }
-    this.#lookTimer = this.#repos.clock.after(QUIET_MS, () => this.#look());
+    this.#lookAt = atWork.length === 0 ? undefined : now + QUIET_MS;
+    return this.#lookAt;
   }
 
   async #reread(entry: RepoEntry, signal: AbortSignal): Promise<'read' | 'failed' | undefined> {

@@ -43,6 +43,8 @@ export type IdleOutcome = 'disposed' | 'refused' | 'failed';
 export interface IdleClockInit {
   /** Disposes one instance if nothing holds it; resolves when that is settled, and never rejects. */
   readonly dispose: (entry: RepoEntry, reason: 'idle' | 'cap') => Promise<IdleOutcome>;
+  /** Looks at what keeps instances loaded when that is due, and says when to do so next; `undefined` when nothing does. */
+  readonly look?: ((now: number) => number | undefined) | undefined;
   /** The resident memory of the server and its children, in bytes; `undefined` when it cannot be told. */
   readonly serverRssBytes?: (() => number | undefined) | undefined;
 }
@@ -76,7 +78,7 @@ export function parseIdlePolicy(policy: IdlePolicy | undefined): ParsedPolicy {
   return { idleTimeoutMs, maxLoaded, maxServerRssBytes };
 }
 
-/** The idle clock: one timer for all instances, set to the earliest deadline. */
+/** The idle clock: one timer for all instances, set to the earliest deadline, or to the next look at what keeps them. */
 export class IdleClock {
   readonly #registry: RepoRegistry;
   readonly #clock: Clock;
@@ -88,6 +90,7 @@ export class IdleClock {
   readonly #running = new Set<RepoEntry>();
   #sampleAt = 0;
   #timer: Timer | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(registry: RepoRegistry, policy: IdlePolicy | undefined, init: IdleClockInit) {
@@ -110,17 +113,21 @@ export class IdleClock {
   /** The last hold of an entry is gone: its idle time begins. */
   released(entry: RepoEntry): void {
     this.#failed.delete(entry);
-    if (this.#timer === undefined || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
+    const isLate = this.#wakeAt > this.#clock.now() + this.#policy.idleTimeoutMs;
+    if (isLate || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
   }
 
   /** Looks at all that changed: disposes what is over the cap or due, and sets the timer for the rest. */
   check(): void {
     if (this.#stopped) return;
+    const now = this.#clock.now();
+    const isOpen = !this.#registry.isGateClosed;
+    const lookAt = isOpen ? this.#init.look?.(now) : undefined;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#wakeAt = Number.POSITIVE_INFINITY;
     // When the gate opens again, this is called again.
-    if (this.#registry.isGateClosed) return;
-    const now = this.#clock.now();
+    if (!isOpen) return;
     // One that is about to be disposed already counts as gone.
     const leaving = [...this.#running].filter((entry) => entry.loaded && !entry.isDisposing).length;
     let excess = this.#registry.stayingCount - leaving - this.#policy.maxLoaded;
@@ -144,9 +151,10 @@ export class IdleClock {
         if (retryAt <= now && excess <= 0) break;
       }
     }
-    if (next < Number.POSITIVE_INFINITY) {
-      const wakeAt = this.#isSampling ? Math.min(next, this.#sampleAt) : next;
-      this.#timer = this.#clock.after(Math.min(wakeAt - now, MAX_TIMER_MS), () => this.check());
+    const sampleAt = next < Number.POSITIVE_INFINITY && this.#isSampling ? this.#sampleAt : next;
+    this.#wakeAt = Math.min(next, sampleAt, lookAt ?? next);
+    if (this.#wakeAt < Number.POSITIVE_INFINITY) {
+      this.#timer = this.#clock.after(Math.min(this.#wakeAt - now, MAX_TIMER_MS), () => this.check());
     }
     for (const [entry, reason] of due) this.#start(entry, reason);
   }

@@ -170,8 +170,8 @@ class World {
   /** What must be so at any time. */
   check(): void {
     expect([...this.server.violations, ...this.surprises].join('\n')).toBe('');
-    // One for all that are idle and one for all that are not; each ask has one of its own.
-    expect(this.clock.timers).toBeLessThanOrEqual(2 + this.server.asks);
+    // One for all instances; each ask has one of its own.
+    expect(this.clock.timers).toBeLessThanOrEqual(1 + this.server.asks);
     for (const { loaded, holds, idleDeadline, state } of this.jarvis.repos()) {
       const isIdle = loaded && holds.length === 0 && state !== 'disposing';
       expect(idleDeadline === undefined).toBe(!isIdle);
