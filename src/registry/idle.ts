@@ -90,7 +90,8 @@ export class IdleClock {
   readonly #running = new Set<RepoEntry>();
   #sampleAt = 0;
   #timer: Timer | undefined;
-  #wakeAt = Number.POSITIVE_INFINITY;
+  /** Whether the timer is set for an idle instance, and not only for a look at the others. */
+  #awaitsIdle = false;
   #stopped = false;
 
   constructor(registry: RepoRegistry, policy: IdlePolicy | undefined, init: IdleClockInit) {
@@ -113,8 +114,7 @@ export class IdleClock {
   /** The last hold of an entry is gone: its idle time begins. */
   released(entry: RepoEntry): void {
     this.#failed.delete(entry);
-    const isLate = this.#wakeAt > this.#clock.now() + this.#policy.idleTimeoutMs;
-    if (isLate || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
+    if (!this.#awaitsIdle || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
   }
 
   /** Looks at all that changed: disposes what is over the cap or due, and sets the timer for the rest. */
@@ -125,7 +125,7 @@ export class IdleClock {
     const lookAt = isOpen ? this.#init.look?.(now) : undefined;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#wakeAt = Number.POSITIVE_INFINITY;
+    this.#awaitsIdle = false;
     // When the gate opens again, this is called again.
     if (!isOpen) return;
     // One that is about to be disposed already counts as gone.
@@ -151,10 +151,11 @@ export class IdleClock {
         if (retryAt <= now && excess <= 0) break;
       }
     }
-    const sampleAt = next < Number.POSITIVE_INFINITY && this.#isSampling ? this.#sampleAt : next;
-    this.#wakeAt = Math.min(next, sampleAt, lookAt ?? next);
-    if (this.#wakeAt < Number.POSITIVE_INFINITY) {
-      this.#timer = this.#clock.after(Math.min(this.#wakeAt - now, MAX_TIMER_MS), () => this.check());
+    this.#awaitsIdle = next < Number.POSITIVE_INFINITY;
+    if (this.#awaitsIdle && this.#isSampling) next = Math.min(next, this.#sampleAt);
+    const wakeAt = Math.min(next, lookAt ?? next);
+    if (wakeAt < Number.POSITIVE_INFINITY) {
+      this.#timer = this.#clock.after(Math.min(wakeAt - now, MAX_TIMER_MS), () => this.check());
     }
     for (const [entry, reason] of due) this.#start(entry, reason);
   }
