@@ -38,6 +38,8 @@ import { SessionRegistry, type SessionMap } from './registry/sessions.js';
 
 /** How long `global.disposed` may take after a change of the server's configuration. */
 const GLOBAL_DISPOSED_MS = 1_000;
+/** How long a server may take to show that it answers, while a new event stream waits for it. */
+const PROBE_LIMIT_MS = 2_000;
 
 /** One OpenCode server and the repositories behind it. */
 export class JarvisClient implements AsyncDisposable {
@@ -96,6 +98,7 @@ export class JarvisClient implements AsyncDisposable {
     this.#hub = new EventHub({
       open: (signal) => this.#http.open('/global/event', signal),
       alive,
+      probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
       link: this.#link,
       observer: {
         wants: (type, directory) => this.#instances.wants(type, directory),

@@ -5,6 +5,7 @@ import { EventHub } from '../../src/client/events/hub.js';
 import { Http } from '../../src/client/http.js';
 import { RepoTransport } from '../../src/client/repo-transport.js';
 import { WorktreesResource } from '../../src/client/resources/worktrees.js';
+import { healthSchema } from '../../src/client/schema/server.js';
 import { RequestError, TimeoutError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
 import type { GitRepo } from '../support/git-repo.js';
@@ -46,6 +47,7 @@ beforeAll(async () => {
   http = new Http({ endpoint, signal: closing.signal });
   hub = new EventHub({
     open: (signal) => http.open('/global/event', signal),
+    probe: (signal) => http.send({ method: 'GET', path: '/global/health', schema: healthSchema }, { signal }),
     observer: {
       wants: () => false,
       event: () => undefined,

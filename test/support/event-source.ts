@@ -29,11 +29,14 @@ export class FakeEventSource {
   open = 0;
   /** How often the server was told to be alive. */
   signs = 0;
+  /** What the server takes to answer other requests. */
+  answer: () => Promise<unknown> = () => Promise.resolve();
   /** Loses the server and finds the next one. */
   readonly link = new ServerLink(true);
   readonly hub = new EventHub({
     open: (signal) => this.#open(signal),
     alive: () => (this.signs += 1),
+    probe: () => this.answer(),
     link: this.link,
     observer: {
       wants: (type, directory) => this.wants(type, directory),

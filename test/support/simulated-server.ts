@@ -71,6 +71,8 @@ export class SimulatedServer {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isDown) return Promise.reject(connectionError('ECONNREFUSED'));
     if (pathname === '/global/event') return Promise.resolve(this.#open(signal));
+    if (pathname === '/global/health')
+      return Promise.resolve(Response.json({ healthy: true, version: '1.18.33' }));
     const header = new Headers(init.headers).get('x-opencode-directory');
     const session = this.sessions.get(pathname.split('/')[2] ?? '');
     const directory = session?.directory ?? decodeURIComponent(header ?? '');

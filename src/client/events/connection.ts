@@ -11,10 +11,12 @@ const SILENCE_MS = 25_000;
 
 /**
  * On OpenCode 1.18.33 the first events after `server.connected` can be missing from `/global/event`: those of ~20 ms on a
- * quiet machine, and of more than 50 ms in every second try right after the start of the server on a busy one. The
- * subscription counts as live only this much later.
+ * quiet machine, and of more than 250 ms right after the start of the server on a busy one. What has to be done on the
+ * server first is done before it answers what is sent later: the subscription counts as live this much later, and when the
+ * server has answered this often since.
  */
 const SETTLE_MS = 250;
+const SETTLE_ANSWERS = 2;
 
 /** What one connection needs. */
 export interface ConnectionInit {
@@ -24,6 +26,8 @@ export interface ConnectionInit {
   readonly alive?: (() => void) | undefined;
   /** Takes the data of one frame. */
   readonly frame: (data: string) => void;
+  /** Sends a request that changes and loads nothing; whether and what the server answers, in a limited time, does not matter. */
+  readonly probe: (signal: AbortSignal) => Promise<unknown>;
   /** Runs once, when the subscription is known to deliver; a failure ends the connection. */
   readonly live: (connection: AbortSignal) => Promise<void>;
   /** Ends it. */
@@ -36,7 +40,8 @@ export interface ConnectionInit {
  * @throws {TimeoutError} when nothing, not even a heartbeat, has arrived for too long; it may be half open.
  * @throws whatever `open`, `live` or the stream fails with, or the reason of `closing`.
  */
-export async function readConnection({ open, alive, frame, live, closing }: ConnectionInit): Promise<void> {
+export async function readConnection(init: ConnectionInit): Promise<void> {
+  const { open, alive, frame, probe, live, closing } = init;
   const connection = new AbortController();
   const { signal } = connection;
   const detach = onAbort(closing, () => connection.abort(closing.reason));
@@ -47,7 +52,7 @@ export async function readConnection({ open, alive, frame, live, closing }: Conn
   let becomingLive: Promise<void> | undefined;
   const settle = async (): Promise<void> => {
     try {
-      await delay(SETTLE_MS, signal);
+      await Promise.all([delay(SETTLE_MS, signal), answers(probe, signal)]);
       await live(signal);
     } catch (error) {
       // Half a subscription is worse than none.
@@ -72,6 +77,13 @@ export async function readConnection({ open, alive, frame, live, closing }: Conn
     connection.abort();
     detach();
     await becomingLive;
+  }
+}
+
+/** Waits until the server has had the time to answer, one request after the other. */
+async function answers(probe: ConnectionInit['probe'], signal: AbortSignal): Promise<void> {
+  for (let answer = 0; answer < SETTLE_ANSWERS && !signal.aborted; answer++) {
+    await probe(signal).catch(() => undefined);
   }
 }
 

@@ -28,7 +28,7 @@ const REREAD_TYPES: readonly EventType[] = [
 ];
 
 /** What the hub needs from outside. */
-export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive'> {
+export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe'> {
   /** Tells when the server is replaced by another one. @default it never is */
   readonly link?: ServerLink | undefined;
   /** Sees events before any subscriber does, and every change of the connection. */
@@ -180,7 +180,7 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open, alive } = this.#init;
+    const { logger, open, alive, probe } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
@@ -203,7 +203,7 @@ export class EventHub {
         liveSince = realTime.now();
       };
       try {
-        await readConnection({ open, alive, frame, live, closing: closing.signal });
+        await readConnection({ open, alive, probe, frame, live, closing: closing.signal });
         logger.warn('event stream ended');
       } catch (error) {
         if (!signal.aborted && isPermanent(error)) {

@@ -8,6 +8,7 @@ import {
   ServerLostError,
 } from 'jarvis-opencode';
 import { FakeEventSource, take } from '../../../support/event-source.js';
+import { deferred } from '../../../support/wait.js';
 
 vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
 
@@ -45,6 +46,21 @@ describe('the connection of the event hub', () => {
     expect(isReady).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
     expect(isReady).toBe(true);
+  });
+
+  it('is not ready before the server has answered twice since, for then it may still have to subscribe us', async () => {
+    const answers = [deferred(), deferred()];
+    let asked = 0;
+    source.answer = () => answers[asked++]?.promise ?? Promise.resolve();
+    let isReady = false;
+    void source.hub.connect().then(() => (isReady = true));
+    await vi.advanceTimersByTimeAsync(5_000);
+    answers[0]?.resolve();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([isReady, asked]).toEqual([false, 2]);
+    answers[1]?.reject(new Error('503'));
+    await vi.advanceTimersByTimeAsync(0);
+    expect([isReady, asked]).toEqual([true, 2]);
   });
 
   it.each([

@@ -32,7 +32,7 @@ afterEach(() => {
 /** A server that works on one prompt, step by step, asks for a permission on the way, and can be aborted. */
 class Working {
   readonly server = new FakeOpenCode(DIRECTORY);
-  /** What the client has sent, but for the event stream. */
+  /** What the client has sent, but for the event stream and what shows that it delivers. */
   readonly sent: { readonly name: string; readonly at: number }[] = [];
   readonly #reached: (point: string) => void;
   readonly #ended = deferred();
@@ -67,7 +67,7 @@ class Working {
     const { method, url } = new Request(input, init);
     const name = `${method} ${new URL(url).pathname}`;
     init?.signal?.throwIfAborted();
-    if (!name.endsWith('/global/event')) this.sent.push({ name, at: performance.now() });
+    if (!/\/global\/(event|health)$/.test(name)) this.sent.push({ name, at: performance.now() });
     const answering = this.server.fetch(input, init);
     this.#reached(`${name} arrives`);
     const response = await answering;
