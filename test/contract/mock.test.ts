@@ -223,9 +223,9 @@ describe('what a test asks the mock', () => {
     const mock = aMock();
     const session = await (await aClient(mock)).forRepo('/repo').sessions.create({ title: 'T' });
     for (const info of mock.sessions()) info.title = 'changed';
-    mock.requests().pop();
+    mock.requests().length = 0;
     expect((await session.refresh()).title).toBe('T');
-    expect(mock.requests().at(-1)?.path).toContain(session.id);
+    expect(mock.requests().map(({ path }) => path)).toContain('/session');
   });
 });
 
