@@ -208,28 +208,24 @@ export class SessionRegistry implements SessionMap {
 
   /** Whether a jarvis session is bound to `sessionID` or to one that it is a child of, at any depth. */
   isBound(sessionID: string): boolean {
-    let current: string | undefined = sessionID;
-    while (current !== undefined && !this.#bySession.has(current))
-      current = this.#seen.get(current)?.parentID;
-    return current !== undefined;
+    return this.#nearest(sessionID, (id) => this.#bySession.has(id)) !== undefined;
   }
 
   /** The nearest of `sessionID` and its parents that was not seen yet: nothing is known of who is above it. */
   unseen(sessionID: string): string | undefined {
-    let current: string | undefined = sessionID;
-    while (current !== undefined) {
-      const seen = this.#seen.get(current);
-      if (seen === undefined) return current;
-      current = seen.parentID;
-    }
-    return undefined;
+    return this.#nearest(sessionID, (id) => !this.#seen.has(id));
   }
 
   /** Whether `sessionID` is `rootID` or a child of it, at any depth, as far as this client has seen. */
   isWithin(sessionID: string, rootID: string): boolean {
+    return this.#nearest(sessionID, (id) => id === rootID) !== undefined;
+  }
+
+  /** The first of `sessionID` and its parents, as far as they were seen, that is looked for. */
+  #nearest(sessionID: string, isIt: (id: string) => boolean): string | undefined {
     let current: string | undefined = sessionID;
-    while (current !== undefined && current !== rootID) current = this.#seen.get(current)?.parentID;
-    return current === rootID;
+    while (current !== undefined && !isIt(current)) current = this.#seen.get(current)?.parentID;
+    return current;
   }
 }
 

@@ -82,6 +82,14 @@ async function begin(sessionID: string, directory = '/a'): Promise<void> {
   await pass(0);
 }
 
+/** Subscribers of two directories, in each of which a session works: `ses_1` in `/a`, `ses_2` in `/b`. */
+async function subscribedAtWork(): Promise<[EventStream, EventStream]> {
+  const [a, b] = [await subscribed('/a'), await subscribed('/b')];
+  await begin('ses_1', '/a');
+  await begin('ses_2', '/b');
+  return [a, b];
+}
+
 function end(sessionID: string): void {
   working = working.filter((each) => each.sessionID !== sessionID);
 }
@@ -173,10 +181,8 @@ describe('what is read again after a gap', () => {
   });
 
   it('is not lost when the connection is cut before it was told', async () => {
-    const [a, b] = [await subscribed('/a'), await subscribed('/b')];
+    const [a, b] = await subscribedAtWork();
     const all = jarvis.events();
-    await begin('ses_1', '/a');
-    await begin('ses_2', '/b');
     await drop(() => {
       end('ses_1');
       end('ses_2');
@@ -223,9 +229,7 @@ describe('what is read again after a gap', () => {
   });
 
   it('stays as it was where it cannot be read, is not told of there, and keeps the instance', async () => {
-    const [a, b] = [await subscribed('/a'), await subscribed('/b')];
-    await begin('ses_1', '/a');
-    await begin('ses_2', '/b');
+    const [a, b] = await subscribedAtWork();
     await drop(() => {
       end('ses_1');
       end('ses_2');
