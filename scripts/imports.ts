@@ -1,6 +1,6 @@
 /**
- * Who may import whom inside src/: the directions of the design, over a map of path → source text.
- * A pure function, so that test/unit/imports.test.ts can hand it broken trees as well as the real one.
+ * Who may import whom inside src/: the layers of the design, over a map of path → source text.
+ * Pure functions, so that test/unit/imports.test.ts can hand them broken trees as well as the real one.
  */
 import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
@@ -20,30 +20,88 @@ export interface ImportRules {
   readonly packages?: ReadonlySet<string>;
 }
 
-interface Import {
+export interface Import {
   readonly specifier: string;
   readonly line: number;
   /** `import type` and the like: gone at run time. */
   readonly typeOnly: boolean;
 }
 
-const LEAVES: ReadonlySet<string> = new Set(
-  ['abort', 'clock', 'errors', 'instance', 'logger', 'real-time', 'version'].map((leaf) => `src/${leaf}.ts`),
-);
-const ROOMS = ['client', 'registry', 'lifecycle', 'testing'] as const;
-/** The entry points of the test kit: they wire it to the client. */
-const KIT_ENTRIES: ReadonlySet<string> = new Set(['src/testing.ts', 'src/testing-browser.ts']);
+/**
+ * The layers from the ground up: a file imports from its own layer and from the rows before it. The layers of one row do not
+ * know each other: each receives what it needs from the layer above.
+ */
+const LAYERS = [
+  ['core'],
+  ['errors'],
+  ['client', 'registry', 'lifecycle'],
+  ['instances'],
+  ['app'],
+  ['surface'],
+  ['entries'],
+] as const;
+
+/** The test kit stands beside the layers: it imports nothing of the library but these, and only its entries wire it to the client. */
+const TESTING_IMPORTS = ['core', 'client/schema'] as const;
+
+export type Layer = (typeof LAYERS)[number][number] | 'testing' | 'outside';
+
+/** Where each file belongs. A folder ends with a slash; the first line that fits counts. */
+const PLACES: readonly (readonly [place: string, layer: Layer])[] = [
+  ['src/core/', 'core'],
+  ['src/errors.ts', 'errors'],
+  ['src/client/', 'client'],
+  ['src/registry/', 'registry'],
+  ['src/lifecycle/', 'lifecycle'],
+  ['src/instances/', 'instances'],
+  ['src/app/', 'app'],
+  ['src/surface.ts', 'surface'],
+  ['src/index.ts', 'entries'],
+  ['src/browser.ts', 'entries'],
+  ['src/testing.ts', 'entries'],
+  ['src/testing-browser.ts', 'entries'],
+  ['src/testing/', 'testing'],
+  // Files that still stand at the top.
+  ['src/abort.ts', 'core'],
+  ['src/clock.ts', 'core'],
+  ['src/instance.ts', 'core'],
+  ['src/logger.ts', 'core'],
+  ['src/real-time.ts', 'core'],
+  ['src/version.ts', 'core'],
+  ['src/instance-control.ts', 'instances'],
+  ['src/instance-signs.ts', 'instances'],
+  ['src/attach.ts', 'app'],
+  ['src/jarvis-client.ts', 'app'],
+  ['src/jarvis-opencode.ts', 'app'],
+  ['src/jarvis-options.ts', 'app'],
+];
+
+/** The entry points of the test kit: nobody else imports it. */
+const TESTING_ENTRIES: ReadonlySet<string> = new Set(['src/testing.ts', 'src/testing-browser.ts']);
 /** What must run in a browser, with all it imports. */
 const BROWSER_ENTRIES = ['src/browser.ts', 'src/testing-browser.ts'];
+/** Layers that run in every JavaScript runtime, like all that a browser entry imports. */
+const NEUTRAL: ReadonlySet<Layer> = new Set(['core', 'errors', 'client', 'registry', 'instances']);
+const KY_HOME = 'src/client/http.ts';
+/** For development only: the library imports neither itself by name nor OpenCode's own packages. */
+const DEVELOPMENT_PACKAGES: ReadonlySet<string> = new Set([
+  'jarvis-opencode',
+  'opencode-ai',
+  '@opencode-ai/sdk',
+]);
 const BUILTINS: ReadonlySet<string> = new Set(builtinModules);
 const COMPUTED = '(computed)';
 
-type Area = (typeof ROOMS)[number] | 'leaf' | 'root' | 'outside';
+/** The layer of a file of src/; `undefined` for one that no line of the table places. */
+export function layerOf(path: string): Layer | undefined {
+  if (!path.startsWith('src/')) return 'outside';
+  return PLACES.find(([place]) => (place.endsWith('/') ? path.startsWith(place) : path === place))?.[1];
+}
 
-function areaOf(path: string): Area {
-  if (LEAVES.has(path)) return 'leaf';
-  const room = ROOMS.find((name) => path.startsWith(`src/${name}/`));
-  return room ?? (path.startsWith('src/') ? 'root' : 'outside');
+/** The row of a layer, counted from the ground; `undefined` for what stands beside them. */
+export function rowOf(layer: Layer): number | undefined {
+  const row = LAYERS.findIndex((layers) => (layers as readonly Layer[]).includes(layer));
+  return row < 0 ? undefined : row;
 }
 
 /** Every module specifier of one file: static, dynamic, re-exported, `require`d and in type position. */
@@ -98,40 +156,38 @@ const isBuiltin = (specifier: string): boolean =>
   specifier.startsWith('node:') || BUILTINS.has(specifier) || BUILTINS.has(packageOf(specifier));
 
 function relativeRule(from: string, to: string): string | undefined {
-  const here = areaOf(from);
-  const there = areaOf(to);
+  const here = layerOf(from);
+  const there = layerOf(to);
   if (there === 'outside') return 'nothing in src imports from outside src';
-  if (to === 'src/index.ts') return 'nothing imports the entry point';
-  if (here === 'leaf') return there === 'leaf' ? undefined : 'a shared leaf imports nothing but other leaves';
-  if (here === there || there === 'leaf') return undefined;
+  if (there === 'entries') return 'nothing imports an entry point';
+  if (here === undefined) return 'every file of src has a layer';
+  if (here === there) return undefined;
+  if (there === 'testing') return TESTING_ENTRIES.has(from) ? undefined : 'only its entries import testing';
   if (here === 'testing') {
-    const schema = to === 'src/client/schema.ts' || to.startsWith('src/client/schema/');
-    return schema ? undefined : 'testing imports client/schema and the shared leaves only';
+    const isAllowed = there === 'core' || to.startsWith('src/client/schema/');
+    return isAllowed ? undefined : `testing imports ${TESTING_IMPORTS.join(' and ')} only`;
   }
-  if (here === 'root') {
-    return there === 'testing' && !KIT_ENTRIES.has(from) ? 'only testing imports testing' : undefined;
-  }
-  return `${here} imports itself and the shared leaves only`;
+  const [row, below] = [rowOf(here), there === undefined ? undefined : rowOf(there)];
+  if (row !== undefined && below !== undefined && below < row) return undefined;
+  return `${here} does not import ${there ?? 'a file without a layer'}: a layer imports from those below it`;
 }
 
 function moduleRule(from: string, specifier: string, rules: ImportRules): string | undefined {
-  const here = areaOf(from);
+  const here = layerOf(from);
   if (specifier === COMPUTED) return 'a computed import cannot be checked';
-  if (here === 'leaf') return 'a shared leaf imports nothing but other leaves';
   if (isBuiltin(specifier)) {
-    if (here === 'client' || here === 'registry' || BROWSER_ENTRIES.includes(from)) {
+    if ((here !== undefined && NEUTRAL.has(here)) || BROWSER_ENTRIES.includes(from)) {
       return 'no Node module in a runtime-neutral part';
     }
-    if (/^(node:)?child_process$/.test(specifier) && here !== 'lifecycle') {
-      return 'node:child_process lives in lifecycle';
-    }
-    return undefined;
+    const isSpawn = /^(node:)?child_process$/.test(specifier);
+    return isSpawn && here !== 'lifecycle' ? 'node:child_process lives in lifecycle' : undefined;
   }
   const name = packageOf(specifier);
-  if (name === 'ky' && from !== 'src/client/http.ts') return 'ky lives in client/http.ts';
+  if (here === 'core' || here === 'errors') return `${here} imports no package`;
+  if (name === 'ky' && from !== KY_HOME) return `ky lives in ${KY_HOME}`;
   if (name === 'msw' && here !== 'testing') return 'msw lives in testing';
-  if (rules.packages && !rules.packages.has(name)) return 'only declared dependencies are imported';
-  return undefined;
+  const isForeign = DEVELOPMENT_PACKAGES.has(name) || rules.packages?.has(name) === false;
+  return isForeign ? 'only declared dependencies are imported' : undefined;
 }
 
 /** Everything in `files` (path from the repository's root → source text) that breaks a direction. */
@@ -139,7 +195,7 @@ export function violations(files: ReadonlyMap<string, string>, rules: ImportRule
   const found: Violation[] = [];
   const graph = new Map<string, Import[]>();
   for (const [file, source] of files) {
-    if (areaOf(file) === 'outside') continue;
+    if (layerOf(file) === 'outside') continue;
     const imports = importsOf(file, source);
     graph.set(file, imports);
     for (const { specifier, line } of imports) {
@@ -166,4 +222,30 @@ function nodeReachableFromBrowser(graph: ReadonlyMap<string, readonly Import[]>)
     }
   }
   return found;
+}
+
+/** Groups of files that import each other in a circle, types included; each sorted by name. */
+export function circlesOf(files: ReadonlyMap<string, string>): string[][] {
+  const targets = new Map(
+    [...files].map(([file, source]) => [
+      file,
+      importsOf(file, source)
+        .filter(({ specifier }) => isRelative(specifier))
+        .map(({ specifier }) => target(file, specifier))
+        .filter((path) => files.has(path)),
+    ]),
+  );
+  const reach = (start: string): Set<string> => {
+    const seen = new Set(targets.get(start));
+    for (const file of seen) for (const next of targets.get(file) ?? []) seen.add(next);
+    return seen;
+  };
+  const reached = new Map([...targets.keys()].map((file) => [file, reach(file)]));
+  const groups = new Map<string, string[]>();
+  for (const [file, mine] of reached) {
+    if (!mine.has(file)) continue;
+    const group = [...mine].filter((other) => reached.get(other)?.has(file)).sort();
+    groups.set(group.join(), group);
+  }
+  return [...groups.values()];
 }
