@@ -33,7 +33,7 @@ export type {
   MockOperations,
 } from './testing/operations.js';
 export type { RequestFailure } from './testing/request-faults.js';
-export type { MockRequest } from './testing/router.js';
+export type { MockRequest } from './testing/route.js';
 export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script.js';
 export type { MockShell } from './testing/scripted-server.js';
 export {

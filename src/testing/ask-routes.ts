@@ -2,7 +2,7 @@ import type { PermissionReplyInput } from '../client/schema/ask.js';
 import { readBody } from './body.js';
 import { notAnID } from './prompt-body.js';
 import { badRequest, requestNotFound } from './replies.js';
-import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import { scopedRoute, type InstanceContext, type Route } from './route.js';
 import { withSession } from './session-routes.js';
 
 const REPLIES: readonly unknown[] = ['once', 'always', 'reject'];

@@ -1,7 +1,7 @@
 import type { MockHandler, MockOperation } from './operations.js';
 import { parseOperation } from './operations.js';
 import { handlerFailed } from './replies.js';
-import { matchPath, type MockRequest } from './router.js';
+import { matchPath, type MockRequest } from './route.js';
 
 interface CustomHandler {
   readonly operation: string;

@@ -1,6 +1,7 @@
 import { onAbort } from '../abort.js';
 import { realClock, type Clock, type Timer } from '../clock.js';
 import type { EventProperties, EventType } from '../client/schema/event.js';
+import type { EventPayload } from './event-payload.js';
 import type { Ids } from './ids.js';
 import { StreamFaults } from './stream-faults.js';
 
@@ -8,13 +9,6 @@ import { StreamFaults } from './stream-faults.js';
 export interface Place {
   readonly directory: string;
   readonly projectID: string;
-}
-
-/** An event as the server puts it into a frame. */
-export interface EventPayload {
-  readonly id: string;
-  readonly type: EventType;
-  readonly properties: object;
 }
 
 /** Like the server, so that a client's watchdog for silence is satisfied: it goes by real time, as that does. */

@@ -3,7 +3,7 @@ import { parseJson, readBody } from './body.js';
 import { messagePage } from './message-page.js';
 import { isRecord, notAnID, parsePromptBody, type PromptBody } from './prompt-body.js';
 import { badRequest, noContent, notFound, otherPart, unknownError, unsupportedType } from './replies.js';
-import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import { scopedRoute, type InstanceContext, type Route } from './route.js';
 import { withSession, whenIdle } from './session-routes.js';
 
 /** The operations on the messages of a session, and what makes new ones. */

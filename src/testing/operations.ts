@@ -48,7 +48,7 @@ import type {
   VcsInfo,
 } from '../client/schema/vcs.js';
 import type { CreateWorktreeInput, Worktree, WorktreeDirectoryInput } from '../client/schema/worktrees.js';
-import type { MockRequest } from './router.js';
+import type { MockRequest } from './route.js';
 
 /** What an operation takes and gives. */
 interface Operation<Body, Answer> {

@@ -2,7 +2,7 @@ import type { Credentials } from './credentials.js';
 import { directoryOfRequest } from './directory.js';
 import { moment } from './moment.js';
 import type { ConnectSocket } from './pty-socket.js';
-import { matchPath, type MockRequest } from './router.js';
+import { matchPath, type MockRequest } from './route.js';
 import type { ScriptedServer } from './scripted-server.js';
 
 /** What a connection to a terminal goes through. */

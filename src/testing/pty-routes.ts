@@ -1,7 +1,7 @@
 import type { Pty } from '../client/schema/pty.js';
 import { readBody } from './body.js';
 import { ptyForbidden, ptyNotFound } from './replies.js';
-import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import { scopedRoute, type InstanceContext, type Route } from './route.js';
 
 /** The operations on the terminals of a directory; what is written and shown in them goes over a WebSocket. */
 export const ptyRoutes: readonly Route[] = [

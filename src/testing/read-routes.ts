@@ -1,6 +1,6 @@
 import type { Project } from '../client/schema/project.js';
 import type { Instance } from './instances.js';
-import { scopedRoute, type InstanceContext, type Route } from './router.js';
+import { scopedRoute, type InstanceContext, type Route } from './route.js';
 
 /** What can be read of a directory: as of an empty repository on its main branch, without language servers. */
 export const readRoutes: readonly Route[] = [

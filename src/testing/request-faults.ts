@@ -1,4 +1,4 @@
-import { matchPath } from './router.js';
+import { matchPath } from './route.js';
 import type { MockOperation } from './operations.js';
 import { parseOperation } from './operations.js';
 

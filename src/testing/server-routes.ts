@@ -1,4 +1,4 @@
-import { globalRoute, scopedRoute, type Route } from './router.js';
+import { globalRoute, scopedRoute, type Route } from './route.js';
 
 /** The operations on the server and on instances. */
 export const serverRoutes: readonly Route[] = [

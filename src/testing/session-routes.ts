@@ -4,7 +4,7 @@ import { PromptRefusedError } from './catalog.js';
 import { decodeOnce } from './directory.js';
 import { isRecord } from './prompt-body.js';
 import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from './replies.js';
-import { globalRoute, scopedRoute, type InstanceContext, type Route } from './router.js';
+import { globalRoute, scopedRoute, type InstanceContext, type Route } from './route.js';
 import type { NewSession } from './session-store.js';
 
 /** How many sessions a page of `GET /api/session` has unless it is told otherwise. */

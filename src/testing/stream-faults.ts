@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js';
 import type { EventType } from '../client/schema/event.js';
-import type { EventPayload } from './event-bus.js';
+import type { EventPayload } from './event-payload.js';
 
 /** An event that is about to be sent. */
 export interface MockEvent {
