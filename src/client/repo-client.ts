@@ -37,7 +37,7 @@ export interface RepoControl {
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly disposing: Disposing;
   readonly sockets: PtySockets;
-  readonly worktrees: WorktreeContext;
+  readonly worktrees: WorktreeContext<RepoClient>;
 }
 
 /** Options of {@link RepoClient.dispose}. */
@@ -88,7 +88,7 @@ export class RepoClient {
   readonly tools: ToolsResource;
   readonly tui: TuiResource;
   readonly vcs: VcsResource;
-  readonly worktrees: WorktreesResource;
+  readonly worktrees: WorktreesResource<RepoClient>;
   readonly #transport: RepoTransport;
   readonly #hub: EventHub;
   readonly #control: RepoControl;

@@ -47,6 +47,7 @@ import {
   type Todo,
 } from './schema/session.js';
 import { sendAbort, untilAnswering } from './session-abort.js';
+import type { TurnContext } from './turns/context.js';
 import type { TurnEngine } from './turns/engine.js';
 import {
   commandRequest,
@@ -71,7 +72,7 @@ export interface SessionContext {
   /** Forgets a session that was deleted. */
   forget(sessionID: string): void;
   /** Whether a session is the other one or a child of it. */
-  isWithin(sessionID: string, rootID: string): boolean;
+  readonly isWithin: (sessionID: string, rootID: string) => boolean;
   /** Keeps the instance while a stream of the session's events is open; the returned function ends that. */
   readonly holdEvents: (sessionID: string) => () => void;
   /** Takes a jarvis session id until its session exists. */
@@ -441,7 +442,16 @@ export class Session {
   }
 
   #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {
-    return this.#context.turns.start(this.#context, this, request, options, { collectSteps });
+    const { transport, hub, asks, turns, isWithin } = this.#context;
+    const context: TurnContext = {
+      sessionID: this.id,
+      transport,
+      hub,
+      asks,
+      isWithin: (sessionID) => isWithin(sessionID, this.id),
+      verify: (verifyOptions) => this.verify(verifyOptions),
+    };
+    return turns.start(context, request, options, { collectSteps });
   }
 
   /** Sends a request about this session, once it is known to be of this repository. */

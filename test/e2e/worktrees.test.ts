@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventHub } from '../../src/client/events/hub.js';
 import { Http } from '../../src/client/http.js';
 import { RepoTransport } from '../../src/client/repo-transport.js';
+import type { RepoClient } from '../../src/client/repo-client.js';
 import { WorktreesResource } from '../../src/client/resources/worktrees.js';
 import { healthSchema } from '../../src/client/schema/server.js';
 import { RequestError, TimeoutError } from '../../src/errors.js';
@@ -19,14 +20,14 @@ let world: RealJarvis;
 let http: Http;
 let hub: EventHub;
 let repo: GitRepo;
-let worktrees: WorktreesResource;
+let worktrees: WorktreesResource<RepoClient>;
 const closing = new AbortController();
 
 const transportOf = (directory: string): RepoTransport =>
   new RepoTransport(http, directory, () => Promise.resolve(() => undefined));
 
 // Nothing may be removed here but through the resource, which test/unit/client/worktrees.test.ts proves safe.
-const worktreesOf = (directory: string): WorktreesResource =>
+const worktreesOf = (directory: string): WorktreesResource<RepoClient> =>
   new WorktreesResource(transportOf(directory), {
     hub,
     forWorktree: (path) => world.jarvis.forRepo(path),

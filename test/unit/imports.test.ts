@@ -201,6 +201,10 @@ describe('import directions', () => {
 });
 
 describe('circles between files', () => {
+  it('are not in the real tree', () => {
+    expect(circlesOf(sourceTree(root))).toEqual([]);
+  });
+
   it('are found through any number of files, types included', () => {
     const files = new Map([
       ['src/client/a.ts', `import { b } from './b.js';`],

@@ -2,7 +2,6 @@ import { abortable, AbortScope, deferred } from '../../abort.js';
 import { RequestError, TimeoutError } from '../../errors.js';
 import type { EventHub } from '../events/hub.js';
 import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
-import type { RepoClient } from '../repo-client.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { ServerLink } from '../server-link.js';
 import type { OpenCodeEvent } from '../schema/event.js';
@@ -18,13 +17,13 @@ import {
   type WorktreeDirectoryInput,
 } from '../schema/worktrees.js';
 
-/** What worktrees need of the client they belong to. */
-export interface WorktreeContext {
+/** What worktrees need of the client they belong to, which makes a `Repo` for a directory. */
+export interface WorktreeContext<Repo> {
   readonly hub: Pick<EventHub, 'connect' | 'listen'>;
   /** Tells when the server ends. @default it never does */
   readonly link?: ServerLink | undefined;
   /** The client of another directory. */
-  forWorktree(directory: string): RepoClient;
+  forWorktree(directory: string): Repo;
   /** Sends requests of another directory; its `directory` is the one spelling of it. */
   transportOf(directory: string): RepoTransport;
   /**
@@ -40,14 +39,14 @@ const CREATE_TIMEOUT_MS = 60_000;
 
 /**
  * The git worktrees of one repository. Each is a repository of its own, with its own sessions, events and instance:
- * {@link forWorktree} makes its client.
+ * {@link forWorktree} makes its client, a `Repo`.
  */
-export class WorktreesResource {
+export class WorktreesResource<Repo> {
   readonly #transport: RepoTransport;
-  readonly #context: WorktreeContext;
+  readonly #context: WorktreeContext<Repo>;
 
   /** @internal */
-  constructor(transport: RepoTransport, context: WorktreeContext) {
+  constructor(transport: RepoTransport, context: WorktreeContext<Repo>) {
     this.#transport = transport;
     this.#context = context;
   }
@@ -139,7 +138,7 @@ export class WorktreesResource {
    * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory.
    * @throws {ClosedError} after `close()` of the client.
    */
-  forWorktree(directory: string): RepoClient {
+  forWorktree(directory: string): Repo {
     return this.#context.forWorktree(directory);
   }
 
@@ -191,7 +190,7 @@ class Outcomes {
   readonly #lost = deferred<never>();
   #changed = deferred();
 
-  constructor(hub: WorktreeContext['hub']) {
+  constructor(hub: WorktreeContext<unknown>['hub']) {
     this.stop = hub.listen(undefined, {
       event: (event) => {
         if (event.directory === undefined || !isOutcome(event)) return;

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { ServerLostError } from '../../errors.js';
-import type { Session, SessionContext } from '../session.js';
+import type { TurnContext } from './context.js';
 import type { TurnRequest } from './request.js';
 import { TurnRun } from './run.js';
 import type { Turn, TurnOptions } from './turn.js';
@@ -45,8 +45,7 @@ export class TurnEngine {
    * @throws {RangeError} for a priority that is no finite number.
    */
   start(
-    context: SessionContext,
-    session: Session,
+    context: TurnContext,
     request: TurnRequest,
     options: TurnOptions = {},
     { collectSteps }: { readonly collectSteps: boolean },
@@ -55,20 +54,21 @@ export class TurnEngine {
     if (!Number.isFinite(priority)) {
       throw new RangeError(`Expected priority to be a finite number, got ${priority}.`);
     }
-    const run = new TurnRun(context, session, request, options, collectSteps, this.#closed);
+    const run = new TurnRun(context, request, options, collectSteps, this.#closed);
+    const { sessionID } = context;
     const { withdrawn: signal } = run;
     // One that ends in the queue leaves it at once: it must not stand before others with its priority.
     const drive = async (): Promise<void> => {
       if (!signal.aborted) await this.#running.add(() => this.#drive(run), { priority, signal });
     };
     // No queue of `p-queue`: it goes on by `queueMicrotask`, which the fake timers of jest replace.
-    const last = this.#lastOf.get(session.id);
+    const last = this.#lastOf.get(sessionID);
     const ended: Promise<void> = (last === undefined ? drive() : last.then(drive))
       .catch(() => undefined)
       .finally(() => {
-        if (this.#lastOf.get(session.id) === ended) this.#lastOf.delete(session.id);
+        if (this.#lastOf.get(sessionID) === ended) this.#lastOf.delete(sessionID);
       });
-    this.#lastOf.set(session.id, ended);
+    this.#lastOf.set(sessionID, ended);
     return run.turn;
   }
 

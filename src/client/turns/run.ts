@@ -6,7 +6,7 @@ import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '..
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { hasAnswer, sendAbort } from '../session-abort.js';
-import type { Session, SessionContext } from '../session.js';
+import type { TurnContext } from './context.js';
 import { TurnDelivery } from './delivery.js';
 import type { TurnRequest } from './request.js';
 import { isBetweenCalls, readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
@@ -57,8 +57,7 @@ function newMessageID(): string {
 /** One turn on its way from the queue to its end. */
 export class TurnRun {
   readonly turn: Turn;
-  readonly #context: SessionContext;
-  readonly #session: Session;
+  readonly #context: TurnContext;
   readonly #stallTimeoutMs: number | false;
   readonly #policies: AskPolicies;
   readonly #closed: AbortSignal;
@@ -82,8 +81,7 @@ export class TurnRun {
   #abortLimitMs = ABORT_LIMIT_MS;
 
   constructor(
-    context: SessionContext,
-    session: Session,
+    context: TurnContext,
     request: TurnRequest,
     options: TurnOptions,
     collectSteps: boolean,
@@ -96,19 +94,18 @@ export class TurnRun {
       question: parseQuestionPolicy('onQuestion', options.onQuestion),
     };
     this.#context = context;
-    this.#session = session;
     this.#closed = closed;
     this.turn = new Turn({
-      sessionID: session.id,
+      sessionID: context.sessionID,
       messageID: newMessageID(),
       collectSteps,
       onAbort: () => this.#abort(),
       onSettle: () => this.#settled(),
     });
     const scope = {
-      sessionID: session.id,
+      sessionID: context.sessionID,
       messageID: this.turn.messageID,
-      isWithin: (sessionID: string) => context.isWithin(sessionID, session.id),
+      isWithin: (sessionID: string) => context.isWithin(sessionID),
     };
     this.#signs = new TurnSigns(scope);
     this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
@@ -125,7 +122,7 @@ export class TurnRun {
       this.#detach.push(onAbort(signal, () => this.#cancel(signal?.reason)));
     }
     if (timeoutMs !== false) {
-      const what = `The turn of session ${session.id}`;
+      const what = `The turn of session ${context.sessionID}`;
       const timer = setTimeout(
         () => this.#cancel(new TimeoutError(what, { phase: 'request', timeoutMs })),
         Math.min(timeoutMs, MAX_TIMER_MS),
@@ -154,11 +151,11 @@ export class TurnRun {
   async drive(): Promise<void> {
     if (this.turn.isSettled) return;
     this.#hasBegun = true;
-    const { transport } = this.#context;
+    const { sessionID, transport } = this.#context;
     const signal = this.#cancelled.signal;
     let unlisten: (() => void) | undefined;
     try {
-      this.#release = await transport.enter('turn', this.#session.id, signal);
+      this.#release = await transport.enter('turn', sessionID, signal);
       await this.#verify(signal);
       await this.#connect(signal);
       unlisten = this.#listen();
@@ -178,7 +175,7 @@ export class TurnRun {
     const deadline = realTime.now() + UNREACHABLE_LIMIT_MS;
     for (;;) {
       try {
-        await this.#session.verify({ signal, timeoutMs: this.#pollLimitMs });
+        await this.#context.verify({ signal, timeoutMs: this.#pollLimitMs });
         this.#pollLimitMs = POLL_LIMIT_MS;
         return;
       } catch (error) {
@@ -201,9 +198,9 @@ export class TurnRun {
   }
 
   #listen(): () => void {
-    const { hub, asks, transport } = this.#context;
+    const { sessionID, hub, asks, transport } = this.#context;
     const unfollow = asks.follow({
-      sessionID: this.#session.id,
+      sessionID,
       policies: this.#policies,
       deliver: (ask) => this.turn.push(ask),
       hasReader: () => this.turn.hasReader,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HubListener } from '../../../src/client/events/hub.js';
 import { Http } from '../../../src/client/http.js';
+import type { RepoClient } from '../../../src/client/repo-client.js';
 import { RepoTransport } from '../../../src/client/repo-transport.js';
 import { WorktreesResource, type WorktreeContext } from '../../../src/client/resources/worktrees.js';
 import { ServerLink } from '../../../src/client/server-link.js';
@@ -31,7 +32,11 @@ const LINKED: Disk = {
   },
 };
 
-function worktreesOn(disk: Disk, own = OWN, more: Partial<WorktreeContext> & { onPost?: () => void } = {}) {
+function worktreesOn(
+  disk: Disk,
+  own = OWN,
+  more: Partial<WorktreeContext<RepoClient>> & { onPost?: () => void } = {},
+) {
   const sent: Sent[] = [];
   const guarded: string[] = [];
   const answer = (method: string, directory: string, url: URL): [number, unknown] => {
@@ -235,7 +240,7 @@ describe('making a worktree', () => {
   function setUp(events: readonly { directory: string; type: string; properties?: object }[]) {
     const order: string[] = [];
     const listeners = new Set<HubListener>();
-    const hub: WorktreeContext['hub'] = {
+    const hub: WorktreeContext<RepoClient>['hub'] = {
       connect: () => {
         order.push('connect');
         return Promise.resolve();
