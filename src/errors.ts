@@ -309,20 +309,38 @@ export class SessionAlreadyBoundError extends JarvisError {
  * Why a turn ended without an answer.
  *
  * - `aborted`: somebody aborted it (`turn.abort()`, `session.abort()`, or another client).
- * - `interrupted`: the instance was disposed or the server ended while it ran. After the end of a server `cause` is a
- *   {@link ServerLostError}, and the answer it has begun stays in the session as it is: without `time.completed`.
+ * - `interrupted`: the instance was disposed or the server ended while it ran, or may have while the event stream was down.
+ *   After the end of a server `cause` is a {@link ServerLostError}, and the answer it has begun stays in the session as it is:
+ *   without `time.completed`.
+ * - `unfinished`: the session is idle, its last answer has no end, and nobody said why. Nothing is known to have ended.
  * - `not-started`: the server accepted the prompt and never began to work on it.
- * - `stalled`: nothing happened for `stallTimeoutMs`.
+ * - `stalled`: there was no progress for `stallTimeoutMs`, or the model was asked ten times in a row and gave nothing.
+ * - `unreachable`: the server could not be asked for a minute; `cause` is the last {@link ConnectionError},
+ *   {@link TimeoutError} or {@link RequestError} with a 5xx status. The turn may run on.
+ * - `refused`: the server does not tell how the turn goes; `cause` is its {@link RequestError} with a status that asking again
+ *   does not change (a 4xx but 408, 425 and 429), or a {@link ResponseShapeError}.
  * - `provider`: the model provider failed or refused.
  * - `failed`: the server reported another error, e.g. an agent or a model that does not exist.
  */
-export type TurnErrorReason = 'aborted' | 'interrupted' | 'not-started' | 'stalled' | 'provider' | 'failed';
+export type TurnErrorReason =
+  | 'aborted'
+  | 'interrupted'
+  | 'unfinished'
+  | 'not-started'
+  | 'stalled'
+  | 'unreachable'
+  | 'refused'
+  | 'provider'
+  | 'failed';
 
 const TURN_TEXT: Record<TurnErrorReason, string> = {
   aborted: 'was aborted',
   interrupted: 'was interrupted: its instance was disposed or the server ended. Prompt again to go on',
+  unfinished: 'ended without an answer, and the server does not say why. Prompt again to go on',
   'not-started': 'was accepted by the server but never started. Prompt again',
-  stalled: 'made no progress within stallTimeoutMs and was aborted',
+  stalled: 'made no progress and was aborted',
+  unreachable: 'could not be followed: the server was out of reach for a minute',
+  refused: 'could not be followed: the server refuses to tell how it goes',
   provider: 'failed at the model provider',
   failed: 'failed',
 };
@@ -455,6 +473,21 @@ export class ClosedError extends JarvisError {
   constructor(what = 'JarvisOpenCode') {
     super(`${what} is closed. Start or connect a new one.`);
   }
+}
+
+/** Request timeout, too early, too many requests. */
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
+
+/**
+ * Whether asking again cannot change an error: the server refused, or it is no server of ours. What may be better the next
+ * time is a lost connection, a time limit, a 5xx status, and what {@link TRANSIENT_STATUSES} names.
+ */
+export function isPermanent(error: unknown): boolean {
+  if (error instanceof RequestError) return error.status < 500 && !TRANSIENT_STATUSES.has(error.status);
+  if (error instanceof ConnectionError) return error.isRedirect;
+  const isPassing =
+    error instanceof TimeoutError || error instanceof ServerLostError || error instanceof DisposeRefusedError;
+  return error instanceof JarvisError && !isPassing;
 }
 
 function causeText(options: ErrorOptions | undefined): string {

@@ -40,6 +40,7 @@ export type { MockShell } from './testing/scripted-server.js';
 export {
   afterTools,
   ask,
+  empty,
   fail,
   hang,
   question,

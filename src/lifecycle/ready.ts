@@ -1,5 +1,11 @@
 import { delay } from '../abort.js';
-import { ConnectionError, RequestError, ResponseShapeError, UnsupportedServerError } from '../errors.js';
+import {
+  ConnectionError,
+  isPermanent,
+  RequestError,
+  ResponseShapeError,
+  UnsupportedServerError,
+} from '../errors.js';
 import { isSupportedVersion, SUPPORTED_SERVERS } from '../version.js';
 
 /** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
@@ -25,7 +31,7 @@ export async function waitUntilHealthy(probe: Probe, signal: AbortSignal): Promi
       if (health.healthy) return assertSupported(health.version);
     } catch (error) {
       signal.throwIfAborted();
-      if (isFinal(error)) throw asUnsupported(error);
+      if (isPermanent(error)) throw asUnsupported(error);
     }
     await delay(POLL_MS, signal);
   }
@@ -44,7 +50,7 @@ export async function assertServer(probe: Probe, signal: AbortSignal): Promise<s
       return version;
     } catch (error) {
       signal.throwIfAborted();
-      const isLost = error instanceof ConnectionError && !error.isRedirect;
+      const isLost = error instanceof ConnectionError && !isPermanent(error);
       if (!isLost || asked === MAX_ASKED) throw asUnsupported(error);
     }
   }
@@ -66,12 +72,6 @@ export async function shedStaleConnections(probe: Probe, signal: AbortSignal): P
 function assertSupported(version: string): string {
   if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS);
   return version;
-}
-
-/** Not worth asking again: another kind of server, another version, or not for us. */
-function isFinal(error: unknown): boolean {
-  if (error instanceof RequestError) return error.status < 500;
-  return error instanceof UnsupportedServerError || error instanceof ResponseShapeError;
 }
 
 /** An answer that is no health report comes from something that is not OpenCode 1.x. */

@@ -145,9 +145,11 @@ export class ModelCall {
   }
 
   /** All is done. Returns what it used. */
-  finish(): { readonly tokens: Tokens; readonly cost: number } {
+  finish(reason: 'tool-calls' | 'stop' | 'unknown' = this.hasTools ? 'tool-calls' : 'stop'): {
+    readonly tokens: Tokens;
+    readonly cost: number;
+  } {
     const { store, place, clock } = this.#init;
-    const reason = this.hasTools ? 'tool-calls' : 'stop';
     const used = { tokens: this.#used, cost: 0 };
     store.savePart(place, { ...this.#part(), type: 'step-finish', reason, ...used });
     Object.assign(this.#message, used, { finish: reason });

@@ -12,6 +12,7 @@ import { stepsOf, type MockScript } from './script.js';
 import { SessionGoneError } from './session-store.js';
 import {
   BEGINS_CALL,
+  EMPTY_TOO_LATE,
   piecesOf,
   RETRY_STATUS,
   RETRY_TOO_LATE,
@@ -181,7 +182,13 @@ export class RunningTurn implements SessionWork {
         if (next === undefined) return undefined;
         call = next;
       }
-      if (step.type === 'after-tools') {
+      if (step.type === 'empty') {
+        if (call.hasBegun) throw new TypeError(EMPTY_TOO_LATE);
+        call.use(0, 0);
+        await this.#finish(call, signal, 'unknown');
+        await moment(signal);
+        call = this.#begin(prompt);
+      } else if (step.type === 'after-tools') {
         const last = await this.#playAll(step.next(this.#results), prompt, call);
         if (last === undefined) return undefined;
         call = last;
@@ -200,7 +207,7 @@ export class RunningTurn implements SessionWork {
   }
 
   async #play(
-    step: Exclude<MockStep, { type: 'after-tools' }>,
+    step: Exclude<MockStep, { type: 'after-tools' | 'empty' }>,
     call: ModelCall,
     signal: AbortSignal,
   ): Promise<void> {
@@ -338,11 +345,11 @@ export class RunningTurn implements SessionWork {
     return this.#call;
   }
 
-  async #finish(call: ModelCall, signal: AbortSignal): Promise<void> {
+  async #finish(call: ModelCall, signal: AbortSignal, reason?: 'unknown'): Promise<void> {
     const { store, sessionID } = this.#init;
     call.close();
     await abortable(call.toolsEnd(), signal);
-    const used = call.finish();
+    const used = call.finish(reason);
     this.#call = undefined;
     const session = store.find(sessionID);
     if (session?.tokens === undefined) return;

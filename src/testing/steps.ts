@@ -50,6 +50,7 @@ export type MockStep =
     }
   | { readonly type: 'usage'; readonly input: number; readonly output: number }
   | { readonly type: 'retry'; readonly message: string; readonly afterMs: number }
+  | { readonly type: 'empty' }
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'wait-for'; readonly gate: PromiseLike<unknown> }
   | {
@@ -72,6 +73,7 @@ export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set<MockStep['type
   'text',
   'reasoning',
   'retry',
+  'empty',
   'after-tools',
 ]);
 
@@ -233,6 +235,7 @@ export function waitFor(gate: PromiseLike<unknown>): MockStep {
 
 /** What the provider answers to a call that is to be repeated: overloaded. */
 export const RETRY_STATUS = 503;
+export const EMPTY_TOO_LATE = 'empty() must come before what the model says or does in that call.';
 export const RETRY_TOO_LATE = 'retry() must come before what the model says or does in that call.';
 
 /**
@@ -252,6 +255,14 @@ export function retry(
   const { afterMs = 0 } = options;
   assertMs('afterMs', afterMs);
   return { type: 'retry', message, afterMs };
+}
+
+/**
+ * Lets the provider answer the call of the model with an empty stream: its message has nothing in it and the finish
+ * `unknown`, and OpenCode 1.18.33 calls the model again at once, with which the script goes on.
+ */
+export function empty(): MockStep {
+  return { type: 'empty' };
 }
 
 /**

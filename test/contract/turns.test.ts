@@ -7,7 +7,7 @@ import {
   type RepoClient,
   type TurnStep,
 } from 'jarvis-opencode';
-import { fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
+import { empty, fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { gate } from './helpers.js';
 import { worlds, type World } from './worlds.js';
@@ -145,6 +145,32 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expect(async () => {
       for await (const _step of turn);
     }).rejects.toBe(error);
+    await expectUsable(session.id);
+  });
+
+  it('are answered by a model that first gives nothing and is asked again', async () => {
+    world.script(() => [empty(), empty(), empty(), text('Well.')]);
+    const { text: answer, messages } = await (await repo.sessions.create()).prompt('Speak');
+    expect(answer).toBe('Well.');
+    expect(messages.map(({ info }) => info.role === 'assistant' && info.finish)).toEqual([
+      'unknown',
+      'unknown',
+      'unknown',
+      'stop',
+    ]);
+  });
+
+  it('stall when the model is asked again and again and gives nothing', async () => {
+    world.script(function* () {
+      for (;;) yield empty();
+    });
+    const session = await repo.sessions.create();
+    await expect(session.prompt('Speak')).rejects.toMatchObject({
+      name: 'TurnError',
+      reason: 'stalled',
+      message: expect.stringContaining('asked 10 times in a row') as string,
+    });
+    await vi.waitFor(() => expect(repo.stats().holds).toEqual([]), PATIENCE);
     await expectUsable(session.id);
   });
 

@@ -103,7 +103,15 @@ describe('the errors', () => {
 
   it('have reasons to switch over', () => {
     expectTypeOf<TurnErrorReason>().toEqualTypeOf<
-      'aborted' | 'interrupted' | 'not-started' | 'stalled' | 'provider' | 'failed'
+      | 'aborted'
+      | 'interrupted'
+      | 'unfinished'
+      | 'not-started'
+      | 'stalled'
+      | 'unreachable'
+      | 'refused'
+      | 'provider'
+      | 'failed'
     >();
     expectTypeOf<RepoPathReason>().toEqualTypeOf<
       'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins' | 'replaced'

@@ -148,6 +148,7 @@ describe('the names of the kit', () => {
       | 'realOpenCode'
       | 'reasoning'
       | 'retry'
+      | 'empty'
       | 'subtask'
       | 'text'
       | 'tool'

@@ -261,8 +261,11 @@ describe('TurnError', () => {
   const reasons: readonly TurnErrorReason[] = [
     'aborted',
     'interrupted',
+    'unfinished',
     'not-started',
     'stalled',
+    'unreachable',
+    'refused',
     'provider',
     'failed',
   ];

@@ -1,4 +1,5 @@
 import { delay } from '../../abort.js';
+import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { decide, type ParsedPolicy } from './policy.js';
 import type { Ask, AskOutcome } from './reply.js';
@@ -50,7 +51,7 @@ export async function answerBy<Request, Decision>(
     } catch (error) {
       if (signal.aborted) break;
       failed('decision not sent', error);
-      if (attempt === ATTEMPTS) return false;
+      if (attempt === ATTEMPTS || isPermanent(error)) return false;
       // A fixed answer that does not fit this request.
       if (error instanceof TypeError) decision = parse('the decision', 'deny');
       else await delay(pauseMs, signal).catch(() => undefined);

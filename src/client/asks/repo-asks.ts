@@ -1,6 +1,6 @@
 import { delay, onAbort } from '../../abort.js';
 import type { Clock } from '../../clock.js';
-import { RequestError } from '../../errors.js';
+import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
 import { answerBy } from './answer.js';
@@ -333,8 +333,8 @@ export class RepoAsks {
       } catch (error) {
         if (signal.aborted) return;
         logger.warn('asking session not read', { sessionID, error: String(error) });
-        // A parent that was deleted.
-        if (error instanceof RequestError && error.status === 404) return;
+        // E.g. a parent that was deleted.
+        if (isPermanent(error)) return;
         await delay(pauseMs, signal).catch(() => undefined);
         pauseMs *= 2;
       }
@@ -355,8 +355,9 @@ export class RepoAsks {
         attempt = 0;
       } catch (error) {
         if (signal.aborted) break;
-        this.#readAgain = true;
         this.#init.logger.warn('asks not read again', { error: String(error) });
+        if (isPermanent(error)) break;
+        this.#readAgain = true;
         await delay(pauseMs, signal).catch(() => undefined);
         pauseMs *= 2;
       }

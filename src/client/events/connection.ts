@@ -1,5 +1,5 @@
 import { abortable, delay, onAbort } from '../../abort.js';
-import { ConnectionError, RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
+import { TimeoutError } from '../../errors.js';
 import { realTime } from '../../real-time.js';
 import { readFrames } from './sse.js';
 
@@ -86,16 +86,6 @@ async function answers(probe: ConnectionInit['probe'], signal: AbortSignal): Pro
     await probe(signal).catch(() => undefined);
   }
 }
-
-/** A refusal that repeating cannot change. */
-export function isPermanent(error: unknown): boolean {
-  if (error instanceof ResponseShapeError) return true;
-  if (error instanceof ConnectionError) return error.isRedirect;
-  return error instanceof RequestError && error.status < 500 && !TRANSIENT_STATUSES.has(error.status);
-}
-
-/** Request timeout, too early, too many requests. */
-const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /** Barks when it was not fed for {@link SILENCE_MS}. Feeding costs a look at the clock and no timer. */
 class Watchdog {

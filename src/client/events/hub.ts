@@ -1,9 +1,10 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../../abort.js';
+import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { realTime } from '../../real-time.js';
 import { ServerLink } from '../server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
-import { isPermanent, readConnection, type ConnectionInit } from './connection.js';
+import { readConnection, type ConnectionInit } from './connection.js';
 import { EventQueue } from './event-queue.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';

@@ -97,6 +97,7 @@ export class TurnDelivery {
           sending: () => {
             this.#sentAt = realTime.now();
             signs.lastEventAt = this.#sentAt;
+            signs.progress.note();
             begun();
           },
         },

@@ -1,4 +1,4 @@
-import { TurnError, type TurnErrorReason } from '../../errors.js';
+import type { TurnErrorReason } from '../../errors.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
@@ -100,13 +100,8 @@ export function isBetweenCalls({ message, parts }: TurnResult): boolean {
   return message.finish === 'tool-calls' && message.structured === undefined && areDone;
 }
 
-/** The error of a turn that the server reported as failed. */
-export function turnErrorOf(target: TurnIDs, error: ServerErrorInfo, wasInterrupted: boolean): TurnError {
-  const { sessionID, messageID } = target;
-  return new TurnError({ sessionID, messageID, reason: reasonOf(error, wasInterrupted), serverError: error });
-}
-
-function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {
+/** What an error that the server reports makes of a turn. */
+export function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {
   if (error.name === 'MessageAbortedError') return wasInterrupted ? 'interrupted' : 'aborted';
   return PROVIDER_ERRORS.has(error.name) ? 'provider' : 'failed';
 }

@@ -1,6 +1,13 @@
 import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
 import { MAX_TIMER_MS } from '../../clock.js';
-import { RequestError, ServerLostError, TimeoutError, TurnError } from '../../errors.js';
+import {
+  ClosedError,
+  isPermanent,
+  RequestError,
+  ServerLostError,
+  TimeoutError,
+  TurnError,
+} from '../../errors.js';
 import { realTime } from '../../real-time.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
@@ -9,21 +16,17 @@ import { hasAnswer, sendAbort } from '../session-abort.js';
 import type { TurnContext } from './context.js';
 import { TurnDelivery } from './delivery.js';
 import type { TurnRequest } from './request.js';
-import { isBetweenCalls, readMessages, readTurn, turnErrorOf, type TurnEvidence } from './result.js';
+import { MAX_EMPTY_STEPS } from './progress.js';
+import { readMessages, readTurn, type TurnEvidence } from './result.js';
 import { TurnSigns } from './signs.js';
 import { TurnSteps } from './steps.js';
 import { Turn, type TurnOptions } from './turn.js';
 import { answersOf } from './turn-messages.js';
+import { RECHECK_MS, SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf } from './verdict.js';
 
 /** Without an event of the session for this long, the server is asked; an event that got lost costs no more than that. */
 const QUIET_MS = 5_000;
-/** How soon to look again when what the server stores is not final yet. */
-const RECHECK_MS = 250;
-/** How long an idle session may take to store the end of its turn, after the last event of the session. */
-const SETTLE_LIMIT_MS = 5_000;
-/** How long an accepted prompt may take to begin, after the last event of the session. */
-const START_LIMIT_MS = 15_000;
-/** How long the server may be out of reach before the turn counts as interrupted. */
+/** How long the server may be out of reach before the turn is given up. */
 const UNREACHABLE_LIMIT_MS = 60_000;
 /**
  * How long the first try of what the engine asks may take. A connection can accept and never answer: to ask again on another
@@ -36,11 +39,6 @@ const MAX_POLL_LIMIT_MS = 60_000;
 const MAX_RETRY_PAUSE_MS = 2_000;
 /** How long the event stream may take to come up before a prompt is sent. */
 const CONNECT_LIMIT_MS = 60_000;
-/**
- * How long after it was accepted a prompt can be invisible: on a cold instance OpenCode 1.18.33 shows neither status nor
- * message for up to 0.9 s. An abort in that time aborts nothing, so it is repeated when the turn does begin.
- */
-const COLD_START_MS = 3_000;
 /**
  * How long an aborted turn may take to end on the server, and before that to begin. A tool that ignores SIGTERM is killed
  * after 2 to 6 s.
@@ -240,7 +238,7 @@ export class TurnRun {
       if (this.#closed.aborted) return;
       if (this.#delivery.refusal !== undefined) throw this.#delivery.refusal.error;
       if (this.#cancelled.signal.aborted) this.#beginAbort();
-      if (this.#signs.lost !== undefined) return this.#fail('interrupted', { cause: this.#signs.lost.error });
+      if (this.#signs.lost !== undefined) return this.#giveUp(this.#signs.lost.error);
       this.#signs.rearm();
       let waitMs = QUIET_MS;
       try {
@@ -269,26 +267,28 @@ export class TurnRun {
           }
           await this.#sendAbort();
           waitMs = RECHECK_MS;
-        } else if (this.#stallTimeoutMs !== false) {
-          const leftMs = this.#stallTimeoutMs - (realTime.now() - this.#signs.lastEventAt);
-          if (leftMs <= 0) {
+        } else {
+          const detail = this.#stall();
+          if (detail !== undefined) {
             // Aborted like a turn that nobody waits for, and held until it has ended.
             this.#cancelled.abort();
-            this.#fail('stalled');
+            this.#fail('stalled', { detail });
             continue;
           }
-          waitMs = Math.max(1, Math.min(QUIET_MS, leftMs));
+          if (this.#stallTimeoutMs !== false) {
+            const leftMs = this.#stallTimeoutMs - (realTime.now() - this.#signs.progress.lastAt);
+            waitMs = Math.max(1, Math.min(QUIET_MS, leftMs));
+          }
         }
       } catch (error) {
         if (this.#closed.aborted) return;
-        // The session is gone: nobody will ever finish this turn.
-        if (error instanceof RequestError && error.status === 404) throw error;
+        if (isPermanent(error)) return this.#giveUp(error);
         if (error instanceof TimeoutError) this.#raisePollLimit();
         unreachableSince ??= realTime.now();
         const unreachableMs = realTime.now() - unreachableSince;
         const { error: sendError } = this.#delivery;
         if (sendError !== undefined && unreachableMs > START_LIMIT_MS) throw sendError;
-        if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#fail('interrupted', { cause: error });
+        if (unreachableMs > UNREACHABLE_LIMIT_MS) return this.#giveUp(error);
         waitMs = Math.min(MAX_RETRY_PAUSE_MS, RECHECK_MS * 2 ** failures++);
       }
       await this.#signs.next(waitMs);
@@ -318,56 +318,41 @@ export class TurnRun {
 
   /** Settles the turn if the evidence allows it; `false` when it has to be looked at again. */
   #judge(evidence: TurnEvidence): boolean {
-    const { quietMs, sessionError } = this.#signs;
-    const { error: sendError } = this.#delivery;
+    const { quietMs, sessionError, interruptedAt, hadGap } = this.#signs;
+    const { error: sendError, isUnderWay } = this.#delivery;
     const isAborted = this.#abortedAt !== undefined;
-    const isInterrupted = this.#signs.interruptedAt !== undefined && !isAborted;
-    switch (evidence.kind) {
-      case 'answered':
-        this.#steps.complete(evidence.result.messages);
-        if ((isAborted || isInterrupted || evidence.endsInSummary) && isBetweenCalls(evidence.result)) {
-          this.#fail(isAborted ? 'aborted' : 'interrupted');
-          return true;
-        }
-        this.turn.settle({ result: evidence.result });
-        return true;
-      case 'error': {
-        // A disposal aborts the turn first and says that it did so a moment later.
-        const isAbort = evidence.error.name === 'MessageAbortedError';
-        if (isAbort && !isAborted && !isInterrupted && quietMs < 2 * RECHECK_MS) return false;
-        const error = turnErrorOf(this.turn, evidence.error, isInterrupted);
-        this.turn.settle({ error, quiet: isAborted });
-        return true;
-      }
-      case 'unfinished':
-        if (quietMs < (isInterrupted ? COLD_START_MS : SETTLE_LIMIT_MS)) return false;
-        this.#fail(isAborted ? 'aborted' : 'interrupted');
-        return true;
-      case 'not-stored':
-      case 'unanswered':
-        // The error of a prompt that never began, e.g. for an unknown agent, comes as an event only.
-        if (sessionError !== undefined && quietMs >= 2 * RECHECK_MS) {
-          this.turn.settle({ error: turnErrorOf(this.turn, sessionError, false) });
-          return true;
-        }
-        if ((isAborted || isInterrupted) && quietMs >= COLD_START_MS) {
-          this.#fail(isAborted ? 'aborted' : 'interrupted');
-          return true;
-        }
-        if (sendError !== undefined && evidence.kind === 'not-stored' && quietMs >= SETTLE_LIMIT_MS) {
-          this.turn.settle({ error: sendError });
-          return true;
-        }
-        if (evidence.kind === 'not-stored' && this.#delivery.isUnderWay) return false;
-        if (quietMs < START_LIMIT_MS) return false;
-        this.#fail('not-started', {
-          detail:
-            evidence.kind === 'unanswered'
-              ? 'the prompt is stored without an answer, and the session is idle'
-              : 'the prompt is not stored, and the session is idle',
-        });
-        return true;
+    const isDisposed = interruptedAt !== undefined;
+    const verdict = verdictOf(evidence, {
+      ...{ quietMs, sessionError, isAborted, isDisposed, hadGap, sendError, isUnderWay },
+    });
+    if (verdict.kind === 'wait') return false;
+    if (evidence.kind === 'answered') this.#steps.complete(evidence.result.messages);
+    if (verdict.kind === 'answered') this.turn.settle({ result: verdict.result });
+    else if (verdict.kind === 'not-sent') this.turn.settle({ error: verdict.error });
+    else this.#fail(verdict.reason, verdict);
+    return true;
+  }
+
+  /** Why the turn counts as stalled; `undefined` while it does not. */
+  #stall(): string | undefined {
+    const { emptySteps, lastAt, retry } = this.#signs.progress;
+    if (emptySteps >= MAX_EMPTY_STEPS) {
+      return `the model was asked ${emptySteps} times in a row and gave nothing each time`;
     }
+    if (this.#stallTimeoutMs === false || realTime.now() - lastAt < this.#stallTimeoutMs) return undefined;
+    const asked = retry === undefined ? '' : `; the provider is asked again after: ${retry.message}`;
+    return `nothing came of it for stallTimeoutMs, ${this.#stallTimeoutMs} ms${asked}`;
+  }
+
+  /** Nobody will ever tell more of the turn: what is left of it is aborted, once. */
+  async #giveUp(error: unknown): Promise<void> {
+    const isGone = error instanceof RequestError && error.status === 404;
+    if (isGone || error instanceof ClosedError) throw error;
+    if (error instanceof ServerLostError) return this.#fail('interrupted', { cause: error });
+    this.#fail(isPermanent(error) ? 'refused' : 'unreachable', { cause: error, detail: messageOf(error) });
+    if (!this.#signs.hasBegun) return;
+    const { sessionID, transport } = this.#context;
+    await sendAbort(transport, sessionID, this.#whileServed).catch(() => undefined);
   }
 
   /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
@@ -432,4 +417,8 @@ export class TurnRun {
     if (!this.#signs.hasBegun) return;
     await sendAbort(transport, sessionID, this.#whileServed).catch(() => undefined);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
 }

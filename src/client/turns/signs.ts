@@ -3,17 +3,25 @@ import { realTime } from '../../real-time.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';
+import { MAX_EMPTY_STEPS, TurnProgress } from './progress.js';
 
 /** What the events tell about one turn. They are hints: how it ended is read from the server. */
 export class TurnSigns {
   /** When the last event of the session or a child of it came, on the clock of `realTime.now()`. */
   lastEventAt = realTime.now();
-  /** The first error that the server reported for the session: a second one about the same repeats it with a stack. */
+  /**
+   * The first error that the server reported for the session: a second one about the same repeats it with a stack. An answer
+   * that begins after it shows that the session goes on all the same, e.g. without a file that cannot be read.
+   */
   sessionError: ServerErrorInfo | undefined;
   /** Since when the instance that began the turn is gone. */
   interruptedAt: number | undefined;
   /** Whether events are missing that have not been made up for. */
   hasGap = false;
+  /** Whether events were ever missing. */
+  hadGap = false;
+  /** What the turn achieves. */
+  readonly progress = new TurnProgress();
   /** Whether the session was deleted. */
   isDeleted = false;
   /** Why nobody will ever tell more. */
@@ -26,6 +34,7 @@ export class TurnSigns {
   readonly #sessionID: string;
   readonly #messageID: string;
   readonly #isWithin: (sessionID: string) => boolean;
+  #answerID: string | undefined;
   #wake: Deferred<void> = deferred();
 
   constructor(init: {
@@ -48,11 +57,14 @@ export class TurnSigns {
     if (event.type === 'server.instance.disposed') return this.#interrupted();
     if (event.type === 'jarvis.gap') {
       this.hasGap = true;
+      this.hadGap = true;
       return this.wake();
     }
     const sessionID = sessionIDOf(event);
     if (sessionID === undefined || !this.#isWithin(sessionID)) return;
     this.lastEventAt = realTime.now();
+    this.progress.take(event);
+    if (this.progress.emptySteps >= MAX_EMPTY_STEPS) this.wake();
     if (sessionID === this.#sessionID) this.#takeOwn(event);
   }
 
@@ -83,6 +95,7 @@ export class TurnSigns {
   }
 
   #noteStored(): void {
+    if (!this.isStored) this.progress.note();
     this.isStored = true;
     this.stored.resolve();
   }
@@ -108,6 +121,10 @@ export class TurnSigns {
         const { info } = event.properties;
         if (info.id === this.#messageID) this.#noteStored();
         if (info.role !== 'assistant') return;
+        if (info.id !== this.#answerID && info.time.completed === undefined) {
+          this.#answerID = info.id;
+          this.sessionError = undefined;
+        }
         if (info.parentID === this.#messageID) this.hasBegun = true;
         if (info.time.completed !== undefined) this.wake();
         return;

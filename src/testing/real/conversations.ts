@@ -1,7 +1,7 @@
 import type { PermissionRule } from '../../client/schema/session.js';
 import { decide, needOf } from '../permission-rules.js';
 import { iteratorOf, type MockScript, type MockScriptInput } from '../script.js';
-import { BEGINS_CALL, RETRY_TOO_LATE, type MockStep } from '../steps.js';
+import { BEGINS_CALL, EMPTY_TOO_LATE, RETRY_TOO_LATE, type MockStep } from '../steps.js';
 import type { ModelStep } from './model-steps.js';
 import { resultsOf, type ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';
@@ -21,8 +21,8 @@ interface Conversation {
   readonly rules: readonly PermissionRule[] | undefined;
   /** Taken from the script too early: it belongs to the next call. */
   ahead: MockStep | undefined;
-  /** How many messages the call had that the provider refused: the same number makes it the same call. */
-  refusedAt: number | undefined;
+  /** How many messages the call had that the provider did not answer: the same number makes it the same call. */
+  repeatedAt: number | undefined;
 }
 
 /**
@@ -41,17 +41,17 @@ export function conversations(
     for (const steps of running.get(sessionID)?.steps ?? []) void steps.return?.();
     const { session, directory, rules } = await factsOf(sessionID);
     const steps = [iteratorOf(script({ prompt: turn.prompt, session, directory }))];
-    return { steps, rules, ahead: undefined, refusedAt: undefined };
+    return { steps, rules, ahead: undefined, repeatedAt: undefined };
   }
 
   return async function* (turn): AsyncGenerator<ModelStep> {
     const { sessionID } = turn;
     if (sessionID === undefined) throw new Error('OpenCode did not say which session asks.');
     const last = running.get(sessionID);
-    const known = turn.step > 0 || last?.refusedAt === turn.messages.length ? last : undefined;
+    const known = turn.step > 0 || last?.repeatedAt === turn.messages.length ? last : undefined;
     const conversation = known ?? (await begin(turn, sessionID));
     running.set(sessionID, conversation);
-    conversation.refusedAt = undefined;
+    conversation.repeatedAt = undefined;
     let hasTools = false;
     let hasBegun = false;
     for (;;) {
@@ -66,9 +66,9 @@ export function conversations(
         conversation.steps.push(iteratorOf(step.next(turn.step > 0 ? resultsOf(turn) : [])));
         continue;
       }
-      if (step.type === 'retry') {
-        if (hasBegun) throw new TypeError(RETRY_TOO_LATE);
-        conversation.refusedAt = turn.messages.length;
+      if (step.type === 'retry' || step.type === 'empty') {
+        if (hasBegun) throw new TypeError(step.type === 'retry' ? RETRY_TOO_LATE : EMPTY_TOO_LATE);
+        conversation.repeatedAt = turn.messages.length;
         yield step;
         return;
       }

@@ -56,6 +56,11 @@ export class ModelAnswer {
     sendJson(this.#response, 200, { ...envelope('chat.completion', { message, finish_reason }), usage });
   }
 
+  /** Answers with success and nothing in it. */
+  finishEmpty(): void {
+    this.#response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
+  }
+
   /** Answers with an HTTP error; in a stream that has begun, with an event that says so, which OpenCode does not repeat. */
   fail(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
     if (this.#response.headersSent) this.#response.end(`data: ${JSON.stringify(body)}\n\n`);

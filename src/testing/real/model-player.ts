@@ -64,6 +64,9 @@ export async function play(
             'retry-after-ms': String(Math.max(1, step.afterMs)),
           });
           return 'failed';
+        case 'empty':
+          answer.finishEmpty();
+          return 'answered';
         case 'http-error':
           answer.fail(step.status, step.body, step.headers);
           return 'failed';

@@ -280,12 +280,12 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'slowly' });
   });
 
-  it('is interrupted in bounded time when nothing is answered any more', async () => {
+  it('is given up in bounded time when nothing is answered any more', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.answer('GET /session/status', () => new Promise(() => undefined));
     await pass(80_000);
-    expect(outcome.error).toMatchObject({ reason: 'interrupted' });
+    expect(outcome.error).toMatchObject({ reason: 'unreachable' });
   });
 
   it('that was seen to be stored is not given up because its request fails later', async () => {
@@ -384,14 +384,115 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'interrupted' });
   });
 
-  it('is interrupted when the server is out of reach for a minute', async () => {
+  it('is given up when the server is out of reach for a minute, and says so', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.answer('GET /session/status', () => Promise.reject(new TypeError('gone')));
     await pass(50_000);
     expect(outcome).toEqual({});
     await pass(30_000);
-    expect(outcome.error).toMatchObject({ reason: 'interrupted' });
+    expect(outcome.error).toMatchObject({
+      reason: 'unreachable',
+      cause: expect.any(ConnectionError) as unknown,
+      message: expect.stringContaining('GET /session/status') as string,
+    });
+  });
+
+  it.each([400, 401, 403, 404, 409, 422, 431])(
+    'ends at once when the server answers %i to how it goes',
+    async (status) => {
+      const turn = await running();
+      const outcome = outcomeOf(turn);
+      server.messages.push(userMessage(turn));
+      server.busy.clear();
+      server.answer('GET /session/ses_1/message', () => Response.json({ name: 'BadRequest' }, { status }));
+      server.event('session.idle', { sessionID: 'ses_1' });
+      await pass(300);
+      const refusal = { name: 'RequestError', status, path: '/session/ses_1/message' };
+      // The session is gone.
+      if (status === 404) expect(outcome.error).toMatchObject(refusal);
+      else expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'refused', cause: refusal });
+      expect(repo.stats().holds.filter(({ kind }) => kind === 'turn')).toEqual([]);
+    },
+  );
+
+  it.each([408, 425, 429, 500, 503])('goes on when the server answers %i for a while', async (status) => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.answer('GET /session/status', () => new Response(null, { status }));
+    await pass(20_000);
+    expect(outcome).toEqual({});
+    server.answer('GET /session/status');
+    finish(turn, 'ok');
+    await pass(20_000);
+    expect(outcome.value).toMatchObject({ text: 'ok' });
+  });
+
+  it('is aborted on the server when nobody may see how it goes', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    await pass(10);
+    server.answer('GET /session/status', () => new Response(null, { status: 403 }));
+    await pass(5_100);
+    expect(outcome.error).toMatchObject({ reason: 'refused', cause: { status: 403 } });
+    expect(server.count('POST /session/ses_1/abort')).toBe(1);
+  });
+
+  it.each([
+    ['has an end', {}],
+    ['has none', { time: { created: 2 } }],
+  ])('fails with the error of its session, whether its message %s', async (_what, more) => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const error = { name: 'UnknownError', data: { message: 'FileSystem.realPath NotFound' } };
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', more));
+    server.busy.clear();
+    server.event('session.error', { sessionID: 'ses_1', error });
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(1_000);
+    expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'failed', serverError: error });
+  });
+
+  it('is answered when it has begun in spite of an error of its session', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const error = { name: 'UnknownError', data: { message: 'File not found: a.txt' } };
+    server.event('session.error', { sessionID: 'ses_1', error });
+    const begun = assistantMessage(turn, '', { time: { created: 2 } });
+    server.event('message.updated', { sessionID: 'ses_1', info: begun.info });
+    await pass(10);
+    finish(turn, 'without the file');
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(1_000);
+    expect(outcome.value).toMatchObject({ text: 'without the file' });
+  });
+
+  it('whose answer stays without an end though nothing has ended is not called interrupted', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', { time: { created: 2 } }));
+    server.busy.clear();
+    await pass(6_000);
+    expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'unfinished' });
+  });
+
+  it('stalls while the model is only asked again, or waited for, and tells why', async () => {
+    const turn = session.stream('x', { stallTimeoutMs: 4_000 });
+    const outcome = outcomeOf(turn);
+    await pass(500);
+    for (let ms = 0, attempt = 1; ms < 5_000; ms += 1_000, attempt += 1) {
+      const status = { type: 'retry', attempt, message: 'overloaded', next: 1 };
+      server.event('session.status', { sessionID: 'ses_1', status });
+      await pass(1_000);
+    }
+    expect(outcome.error).toMatchObject({
+      reason: 'stalled',
+      message: expect.stringMatching(/stallTimeoutMs, 4000 ms.*overloaded/) as string,
+    });
   });
 
   it('that is stalled waits for the server to be idle before the next one is sent', async () => {
@@ -592,7 +693,7 @@ describe('a turn', () => {
     expect(isOver).toBe(true);
   });
 
-  it('is interrupted when another client has the session summarized between two calls of the model', async () => {
+  it('is left unfinished when another client has the session summarized between two calls of the model', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const compaction = { ...textPart(''), id: 'prt_c', messageID: 'msg_c', type: 'compaction', auto: false };
@@ -602,7 +703,11 @@ describe('a turn', () => {
     server.messages.push(userMessage(turn), called, asked, summary);
     server.busy.clear();
     await pass(5_100);
-    expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'interrupted' });
+    expect(outcome.error).toMatchObject({
+      name: 'TurnError',
+      reason: 'unfinished',
+      message: expect.stringContaining('summarized') as string,
+    });
   });
 
   it('is kept from stalling by what a child of it does, and not by what others do', async () => {

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Part, ServerErrorInfo } from 'jarvis-opencode';
+import type { Part } from 'jarvis-opencode';
 import type { RepoTransport } from '../../../../src/client/repo-transport.js';
-import {
-  isBetweenCalls,
-  readTurn,
-  turnErrorOf,
-  type TurnEvidence,
-} from '../../../../src/client/turns/result.js';
+import { isBetweenCalls, readTurn, type TurnEvidence } from '../../../../src/client/turns/result.js';
 
 const sessionID = 'ses_1';
 const TURN = { sessionID, messageID: 'msg_1' };
@@ -118,16 +113,5 @@ describe('how a turn ended', () => {
     const { evidence } = await read([PROMPT, answer(info, tools as unknown as Part[])]);
     if (evidence?.kind !== 'answered') throw new Error('no answer');
     expect(isBetweenCalls(evidence.result)).toBe(expected);
-  });
-
-  it.each([
-    ['MessageAbortedError', false, 'aborted'],
-    ['MessageAbortedError', true, 'interrupted'],
-    ['APIError', false, 'provider'],
-    ['ContextOverflowError', true, 'provider'],
-    ['UnknownError', true, 'failed'],
-  ])('with %s, disposed: %s, is told as %s', (name, wasDisposed, reason) => {
-    const error = { name, data: { message: 'm' } } as ServerErrorInfo;
-    expect(turnErrorOf(TURN, error, wasDisposed)).toMatchObject({ ...TURN, reason, serverError: error });
   });
 });

@@ -1,0 +1,110 @@
+import { realTime } from '../../real-time.js';
+import { sessionIDOf } from '../events/event-stream.js';
+import type { EventType, OpenCodeEvent } from '../schema/event.js';
+import type { AssistantMessage, Part } from '../schema/message.js';
+
+/**
+ * How often in a row the model may be asked and give nothing. OpenCode 1.18.33 asks one again without pause or end that
+ * answers 200 with an empty stream.
+ */
+export const MAX_EMPTY_STEPS = 10;
+
+/** Events that are progress whatever they carry. */
+const PROGRESS: ReadonlySet<string> = new Set<EventType>([
+  'session.created',
+  'session.compacted',
+  'todo.updated',
+  'command.executed',
+  'permission.replied',
+  'question.replied',
+  'question.rejected',
+]);
+/** Parts that the server makes of every step, also of one in which the model gives nothing. */
+const BOOKKEEPING: ReadonlySet<string> = new Set<Part['type']>([
+  'step-start',
+  'step-finish',
+  'snapshot',
+  'patch',
+  'retry',
+]);
+
+/** The last step of one session. */
+interface Step {
+  readonly messageID: string;
+  hasOutput: boolean;
+  isOver: boolean;
+  /** How many steps in a row have given nothing. */
+  empty: number;
+}
+
+/**
+ * What a turn and its children achieve, as the events tell: text, reasoning, tools, answers to what they ask. That the model is
+ * asked, that it is to be asked again after a failure, or that a request waits for an answer, is no progress.
+ */
+export class TurnProgress {
+  /** When there was progress last, on the clock of `realTime.now()`. */
+  lastAt = realTime.now();
+  /** Why the provider is being asked again, when that is the last that was heard of the turn. */
+  retry: { readonly attempt: number; readonly message: string } | undefined;
+  readonly #steps = new Map<string, Step>();
+
+  /** How many steps in a row have given nothing, in the session where that is most. */
+  get emptySteps(): number {
+    return Math.max(0, ...Array.from(this.#steps.values(), ({ empty }) => empty));
+  }
+
+  /** Something has happened that is no event. */
+  note(): void {
+    this.lastAt = realTime.now();
+    this.retry = undefined;
+  }
+
+  /** Takes an event of the turn's session or of a child. */
+  take(event: OpenCodeEvent): void {
+    switch (event.type) {
+      case 'message.part.delta':
+        if (isOutput(event.properties.delta)) this.#output(event.properties);
+        return;
+      case 'message.part.updated': {
+        const { part } = event.properties;
+        const isText = part.type === 'text' || part.type === 'reasoning';
+        if (isText ? isOutput(part.text) : !BOOKKEEPING.has(part.type)) this.#output(part);
+        return;
+      }
+      case 'message.updated':
+        if (event.properties.info.role === 'assistant') this.#takeAnswer(event.properties.info);
+        return;
+      case 'session.status': {
+        const { status } = event.properties;
+        if (status.type === 'retry') this.retry = { attempt: status.attempt, message: status.message };
+        return;
+      }
+      default:
+        if (PROGRESS.has(event.type) && sessionIDOf(event) !== undefined) this.note();
+    }
+  }
+
+  #output({ sessionID, messageID }: { readonly sessionID: string; readonly messageID: string }): void {
+    this.note();
+    const step = this.#steps.get(sessionID);
+    if (step?.messageID !== messageID) return;
+    step.hasOutput = true;
+    step.empty = 0;
+  }
+
+  #takeAnswer({ id, sessionID, time, error }: AssistantMessage): void {
+    let step = this.#steps.get(sessionID);
+    if (step?.messageID !== id) {
+      step = { messageID: id, hasOutput: false, isOver: false, empty: step?.empty ?? 0 };
+      this.#steps.set(sessionID, step);
+    }
+    if (time.completed === undefined || step.isOver) return;
+    step.isOver = true;
+    if (!step.hasOutput && error === undefined) step.empty += 1;
+  }
+}
+
+/** A model that sends nothing but blanks gives nothing. */
+function isOutput(text: string): boolean {
+  return text.trim() !== '';
+}

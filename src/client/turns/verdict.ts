@@ -1,0 +1,125 @@
+import type { ConnectionError, TimeoutError, TurnErrorReason } from '../../errors.js';
+import type { ServerErrorInfo } from '../schema/message.js';
+import { isBetweenCalls, reasonOf, type TurnEvidence } from './result.js';
+import type { TurnResult } from './turn.js';
+
+/** How soon to look again when what the server stores is not final yet. */
+export const RECHECK_MS = 250;
+/** How long an idle session may take to store the end of its turn, after the last event of the session. */
+export const SETTLE_LIMIT_MS = 5_000;
+/** How long an accepted prompt may take to begin, after the last event of the session. */
+export const START_LIMIT_MS = 15_000;
+/**
+ * How long after it was accepted a prompt can be invisible: on a cold instance OpenCode 1.18.33 shows neither status nor
+ * message for up to 0.9 s. An abort in that time aborts nothing, so it is repeated when the turn does begin.
+ */
+export const COLD_START_MS = 3_000;
+/** How long a second event may take that tells why the first came: the end of an aborted message, or a disposal. */
+const REASON_MS = 2 * RECHECK_MS;
+
+/** What is known of the turn of an idle session beside what the server stores of it. */
+export interface TurnFacts {
+  /** Milliseconds since anything was heard of the turn. */
+  readonly quietMs: number;
+  /** What the server has reported for the session since its last answer began. */
+  readonly sessionError: ServerErrorInfo | undefined;
+  /** Whether it was aborted through this turn. */
+  readonly isAborted: boolean;
+  /** Whether its instance was seen to be disposed. */
+  readonly isDisposed: boolean;
+  /** Whether the event stream broke while it ran, so that the end of the instance or the server could go unseen. */
+  readonly hadGap: boolean;
+  /** Why nobody knows whether the prompt arrived. */
+  readonly sendError: ConnectionError | TimeoutError | undefined;
+  /** Whether the request that carries the prompt may still be what the turn waits for. */
+  readonly isUnderWay: boolean;
+}
+
+/** What has become of a turn. */
+export type TurnVerdict =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'answered'; readonly result: TurnResult }
+  | {
+      readonly kind: 'failed';
+      readonly reason: TurnErrorReason;
+      readonly serverError?: ServerErrorInfo;
+      readonly detail?: string;
+    }
+  /** The prompt did not arrive. */
+  | { readonly kind: 'not-sent'; readonly error: ConnectionError | TimeoutError };
+
+const WAIT: TurnVerdict = { kind: 'wait' };
+
+/** Judges the turn of an idle session by what the server stores of it and what is known beside. */
+export function verdictOf(evidence: TurnEvidence, facts: TurnFacts): TurnVerdict {
+  switch (evidence.kind) {
+    case 'answered':
+      return ofAnswer(evidence, facts);
+    case 'error':
+      return ofError(evidence.error, facts);
+    case 'unfinished':
+      return ofUnfinished(facts);
+    case 'not-stored':
+    case 'unanswered':
+      return ofNoAnswer(evidence.kind, facts);
+  }
+}
+
+function ofAnswer(
+  { result, endsInSummary }: Extract<TurnEvidence, { kind: 'answered' }>,
+  facts: TurnFacts,
+): TurnVerdict {
+  const { sessionError, quietMs } = facts;
+  const { finish, structured } = result.message;
+  const isLast = structured !== undefined || (finish !== undefined && finish !== 'tool-calls');
+  if (!isLast && sessionError !== undefined) return ofError(sessionError, facts);
+  if (!isBetweenCalls(result)) return { kind: 'answered', result };
+  if (facts.isAborted) return { kind: 'failed', reason: 'aborted' };
+  if (facts.isDisposed || facts.hadGap) return { kind: 'failed', reason: 'interrupted' };
+  // Why the model is not called again is told by an event, which this answer may have overtaken.
+  if (quietMs < REASON_MS) return WAIT;
+  if (!endsInSummary) return { kind: 'answered', result };
+  const detail =
+    'the session was summarized between two calls of the model, and the model was not called again';
+  return { kind: 'failed', reason: 'unfinished', detail };
+}
+
+function ofError(stored: ServerErrorInfo, facts: TurnFacts): TurnVerdict {
+  const { sessionError, isAborted, isDisposed, quietMs } = facts;
+  // An answer that is cut off counts as aborted, whatever cut it off.
+  const isCut = stored.name === 'MessageAbortedError';
+  const serverError = isCut && !isAborted && sessionError !== undefined ? sessionError : stored;
+  const isAbort = serverError.name === 'MessageAbortedError';
+  // A disposal aborts the turn first and says that it did so a moment later.
+  if (isAbort && !isAborted && !isDisposed && quietMs < REASON_MS) return WAIT;
+  return { kind: 'failed', reason: reasonOf(serverError, isDisposed && !isAborted), serverError };
+}
+
+function ofUnfinished(facts: TurnFacts): TurnVerdict {
+  const { sessionError, isAborted, isDisposed, hadGap, quietMs } = facts;
+  // After an abort or an error the answer is completed a moment later.
+  if (sessionError !== undefined && quietMs >= REASON_MS) return ofError(sessionError, facts);
+  if (quietMs < (isDisposed && !isAborted ? COLD_START_MS : SETTLE_LIMIT_MS)) return WAIT;
+  if (isAborted) return { kind: 'failed', reason: 'aborted' };
+  if (isDisposed || hadGap) return { kind: 'failed', reason: 'interrupted' };
+  return { kind: 'failed', reason: 'unfinished', detail: 'its answer has neither an end nor an error' };
+}
+
+function ofNoAnswer(kind: 'not-stored' | 'unanswered', facts: TurnFacts): TurnVerdict {
+  const { sessionError, isAborted, isDisposed, sendError, quietMs } = facts;
+  // The error of a prompt that never began, e.g. for an unknown agent, comes as an event only.
+  if (sessionError !== undefined && quietMs >= REASON_MS) return ofError(sessionError, facts);
+  if ((isAborted || isDisposed) && quietMs >= COLD_START_MS) {
+    return { kind: 'failed', reason: isAborted ? 'aborted' : 'interrupted' };
+  }
+  if (kind === 'not-stored') {
+    if (sendError !== undefined && quietMs >= SETTLE_LIMIT_MS) return { kind: 'not-sent', error: sendError };
+    if (facts.isUnderWay) return WAIT;
+  }
+  if (quietMs < START_LIMIT_MS) return WAIT;
+  const detail =
+    kind === 'unanswered'
+      ? 'the prompt is stored without an answer, and the session is idle'
+      : 'the prompt is not stored, and the session is idle';
+  return { kind: 'failed', reason: 'not-started', detail };
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import type { OpenCodeEvent } from 'jarvis-opencode';
+import { TurnProgress } from '../../../../src/client/turns/progress.js';
+
+const event = (type: string, properties: object): OpenCodeEvent =>
+  ({ id: 'evt_1', directory: '/srv/app', type, properties }) as OpenCodeEvent;
+
+/** One step of the model with these parts. */
+function step(
+  id: string,
+  parts: readonly object[],
+  { sessionID = 'ses_1', ...more }: { sessionID?: string; error?: object } = {},
+): OpenCodeEvent[] {
+  const info = { id, sessionID, role: 'assistant', time: { created: 1 } };
+  const own = { sessionID, messageID: id };
+  return [
+    event('message.updated', { sessionID, info }),
+    event('message.part.updated', { sessionID, part: { ...own, id: 'prt_a', type: 'step-start' } }),
+    ...parts.map((part, index) =>
+      event('message.part.updated', { sessionID, part: { ...own, id: `prt_${index}`, ...part } }),
+    ),
+    event('message.part.updated', { sessionID, part: { ...own, id: 'prt_z', type: 'step-finish' } }),
+    // The server says the end of a step twice.
+    ...[1, 2].map(() =>
+      event('message.updated', { sessionID, info: { ...info, ...more, time: { created: 1, completed: 2 } } }),
+    ),
+  ];
+}
+
+function emptySteps(...steps: readonly (readonly OpenCodeEvent[])[]): number {
+  const progress = new TurnProgress();
+  for (const one of steps.flat()) progress.take(one);
+  return progress.emptySteps;
+}
+
+describe('steps in which the model gives nothing', () => {
+  it.each<readonly [string, readonly object[]]>([
+    ['nothing', []],
+    ['an empty text', [{ type: 'text', text: '' }]],
+    ['nothing but blanks', [{ type: 'text', text: ' \n' }]],
+  ])('are those with %s', (_what, parts) => {
+    expect(emptySteps(step('msg_1', parts), step('msg_2', parts))).toBe(2);
+  });
+
+  it.each<readonly [string, readonly object[]]>([
+    ['a text', [{ type: 'text', text: 'ok' }]],
+    ['a thought', [{ type: 'reasoning', text: 'hm' }]],
+    ['a tool', [{ type: 'tool', state: { status: 'pending' } }]],
+    ['a file', [{ type: 'file' }]],
+  ])('are counted anew after one with %s', (_what, parts) => {
+    expect(emptySteps(step('msg_1', []), step('msg_2', parts))).toBe(0);
+    expect(emptySteps(step('msg_1', []), step('msg_2', parts), step('msg_3', []))).toBe(1);
+  });
+
+  it('are not those that end with an error', () => {
+    expect(emptySteps(step('msg_1', [], { error: { name: 'APIError' } }))).toBe(0);
+  });
+
+  it('are counted for each session alone', () => {
+    const child = { sessionID: 'ses_2' };
+    expect(emptySteps(step('msg_1', []), step('msg_2', [], child), step('msg_3', [], child))).toBe(2);
+    expect(emptySteps(step('msg_1', []), step('msg_2', [{ type: 'text', text: 'x' }], child))).toBe(1);
+  });
+});
