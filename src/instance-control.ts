@@ -4,12 +4,13 @@ import { type Activity, readActivity, sendDispose, sendDisposeAll } from './clie
 import type { PendingAsks } from './client/asks/wire.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
-import { parseTimeoutMs, type RequestOptions } from './client/options.js';
-import type { DisposeOptions } from './client/repo-client.js';
+import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from './client/options.js';
+import { disposeOptionChecks, type DisposeOptions } from './client/repo-client.js';
 import type { RepoTransport } from './client/repo-transport.js';
 import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
 import { systemClock, type Clock } from './clock.js';
+import { assertOptions } from './core/checks.js';
 import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
@@ -24,7 +25,7 @@ import { isSign, takeSign } from './instance-signs.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import type { TreeUsage } from './lifecycle/usage.js';
 import type { Logger } from './logger.js';
-import { IdleClock, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
+import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
 import type { RepoEntry } from './registry/repo-entry.js';
 import { RepoRegistry } from './registry/repos.js';
 
@@ -116,8 +117,9 @@ export class InstanceControl {
       streamLive: () => hub.connect(),
       closed,
     });
-    if (init.idle === false) return;
-    this.#idle = new IdleClock(this.#repos, init.idle, {
+    const idle = parseIdlePolicy(init.idle);
+    if (idle === undefined) return;
+    this.#idle = new IdleClock(this.#repos, idle, {
       dispose: (entry, reason) => this.#disposeIdle(entry, reason),
       look: (now) => this.#look(now),
       serverRssBytes: () => usage()?.total.rssBytes,
@@ -317,7 +319,8 @@ export class InstanceControl {
    *
    * @throws {DisposeRefusedError} {@link TimeoutError}
    */
-  dispose(entry: RepoEntry, options?: DisposeOptions): Promise<DisposeResult> {
+  async dispose(entry: RepoEntry, options?: DisposeOptions): Promise<DisposeResult> {
+    assertOptions('dispose()', disposeOptionChecks, options);
     const reason = options?.force === true ? 'forced' : 'explicit';
     return this.#reporting(entry, reason, async () => {
       const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
@@ -332,6 +335,7 @@ export class InstanceControl {
 
   /** Everything that is loaded, behind one gate; `after` runs behind it too. */
   async disposeAll(options?: RequestOptions, after?: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    assertRequestOptions(options);
     const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
     const send = async (signal: AbortSignal): Promise<void> => {
       await sendDisposeAll(this.#init.http, { signal });
@@ -352,6 +356,7 @@ export class InstanceControl {
     send: (signal: AbortSignal) => Promise<T>,
     options?: RequestOptions,
   ): Promise<T> {
+    assertRequestOptions(options);
     let answer: { readonly value: T } | undefined;
     const replaceDispose = async (signal: AbortSignal): Promise<void> => {
       answer = { value: await send(signal) };

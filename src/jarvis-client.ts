@@ -19,10 +19,16 @@ import type { EventType, OpenCodeEvent } from './client/schema/event.js';
 import type { SessionInfo } from './client/schema/session.js';
 import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turns/engine.js';
+import { assertOptions, pickOptions } from './core/checks.js';
 import { ClosedError, RepoPathError, ServerLostError, SessionNotBoundError } from './errors.js';
 import type { InstanceDecision, RepoOverview } from './instance.js';
 import { InstanceControl } from './instance-control.js';
-import type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
+import {
+  connectOptionChecks,
+  jarvisOptionChecks,
+  type ConnectOptions,
+  type JarvisOptions,
+} from './jarvis-options.js';
 import {
   parseGraceMs,
   type ServerChange,
@@ -66,10 +72,11 @@ export class JarvisClient implements AsyncDisposable {
   /**
    * Wraps a server you have a handle of.
    *
+   * @throws {TypeError} for an option that is unknown or of the wrong type, and a `restore` that no `snapshot()` gave.
    * @throws {RangeError} for an option out of bounds.
-   * @throws {TypeError} for a `restore` that no `snapshot()` gave.
    */
   constructor(server: ServerHandle, options: JarvisOptions = {}) {
+    assertOptions('new JarvisOpenCode()', jarvisOptionChecks, options);
     this.server = server;
     this.paths = options.paths ?? (server.pid === undefined ? 'remote' : 'local');
     const { logger = silentLogger } = options;
@@ -142,6 +149,7 @@ export class JarvisClient implements AsyncDisposable {
    * Connects to a server that is already running. `close()` lets go of it and stops nothing.
    *
    * @throws {TypeError} for a `url` that is no http URL.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
    * @throws {RequestError} with status 401 for a wrong password.
    * @throws {UnsupportedServerError} when it is not a version this library can talk to.
    * @throws {ConnectionError} {@link TimeoutError} when it does not answer.
@@ -150,8 +158,9 @@ export class JarvisClient implements AsyncDisposable {
     this: new (server: ServerHandle, options?: JarvisOptions) => T,
     options: ConnectOptions,
   ): Promise<T> {
+    assertOptions('JarvisOpenCode.connect()', connectOptionChecks, options);
     const server = await attach(options);
-    return new this(server, options);
+    return new this(server, pickOptions(jarvisOptionChecks, options));
   }
 
   /**
@@ -214,7 +223,7 @@ export class JarvisClient implements AsyncDisposable {
    * @throws {RangeError} for an invalid `graceMs`; nothing was closed then.
    */
   close(options?: StopOptions): Promise<void> {
-    parseGraceMs(options);
+    parseGraceMs(options, 'close()');
     this.#closing ??= this.#close(options);
     return this.#closing;
   }

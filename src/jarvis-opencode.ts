@@ -3,14 +3,15 @@ import { WebSocket } from 'ws';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { serverApi } from './client/server-calls.js';
+import { assertOptions, pickOptions, type OptionChecks } from './core/checks.js';
 import type { InstanceDecision } from './instance.js';
 import { JarvisClient } from './jarvis-client.js';
-import type { JarvisOptions } from './jarvis-options.js';
+import { jarvisOptionChecks, type JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
 import { usageOf, type TreeUsage } from './lifecycle/usage.js';
 import { OwnedServer } from './lifecycle/owned-server.js';
 import { assertNoPlugins } from './lifecycle/project-plugins.js';
-import type { ServerOptions } from './lifecycle/server-options.js';
+import { serverOptionChecks, type ServerOptions } from './lifecycle/server-options.js';
 import type { ServerCalls } from './lifecycle/server-process.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */
@@ -18,6 +19,8 @@ const instanceChannel = channel('jarvis-opencode:instance');
 
 /** How to start a server and use it. */
 export interface StartOptions extends ServerOptions, JarvisOptions {}
+
+const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, ...jarvisOptionChecks };
 
 /**
  * One OpenCode server and the repositories behind it.
@@ -41,9 +44,12 @@ export class JarvisOpenCode extends JarvisClient {
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
-    const server = await OwnedServer.start(options, serverCalls(options.fetch));
+    // All of it, before anything is started.
+    assertOptions('JarvisOpenCode.start()', startOptionChecks, options);
+    const serverOptions = pickOptions(serverOptionChecks, options);
+    const server = await OwnedServer.start(serverOptions, serverCalls(options.fetch));
     try {
-      const jarvis = new JarvisOpenCode(server, options);
+      const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
       jarvis.#trustsProjects = options.trustProjectConfig ?? true;
       return jarvis;
     } catch (error) {

@@ -1,11 +1,21 @@
-import type { AskOptions } from './client/asks/settings.js';
+import { askOptionChecks, type AskOptions } from './client/asks/settings.js';
 import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
-import type { TurnLimits } from './client/turns/engine.js';
+import { parseTurnLimits, type TurnLimits } from './client/turns/engine.js';
 import type { Clock } from './clock.js';
+import {
+  aClock,
+  aFunction,
+  aLogger,
+  aSignal,
+  aString,
+  oneOf,
+  positiveMs,
+  type OptionChecks,
+} from './core/checks.js';
 import type { Logger } from './logger.js';
-import type { IdlePolicy } from './registry/idle.js';
-import type { JarvisSnapshot } from './registry/snapshot.js';
+import { parseIdlePolicy, type IdlePolicy } from './registry/idle.js';
+import { parseSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
 
 /** What every way to make a client accepts. */
 export interface JarvisOptions extends AskOptions {
@@ -52,3 +62,26 @@ export interface ConnectOptions extends JarvisOptions {
   /** Milliseconds for the server to answer. @default 10_000 */
   readonly timeoutMs?: number | undefined;
 }
+
+/** The check of each option of a client. */
+export const jarvisOptionChecks: OptionChecks<JarvisOptions> = {
+  ...askOptionChecks,
+  paths: oneOf('local', 'remote'),
+  idle: (_name, value) => void parseIdlePolicy(value as IdlePolicy | false),
+  turns: (_name, value) => void parseTurnLimits(value as TurnLimits),
+  restore: (_name, value) => void parseSnapshot(value),
+  logger: aLogger,
+  fetch: aFunction,
+  webSocket: aFunction,
+  clock: aClock,
+};
+
+/** The check of each option of a connection; its `url` is checked where it is parsed. */
+export const connectOptionChecks: OptionChecks<ConnectOptions> = {
+  ...jarvisOptionChecks,
+  url: () => undefined,
+  username: aString,
+  password: aString,
+  signal: aSignal,
+  timeoutMs: positiveMs,
+};

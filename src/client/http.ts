@@ -11,7 +11,7 @@ import {
   type RequestTarget,
 } from '../errors.js';
 import { readErrorBody, readJson, readText } from './answer.js';
-import { parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
+import { assertRequestOptions, parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
 import { ServerLink } from './server-link.js';
 
 /** Where the server is now, and how to prove that we may talk to it. */
@@ -135,10 +135,11 @@ export class Http {
     options: RequestOptions = {},
     read: (target: RequestTarget, response: Response) => Promise<T>,
   ): Promise<T> {
+    // Argument mistakes surface here, before anything is held or sent.
+    assertRequestOptions(options);
     const target = { method: request.method, path: request.path };
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS);
-    const retries = parseRetries(options.retry);
-    // Argument mistakes surface here, before anything is held or sent.
+    const retries = options.retry === false ? 0 : (options.retry ?? DEFAULT_RETRIES);
     const headers = toRecord(options.headers);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
     const scope = new AbortScope([options.signal], {
@@ -358,11 +359,4 @@ function searchOf(query: HttpRequest<unknown>['query']): string {
 /** The headers by their names in lower case, so that ours can replace them. */
 function toRecord(headers: RequestOptions['headers'] | Headers): Record<string, string> {
   return headers === undefined ? {} : Object.fromEntries(new Headers(headers));
-}
-
-function parseRetries(retry: RequestOptions['retry']): number {
-  if (retry === undefined) return DEFAULT_RETRIES;
-  if (retry === false) return 0;
-  if (typeof retry === 'number' && Number.isInteger(retry) && retry >= 0) return retry;
-  throw new RangeError(`Expected retry to be a non-negative integer or false, got ${retry}.`);
 }

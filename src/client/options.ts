@@ -1,4 +1,14 @@
 import type * as z from 'zod';
+import {
+  aNumber,
+  anObject,
+  aSignal,
+  assertOptions,
+  nearest,
+  orFalse,
+  positiveMsOrFalse,
+  type OptionChecks,
+} from '../core/checks.js';
 
 /** What every method that sends a request accepts as its last argument. */
 export interface RequestOptions {
@@ -23,6 +33,21 @@ export interface RequestOptions {
   readonly retry?: number | false | undefined;
 }
 
+/** The check of each request option; other options objects extend it. */
+export const requestOptionChecks: OptionChecks<RequestOptions> = {
+  signal: aSignal,
+  timeoutMs: positiveMsOrFalse,
+  headers: anObject,
+  retry: orFalse(
+    aNumber('a non-negative integer or false', (value) => Number.isInteger(value) && value >= 0),
+  ),
+};
+
+/** @throws {TypeError} {@link RangeError} for an option that a request does not take, or a wrong value. */
+export function assertRequestOptions(options: RequestOptions | undefined): void {
+  assertOptions('a request', requestOptionChecks, options);
+}
+
 /** The fetch function that requests go through. */
 export type FetchFunction = typeof globalThis.fetch;
 
@@ -34,10 +59,41 @@ export type FetchFunction = typeof globalThis.fetch;
 export function parseInput<T>(schema: z.ZodType<T>, what: string, input: unknown): T {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues
-    .slice(0, 3)
-    .map((issue) => `${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`);
+  const issues = parsed.error.issues.slice(0, 3).map((issue) => {
+    const where = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+    return where + issue.message + helpFor(schema, issue);
+  });
   throw new TypeError(`Invalid ${what}: ${issues.join('; ')}.`);
+}
+
+/** For an unknown key: the known one that was most likely meant. */
+function helpFor(schema: z.ZodType, issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'unrecognized_keys') return '';
+  const known = keysAt(schema, issue.path);
+  const meant = issue.keys.flatMap((key) => nearest(key, known) ?? []);
+  return meant.length === 0 ? '' : ` (did you mean ${meant.map((key) => `'${key}'`).join(', ')}?)`;
+}
+
+/** The keys that the schema of what is at `path` knows. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  switch (def.type) {
+    case 'optional':
+      return keysAt(def.innerType, path);
+    case 'union':
+      // Of the members of another type too: one too many suggests more than it should, one too few nothing.
+      return def.options.flatMap((option) => keysAt(option, path));
+    case 'array':
+      return keysAt(def.element, path.slice(1));
+    case 'object': {
+      const [key, ...rest] = path;
+      if (key === undefined) return Object.keys(def.shape);
+      const field = def.shape[String(key)];
+      return field === undefined ? [] : keysAt(field, rest);
+    }
+    default:
+      return [];
+  }
 }
 
 /**
@@ -47,12 +103,6 @@ export function parseInput<T>(schema: z.ZodType<T>, what: string, input: unknown
  */
 export function parseTimeoutMs(name: string, value: unknown, fallback: number | false): number | false {
   if (value === undefined) return fallback;
-  if (value === false) return false;
-  if (typeof value !== 'number') {
-    throw new TypeError(`Expected ${name} to be a number of milliseconds or false, got ${typeof value}.`);
-  }
-  if (!(value > 0) || value === Number.POSITIVE_INFINITY) {
-    throw new RangeError(`Expected ${name} to be a positive number of milliseconds or false, got ${value}.`);
-  }
-  return value;
+  positiveMsOrFalse(name, value);
+  return value as number | false;
 }

@@ -1,9 +1,10 @@
+import { aBoolean, aString, type OptionChecks } from '../core/checks.js';
 import { ResponseShapeError } from '../errors.js';
 import type { DisposeResult, RepoStats } from '../instance.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { Http } from './http.js';
-import type { FetchFunction, RequestOptions } from './options.js';
+import { requestOptionChecks, type FetchFunction, type RequestOptions } from './options.js';
 import { createRepoFetch, REPO_BASE_URL } from './repo-fetch.js';
 import type { Disposing, RepoTransport } from './repo-transport.js';
 import { AgentsResource } from './resources/agents.js';
@@ -50,6 +51,9 @@ export interface DisposeOptions extends RequestOptions {
    */
   readonly force?: boolean | undefined;
 }
+
+/** The check of each option of a disposal. */
+export const disposeOptionChecks: OptionChecks<DisposeOptions> = { ...requestOptionChecks, force: aBoolean };
 
 /** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
 export class RepoClient {
@@ -141,6 +145,7 @@ export class RepoClient {
 
   /** Keeps the instance loaded, once it is, until the returned object is disposed, e.g. while a tab is open. */
   hold(reason = 'hold()'): Disposable {
+    aString('reason', reason);
     const release = this.#control.hold('lease', reason);
     return { [Symbol.dispose]: release };
   }

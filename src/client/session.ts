@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { assertOptions } from '../core/checks.js';
 import { SessionDirectoryError } from '../errors.js';
 import {
   parsePermissionPolicy,
@@ -9,9 +10,9 @@ import {
 import type { AskOutcome } from './asks/reply.js';
 import type { RepoAsks } from './asks/repo-asks.js';
 import type { EventHub } from './events/hub.js';
-import type { EventOptions, EventStream } from './events/event-stream.js';
+import { eventOptionChecks, type EventOptions, type EventStream } from './events/event-stream.js';
 import type { HttpRequest, Page } from './http.js';
-import { parseInput, type RequestOptions } from './options.js';
+import { assertRequestOptions, parseInput, type RequestOptions } from './options.js';
 import { Paged } from './paged.js';
 import type { RepoTransport } from './repo-transport.js';
 import { assertPathParam, route } from './route.js';
@@ -58,6 +59,8 @@ import {
   type TurnRequest,
 } from './turns/request.js';
 import type { Turn, TurnOptions, TurnResult } from './turns/turn.js';
+
+const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
 
 /** What a session needs of the repository it belongs to. */
 export interface SessionContext {
@@ -222,6 +225,7 @@ export class Session {
    * @throws {ResponseShapeError}
    */
   messages(input: ListMessagesInput = {}, options?: RequestOptions): Paged<Message> {
+    assertRequestOptions(options);
     const { limit, before } = parseInput(listMessagesInputSchema, 'message filter', input);
     const read = async (cursor: string | undefined): Promise<Page<Message>> => {
       await this.verify(options);
@@ -430,6 +434,7 @@ export class Session {
 
   /** The events of this session. */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'sessionID'>): EventStream<T> {
+    assertOptions('session.events()', sessionEventChecks, options);
     const { hub, holdEvents } = this.#context;
     return hub.stream(this.directory, { ...options, sessionID: this.id }, () => holdEvents(this.id));
   }

@@ -1,7 +1,7 @@
 import { abortable } from '../abort.js';
 import { systemClock, type Clock, type Timer } from '../clock.js';
+import { policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
 import { TimeoutError } from '../errors.js';
-import { assertPositiveIntegers, assertPositiveMs, policyOf } from './option-checks.js';
 import type { Probe } from './ready.js';
 
 /** How a server that hangs is told from one that is busy. */
@@ -24,21 +24,25 @@ const DEFAULT_FAILURES = 3;
 /** An answer that is missing this much later than its time limit was missed by this process: it or the machine slept. */
 const LATE_MS = 1_000;
 
+const healthChecks: OptionChecks<HealthPolicy> = {
+  intervalMs: positiveMs,
+  timeoutMs: positiveMs,
+  failures: positiveInteger,
+};
+
 /**
  * Checks a health policy and fills in its defaults; `undefined` when it is switched off.
  *
  * @throws {TypeError} {@link RangeError} for an invalid one.
  */
 export function parseHealthPolicy(policy: HealthPolicy | false | undefined): ParsedHealthPolicy | undefined {
-  const given = policyOf('health', policy);
+  const given = policyOf('health', healthChecks, policy);
   if (given === undefined) return undefined;
   const {
     intervalMs = DEFAULT_INTERVAL_MS,
     timeoutMs = DEFAULT_TIMEOUT_MS,
     failures = DEFAULT_FAILURES,
   } = given;
-  assertPositiveMs({ 'health.intervalMs': intervalMs, 'health.timeoutMs': timeoutMs });
-  assertPositiveIntegers({ 'health.failures': failures });
   return { intervalMs, timeoutMs, failures };
 }
 

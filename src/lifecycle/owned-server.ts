@@ -9,6 +9,7 @@ import type { Probe } from './ready.js';
 import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './restart.js';
 import {
   parseGraceMs,
+  parseRestartOptions,
   ServerSignals,
   type RestartGuard,
   type RestartOptions,
@@ -135,11 +136,8 @@ export class OwnedServer implements ServerHandle {
     this.#health?.sign();
   }
 
-  async restart(options: RestartOptions = {}): Promise<void> {
-    const { force = false } = options;
-    if (typeof force !== 'boolean') {
-      throw new TypeError(`Expected force to be a boolean, got ${typeof force}.`);
-    }
+  async restart(options?: RestartOptions): Promise<void> {
+    const { force } = parseRestartOptions(options);
     for (;;) {
       if (this.#stopping !== undefined) throw new ClosedError('The server');
       if (this.state === 'failed') throw new ServerLostError('The restart');

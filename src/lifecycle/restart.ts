@@ -1,4 +1,4 @@
-import { assertMs, assertPositiveIntegers, policyOf } from './option-checks.js';
+import { policyOf, positiveInteger, someMs, type OptionChecks } from '../core/checks.js';
 
 /** How often a server that ended by itself is started again. */
 export interface RestartPolicy {
@@ -20,6 +20,13 @@ const DEFAULT_WINDOW_MS = 600_000;
 const DEFAULT_MIN_DELAY_MS = 250;
 const DEFAULT_MAX_DELAY_MS = 30_000;
 
+const restartChecks: OptionChecks<RestartPolicy> = {
+  maxAttempts: positiveInteger,
+  windowMs: someMs,
+  minDelayMs: someMs,
+  maxDelayMs: someMs,
+};
+
 /**
  * Checks a restart policy and fills in its defaults; `undefined` when it is switched off.
  *
@@ -28,7 +35,7 @@ const DEFAULT_MAX_DELAY_MS = 30_000;
 export function parseRestartPolicy(
   policy: RestartPolicy | false | undefined,
 ): ParsedRestartPolicy | undefined {
-  const given = policyOf('restart', policy);
+  const given = policyOf('restart', restartChecks, policy);
   if (given === undefined) return undefined;
   const {
     maxAttempts = DEFAULT_MAX_ATTEMPTS,
@@ -36,12 +43,6 @@ export function parseRestartPolicy(
     minDelayMs = DEFAULT_MIN_DELAY_MS,
   } = given;
   const { maxDelayMs = Math.max(DEFAULT_MAX_DELAY_MS, minDelayMs) } = given;
-  assertPositiveIntegers({ 'restart.maxAttempts': maxAttempts });
-  assertMs({
-    'restart.windowMs': windowMs,
-    'restart.minDelayMs': minDelayMs,
-    'restart.maxDelayMs': maxDelayMs,
-  });
   if (maxDelayMs < minDelayMs) {
     throw new RangeError(
       `Expected restart.maxDelayMs to be at least minDelayMs (${minDelayMs}), got ${maxDelayMs}.`,

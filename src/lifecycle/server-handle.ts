@@ -1,4 +1,4 @@
-import { assertMs } from './option-checks.js';
+import { aBoolean, assertOptions, someMs, type OptionChecks } from '../core/checks.js';
 
 /**
  * How a server is doing.
@@ -56,15 +56,24 @@ export interface ServerChange {
 
 const DEFAULT_GRACE_MS = 2_000;
 
+const stopChecks: OptionChecks<StopOptions> = { graceMs: someMs };
+const restartChecks: OptionChecks<RestartOptions> = { force: aBoolean };
+
 /**
  * Checks the options of a stop and fills in their default.
  *
- * @throws {RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
+ * @param of - what takes them, for the message.
+ * @throws {TypeError} {@link RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
  */
-export function parseGraceMs(options: StopOptions | undefined): number {
-  const graceMs = options?.graceMs ?? DEFAULT_GRACE_MS;
-  assertMs({ graceMs });
-  return graceMs;
+export function parseGraceMs(options: StopOptions | undefined, of = 'stop()'): number {
+  assertOptions(of, stopChecks, options);
+  return options?.graceMs ?? DEFAULT_GRACE_MS;
+}
+
+/** @throws {TypeError} unless `force` is a boolean, and nothing else is given. */
+export function parseRestartOptions(options: RestartOptions | undefined): Required<RestartOptions> {
+  assertOptions('restart()', restartChecks, options);
+  return { force: options?.force ?? false };
 }
 
 /** What a listener of a server is told, by event name. */

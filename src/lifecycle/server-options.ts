@@ -1,9 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
+import {
+  aBoolean,
+  aLogger,
+  aNumber,
+  anObject,
+  aSignal,
+  aString,
+  assertOptions,
+  positiveMs,
+  shown,
+  someStrings,
+  type OptionChecks,
+} from '../core/checks.js';
 import type { Logger } from '../logger.js';
-import type { HealthPolicy } from './health.js';
-import { assertPositiveMs } from './option-checks.js';
-import type { RestartPolicy } from './restart.js';
+import { parseHealthPolicy, type HealthPolicy } from './health.js';
+import { parseRestartPolicy, type RestartPolicy } from './restart.js';
 
 /** How to start the server. */
 export interface ServerOptions {
@@ -101,31 +113,58 @@ export interface ServerPlan {
 
 const USERNAME = 'opencode';
 
+/** The check of each option by itself; what depends on others is checked where they are filled in. */
+export const serverOptionChecks: OptionChecks<ServerOptions> = {
+  command: aString,
+  args: (name, value) => {
+    someStrings(name, value);
+    assertNoReserved(value as readonly string[]);
+  },
+  cwd: aText,
+  env: (name, value) => {
+    anObject(name, value);
+    for (const [variable, text] of Object.entries(value as object)) {
+      if (text === undefined || typeof text === 'string') continue;
+      throw new TypeError(`Expected env.${variable} to be a string or undefined, got ${typeof text}.`);
+    }
+  },
+  dataDir: aText,
+  config: anObject,
+  trustProjectConfig: aBoolean,
+  hostname: aText,
+  port: aNumber(
+    'an integer from 0 to 65535',
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65_535,
+  ),
+  cors: someOrigins,
+  password: (_name, value) => {
+    if (typeof value === 'string' && value !== '' && !value.includes('\0')) return;
+    throw new TypeError('Expected password to be a non-empty string; leave it out for a random one.');
+  },
+  health: (_name, value) => void parseHealthPolicy(value as HealthPolicy | false),
+  restart: (_name, value) => void parseRestartPolicy(value as RestartPolicy | false),
+  startTimeoutMs: positiveMs,
+  signal: aSignal,
+  logger: aLogger,
+};
+
 /**
  * Checks the options and fills in their defaults.
  *
  * @throws {TypeError} {@link RangeError} for an invalid one.
  */
 export function parseServerOptions(options: ServerOptions): ServerPlan {
+  assertOptions('the server', serverOptionChecks, options);
   const {
     startTimeoutMs = DEFAULT_START_TIMEOUT_MS,
     hostname = '127.0.0.1',
     port = 0,
     cwd = process.cwd(),
+    cors = [],
+    args = [],
   } = options;
-  assertPositiveMs({ startTimeoutMs });
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new RangeError(`Expected port to be an integer from 0 to 65535, got ${String(port)}.`);
-  }
-  assertText('hostname', hostname);
-  assertText('cwd', cwd);
-  if (options.command !== undefined && typeof options.command !== 'string') {
-    throw new TypeError(`Expected command to be a string, got ${typeof options.command}.`);
-  }
-  const password = parsePassword(options.password, hostname);
-  const args = parseArgs(options.args);
-  const cors = parseCors(options.cors);
-  const dataDirectories = parseDataDir(options.dataDir);
+  const password = options.password ?? passwordFor(hostname);
+  const dataDirectories = directoriesIn(options.dataDir);
   return {
     command: options.command,
     args: [
@@ -153,24 +192,18 @@ export function nextPlan(plan: ServerPlan): ServerPlan {
   return { ...plan, password, env: { ...plan.env, OPENCODE_SERVER_PASSWORD: password } };
 }
 
-function assertText(name: string, value: unknown): void {
+function aText(name: string, value: unknown): void {
   if (typeof value !== 'string' || value === '' || value.includes('\0')) {
     throw new TypeError(`Expected ${name} to be a non-empty string, got ${JSON.stringify(value)}.`);
   }
 }
 
 /** Whoever reaches the server can run commands as this user, so only this machine is told a password nobody chose. */
-function parsePassword(password: unknown, hostname: string): string {
-  if (password === undefined) {
-    if (isLoopback(hostname)) return randomPassword();
-    throw new TypeError(
-      `Expected password to be given for the hostname ${JSON.stringify(hostname)}, which other machines may reach.`,
-    );
-  }
-  if (typeof password !== 'string' || password === '' || password.includes('\0')) {
-    throw new TypeError('Expected password to be a non-empty string; leave it out for a random one.');
-  }
-  return password;
+function passwordFor(hostname: string): string {
+  if (isLoopback(hostname)) return randomPassword();
+  throw new TypeError(
+    `Expected password to be given for the hostname ${JSON.stringify(hostname)}, which other machines may reach.`,
+  );
 }
 
 function randomPassword(): string {
@@ -181,39 +214,32 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-function parseArgs(args: unknown): readonly string[] {
-  if (args === undefined) return [];
-  if (!Array.isArray(args) || !args.every((arg) => typeof arg === 'string')) {
-    throw new TypeError('Expected args to be an array of strings.');
-  }
+function assertNoReserved(args: readonly string[]): void {
   for (const arg of args) {
     const option = RESERVED_ARGS.get(arg.split('=', 1)[0] ?? '');
     if (option !== undefined) {
       throw new TypeError(`Expected args to be without ${arg}, got it: use the option ${option}.`);
     }
   }
-  return args;
 }
 
-function parseCors(cors: unknown): readonly string[] {
-  if (cors === undefined) return [];
+function someOrigins(name: string, cors: unknown): void {
   const isOrigin = (origin: unknown): origin is string =>
     typeof origin === 'string' && /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(origin);
-  if (!Array.isArray(cors))
-    throw new TypeError(`Expected cors to be an array of origins, got ${typeof cors}.`);
+  if (!Array.isArray(cors)) {
+    throw new TypeError(`Expected ${name} to be an array of origins, got ${shown(cors)}.`);
+  }
   for (const origin of cors as readonly unknown[]) {
     if (isOrigin(origin)) continue;
     throw new TypeError(
-      `Expected cors to be origins such as https://app.example.com, got ${JSON.stringify(origin)}.`,
+      `Expected ${name} to be origins such as https://app.example.com, got ${JSON.stringify(origin)}.`,
     );
   }
-  return cors as readonly string[];
 }
 
-function parseDataDir(dataDir: unknown): Readonly<Record<string, string>> {
+function directoriesIn(dataDir: string | undefined): Readonly<Record<string, string>> {
   if (dataDir === undefined) return {};
-  assertText('dataDir', dataDir);
-  const root = resolve(dataDir as string);
+  const root = resolve(dataDir);
   return {
     XDG_DATA_HOME: resolve(root, 'data'),
     XDG_CONFIG_HOME: resolve(root, 'config'),
@@ -230,20 +256,11 @@ function serverEnv(
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const [name, value] of Object.entries(options.env ?? {})) {
     if (value === undefined) delete env[name];
-    else if (typeof value === 'string') env[name] = value;
-    else throw new TypeError(`Expected env.${name} to be a string or undefined, got ${typeof value}.`);
+    else env[name] = value;
   }
   Object.assign(env, dataDirectories);
-  if (options.config !== undefined) {
-    if (typeof options.config !== 'object' || options.config === null || Array.isArray(options.config)) {
-      throw new TypeError('Expected config to be an object.');
-    }
-    env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
-  }
+  if (options.config !== undefined) env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
   const { trustProjectConfig = true } = options;
-  if (typeof trustProjectConfig !== 'boolean') {
-    throw new TypeError(`Expected trustProjectConfig to be a boolean, got ${typeof trustProjectConfig}.`);
-  }
   if (!trustProjectConfig) env.OPENCODE_DISABLE_PROJECT_CONFIG = '1';
   env.OPENCODE_SERVER_PASSWORD = password;
   env.OPENCODE_SERVER_USERNAME = USERNAME;

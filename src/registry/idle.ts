@@ -1,4 +1,5 @@
 import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
+import { aNumber, policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
 import type { RepoEntry } from './repo-entry.js';
 import type { RepoRegistry } from './repos.js';
 
@@ -49,32 +50,28 @@ export interface IdleClockInit {
   readonly serverRssBytes?: (() => number | undefined) | undefined;
 }
 
-type ParsedPolicy = Required<{ readonly [K in keyof IdlePolicy]: number }>;
+/** {@link IdlePolicy}, checked and complete. */
+export type ParsedIdlePolicy = Required<{ readonly [K in keyof IdlePolicy]: number }>;
+
+const idleChecks: OptionChecks<IdlePolicy> = {
+  idleTimeoutMs: positiveMs,
+  maxLoaded: positiveInteger,
+  maxServerRssBytes: aNumber('a positive number of bytes', (value) => value > 0),
+};
 
 /**
- * Checks an idle policy and fills in its defaults.
+ * Checks an idle policy and fills in its defaults; `undefined` when it is switched off.
  *
- * @throws {RangeError} for a value out of bounds.
+ * @throws {TypeError} {@link RangeError} for an invalid one.
  */
-export function parseIdlePolicy(policy: IdlePolicy | undefined): ParsedPolicy {
+export function parseIdlePolicy(policy: IdlePolicy | false | undefined): ParsedIdlePolicy | undefined {
+  const given = policyOf('idle', idleChecks, policy);
+  if (given === undefined) return undefined;
   const {
     idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS,
     maxLoaded = DEFAULT_MAX_LOADED,
     maxServerRssBytes = Number.POSITIVE_INFINITY,
-  } = policy ?? {};
-  if (!Number.isFinite(idleTimeoutMs) || idleTimeoutMs <= 0) {
-    throw new RangeError(
-      `Expected idle.idleTimeoutMs to be a positive number of milliseconds, got ${idleTimeoutMs}.`,
-    );
-  }
-  if (!Number.isInteger(maxLoaded) || maxLoaded < 1) {
-    throw new RangeError(`Expected idle.maxLoaded to be a positive integer, got ${maxLoaded}.`);
-  }
-  if (typeof maxServerRssBytes !== 'number' || !(maxServerRssBytes > 0)) {
-    throw new RangeError(
-      `Expected idle.maxServerRssBytes to be a positive number of bytes, got ${maxServerRssBytes}.`,
-    );
-  }
+  } = given;
   return { idleTimeoutMs, maxLoaded, maxServerRssBytes };
 }
 
@@ -82,7 +79,7 @@ export function parseIdlePolicy(policy: IdlePolicy | undefined): ParsedPolicy {
 export class IdleClock {
   readonly #registry: RepoRegistry;
   readonly #clock: Clock;
-  readonly #policy: ParsedPolicy;
+  readonly #policy: ParsedIdlePolicy;
   readonly #init: IdleClockInit;
   /** Disposals that failed, and when they are tried again. */
   readonly #failed = new Map<RepoEntry, { readonly retryAt: number; readonly delayMs: number }>();
@@ -94,10 +91,10 @@ export class IdleClock {
   #awaitsIdle = false;
   #stopped = false;
 
-  constructor(registry: RepoRegistry, policy: IdlePolicy | undefined, init: IdleClockInit) {
+  constructor(registry: RepoRegistry, policy: ParsedIdlePolicy, init: IdleClockInit) {
     this.#registry = registry;
     this.#clock = registry.clock;
-    this.#policy = parseIdlePolicy(policy);
+    this.#policy = policy;
     this.#init = init;
   }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { aSignal, assertOptions, positiveMsOrFalse, type OptionChecks } from '../core/checks.js';
 import { SessionAlreadyBoundError, SessionDirectoryError } from '../errors.js';
 
 /** One host conversation and the OpenCode session behind it. */
@@ -49,6 +50,8 @@ export interface ReconcileOptions {
   /** Milliseconds each request may take. @default 60_000 */
   readonly timeoutMs?: number | false | undefined;
 }
+
+const reconcileChecks: OptionChecks<ReconcileOptions> = { signal: aSignal, timeoutMs: positiveMsOrFalse };
 
 /** What became of the bindings. */
 export interface ReconcileResult {
@@ -162,6 +165,7 @@ export class SessionRegistry implements SessionMap {
   }
 
   async reconcile(options?: ReconcileOptions): Promise<ReconcileResult> {
+    assertOptions('reconcile()', reconcileChecks, options);
     const kept: SessionBinding[] = [];
     const gone: SessionBinding[] = [];
     const moved: (SessionBinding & { readonly foundDirectory: string })[] = [];

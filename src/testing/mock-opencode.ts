@@ -3,6 +3,15 @@ import { systemClock, type Clock } from '../clock.js';
 import type { Command } from '../client/schema/commands.js';
 import type { Message } from '../client/schema/message.js';
 import type { SessionInfo } from '../client/schema/session.js';
+import {
+  aClock,
+  aFunction,
+  anArray,
+  aString,
+  assertOptions,
+  someStrings,
+  type OptionChecks,
+} from '../core/checks.js';
 import { askRoutes } from './ask-routes.js';
 import { Catalog } from './catalog.js';
 import { Credentials } from './credentials.js';
@@ -70,6 +79,23 @@ export interface MockOpenCodeOptions {
    */
   readonly clock?: Clock | undefined;
 }
+
+const mockOptionChecks: OptionChecks<MockOpenCodeOptions> = {
+  url: aString,
+  password: aString,
+  username: aString,
+  version: aString,
+  cwd: aString,
+  projectOf: aFunction,
+  script: aFunction,
+  asks: someStrings,
+  agents: someStrings,
+  models: someStrings,
+  commands: anArray,
+  shell: aFunction,
+  terminal: aFunction,
+  clock: aClock,
+};
 
 /** What goes wrong with the event streams; `server.connected`, the first event of each, always comes. */
 export interface MockStream {
@@ -169,13 +195,14 @@ let made = 0;
  * Makes an OpenCode server in memory.
  *
  * @param maker - the function the test called: the stack of a mock that was not closed begins above it.
- * @throws {TypeError} for a `url` that is no http URL, and a model that is not written as `provider/model`.
+ * @throws {TypeError} for an invalid option, e.g. a `url` that is no http URL, and a model that is not written as `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  */
 export function makeMockServer(
   options: MockOpenCodeOptions,
   maker: (...args: never[]) => unknown,
 ): MockServer {
+  assertOptions('mockOpenCode()', mockOptionChecks, options);
   const { username, password, version = '1.18.33', cwd = '/' } = options;
   made += 1;
   const url = originOf(options.url ?? `${defaultScheme()}://opencode-${made}.invalid`);

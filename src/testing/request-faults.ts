@@ -1,3 +1,4 @@
+import { aNumber, anObject, assertOptions, positiveInteger, type OptionChecks } from '../core/checks.js';
 import { matchPath } from './route.js';
 import type { MockOperation } from './operations.js';
 import { parseOperation } from './operations.js';
@@ -15,6 +16,17 @@ export interface RequestFailure {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+const failureChecks: OptionChecks<RequestFailure> = {
+  nth: positiveInteger,
+  times: aNumber('a positive number', (value) => value > 0),
+  status: aNumber(
+    'an integer from 200 to 599',
+    (value) => Number.isInteger(value) && value >= 200 && value <= 599,
+  ),
+  body: () => undefined,
+  headers: anObject,
+};
+
 interface Fault extends RequestFailure {
   readonly method: string;
   readonly pattern: string;
@@ -29,14 +41,8 @@ export class RequestFaults {
 
   /** @throws {RangeError} {@link TypeError} for what cannot be. */
   add(operation: MockOperation, failure: RequestFailure = {}): Disposable {
-    const { nth = 1, times = 1, status } = failure;
-    if (!(Number.isInteger(nth) && nth > 0)) {
-      throw new RangeError(`Expected nth to be a positive integer, got ${nth}.`);
-    }
-    if (!(times > 0)) throw new RangeError(`Expected times to be a positive number, got ${times}.`);
-    if (status !== undefined && !(Number.isInteger(status) && status >= 200 && status <= 599)) {
-      throw new RangeError(`Expected status to be an integer from 200 to 599, got ${status}.`);
-    }
+    assertOptions('failRequest()', failureChecks, failure);
+    const { nth = 1, times = 1 } = failure;
     const fault = { ...failure, ...parseOperation(operation), first: nth, last: nth + times - 1, seen: 0 };
     this.#faults.add(fault);
     return { [Symbol.dispose]: () => void this.#faults.delete(fault) };

@@ -1,4 +1,5 @@
 import { abortable } from '../abort.js';
+import { aString, assertOptions, type OptionChecks } from '../core/checks.js';
 import type { MockStep, MockSteps } from './steps.js';
 
 /** What a script decides on. */
@@ -20,6 +21,8 @@ export interface ScriptOptions {
   readonly directory?: string | undefined;
 }
 
+const scriptOptionChecks: OptionChecks<ScriptOptions> = { directory: aString };
+
 /** How the model of one server answers: a script for all repositories, and others for single ones. */
 export class Scripts {
   readonly #byDirectory = new Map<string, MockScript>();
@@ -30,7 +33,9 @@ export class Scripts {
   }
 
   /** @throws {TypeError} for a script that is no function. */
-  set(script: MockScript, { directory }: ScriptOptions = {}): void {
+  set(script: MockScript, options: ScriptOptions = {}): void {
+    assertOptions('script() or reply()', scriptOptionChecks, options);
+    const { directory } = options;
     if (typeof script !== 'function') {
       throw new TypeError(`Expected a script to be a function that gives steps, got ${typeof script}.`);
     }

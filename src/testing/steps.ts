@@ -1,3 +1,13 @@
+import {
+  aNumber,
+  anObject,
+  aString,
+  assertOptions,
+  positiveInteger,
+  someStrings,
+  type OptionChecks,
+} from '../core/checks.js';
+
 /** What a tool asks before it runs, as `GET /permission` shows it. */
 export interface MockAsk {
   /** What for: `bash`, `edit`, `external_directory`, … */
@@ -89,6 +99,10 @@ export interface TextOptions {
   readonly delayMs?: number | undefined;
 }
 
+const waitMs = aNumber('a number that is not negative', (value) => value >= 0);
+
+const textOptionChecks: OptionChecks<TextOptions> = { chunks: positiveInteger, delayMs: waitMs };
+
 /**
  * Streams answer text. Texts that follow each other are one text part; after a {@link tool} a new message begins, as the
  * model is then called again.
@@ -148,6 +162,14 @@ export interface AskOptions {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
+const askOptionChecks: OptionChecks<AskOptions> = {
+  tool: aString,
+  output: aString,
+  patterns: someStrings,
+  always: someStrings,
+  metadata: anObject,
+};
+
 /**
  * Calls a tool that asks first: the turn waits until the request is answered. Allowed, the tool completes and the script
  * goes on; rejected with a message, the tool fails and the script goes on; rejected without one, the turn ends.
@@ -162,6 +184,7 @@ export function ask(
   input: Readonly<Record<string, unknown>> = {},
   options: AskOptions = {},
 ): MockStep {
+  assertOptions('ask()', askOptionChecks, options);
   const { tool: name = permission, output = '', patterns, always, metadata } = options;
   return { type: 'tool', tool: name, input, output, ask: { permission, patterns, always, metadata } };
 }
@@ -201,14 +224,19 @@ export function question(...questions: readonly (string | QuestionInput)[]): Moc
   };
 }
 
+interface SubtaskOptions {
+  readonly description?: string;
+  readonly agent?: string;
+}
+
+const subtaskOptionChecks: OptionChecks<SubtaskOptions> = { description: aString, agent: aString };
+
 /**
  * Lets another agent work in a child session: the script is asked for `prompt` there, with the child as its session. What it
  * answers is the output of a `task` tool.
  */
-export function subtask(
-  prompt: string,
-  options: { readonly description?: string; readonly agent?: string } = {},
-): MockStep {
+export function subtask(prompt: string, options: SubtaskOptions = {}): MockStep {
+  assertOptions('subtask()', subtaskOptionChecks, options);
   const { description = 'A subtask', agent = 'general' } = options;
   return { type: 'subtask', prompt, description, agent };
 }
@@ -224,7 +252,7 @@ export function usage(tokens: { readonly input: number; readonly output: number 
  * @throws {RangeError} unless `ms` is a number that is not negative.
  */
 export function wait(ms: number): MockStep {
-  assertMs('ms', ms);
+  waitMs('ms', ms);
   return { type: 'wait', ms };
 }
 
@@ -238,6 +266,13 @@ export const RETRY_STATUS = 503;
 export const EMPTY_TOO_LATE = 'empty() must come before what the model says or does in that call.';
 export const RETRY_TOO_LATE = 'retry() must come before what the model says or does in that call.';
 
+interface RetryOptions {
+  /** Milliseconds until the call is repeated, as the provider asks for. @default 0 */
+  readonly afterMs?: number | undefined;
+}
+
+const retryOptionChecks: OptionChecks<RetryOptions> = { afterMs: waitMs };
+
 /**
  * Lets the provider refuse the call of the model: the status of the session is `retry` until OpenCode calls again, and then
  * the script goes on. Each one more is one more attempt; the sixth of one call ends the turn with an `APIError`.
@@ -245,15 +280,9 @@ export const RETRY_TOO_LATE = 'retry() must come before what the model says or d
  * @param message - what the provider says.
  * @throws {RangeError} unless `afterMs` is a number that is not negative.
  */
-export function retry(
-  message = 'scripted overload',
-  options: {
-    /** Milliseconds until the call is repeated, as the provider asks for. @default 0 */
-    readonly afterMs?: number | undefined;
-  } = {},
-): MockStep {
+export function retry(message = 'scripted overload', options: RetryOptions = {}): MockStep {
+  assertOptions('retry()', retryOptionChecks, options);
   const { afterMs = 0 } = options;
-  assertMs('afterMs', afterMs);
   return { type: 'retry', message, afterMs };
 }
 
@@ -298,14 +327,7 @@ export function piecesOf(content: string, chunks: number | undefined): string[] 
 }
 
 function streamed(type: 'text' | 'reasoning', content: string, options: TextOptions): MockStep {
+  assertOptions(`${type}()`, textOptionChecks, options);
   const { chunks, delayMs = 0 } = options;
-  if (chunks !== undefined && !(Number.isInteger(chunks) && chunks > 0)) {
-    throw new RangeError(`Expected chunks to be a positive integer, got ${chunks}.`);
-  }
-  assertMs('delayMs', delayMs);
   return { type, text: content, chunks, delayMs };
-}
-
-function assertMs(name: string, ms: number): void {
-  if (!(ms >= 0)) throw new RangeError(`Expected ${name} to be a number that is not negative, got ${ms}.`);
 }

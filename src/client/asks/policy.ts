@@ -1,6 +1,7 @@
 import { abortable, AbortScope } from '../../abort.js';
+import { aFunction, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { TimeoutError } from '../../errors.js';
-import { parseTimeoutMs } from '../options.js';
+import { requestOptionChecks } from '../options.js';
 import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /** How long a function that decides may take unless it says otherwise. */
@@ -186,16 +187,17 @@ function parsePolicy<Request, Decision>(
     const otherwise = value === 'ask' ? value : parsePolicyDecision(name, value, parse);
     return { source, decide: undefined, timeoutMs: false, otherwise };
   }
-  const { decide: run, timeoutMs, otherwise = 'deny' } = value as Partial<DecidePolicy<Request, Decision>>;
-  if (typeof run !== 'function') {
-    throw new TypeError(`Expected ${name}.decide to be a function, got ${textOf(run)}.`);
-  }
-  return {
-    source,
-    decide: run,
-    timeoutMs: parseTimeoutMs(`${name}.timeoutMs`, timeoutMs, DECIDE_TIMEOUT_MS),
-    otherwise: otherwise === 'ask' ? otherwise : parse(`${name}.otherwise`, otherwise),
+  const checks: OptionChecks<DecidePolicy<Request, Decision>> = {
+    decide: aFunction,
+    timeoutMs: requestOptionChecks.timeoutMs,
+    otherwise: (otherwiseName, decision) => {
+      if (decision !== 'ask') parse(otherwiseName, decision);
+    },
   };
+  assertOptions(name, checks, value, `${name}.`);
+  const { decide: run, timeoutMs = DECIDE_TIMEOUT_MS, otherwise } = value as DecidePolicy<Request, Decision>;
+  aFunction(`${name}.decide`, run);
+  return { source, decide: run, timeoutMs, otherwise: otherwise ?? parse(name, 'deny') };
 }
 
 function parsePolicyDecision<Decision>(

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '../../clock.js';
+import { oneOf, type OptionChecks } from '../../core/checks.js';
 import type { Logger } from '../../logger.js';
 import {
   parsePermissionPolicy,
@@ -31,14 +32,17 @@ export interface AskOptions {
   readonly policyScope?: 'own' | 'all' | undefined;
 }
 
+/** The check of each of these options. */
+export const askOptionChecks: OptionChecks<AskOptions> = {
+  permissions: parsePermissionPolicy,
+  questions: parseQuestionPolicy,
+  policyScope: oneOf('own', 'all'),
+};
+
 /** What the asks of every repository of a client share. */
 export type AskSettings = Pick<RepoAsksInit, 'policies' | 'answersFor' | 'clock' | 'logger'>;
 
-/**
- * Checks the options.
- *
- * @throws {TypeError} {@link RangeError} for an option that is none.
- */
+/** Fills in the defaults of options that were checked. */
 export function parseAskSettings(
   options: AskOptions & { readonly clock?: Clock | undefined },
   init: {
@@ -49,9 +53,6 @@ export function parseAskSettings(
   },
 ): AskSettings {
   const { permissions, questions, policyScope = init.ownsServer ? 'all' : 'own' } = options;
-  if (policyScope !== 'own' && policyScope !== 'all') {
-    throw new TypeError(`Expected policyScope to be 'own' or 'all', got ${String(policyScope)}.`);
-  }
   return {
     policies: {
       permission: parsePermissionPolicy('permissions', permissions),

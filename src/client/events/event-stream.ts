@@ -1,4 +1,13 @@
-import { assertSignal, deferred, onAbort, type Deferred } from '../../abort.js';
+import { deferred, onAbort, type Deferred } from '../../abort.js';
+import {
+  aBoolean,
+  aSignal,
+  aString,
+  assertOptions,
+  positiveInteger,
+  someStrings,
+  type OptionChecks,
+} from '../../core/checks.js';
 import { ClosedError } from '../../errors.js';
 import type { DirectoryChange, EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
 import { EventQueue } from './event-queue.js';
@@ -28,6 +37,15 @@ export interface EventOptions<T extends EventType = EventType> {
 }
 
 const DEFAULT_BUFFER_SIZE = 1_000;
+
+/** The check of each option. */
+export const eventOptionChecks: OptionChecks<EventOptions> = {
+  types: someStrings,
+  sessionID: aString,
+  signal: aSignal,
+  bufferSize: positiveInteger,
+  hold: aBoolean,
+};
 
 /** What a subscriber of some types gets: those, and the library's own. */
 export type DeliveredEvent<T extends EventType> = EventOf<T | 'jarvis.gap' | 'jarvis.server'>;
@@ -69,24 +87,9 @@ export class EventStream<T extends EventType = EventType>
 
   /** @internal */
   constructor(attach: (stream: EventStream<T>) => EventSource, options: EventOptions<T> = {}) {
-    if (typeof options !== 'object' || options === null) {
-      throw new TypeError(`Expected event options to be an object, got ${String(options)}.`);
-    }
-    const { types, sessionID, signal, bufferSize = DEFAULT_BUFFER_SIZE, hold = false } = options;
     // All is checked before anything listens: what throws here lets go of nothing.
-    if (types !== undefined && !isStrings(types)) {
-      throw new TypeError(`Expected types to be an array of strings, got ${String(types)}.`);
-    }
-    if (sessionID !== undefined && typeof sessionID !== 'string') {
-      throw new TypeError(`Expected sessionID to be a string, got ${typeof sessionID}.`);
-    }
-    if (signal !== undefined) assertSignal(signal);
-    if (!Number.isInteger(bufferSize) || bufferSize < 1) {
-      throw new RangeError(`Expected bufferSize to be a positive integer, got ${String(bufferSize)}.`);
-    }
-    if (typeof hold !== 'boolean') {
-      throw new TypeError(`Expected hold to be a boolean, got ${typeof hold}.`);
-    }
+    assertOptions('events()', eventOptionChecks, options);
+    const { types, sessionID, signal, bufferSize = DEFAULT_BUFFER_SIZE } = options;
     this.#types = types === undefined ? undefined : new Set(types);
     this.#sessionID = sessionID;
     this.#bufferSize = bufferSize;
@@ -189,10 +192,6 @@ export class EventStream<T extends EventType = EventType>
       endResult(end).then(reader.resolve, reader.reject);
     }
   }
-}
-
-function isStrings(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => typeof each === 'string');
 }
 
 function endResult(end: StreamEnd): Promise<IteratorReturnResult<void>> {

@@ -1,7 +1,8 @@
 import { AbortScope, onAbort } from '../../abort.js';
+import { assertOptions, type OptionChecks } from '../../core/checks.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import type { Endpoint } from '../http.js';
-import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
+import { parseInput, parseTimeoutMs, requestOptionChecks, type RequestOptions } from '../options.js';
 import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty-connection.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
@@ -48,6 +49,12 @@ export interface PtyConnectOptions {
   /** Milliseconds until the connection is open; `false` for no limit. @default 60_000 */
   readonly timeoutMs?: number | false | undefined;
 }
+
+const connectOptionChecks: OptionChecks<PtyConnectOptions> = {
+  cursor: (name, value) => void parseInput(ptyCursorSchema, name, value),
+  signal: requestOptionChecks.signal,
+  timeoutMs: requestOptionChecks.timeoutMs,
+};
 
 const OPEN_TIMEOUT_MS = 60_000;
 
@@ -158,7 +165,8 @@ export class PtyResource {
    */
   async connect(ptyID: string, options: PtyConnectOptions = {}): Promise<PtyConnection> {
     const path = route`/pty/${ptyID}/connect`;
-    const cursor = parseInput(ptyCursorSchema, 'cursor', options.cursor);
+    assertOptions('pty.connect()', connectOptionChecks, options);
+    const { cursor } = options;
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, OPEN_TIMEOUT_MS);
     const { webSocket, closed, link = new ServerLink(false) } = this.#sockets;
     if (webSocket === undefined) {

@@ -1,5 +1,6 @@
+import { aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { SessionDirectoryError } from '../../errors.js';
-import { parseInput, type RequestOptions } from '../options.js';
+import { parseInput, requestOptionChecks, type RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import {
   createSessionInputSchema,
@@ -22,6 +23,11 @@ export interface CreateSessionOptions extends RequestOptions {
   readonly jarvisSessionID?: string | undefined;
 }
 
+const createOptionChecks: OptionChecks<CreateSessionOptions> = {
+  ...requestOptionChecks,
+  jarvisSessionID: aString,
+};
+
 /** The sessions of one repository. */
 export class SessionsResource {
   readonly #transport: RepoTransport;
@@ -40,6 +46,7 @@ export class SessionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async create(input: CreateSessionInput = {}, options: CreateSessionOptions = {}): Promise<Session> {
+    assertOptions('sessions.create()', createOptionChecks, options);
     const json = parseInput(createSessionInputSchema, 'session', input);
     const { jarvisSessionID, ...requestOptions } = options;
     const reservation = jarvisSessionID === undefined ? undefined : this.#context.reserve(jarvisSessionID);

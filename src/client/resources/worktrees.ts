@@ -1,7 +1,7 @@
 import { abortable, AbortScope, deferred } from '../../abort.js';
 import { RequestError, TimeoutError } from '../../errors.js';
 import type { EventHub } from '../events/hub.js';
-import { parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
+import { assertRequestOptions, parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { ServerLink } from '../server-link.js';
 import type { OpenCodeEvent } from '../schema/event.js';
@@ -74,6 +74,7 @@ export class WorktreesResource<Repo> {
    */
   async create(input: CreateWorktreeInput = {}, options: RequestOptions = {}): Promise<Worktree> {
     const json = parseInput(createWorktreeInputSchema, 'worktree', input);
+    assertRequestOptions(options);
     const { hub, link = new ServerLink(false) } = this.#context;
     return within(`POST ${PATH}`, options, async (signal) => {
       const outcomes = new Outcomes(hub);

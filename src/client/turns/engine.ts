@@ -1,8 +1,11 @@
 import PQueue from 'p-queue';
+import { aNumber, assertOptions, type OptionChecks } from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
 import type { TurnContext } from './context.js';
 import type { TurnRequest } from './request.js';
 import { TurnRun } from './run.js';
+import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
+import { requestOptionChecks } from '../options.js';
 import type { Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */
@@ -13,6 +16,33 @@ export interface TurnLimits {
    * @default Infinity
    */
   readonly concurrency?: number | undefined;
+}
+
+const turnLimitChecks: OptionChecks<TurnLimits> = {
+  concurrency: aNumber(
+    'a positive integer or Infinity',
+    (value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && value > 0),
+  ),
+};
+
+const turnOptionChecks: OptionChecks<TurnOptions> = {
+  signal: requestOptionChecks.signal,
+  timeoutMs: requestOptionChecks.timeoutMs,
+  headers: requestOptionChecks.headers,
+  stallTimeoutMs: requestOptionChecks.timeoutMs,
+  onPermission: parsePermissionPolicy,
+  onQuestion: parseQuestionPolicy,
+  priority: aNumber('a finite number', Number.isFinite),
+};
+
+/**
+ * Checks the limits.
+ *
+ * @throws {TypeError} {@link RangeError} for a concurrency that is not a positive integer or Infinity.
+ */
+export function parseTurnLimits(limits: TurnLimits | undefined): { readonly concurrency: number } {
+  assertOptions('turns', turnLimitChecks, limits, 'turns.');
+  return { concurrency: limits?.concurrency ?? Number.POSITIVE_INFINITY };
 }
 
 /**
@@ -27,22 +57,16 @@ export class TurnEngine {
   /** The turns on their way from the queue to their end. */
   readonly #runs = new Set<TurnRun>();
 
-  /** @throws {RangeError} for a concurrency that is not a positive integer or Infinity. */
+  /** @throws {TypeError} {@link RangeError} for limits that are none. */
   constructor(limits: TurnLimits | undefined, closed: AbortSignal) {
-    const concurrency = limits?.concurrency ?? Number.POSITIVE_INFINITY;
-    if (!(concurrency >= 1) || (concurrency !== Number.POSITIVE_INFINITY && !Number.isInteger(concurrency))) {
-      throw new RangeError(
-        `Expected turns.concurrency to be a positive integer or Infinity, got ${concurrency}.`,
-      );
-    }
-    this.#running = new PQueue({ concurrency });
+    this.#running = new PQueue(parseTurnLimits(limits));
     this.#closed = closed;
   }
 
   /**
    * Queues a prompt and returns its turn at once.
    *
-   * @throws {RangeError} for a priority that is no finite number.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
    */
   start(
     context: TurnContext,
@@ -50,10 +74,8 @@ export class TurnEngine {
     options: TurnOptions = {},
     { collectSteps }: { readonly collectSteps: boolean },
   ): Turn {
+    assertOptions('a turn', turnOptionChecks, options);
     const { priority = 0 } = options;
-    if (!Number.isFinite(priority)) {
-      throw new RangeError(`Expected priority to be a finite number, got ${priority}.`);
-    }
     const run = new TurnRun(context, request, options, collectSteps, this.#closed);
     const { sessionID } = context;
     const { withdrawn: signal } = run;

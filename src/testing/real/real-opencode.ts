@@ -3,6 +3,15 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { http, passthrough, type HttpHandler } from 'msw';
 import type { SessionInfo } from '../../client/schema/session.js';
+import {
+  aFunction,
+  anObject,
+  aString,
+  assertOptions,
+  positiveMs,
+  someStrings,
+  type OptionChecks,
+} from '../../core/checks.js';
 import type { MockScript, ScriptOptions } from '../script.js';
 import { Scripts } from '../script.js';
 import { text } from '../steps.js';
@@ -36,6 +45,15 @@ export interface RealOpenCodeOptions {
   /** Milliseconds until the server must be ready. @default 30_000 */
   readonly startTimeoutMs?: number | undefined;
 }
+
+const realOptionChecks: OptionChecks<RealOpenCodeOptions> = {
+  script: aFunction,
+  asks: someStrings,
+  command: aString,
+  config: anObject,
+  env: anObject,
+  startTimeoutMs: positiveMs,
+};
 
 /** A real server of the user's own `opencode` with a scripted model, told the same as a mock. */
 export interface RealServer extends AsyncDisposable {
@@ -81,6 +99,7 @@ export async function startRealServer(
   options: RealOpenCodeOptions,
   start: (options: RealStart) => Promise<StartedServer>,
 ): Promise<RealServer> {
+  assertOptions('realOpenCode()', realOptionChecks, options);
   const { script = () => [text('ok')], asks = [], command, config, env, startTimeoutMs } = options;
   const scripts = new Scripts(script);
   const password = randomBytes(24).toString('base64url');

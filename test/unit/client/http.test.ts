@@ -660,16 +660,21 @@ describe('repeating', () => {
     await closed.promise;
   });
 
-  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '2', true, null])(
-    'refuses retry: %s before anything is sent',
-    async (retry) => {
-      const server = await serve((response) => json(response, thing));
-      const error = await rejection(client(server).send(get(), { retry: retry as number }));
-      expect(error).toBeInstanceOf(RangeError);
-      expect((error as Error).message).toMatch(/expected retry to be .*got/i);
-      expect(server.requests).toHaveLength(0);
-    },
-  );
+  it.each([
+    [-1, RangeError],
+    [1.5, RangeError],
+    [Number.NaN, RangeError],
+    [Number.POSITIVE_INFINITY, RangeError],
+    ['2', TypeError],
+    [true, TypeError],
+    [null, TypeError],
+  ])('refuses retry: %s before anything is sent', async (retry, type) => {
+    const server = await serve((response) => json(response, thing));
+    const error = await rejection(client(server).send(get(), { retry: retry as number }));
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toMatch(/expected retry to be .*got/i);
+    expect(server.requests).toHaveLength(0);
+  });
 });
 
 describe('a redirect', () => {

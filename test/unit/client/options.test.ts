@@ -27,15 +27,15 @@ describe('parseTimeoutMs', () => {
   );
 
   it.each([
-    ['5', 'string'],
-    [true, 'boolean'],
-    [null, 'object|null'],
-    [5n, 'bigint'],
-    [{ ms: 5 }, 'object'],
-  ])('refuses %s with a TypeError that names the option and the type', (value, type) => {
+    ['5', '"5" (string)'],
+    [true, 'true (boolean)'],
+    [null, 'null'],
+    [5n, '5 (bigint)'],
+    [{ ms: 5 }, 'an object'],
+  ])('refuses %s with a TypeError that names the option, the value and its type', (value, got) => {
     const parse = (): unknown => parseTimeoutMs('timeoutMs', value, 1);
     expect(parse).toThrow(TypeError);
-    expect(parse).toThrow(new RegExp(`expected timeoutMs to be .* got (${type})`, 'i'));
+    expect(parse).toThrow(`Expected timeoutMs to be a positive number of milliseconds or false, got ${got}.`);
   });
 });
 
@@ -53,7 +53,16 @@ describe('parseInput', () => {
   it.each([
     ['a wrong type', { title: 5 }, /^Invalid session: title: .*string/],
     ['a missing key', {}, /^Invalid session: title: /],
-    ['a key nobody knows', { title: 'a', titel: 'b' }, /^Invalid session: .*"titel"/],
+    [
+      'a key nobody knows',
+      { title: 'a', titel: 'b' },
+      /^Invalid session: .*"titel" \(did you mean 'title'\?\)/,
+    ],
+    [
+      'a key nobody knows further down',
+      { title: 'a', model: { id: 'm', i: 'n', Id: 'o' } },
+      /^Invalid session: model: .*"Id" \(did you mean 'id', 'id'\?\)/,
+    ],
     ['a mistake further down', { title: 'a', model: { id: '' } }, /^Invalid session: model\.id: /],
     ['no object', 'a', /^Invalid session: .*object/],
     ['null', null, /^Invalid session: .*object/],

@@ -90,8 +90,9 @@ describe('the options of a server', () => {
   );
 
   it.each<[options: object, type: ErrorConstructor, message: RegExp]>([
-    [{ startTimeoutMs: '5' }, RangeError, /^Expected startTimeoutMs to be .*got 5/],
-    [{ port: '80' }, RangeError, /^Expected port to be .*got 80/],
+    [{ startTimeoutMs: '5' }, TypeError, /^Expected startTimeoutMs to be .*got "5" \(string\)/],
+    [{ port: '80' }, TypeError, /^Expected port to be .*got "80" \(string\)/],
+    [{ port: 65_536 }, RangeError, /^Expected port to be .*got 65536/],
     [{ hostname: '' }, TypeError, /^Expected hostname to be/],
     [{ hostname: 5 }, TypeError, /^Expected hostname to be/],
     [{ cwd: '' }, TypeError, /^Expected cwd to be/],

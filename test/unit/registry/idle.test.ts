@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { IdleClock, type IdlePolicy } from '../../../src/registry/idle.js';
+import { IdleClock, parseIdlePolicy, type IdlePolicy } from '../../../src/registry/idle.js';
 import type { RepoEntry } from '../../../src/registry/repo-entry.js';
 import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
@@ -18,6 +18,8 @@ function setUp(
   canDispose: (entry: RepoEntry) => boolean = () => true,
   serverRssBytes?: () => number,
 ): Setup {
+  const parsed = parseIdlePolicy(policy);
+  if (parsed === undefined) throw new Error('the policy is switched off');
   const clock = fakeClock();
   const disposed: Setup['disposed'] = [];
   const registry: RepoRegistry = new RepoRegistry(clock, {
@@ -25,7 +27,7 @@ function setUp(
     released: (entry) => idle.released(entry),
     reopened: () => idle.check(),
   });
-  const idle: IdleClock = new IdleClock(registry, policy, {
+  const idle: IdleClock = new IdleClock(registry, parsed, {
     dispose: (entry, reason) => {
       disposed.push([entry.directory, reason]);
       if (!canDispose(entry)) return Promise.resolve('failed');

@@ -296,7 +296,7 @@ describe('a policy', () => {
     expect(() => {
       repo.questions.policy = 'allow' as unknown as QuestionPolicy;
     }).toThrow(`{ deny: message } or { answers }`);
-    expect(() => setUp({ policyScope: 'mine' as 'own' })).toThrow(/'own' or 'all', got mine/);
+    expect(() => setUp({ policyScope: 'mine' as 'own' })).toThrow(/'own' or 'all', got "mine" \(string\)/);
   });
 
   it('is what was set', () => {

@@ -185,9 +185,12 @@ describe('an event stream', () => {
 
   it.each([
     [{ signal: {} as AbortSignal }, 'Expected signal to be an AbortSignal, got object'],
-    [{ types: 'session.idle' as never }, 'Expected types to be an array of strings, got session.idle'],
-    [{ types: [7] as never }, 'Expected types to be an array of strings, got 7'],
-    [{ sessionID: 7 as never }, 'Expected sessionID to be a string, got number'],
+    [
+      { types: 'session.idle' as never },
+      'Expected types to be an array of strings, got "session.idle" (string)',
+    ],
+    [{ types: [7] as never }, 'Expected types to be an array of strings, got an array'],
+    [{ sessionID: 7 as never }, 'Expected sessionID to be a string, got 7 (number)'],
   ])('that is asked for with %j is none, and nothing listens or holds', (options, message) => {
     const hold = vi.fn();
     expect(() => source.hub.stream('/a', { ...options, hold: true }, () => hold)).toThrow(message);
