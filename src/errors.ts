@@ -11,6 +11,7 @@ export type JarvisErrorCode =
   | 'SESSION_NOT_BOUND'
   | 'SESSION_ALREADY_BOUND'
   | 'TURN_FAILED'
+  | 'REVERT_FAILED'
   | 'DISPOSE_REFUSED'
   | 'SERVER_START'
   | 'SERVER_LOST'
@@ -379,6 +380,55 @@ export class TurnError extends JarvisError {
     this.sessionID = init.sessionID;
     this.messageID = init.messageID;
     this.serverError = init.serverError;
+  }
+}
+
+/**
+ * Why a revert changed nothing.
+ *
+ * - `unknown-message`, `unknown-part`: the session has none with this id.
+ * - `snapshot-locked`: the repository of snapshots, which OpenCode keeps to restore files, is locked, mostly by a git that was
+ *   killed. Turns that ran meanwhile cannot be taken back.
+ * - `no-snapshot`: a turn used tools while that was locked, so what it changed is not known.
+ */
+export type RevertReason = 'unknown-message' | 'unknown-part' | 'snapshot-locked' | 'no-snapshot';
+
+const REVERT_TEXT: Record<RevertReason, string> = {
+  'unknown-message': 'the session has no such message. Look it up with session.messages()',
+  'unknown-part': 'the message has no such part. Look it up with session.message()',
+  'snapshot-locked':
+    'OpenCode cannot restore files while its snapshots are locked. If no git uses them, delete',
+  'no-snapshot':
+    'OpenCode took no snapshots while a turn used tools, so it cannot restore files. Restore them with git',
+};
+
+/** The server answered a revert with success and changed nothing; the session is as it was. */
+export class RevertError extends JarvisError {
+  override readonly name = 'RevertError';
+  override readonly code = 'REVERT_FAILED';
+  readonly reason: RevertReason;
+  readonly sessionID: string;
+  /** The message to go back to. */
+  readonly messageID: string;
+  /** The file that locks the snapshots, on the server's disk; relative to OpenCode's data directory where that is not known. */
+  readonly lockFile: string | undefined;
+
+  constructor(
+    init: {
+      readonly reason: RevertReason;
+      readonly sessionID: string;
+      readonly messageID: string;
+      readonly lockFile?: string | undefined;
+    },
+    options?: ErrorOptions,
+  ) {
+    const { reason, sessionID, messageID, lockFile } = init;
+    const file = lockFile === undefined ? '' : ` ${lockFile}`;
+    super(`Session ${sessionID} was not reverted to ${messageID}: ${REVERT_TEXT[reason]}${file}.`, options);
+    this.reason = reason;
+    this.sessionID = sessionID;
+    this.messageID = messageID;
+    this.lockFile = lockFile;
   }
 }
 

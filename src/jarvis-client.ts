@@ -17,6 +17,7 @@ import { GlobalResource } from './client/resources/global.js';
 import { configSchema, type Config } from './client/schema/config.js';
 import type { EventType, OpenCodeEvent } from './client/schema/event.js';
 import type { SessionInfo } from './client/schema/session.js';
+import { SessionChoices } from './client/session-choices.js';
 import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turns/engine.js';
 import { assertOptions, pickOptions } from './core/checks.js';
@@ -59,6 +60,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly #http: Http;
   readonly #hub: EventHub;
   readonly #turns: TurnEngine;
+  readonly #choices = new SessionChoices();
   readonly #asks: AskSettings;
   readonly #sessions: SessionRegistry;
   readonly #instances: InstanceControl;
@@ -310,6 +312,7 @@ export class JarvisClient implements AsyncDisposable {
     const sessions = this.#sessions;
     const learn = (info: SessionInfo): void => {
       sessions.learn(info);
+      this.#choices.learn(info);
       // Asking for a session loads the instance of its own directory, whatever directory was asked.
       if (info.directory !== directory) this.#instances.entry(info.directory).notice();
     };
@@ -332,8 +335,13 @@ export class JarvisClient implements AsyncDisposable {
       transport,
       hub: this.#hub,
       turns: this.#turns,
+      choices: this.#choices,
+      dataDirectory: this.server.dataDirectory,
       asks,
-      forget: (sessionID) => sessions.forget(sessionID),
+      forget: (sessionID) => {
+        sessions.forget(sessionID);
+        this.#choices.forget(sessionID);
+      },
       holdEvents: (sessionID) => entry.hold('subscription', sessionID),
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
     };

@@ -48,9 +48,13 @@ import {
   type Todo,
 } from './schema/session.js';
 import { sendAbort, untilAnswering } from './session-abort.js';
+import type { Choice, SessionChoices } from './session-choices.js';
+import { readAgentModel, readDefaultModel } from './default-model.js';
+import { revertSession } from './session-revert.js';
 import type { TurnContext } from './turns/context.js';
 import type { TurnEngine } from './turns/engine.js';
 import {
+  choiceBody,
   commandRequest,
   initRequest,
   parsePrompt,
@@ -67,6 +71,9 @@ export interface SessionContext {
   readonly transport: RepoTransport;
   readonly hub: EventHub;
   readonly turns: TurnEngine;
+  readonly choices: SessionChoices;
+  /** OpenCode's data directory on the server's disk, where that is known. */
+  readonly dataDirectory: string | undefined;
   readonly asks: RepoAsks;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
@@ -213,7 +220,9 @@ export class Session {
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async addContext(input: string | PromptInput, options?: RequestOptions): Promise<Message> {
-    const json = { ...parsePrompt(input), noReply: true };
+    const { agent, model, variant, ...prompt } = parsePrompt(input);
+    const choice = await this.#prepare({ choice: { agent, model, variant }, isCommand: false }, options);
+    const json = { ...prompt, ...choiceBody(choice), noReply: true };
     return this.#send('POST', '/message', messageSchema, { json }, options);
   }
 
@@ -350,12 +359,15 @@ export class Session {
   /**
    * Takes back what was said and changed from a message on, files included, until {@link unrevert}.
    *
+   * @throws {RevertError} when the server reverted nothing: there is no such message, or its snapshots are locked.
    * @throws {RequestError} with status 409 while the session is busy.
    * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async revert(input: RevertInput, options?: RequestOptions): Promise<SessionInfo> {
     const json = parseInput(revertInputSchema, 'revert', input);
-    return this.#keep(await this.#send('POST', '/revert', sessionSchema, { json }, options));
+    await this.verify(options);
+    const { transport, dataDirectory } = this.#context;
+    return this.#keep(await revertSession(transport, this.id, json, { ...options, dataDirectory }));
   }
 
   /**
@@ -454,9 +466,47 @@ export class Session {
       hub,
       asks,
       isWithin: (sessionID) => isWithin(sessionID, this.id),
-      verify: (verifyOptions) => this.verify(verifyOptions),
+      prepare: (asked, prepareOptions) => this.#prepare(asked, prepareOptions),
     };
     return turns.start(context, request, options, { collectSteps });
+  }
+
+  /**
+   * Makes sure that the session is of this repository, and decides who answers: whom the prompt names, else the session's own agent and model. Asks the server only when nothing is known of
+   * the session, or when something else is named for the first time.
+   */
+  async #prepare(
+    { choice, isCommand }: Pick<TurnRequest, 'choice' | 'isCommand'>,
+    options: RequestOptions | undefined,
+  ): Promise<Choice> {
+    const { choices, transport } = this.#context;
+    const isKnown = choices.of(this.id) !== undefined;
+    await this.verify(options);
+    if (choice === undefined) return {};
+    if (choices.of(this.id) === undefined) await this.refresh(options);
+    const isOther =
+      isCommand ||
+      choice.model !== undefined ||
+      choice.variant !== undefined ||
+      (choice.agent !== undefined && choice.agent !== choices.of(this.id)?.agent);
+    const wasFixed = choices.of(this.id)?.isFixed === true;
+    if (isOther && !wasFixed) {
+      // Another prompt may have given it a model since.
+      if (isKnown) await this.refresh(options);
+      choices.fix(this.id);
+    }
+    const own = choices.of(this.id);
+    const agent = choice.agent ?? own?.agent;
+    if (choice.model !== undefined) return { ...choice, agent };
+    const variant = choice.variant ?? (isOther ? undefined : own?.variant);
+    if (own === undefined || !wasFixed) return { agent, variant };
+    // What a turn before has left in the session does not count, what is configured for the agent does.
+    const isOwnAgent = agent === own.agent;
+    if (isOwnAgent && own.model !== undefined) return { agent, model: own.model, variant };
+    const configured = await readAgentModel(transport, agent, options);
+    const model = configured ?? own.model ?? (await readDefaultModel(transport, options));
+    if (isOwnAgent) choices.fix(this.id, model);
+    return { agent, model, variant };
   }
 
   /** Sends a request about this session, once it is known to be of this repository. */

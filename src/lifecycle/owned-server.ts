@@ -44,6 +44,8 @@ export interface Supervision {
   readonly restart: ParsedRestartPolicy | undefined;
   readonly signals: ServerSignals;
   readonly logger: Logger;
+  /** OpenCode's own, in the environment of every run. */
+  readonly dataDirectory?: string | undefined;
 }
 
 /** Why a run ends and the next one begins. */
@@ -97,7 +99,8 @@ export class OwnedServer implements ServerHandle {
       plan = nextPlan(plan);
       return ServerProcess.launch(plan, calls, { signal, onLog, logger, guards });
     };
-    return new OwnedServer(first, { launch, health, restart, signals, logger });
+    const { dataDirectory } = plan;
+    return new OwnedServer(first, { launch, health, restart, signals, logger, dataDirectory });
   }
 
   get url(): string {
@@ -114,6 +117,10 @@ export class OwnedServer implements ServerHandle {
 
   get authorization(): string {
     return this.#process.authorization;
+  }
+
+  get dataDirectory(): string | undefined {
+    return this.#supervision.dataDirectory;
   }
 
   get recentOutput(): readonly string[] {

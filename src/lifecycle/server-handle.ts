@@ -98,6 +98,8 @@ export interface ServerHandle extends AsyncDisposable {
   readonly state: ServerState;
   /** The last lines it wrote, at most 200, with secrets removed; `undefined` for a server we only connected to. */
   readonly recentOutput?: readonly string[] | undefined;
+  /** @internal OpenCode's own data directory; `undefined` for a server we only connected to. */
+  readonly dataDirectory?: string | undefined;
   /** Resolves when the server has ended for good, so not while it is restarted; never rejects. */
   readonly closed: Promise<ServerExit>;
   /** Calls the listener for each state or log line; the returned function ends it. */

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import {
@@ -102,6 +103,8 @@ export interface ServerPlan {
   readonly env: NodeJS.ProcessEnv;
   /** Directories to make before the start. */
   readonly directories: readonly string[];
+  /** Where OpenCode keeps its database and snapshots. */
+  readonly dataDirectory: string;
   readonly hostname: string;
   readonly port: number;
   readonly username: string;
@@ -165,6 +168,7 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
   } = options;
   const password = options.password ?? passwordFor(hostname);
   const dataDirectories = directoriesIn(options.dataDir);
+  const env = serverEnv(options, dataDirectories, password);
   return {
     command: options.command,
     args: [
@@ -174,7 +178,11 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
       ...args,
     ],
     cwd,
-    env: serverEnv(options, dataDirectories, password),
+    env,
+    dataDirectory: resolve(
+      env.XDG_DATA_HOME ?? resolve(env.HOME ?? homedir(), '.local', 'share'),
+      'opencode',
+    ),
     directories: Object.values(dataDirectories),
     hostname,
     port,

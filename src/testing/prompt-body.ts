@@ -30,7 +30,7 @@ export function parsePromptBody(json: unknown): PromptBody | Response {
     messageID,
     parts: parts as PromptPartInput[],
     agent: typeof agent === 'string' ? agent : undefined,
-    model: isRecord(model) ? (model as ModelRef) : undefined,
+    model: isRecord(model) ? (model as unknown as ModelRef) : undefined,
     noReply: noReply === true,
     tools: isRecord(tools) ? (tools as Record<string, boolean>) : {},
   };

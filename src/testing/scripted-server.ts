@@ -207,7 +207,12 @@ export class ScriptedServer {
     const { messageID = this.#ids.next('msg') } = body;
     const stored = this.sessions.message(sessionID, messageID)?.info;
     const message = stored?.role === 'user' ? stored : this.#newMessage(messageID, session, body);
-    if (session.agent !== message.agent) {
+    // The agent and the model of a prompt stay with the session; the model counts for the next one.
+    if (
+      session.agent !== message.agent ||
+      session.model?.id !== message.model.modelID ||
+      session.model.providerID !== message.model.providerID
+    ) {
       const model = { providerID: message.model.providerID, id: message.model.modelID };
       this.sessions.update(instance, sessionID, { agent: message.agent, model });
     }

@@ -115,7 +115,17 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect((await session.unrevert()).revert).toBeUndefined();
     // An answer is taken back with its prompt.
     expect(await session.revert({ messageID: answer?.info.id ?? '' })).toMatchObject({ revert });
-    expect(await session.revert({ messageID: 'msg_unknown' })).toMatchObject({ revert });
+    // Nothing is reverted to what is not there; an earlier revert stays.
+    const unknown = { messageID: 'msg_unknown' };
+    const reason = { name: 'RevertError', reason: 'unknown-message', sessionID: session.id, ...unknown };
+    await expect(session.revert(unknown)).rejects.toMatchObject(reason);
+    await expect(session.revert({ ...revert, partID: 'prt_unknown' })).rejects.toMatchObject({
+      reason: 'unknown-part',
+    });
+    expect(await session.refresh()).toMatchObject({ revert });
+    await session.unrevert();
+    await expect(session.revert(unknown)).rejects.toMatchObject(reason);
+    expect(await session.revert(revert)).toMatchObject({ revert });
     await using events = session.events({ types: ['message.removed', 'session.idle'] });
     await events.ready;
     await session.prompt('three');

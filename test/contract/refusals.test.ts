@@ -88,6 +88,19 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     expect((await session.prompt({ parts, model })).text).toBe('ok');
   });
 
+  it('is an unknown model, or agent, for that turn only', async () => {
+    const { providerID, modelID, agent } = (await session.prompt('Hello')).message;
+    for (const wrong of [NOWHERE, NOBODY]) {
+      await expect(session.prompt({ parts, ...wrong })).rejects.toMatchObject({ reason: 'failed' });
+      expect((await session.prompt('Hello')).message).toMatchObject({ providerID, modelID, agent });
+    }
+    const fresh = await repo.sessions.create();
+    await expect(fresh.prompt({ parts, ...NOWHERE })).rejects.toMatchObject({ reason: 'failed' });
+    // Another object of the same session.
+    const { message } = await repo.sessions.session(fresh.id).prompt('Hello');
+    expect(message).toMatchObject({ providerID, modelID, agent });
+  });
+
   it('is a command line for an unknown agent, and a summary by an unknown model', async () => {
     await using events = session.events({ types: [...types] });
     await events.ready;
@@ -101,12 +114,12 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     expect(await repo.sessions.status()).toEqual({});
   });
 
-  it('is not a session that was created for an unknown agent: that of its prompts counts', async () => {
+  it('is a prompt in a session that was created for an unknown agent, unless it names another', async () => {
     const other = await repo.sessions.create({ agent: 'nobody' });
     expect(other.info?.agent).toBe('nobody');
-    expect((await other.prompt('Hello')).message.agent).toBe('build');
+    await expect(other.prompt('Hello')).rejects.toMatchObject({ reason: 'failed' });
     expect((await other.prompt({ parts, agent: 'plan' })).message.agent).toBe('plan');
-    expect((await other.prompt('Hello')).message.agent).toBe('build');
+    await expect(other.prompt('Hello')).rejects.toMatchObject({ reason: 'failed' });
   });
 
   it('is a subtask for an unknown agent: its tool fails, and the turn goes on', async () => {

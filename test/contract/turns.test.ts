@@ -355,4 +355,30 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect((await session.messages())[0]?.parts.map((part) => part.type)).toEqual(['text', 'text']);
     expect((await session.refresh()).title).toBe('Kept');
   });
+
+  it('are answered by the agent and the model of their session, unless the prompt names others', async () => {
+    const created = await repo.sessions.create({ agent: 'plan', model: 'scripted/scripted' });
+    const own = { agent: 'plan', providerID: 'scripted', modelID: 'scripted' };
+    expect((await created.prompt('One')).message).toMatchObject(own);
+    const parts = [{ type: 'text' as const, text: 'Two' }];
+    expect((await created.prompt({ parts, agent: 'build' })).message.agent).toBe('build');
+    expect((await created.prompt('Three')).message).toMatchObject(own);
+    await created.addContext({ parts, agent: 'build' });
+    expect((await created.prompt('Four')).message).toMatchObject(own);
+    // Nothing is known of it here but what the server tells.
+    const elsewhere = (await world.connect({ idle: false })).forRepo(repo.directory);
+    expect((await elsewhere.sessions.session(created.id).prompt('Five')).message).toMatchObject(own);
+  });
+
+  it.each([
+    ['scripted/scripted'],
+    [{ providerID: 'scripted', modelID: 'scripted' }],
+    [{ providerID: 'scripted', id: 'scripted' }],
+  ])('take a model as %j', async (model) => {
+    const session = await repo.sessions.create({ model });
+    expect(session.info?.model).toMatchObject({ providerID: 'scripted', id: 'scripted' });
+    const { message } = await session.prompt({ parts: [{ type: 'text', text: 'Hello' }], model });
+    expect(message).toMatchObject({ providerID: 'scripted', modelID: 'scripted' });
+    await session.summarize(model);
+  });
 });

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RequestError, TurnError, type RepoClient, type Session } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
@@ -192,5 +192,53 @@ describe('a turn without a prompt', () => {
   it('is the study of the repository', async () => {
     const result = await session.init({ providerID: 'scripted', modelID: 'scripted' });
     expect(result.text).toContain('AGENTS.md');
+  });
+});
+
+describe('a revert', () => {
+  it('says which file locks the snapshots, and changes nothing', { timeout: 60_000 }, async () => {
+    await using snapshots = await realJarvis({ idle: false, config: { snapshot: true } });
+    const { directory } = await snapshots.repo();
+    const file = join(directory, 'a.txt');
+    const one = await snapshots.jarvis.forRepo(directory).sessions.create();
+    const write = async (content: string): Promise<string> => {
+      snapshots.model.use(({ step }) =>
+        step === 0 ? [toolCall('write', { filePath: file, content })] : [text('written')],
+      );
+      const turn = one.stream('Write');
+      await turn.result;
+      return turn.messageID;
+    };
+    await write('v1');
+    const messageID = await write('v2');
+    expect((await one.revert({ messageID })).revert).toMatchObject({ messageID });
+    expect(await readFile(file, 'utf8')).toBe('v1');
+    await one.unrevert();
+    expect(await readFile(file, 'utf8')).toBe('v2');
+
+    const { dataDirectory = '' } = snapshots.jarvis.server as { dataDirectory?: string };
+    const below = await readdir(join(dataDirectory, 'snapshot'), { recursive: true });
+    const head = below.find((path) => path.split(sep).length === 3 && path.endsWith('HEAD'));
+    const lockFile = join(
+      dataDirectory,
+      'snapshot',
+      dirname(head ?? expect.fail('no snapshots')),
+      'index.lock',
+    );
+    // What a git leaves behind that was killed.
+    await writeFile(lockFile, '');
+    await expect(one.revert({ messageID })).rejects.toMatchObject({
+      name: 'RevertError',
+      reason: 'snapshot-locked',
+      lockFile,
+      message: expect.stringContaining(lockFile) as string,
+    });
+    expect((await one.refresh()).revert).toBeUndefined();
+    const unrecorded = await write('v3');
+    await rm(lockFile);
+    await expect(one.revert({ messageID: unrecorded })).rejects.toMatchObject({ reason: 'no-snapshot' });
+    expect(await readFile(file, 'utf8')).toBe('v3');
+    expect((await one.revert({ messageID })).revert).toMatchObject({ messageID });
+    expect(await readFile(file, 'utf8')).toBe('v1');
   });
 });

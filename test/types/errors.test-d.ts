@@ -7,6 +7,7 @@ import type {
   SessionDirectoryError,
   SessionNotBoundError,
   UnsupportedServerError,
+  RevertError,
 } from 'jarvis-opencode';
 import {
   DisposeRefusedError,
@@ -34,6 +35,7 @@ type AnyJarvisError =
   | RepoPathError
   | RequestError
   | ResponseShapeError
+  | RevertError
   | ServerLostError
   | ServerStartError
   | SessionAlreadyBoundError

@@ -12,6 +12,7 @@ type ErrorClass =
   | 'RepoPathError'
   | 'RequestError'
   | 'ResponseShapeError'
+  | 'RevertError'
   | 'ServerLostError'
   | 'ServerStartError'
   | 'SessionAlreadyBoundError'
@@ -139,6 +140,7 @@ interface Types {
   ModelConfig: api.ModelConfig;
   ModelModalities: api.ModelModalities;
   ModelPrice: api.ModelPrice;
+  ModelInput: api.ModelInput;
   ModelRef: api.ModelRef;
   OAuthAuthorizeInput: api.OAuthAuthorizeInput;
   OAuthCallbackInput: api.OAuthCallbackInput;
@@ -189,6 +191,7 @@ interface Types {
   DisposeOptions: api.DisposeOptions;
   JarvisSnapshot: api.JarvisSnapshot;
   RequestErrorInit: api.RequestErrorInit;
+  RevertReason: api.RevertReason;
   RequestOptions: api.RequestOptions;
   RequestTarget: api.RequestTarget;
   RestartGuard: api.RestartGuard;

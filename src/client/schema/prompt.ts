@@ -1,8 +1,12 @@
 import * as z from 'zod';
+import { modelSchema, type ChosenModel, type ModelInput } from './model.js';
 
-const modelRefSchema = z.strictObject({ providerID: z.string().min(1), modelID: z.string().min(1) });
-/** A model, by the provider's and its own id. */
-export type ModelRef = z.infer<typeof modelRefSchema>;
+export type { ChosenModel, ModelInput, ModelRef } from './model.js';
+
+/** Where a variant cannot be chosen. */
+function refOf({ providerID, modelID }: ChosenModel) {
+  return { providerID, modelID };
+}
 
 const textInputSchema = z.strictObject({ type: z.literal('text'), text: z.string() });
 const fileInputSchema = z.strictObject({
@@ -35,7 +39,7 @@ export type PromptPartInput = z.infer<typeof promptPartInputSchema>;
 
 export const promptInputSchema = z.strictObject({
   parts: z.array(promptPartInputSchema).min(1),
-  model: modelRefSchema.optional(),
+  model: modelSchema.optional(),
   agent: z.string().min(1).optional(),
   system: z.string().optional(),
   tools: z.record(z.string(), z.boolean()).optional(),
@@ -54,21 +58,22 @@ export const promptInputSchema = z.strictObject({
 /**
  * A prompt with everything the server accepts.
  *
- * - `model`, `agent`, `variant`: for this turn; the session's own otherwise.
+ * - `model`, `agent`, `variant`: for this turn; the session's own otherwise, as they were before the first prompt of this client
+ *   that named others. OpenCode 1.18.33 alone would keep the model for later prompts, and run them as `build`.
  * - `system`: appended to the system prompt for this message.
  * - `tools`: `{ bash: false }` takes a tool away. The server writes it into the session's permission list, so it also
  *   holds for later turns.
  * - `format`: `json_schema` asks for an object, found in `result.message.structured`. The server does not validate it.
  */
-export type PromptInput = z.infer<typeof promptInputSchema>;
+export type PromptInput = z.input<typeof promptInputSchema>;
+/** A prompt whose model is written in one way. */
+export type ParsedPrompt = z.output<typeof promptInputSchema>;
 
 export const createSessionInputSchema = z.strictObject({
   title: z.string().optional(),
   parentID: z.string().optional(),
   agent: z.string().optional(),
-  model: z
-    .strictObject({ id: z.string().min(1), providerID: z.string().min(1), variant: z.string().optional() })
-    .optional(),
+  model: modelSchema.transform(({ modelID: id, ...rest }) => ({ id, ...rest })).optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
   permission: z
     .array(
@@ -81,7 +86,7 @@ export const createSessionInputSchema = z.strictObject({
     .optional(),
 });
 /** What a new session starts with; everything is optional. */
-export type CreateSessionInput = z.infer<typeof createSessionInputSchema>;
+export type CreateSessionInput = z.input<typeof createSessionInputSchema>;
 
 export const listSessionsInputSchema = z.strictObject({
   roots: z.boolean().optional(),
@@ -115,32 +120,39 @@ export const commandInputSchema = z.strictObject({
   command: z.string().min(1),
   arguments: z.string().optional(),
   agent: z.string().min(1).optional(),
-  model: modelRefSchema.optional(),
+  model: modelSchema.optional(),
   variant: z.string().optional(),
   parts: z.array(fileInputSchema).optional(),
 });
 /** A command by its name without the slash, and the text that replaces its `$ARGUMENTS`. */
-export type CommandInput = z.infer<typeof commandInputSchema>;
+export type CommandInput = z.input<typeof commandInputSchema>;
 
 export const shellInputSchema = z.strictObject({
   command: z.string().min(1),
   agent: z.string().min(1),
-  model: modelRefSchema.optional(),
+  model: modelSchema.transform(refOf).optional(),
 });
 /** A command line for the server's shell, and the agent in whose name it is recorded. */
-export type ShellInput = z.infer<typeof shellInputSchema>;
+export type ShellInput = z.input<typeof shellInputSchema>;
 
-export const initInputSchema = modelRefSchema;
+export const initInputSchema = modelSchema.transform(refOf);
 /** The model that writes `AGENTS.md`. */
-export type InitInput = z.infer<typeof initInputSchema>;
+export type InitInput = ModelInput;
 
-export const summarizeInputSchema = z.strictObject({
-  providerID: z.string().min(1),
-  modelID: z.string().min(1),
-  auto: z.boolean().optional(),
+const autoSchema = z.boolean().optional();
+export const summarizeInputSchema = z.unknown().transform((input, context) => {
+  const { auto, ...model } =
+    typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : { auto: undefined };
+  const parsed = z
+    .object({ model: modelSchema.transform(refOf), auto: autoSchema })
+    .safeParse({ model: typeof input === 'string' ? input : model, auto });
+  if (parsed.success)
+    return { ...parsed.data.model, ...(parsed.data.auto !== undefined && { auto: parsed.data.auto }) };
+  for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
+  return z.NEVER;
 });
 /** The model that summarises. `auto` marks it as not asked for by the user. */
-export type SummarizeInput = z.infer<typeof summarizeInputSchema>;
+export type SummarizeInput = string | (Exclude<ModelInput, string> & { readonly auto?: boolean | undefined });
 
 export const updateSessionInputSchema = z.strictObject({
   title: z.string().optional(),

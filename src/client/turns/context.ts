@@ -2,6 +2,8 @@ import type { RepoAsks } from '../asks/repo-asks.js';
 import type { EventHub } from '../events/hub.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
+import type { Choice } from '../session-choices.js';
+import type { TurnRequest } from './request.js';
 
 /** What a turn needs of the session it belongs to. */
 export interface TurnContext {
@@ -11,6 +13,6 @@ export interface TurnContext {
   readonly asks: RepoAsks;
   /** Whether a session is the turn's, or a child of that one. */
   isWithin(sessionID: string): boolean;
-  /** Makes sure that the session is of this repository. */
-  verify(options?: RequestOptions): Promise<void>;
+  /** Makes sure that the session is of this repository, and decides who answers what the turn begins with. */
+  prepare(request: Pick<TurnRequest, 'choice' | 'isCommand'>, options?: RequestOptions): Promise<Choice>;
 }

@@ -6,6 +6,7 @@ import { wasRefused } from '../http.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
+import type { Choice } from '../session-choices.js';
 import type { TurnRequest } from './request.js';
 import type { TurnSigns } from './signs.js';
 
@@ -68,12 +69,12 @@ export class TurnDelivery {
    * Sends it and waits for the answer, or what takes its place. When that takes long, the prompt is to be looked for while
    * it is under way: the answer may get lost. Never rejects.
    */
-  async send(): Promise<void> {
+  async send(choice: Choice): Promise<void> {
     const { request, signs } = this.#init;
     const begun = deferred();
     this.#sends += 1;
     this.error = undefined;
-    const posted = this.#post(begun.resolve);
+    const posted = this.#post(choice, begun.resolve);
     await Promise.race([posted, begun.promise]);
     await within(ANSWER_LIMIT_MS, request.isBlocking ? Promise.race([posted, signs.stored.promise]) : posted);
   }
@@ -83,7 +84,7 @@ export class TurnDelivery {
     this.#posting?.abort(undefined);
   }
 
-  async #post(begun: () => void): Promise<void> {
+  async #post(choice: Choice, begun: () => void): Promise<void> {
     const { transport, sessionID, messageID, request, headers, signs, cancelled } = this.#init;
     const posting = new AbortScope([cancelled]);
     this.#posting = posting;
@@ -92,7 +93,7 @@ export class TurnDelivery {
         {
           method: 'POST',
           path: `${route`/session/${sessionID}`}/${request.route}`,
-          json: request.body(messageID),
+          json: request.body(messageID, choice),
           schema: z.unknown(),
           sending: () => {
             this.#sentAt = realTime.now();

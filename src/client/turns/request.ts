@@ -1,4 +1,5 @@
 import { parseInput } from '../options.js';
+import type { Choice } from '../session-choices.js';
 import {
   commandInputSchema,
   initInputSchema,
@@ -6,6 +7,8 @@ import {
   shellInputSchema,
   type CommandInput,
   type InitInput,
+  type ModelRef,
+  type ParsedPrompt,
   type PromptInput,
   type ShellInput,
 } from '../schema/prompt.js';
@@ -13,8 +16,12 @@ import {
 /** What begins a turn: a route of the session and what is sent to it. */
 export interface TurnRequest {
   readonly route: 'prompt_async' | 'command' | 'shell' | 'init';
-  /** The body, with the id of the user message it makes. */
-  readonly body: (messageID: string) => object;
+  /** Who is to answer, as far as the caller says so; `undefined` where a session has no say in that. */
+  readonly choice: Choice | undefined;
+  /** Whether it may leave another agent and model in the session than those it names. */
+  readonly isCommand: boolean;
+  /** The body, with the id of the user message it makes and who is to answer. */
+  readonly body: (messageID: string, choice: Choice) => object;
   /**
    * Whether the server answers only when the turn has ended. Such an answer is not waited for: Node's `fetch` gives up on
    * one that takes longer than 300 s.
@@ -28,19 +35,22 @@ export interface TurnRequest {
 }
 
 /** @throws {TypeError} for an invalid prompt. */
-export function parsePrompt(input: string | PromptInput): PromptInput {
+export function parsePrompt(input: string | PromptInput): ParsedPrompt {
   if (typeof input === 'string') return { parts: [{ type: 'text', text: input }] };
   return parseInput(promptInputSchema, 'prompt', input);
 }
 
 /** @throws {TypeError} for an invalid prompt. */
 export function promptRequest(input: string | PromptInput): TurnRequest {
-  const body = parsePrompt(input);
+  const { agent, model, variant, ...body } = parsePrompt(input);
   const isRepeatable = body.parts.every((part) => part.type === 'text');
   return {
     route: 'prompt_async',
-    body: (messageID) => ({
+    choice: { agent, model, variant },
+    isCommand: false,
+    body: (messageID, choice) => ({
       ...body,
+      ...choiceBody(choice),
       parts: isRepeatable
         ? body.parts.map((part, index) => ({ ...part, id: partID(messageID, index) }))
         : body.parts,
@@ -53,10 +63,18 @@ export function promptRequest(input: string | PromptInput): TurnRequest {
 
 /** @throws {TypeError} for an invalid command. */
 export function commandRequest(input: CommandInput): TurnRequest {
-  const { model, ...rest } = parseInput(commandInputSchema, 'command', input);
-  // This route alone takes a model as one string.
-  const modelText = model === undefined ? {} : { model: `${model.providerID}/${model.modelID}` };
-  return blockingRequest('command', { arguments: '', ...rest, ...modelText });
+  const { agent, model, variant, ...rest } = parseInput(commandInputSchema, 'command', input);
+  return {
+    ...blockingRequest('command', {}),
+    choice: { agent, model, variant },
+    isCommand: true,
+    body: (messageID, choice) => {
+      const { model: chosen, ...others } = choiceBody(choice);
+      // This route alone takes a model as one string.
+      const modelText = chosen === undefined ? {} : { model: `${chosen.providerID}/${chosen.modelID}` };
+      return { arguments: '', ...rest, ...others, ...modelText, messageID };
+    },
+  };
 }
 
 /** @throws {TypeError} for an invalid shell command. */
@@ -66,11 +84,33 @@ export function shellRequest(input: ShellInput): TurnRequest {
 
 /** @throws {TypeError} for an invalid model. */
 export function initRequest(input: InitInput): TurnRequest {
-  return blockingRequest('init', parseInput(initInputSchema, 'init', input));
+  const model = parseInput(initInputSchema, 'init', input);
+  return { ...blockingRequest('init', model), choice: { model }, isCommand: true };
+}
+
+/** Who is to answer, in the words of the server. */
+export function choiceBody({ agent, model, variant }: Choice): {
+  agent?: string;
+  model?: ModelRef;
+  variant?: string;
+} {
+  const chosen = variant ?? model?.variant;
+  return {
+    ...(agent !== undefined && { agent }),
+    ...(model !== undefined && { model: { providerID: model.providerID, modelID: model.modelID } }),
+    ...(chosen !== undefined && { variant: chosen }),
+  };
 }
 
 function blockingRequest(route: TurnRequest['route'], body: object): TurnRequest {
-  return { route, body: (messageID) => ({ ...body, messageID }), isBlocking: true, isRepeatable: false };
+  return {
+    route,
+    choice: undefined,
+    isCommand: false,
+    body: (messageID) => ({ ...body, messageID }),
+    isBlocking: true,
+    isRepeatable: false,
+  };
 }
 
 /** The server sorts parts by id: ours stay in their order, before what it adds itself. */

@@ -13,6 +13,7 @@ import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '..
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { hasAnswer, sendAbort } from '../session-abort.js';
+import type { Choice } from '../session-choices.js';
 import type { TurnContext } from './context.js';
 import { TurnDelivery } from './delivery.js';
 import type { TurnRequest } from './request.js';
@@ -62,6 +63,8 @@ export class TurnRun {
   readonly #signs: TurnSigns;
   readonly #steps: TurnSteps;
   readonly #delivery: TurnDelivery;
+  readonly #request: TurnRequest;
+  #choice: Choice = {};
   readonly #detach: (() => void)[] = [];
   /** Aborts when the server that worked on it has ended. */
   readonly #interrupted = new AbortController();
@@ -92,6 +95,7 @@ export class TurnRun {
       question: parseQuestionPolicy('onQuestion', options.onQuestion),
     };
     this.#context = context;
+    this.#request = request;
     this.#closed = closed;
     this.turn = new Turn({
       sessionID: context.sessionID,
@@ -157,7 +161,7 @@ export class TurnRun {
       await this.#verify(signal);
       await this.#connect(signal);
       unlisten = this.#listen();
-      await this.#delivery.send();
+      await this.#delivery.send(this.#choice);
       await this.#follow();
     } catch (error) {
       this.turn.settle({ error });
@@ -168,12 +172,13 @@ export class TurnRun {
     }
   }
 
-  /** Makes sure whose the session is, and asks again when nothing answers. */
+  /** Makes sure whose the session is and who is to answer, and asks again when nothing answers. */
   async #verify(signal: AbortSignal): Promise<void> {
     const deadline = realTime.now() + UNREACHABLE_LIMIT_MS;
     for (;;) {
       try {
-        await this.#context.verify({ signal, timeoutMs: this.#pollLimitMs });
+        const limits = { signal, timeoutMs: this.#pollLimitMs };
+        this.#choice = await this.#context.prepare(this.#request, limits);
         this.#pollLimitMs = POLL_LIMIT_MS;
         return;
       } catch (error) {
@@ -252,7 +257,7 @@ export class TurnRun {
           // Known to have arrived, it is not given up sooner than any other.
           if (evidence.kind !== 'not-stored') this.#delivery.error = undefined;
           if (this.#mayRepeat(evidence)) {
-            await this.#delivery.send();
+            await this.#delivery.send(this.#choice);
             continue;
           }
           if (this.#judge(evidence)) return;
