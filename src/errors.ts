@@ -13,6 +13,7 @@ export type JarvisErrorCode =
   | 'TURN_FAILED'
   | 'REVERT_FAILED'
   | 'DISPOSE_REFUSED'
+  | 'OPERATION_REFUSED'
   | 'SERVER_START'
   | 'SERVER_LOST'
   | 'UNSUPPORTED_SERVER'
@@ -449,6 +450,25 @@ export class DisposeRefusedError extends JarvisError {
     );
     this.directory = directory;
     this.holds = holds;
+  }
+}
+
+/** `repo.fetch` does not send this: it would reach beyond the repository, or nobody knows what it does. Nothing was sent. */
+export class OperationRefusedError extends JarvisError {
+  override readonly name = 'OperationRefusedError';
+  override readonly code = 'OPERATION_REFUSED';
+  readonly method: string;
+  /** The path as it was given, without its query, cut to 200 characters. */
+  readonly path: string;
+  /** What to use instead, e.g. `repo.worktrees.remove()`. */
+  readonly instead: string;
+
+  constructor(init: RequestTarget & { readonly why: string; readonly instead: string }) {
+    const path = init.path.slice(0, 200);
+    super(`Refused ${init.method} ${path}: ${init.why}. Use ${init.instead}.`);
+    this.method = init.method;
+    this.path = path;
+    this.instead = init.instead;
   }
 }
 

@@ -226,6 +226,7 @@ export {
   ClosedError,
   ConnectionError,
   DisposeRefusedError,
+  OperationRefusedError,
   JarvisError,
   RepoPathError,
   RequestError,

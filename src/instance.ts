@@ -1,7 +1,7 @@
 /**
  * Why an instance must stay loaded.
  *
- * - `request`: a request of ours is waiting or in flight.
+ * - `request`: a request of ours is waiting or in flight, or what it has begun was accepted and not seen at work yet.
  * - `turn`: a turn of ours has not ended.
  * - `subscription`: somebody listens with `events({ hold: true })`.
  * - `session-busy`: the server reports a session of the directory, or a child of one, as working; whoever started it.

@@ -353,6 +353,7 @@ export class JarvisClient implements AsyncDisposable {
         return this.#instances.dispose(entry, options);
       },
       disposing: (send, options) => this.#disposing(entry, send, options),
+      global: this.global,
       sockets: {
         webSocket: this.#webSocket,
         endpoint: () => ({ url: this.server.url, authorization: this.server.authorization }),

@@ -50,7 +50,8 @@ export interface ForwardedRequest {
   readonly path: string;
   readonly headers: Headers;
   readonly body: ArrayBuffer | undefined;
-  readonly directory: string;
+  /** The repository it is pinned to; `undefined` for what concerns the server as a whole. */
+  readonly directory: string | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -16,10 +16,28 @@ export interface ExpectedSession {
 }
 
 /**
- * Finds out to which directory each session belongs; those that are not in the answer do not exist any more. Asks with `GET
- * /api/session` only: it is the one listing that loads no instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the
- * services of the session's directory). The directories that are expected come first, then everything, newest first, until
- * all are found.
+ * Reads the sessions of a directory, or of all, newest first, page by page. `GET /api/session` is the one listing that loads no
+ * instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the services of the session's directory).
+ *
+ * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+ */
+export async function* locatedSessions(
+  http: Pick<Http, 'send'>,
+  directory: string | undefined,
+  options?: RequestOptions,
+): AsyncGenerator<ExpectedSession[], void, undefined> {
+  for (let cursor: string | undefined; ;) {
+    const query = { directory, limit: PAGE_SIZE, cursor };
+    const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
+    yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
+    cursor = page.cursor.next;
+    if (page.data.length < PAGE_SIZE || cursor === undefined) return;
+  }
+}
+
+/**
+ * Finds out to which directory each session belongs; those that are not in the answer do not exist any more. It loads no
+ * instance. The directories that are expected come first, then everything, newest first, until all are found.
  *
  * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
  */
@@ -30,16 +48,11 @@ export async function locateSessions(
 ): Promise<Map<string, string>> {
   const missing = new Set(sessions.map(({ sessionID }) => sessionID));
   const found = new Map<string, string>();
-  const search = async (directory: string | undefined, isDone: () => boolean): Promise<void> => {
-    for (let cursor: string | undefined; ;) {
-      const query = { directory, limit: PAGE_SIZE, cursor };
-      const page = await http.send(
-        { method: 'GET', path: '/api/session', query, schema: pageSchema },
-        options,
-      );
-      for (const { id, location } of page.data) if (missing.delete(id)) found.set(id, location.directory);
-      cursor = page.cursor.next;
-      if (isDone() || page.data.length < PAGE_SIZE || cursor === undefined) return;
+  const search = async (from: string | undefined, isDone: () => boolean): Promise<void> => {
+    for await (const page of locatedSessions(http, from, options)) {
+      for (const { sessionID, directory } of page)
+        if (missing.delete(sessionID)) found.set(sessionID, directory);
+      if (isDone()) return;
     }
   };
   for (const directory of new Set(sessions.map((session) => session.directory))) {

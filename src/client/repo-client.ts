@@ -6,6 +6,7 @@ import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { Http } from './http.js';
 import { requestOptionChecks, type FetchFunction, type RequestOptions } from './options.js';
 import { createRepoFetch, REPO_BASE_URL } from './repo-fetch.js';
+import { assertOwnSession } from './repo/own-session.js';
 import type { Disposing, RepoTransport } from './repo-transport.js';
 import { AgentsResource } from './resources/agents.js';
 import { CommandsResource } from './resources/commands.js';
@@ -13,6 +14,7 @@ import { ConfigResource } from './resources/config.js';
 import { FilesResource } from './resources/files.js';
 import { FindResource } from './resources/find.js';
 import { FormatterResource } from './resources/formatter.js';
+import type { GlobalResource } from './resources/global.js';
 import { LogResource } from './resources/log.js';
 import { LspResource } from './resources/lsp.js';
 import { McpResource } from './resources/mcp.js';
@@ -27,16 +29,19 @@ import { ToolsResource } from './resources/tools.js';
 import { TuiResource } from './resources/tui.js';
 import { VcsResource } from './resources/vcs.js';
 import { WorktreesResource, type WorktreeContext } from './resources/worktrees.js';
+import type { Config } from './schema/config.js';
 import type { EventType } from './schema/event.js';
 import { pathInfoSchema, type PathInfo } from './schema/server.js';
 import type { SessionContext } from './session.js';
 
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
-  hold(kind: 'lease' | 'subscription', reason: string): () => void;
+  hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
   stats(): RepoStats;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly disposing: Disposing;
+  /** What concerns every repository, guarded. */
+  readonly global: Pick<GlobalResource, 'dispose' | 'config'>;
   readonly sockets: PtySockets;
   readonly worktrees: WorktreeContext<RepoClient>;
 }
@@ -66,10 +71,17 @@ export class RepoClient {
    * repo.fetch })`. Requests below {@link baseUrl} go to this repository, whatever directory they name; they carry the
    * credentials, hold the instance until their answer is read, and wait while it is being disposed.
    *
-   * `GET /event` and `GET /global/event` are answered from the client's own event stream, with this repository's events
-   * only. `POST /instance/dispose` is refused with status 409 while something holds the instance.
+   * A request is read in whatever spelling OpenCode takes, looked up in the table of its operations, and sent in one form. An
+   * operation that would reach beyond the repository is refused, as is one that this library does not know. `GET /event` and
+   * `GET /global/event` are answered from the client's own event stream, with this repository's events only, from where a
+   * subscription of its own would begin. What makes the server dispose instances (`POST /instance/dispose`, `PATCH /config`,
+   * `POST /global/dispose`, `PATCH /global/config`, `POST /project/git/init`) is answered with status 409 and the holds while
+   * something holds one. What was accepted and has not begun holds the instance for up to 20 s.
    *
-   * @throws {TypeError} for a URL that is not below `baseUrl`.
+   * @throws {TypeError} for a URL that is not below `baseUrl`, or has credentials, and a body that should be JSON and is not.
+   * @throws {OperationRefusedError} for what would reach beyond the repository, or is unknown; nothing is sent then. Also for a
+   *   message or part id of a prompt that is another session's, or that may be: one of a message is looked for in up to 2,000
+   *   sessions of other directories.
    * @throws {SessionDirectoryError} for a session of another repository; nothing is sent then.
    */
   readonly fetch: FetchFunction;
@@ -104,12 +116,19 @@ export class RepoClient {
     this.#control = control;
     this.directory = context.transport.directory;
     this.fetch = createRepoFetch({
-      directory: this.directory,
       http,
       hub: context.hub,
-      enter: context.transport.enter,
-      verify: (sessionID, signal) => this.sessions.session(sessionID).verify({ signal }),
-      dispose: async (signal) => void (await control.dispose({ signal })),
+      transport: context.transport,
+      hold: (detail) => control.hold('request', detail),
+      verify: (sessionID, signal) => assertOwnSession(context.transport, context, sessionID, signal),
+      projectID: async (signal) => (await this.project.current({ signal })).id,
+      guarded: {
+        dispose: async (signal) => void (await control.dispose({ signal })),
+        updateConfig: (signal, config) => this.config.update(config as Config, { signal }),
+        initGit: (signal) => this.project.initGit({ signal }),
+        disposeAll: (signal) => control.global.dispose({ signal }),
+        updateGlobalConfig: (signal, config) => control.global.config.update(config as Config, { signal }),
+      },
     });
     this.agents = new AgentsResource(context.transport);
     this.commands = new CommandsResource(context.transport);

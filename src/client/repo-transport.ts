@@ -1,5 +1,6 @@
 import type { Admit, Http, HttpRequest, Page, Release } from './http.js';
 import type { RequestOptions } from './options.js';
+import { route } from './route.js';
 
 /** Takes a hold on a repository's instance; resolves when it may be used. */
 export type Enter = (kind: 'request' | 'turn', detail: string, signal?: AbortSignal) => Promise<Release>;
@@ -59,6 +60,16 @@ export class RepoTransport {
     const admit: Admit = (signal) => this.enter('request', `${request.method} ${request.path}`, signal);
     return { ...request, path: this.#pinPath(request.path), directory, admit };
   }
+}
+
+/**
+ * The path of a session of which nobody knows whose it is: the server answers it from the directory that was sent, and loads no
+ * other (OpenCode 1.18.33, see {@link pathPin}). To read only: what is done to a session is done in its own directory.
+ *
+ * @throws {TypeError} for an id that is no id.
+ */
+export function pathAnywhere(sessionID: string): string {
+  return route`/session/${sessionID}`.replace('_', '%5F');
 }
 
 /**

@@ -32,7 +32,7 @@ export class FakeOpenCode {
   readonly sessions = new Map<string, Partial<SessionInfo>>();
   readonly #directory: string;
   readonly #answers = new Map<string, FakeAnswer>();
-  #stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #events = 0;
 
   constructor(directory: string) {
@@ -67,7 +67,7 @@ export class FakeOpenCode {
 
   /** Sends an event of the directory, or of another one. */
   event(type: string, properties: object, directory = this.#directory): void {
-    this.#write({ directory, payload: { id: `evt_${++this.#events}`, type, properties } });
+    this.#write({ directory, payload: { id: this.#nextID(), type, properties } });
   }
 
   /** Lets a session ask, as the server does: it is listed, and told. */
@@ -86,26 +86,29 @@ export class FakeOpenCode {
 
   /** Cuts the event stream. */
   cut(): void {
-    this.#stream?.close();
-    this.#stream = undefined;
+    for (const stream of this.#streams) stream.close();
+    this.#streams.clear();
+  }
+
+  #nextID(): string {
+    return `evt_${String(++this.#events).padStart(10, '0')}`;
   }
 
   #write(frame: object): void {
-    this.#stream?.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(frame)}\n\n`));
+    for (const stream of this.#streams) stream.enqueue(encodeFrame(frame));
   }
 
   #open(signal: AbortSignal): Response {
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        this.#stream = controller;
+        this.#streams.add(controller);
+        const payload = { id: this.#nextID(), type: 'server.connected', properties: {} };
+        controller.enqueue(encodeFrame({ payload }));
         signal.addEventListener('abort', () => {
-          if (this.#stream !== controller) return;
-          this.#stream = undefined;
-          controller.error(signal.reason);
+          if (this.#streams.delete(controller)) controller.error(signal.reason);
         });
       },
     });
-    this.#write({ payload: { id: 'evt_0', type: 'server.connected', properties: {} } });
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
   }
 
@@ -147,4 +150,8 @@ export class FakeOpenCode {
     pending.splice(index, 1);
     return Response.json(true);
   }
+}
+
+function encodeFrame(frame: object): Uint8Array {
+  return new TextEncoder().encode(`data: ${JSON.stringify(frame)}\n\n`);
 }

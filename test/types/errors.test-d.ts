@@ -11,6 +11,7 @@ import type {
 } from 'jarvis-opencode';
 import {
   DisposeRefusedError,
+  OperationRefusedError,
   JarvisError,
   RepoPathError,
   RequestError,
@@ -32,6 +33,7 @@ type AnyJarvisError =
   | ClosedError
   | ConnectionError
   | DisposeRefusedError
+  | OperationRefusedError
   | RepoPathError
   | RequestError
   | ResponseShapeError
@@ -96,6 +98,9 @@ describe('the errors', () => {
       expectTypeOf(caught.timeoutMs).toEqualTypeOf<number>();
     } else if (caught instanceof RepoPathError) {
       expectTypeOf(caught.reason).toEqualTypeOf<RepoPathReason>();
+    } else if (caught instanceof OperationRefusedError) {
+      expectTypeOf(caught.instead).toEqualTypeOf<string>();
+      expectTypeOf(caught.path).toEqualTypeOf<string>();
     } else if (caught instanceof DisposeRefusedError) {
       expectTypeOf(caught.holds).toEqualTypeOf<readonly Hold[]>();
     } else if (caught instanceof JarvisError) {

@@ -9,6 +9,7 @@ type ErrorClass =
   | 'ConnectionError'
   | 'DisposeRefusedError'
   | 'JarvisError'
+  | 'OperationRefusedError'
   | 'RepoPathError'
   | 'RequestError'
   | 'ResponseShapeError'

@@ -1,0 +1,28 @@
+import { fieldOf } from './body-rules.js';
+import type { Listed } from './operations.js';
+
+/** What tells the entries of a repository from those of others. */
+export interface Owner {
+  readonly directory: string;
+  /** `undefined` when it was not asked for. */
+  readonly projectID: string | undefined;
+}
+
+/** Leaves the entries of other repositories out of a list; every other answer stays as it is. */
+export async function ownEntries(
+  response: Response,
+  lists: Listed | undefined,
+  owner: Owner,
+): Promise<Response> {
+  if (lists === undefined || response.status !== 200) return response;
+  const entries: unknown = await response.json();
+  if (!Array.isArray(entries)) throw new TypeError(`Expected a list, got ${typeof entries}.`);
+  const isOwn = (entry: unknown): boolean =>
+    lists === 'sessions'
+      ? fieldOf(entry, 'directory') === owner.directory
+      : fieldOf(entry, 'id') === owner.projectID;
+  const headers = new Headers(response.headers);
+  // They are about the body as the server has sent it.
+  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(name);
+  return Response.json(entries.filter(isOwn), { headers });
+}

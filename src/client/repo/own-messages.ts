@@ -1,0 +1,140 @@
+import PQueue from 'p-queue';
+import * as z from 'zod';
+import {
+  OperationRefusedError,
+  RequestError,
+  SessionDirectoryError,
+  type RequestTarget,
+} from '../../errors.js';
+import type { Http } from '../http.js';
+import { locatedSessions } from '../locate-sessions.js';
+import { pathAnywhere, type RepoTransport } from '../repo-transport.js';
+import { route } from '../route.js';
+import { sessionListSchema } from '../schema/session.js';
+import { fieldOf } from './body-rules.js';
+import type { Changes } from './operations.js';
+
+/** What is known of a request when it is looked into. */
+export interface Changing {
+  readonly target: RequestTarget;
+  readonly params: Readonly<Record<string, string>>;
+  readonly json: unknown;
+  readonly signal: AbortSignal;
+  readonly http: Http;
+}
+
+/** In how many sessions of other repositories a message is looked for at most, and in how many at a time. */
+const MAX_SESSIONS = 2_000;
+const CONCURRENCY = 8;
+const messageSchema = z.looseObject({ parts: z.array(z.looseObject({ id: z.string() })) });
+
+/**
+ * Makes sure that what a request changes by an id is of its own session, which is known to be of this repository.
+ *
+ * @throws {OperationRefusedError} for a message or a part of another session.
+ * @throws {SessionDirectoryError} for a child that belongs to another repository.
+ */
+export async function assertOwn(
+  transport: RepoTransport,
+  changes: Changes,
+  request: Changing,
+): Promise<void> {
+  const { target, params, json, signal, http } = request;
+  const { sessionID = '', messageID = '', partID = '' } = params;
+  const refusal = (what: string): OperationRefusedError => {
+    const why = `${what} is not of session ${sessionID}`;
+    return new OperationRefusedError({ ...target, why, instead: 'an id of that session' });
+  };
+  if (changes === 'children') return assertOwnChildren(transport, sessionID, signal);
+  if (changes === 'part') {
+    const parts = await partsOf(transport, sessionID, messageID, signal);
+    if (parts?.includes(partID) !== true) throw refusal(`part ${partID} of message ${messageID}`);
+    return;
+  }
+  const named = fieldOf(json, 'messageID');
+  const parts = typeof named === 'string' ? await partsOf(transport, sessionID, named, signal) : undefined;
+  for (const partID of partIDsOf(json)) {
+    // What one of another session has cannot be read by its id, so one that is new cannot be told from it.
+    if (parts?.includes(partID) !== true) throw refusal(`part ${partID}`);
+  }
+  if (typeof named !== 'string' || parts !== undefined) return;
+  if (await isElsewhere(http, transport, named, signal)) throw refusal(`message ${named}`);
+}
+
+function partIDsOf(json: unknown): string[] {
+  const parts = fieldOf(json, 'parts');
+  if (!Array.isArray(parts)) return [];
+  return parts.map((part) => fieldOf(part, 'id')).filter((id) => typeof id === 'string');
+}
+
+/** The ids of the parts of a message; `undefined` when the session has no such message. */
+async function partsOf(
+  transport: RepoTransport,
+  sessionID: string,
+  messageID: string,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  try {
+    const path = route`/session/${sessionID}/message/${messageID}`;
+    const { parts } = await transport.send({ method: 'GET', path, schema: messageSchema }, { signal });
+    return parts.map(({ id }) => id);
+  } catch (error) {
+    if (error instanceof RequestError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+async function assertOwnChildren(
+  transport: RepoTransport,
+  sessionID: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = route`/session/${sessionID}/children`;
+  const children = await transport.send({ method: 'GET', path, schema: sessionListSchema }, { signal });
+  for (const { id, directory } of children) {
+    if (directory !== transport.directory) {
+      throw new SessionDirectoryError({ sessionID: id, expected: transport.directory, found: directory });
+    }
+    await assertOwnChildren(transport, id, signal);
+  }
+}
+
+/** Whether a session of another repository has the message, or may have it. Loads no instance but that of this repository. */
+async function isElsewhere(
+  http: Http,
+  transport: RepoTransport,
+  messageID: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const others = await sessionsElsewhere(http, transport.directory, signal);
+  if (others === undefined) return true;
+  let isFound = false;
+  const looks = others.map((sessionID) => async () => {
+    if (isFound) return;
+    const path = `${pathAnywhere(sessionID)}/message/${encodeURIComponent(messageID)}`;
+    try {
+      await transport.send({ method: 'GET', path, schema: z.unknown() }, { signal });
+      isFound = true;
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      // One that OpenCode 1.18.33 cannot show is there all the same.
+      if (error.status !== 404) isFound = true;
+    }
+  });
+  await new PQueue({ concurrency: CONCURRENCY }).addAll(looks);
+  return isFound;
+}
+
+/** The sessions of other directories; `undefined` when there are too many. */
+async function sessionsElsewhere(
+  http: Http,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  const ids: string[] = [];
+  for await (const page of locatedSessions(http, undefined, { signal })) {
+    for (const session of page) if (session.directory !== directory) ids.push(session.sessionID);
+    if (ids.length > MAX_SESSIONS) return undefined;
+  }
+  return ids;
+}
