@@ -1,3 +1,4 @@
+import { excerptOf } from './core/excerpt.js';
 import type { Hold } from './instance.js';
 
 /** The `code` of every error this library makes; stable across releases, for `switch` and for logs. */
@@ -6,6 +7,7 @@ export type JarvisErrorCode =
   | 'CONNECTION_FAILED'
   | 'TIMEOUT'
   | 'RESPONSE_SHAPE'
+  | 'RESPONSE_TOO_LARGE'
   | 'REPO_PATH'
   | 'SESSION_DIRECTORY'
   | 'SESSION_NOT_BOUND'
@@ -28,6 +30,15 @@ export type JarvisErrorCode =
 export abstract class JarvisError extends Error {
   abstract override readonly name: string;
   abstract readonly code: JarvisErrorCode;
+
+  /**
+   * Its name, code, message and fields for a log, as JSON of bounded size: of what a server sent, which may be large or deep,
+   * an excerpt.
+   */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message } = this;
+    return excerptOf({ ...this, name, code, message }) as Record<string, unknown>;
+  }
 }
 
 /** Where a request went; part of every error that concerns one. */
@@ -46,11 +57,15 @@ export interface RequestErrorInit extends RequestTarget {
   readonly body?: unknown;
 }
 
+/** In UTF-16 code units; the names of OpenCode 1.18.33 have 30 at most. */
+const MAX_ERROR_NAME = 100;
+
 /** A body's own name for the error: `name` of `{name,data}`, `_tag` of `{_tag,…}`. */
 function errorNameOf(body: unknown): string | undefined {
   if (!isRecord(body)) return undefined;
   const { name, _tag } = body;
-  return typeof _tag === 'string' ? _tag : typeof name === 'string' ? name : undefined;
+  const found = typeof _tag === 'string' ? _tag : typeof name === 'string' ? name : undefined;
+  return found?.slice(0, MAX_ERROR_NAME);
 }
 
 /** What a body says in words: its first line only, because the server appends its own stack to some. */
@@ -194,6 +209,9 @@ export interface ShapeIssue {
   readonly message: string;
 }
 
+/** As much of the path and the text of one issue as is kept, in UTF-16 code units. */
+const MAX_ISSUE = 200;
+
 /** The server answered with success, but not with what this operation returns. */
 export class ResponseShapeError extends JarvisError {
   override readonly name = 'ResponseShapeError';
@@ -204,7 +222,12 @@ export class ResponseShapeError extends JarvisError {
   readonly issues: readonly ShapeIssue[];
 
   constructor(target: RequestTarget, issues: readonly ShapeIssue[], options?: ErrorOptions) {
-    const shown = issues
+    // Names of fields are the server's own, of any length.
+    const kept = issues.slice(0, 10).map(({ path, message }) => ({
+      path: path.slice(0, MAX_ISSUE),
+      message: message.slice(0, MAX_ISSUE),
+    }));
+    const shown = kept
       .slice(0, 3)
       .map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message));
     super(
@@ -214,7 +237,28 @@ export class ResponseShapeError extends JarvisError {
     );
     this.method = target.method;
     this.path = target.path;
-    this.issues = issues.slice(0, 10);
+    this.issues = kept;
+  }
+}
+
+/** An answer of the server is longer than this library takes; the connection was closed. */
+export class ResponseTooLargeError extends JarvisError {
+  override readonly name = 'ResponseTooLargeError';
+  override readonly code = 'RESPONSE_TOO_LARGE';
+  readonly method: string;
+  readonly path: string;
+  /** How much would have been taken, in bytes after decompression. */
+  readonly maxBytes: number;
+
+  constructor(target: RequestTarget, maxBytes: number, options?: ErrorOptions) {
+    super(
+      `${target.method} ${target.path} answered with more than ${maxBytes} bytes. ` +
+        'Ask for less, or raise maxResponseBytes if you trust the server.',
+      options,
+    );
+    this.method = target.method;
+    this.path = target.path;
+    this.maxBytes = maxBytes;
   }
 }
 
@@ -371,7 +415,7 @@ export class TurnError extends JarvisError {
   ) {
     const { serverError } = init;
     const detail = serverError
-      ? [serverError.name, errorMessageOf(serverError)].filter(Boolean).join(': ')
+      ? [errorNameOf(serverError), errorMessageOf(serverError)].filter(Boolean).join(': ')
       : init.detail;
     super(
       `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}.`,
@@ -442,7 +486,8 @@ export class DisposeRefusedError extends JarvisError {
   readonly holds: readonly Hold[];
 
   constructor(directory: string, holds: readonly Hold[], options?: ErrorOptions) {
-    const named = holds.map(({ kind, detail }) => `${kind} ${detail}`).join(', ');
+    const first = holds.slice(0, 10).map(({ kind, detail }) => `${kind} ${detail}`);
+    const named = [...first, ...(holds.length > 10 ? [`${holds.length - 10} more`] : [])].join(', ');
     super(
       `The instance of ${JSON.stringify(directory)} is in use (${named}) and was not disposed. ` +
         'Wait until it is idle, or dispose it with force.',

@@ -231,6 +231,7 @@ export {
   RepoPathError,
   RequestError,
   ResponseShapeError,
+  ResponseTooLargeError,
   RevertError,
   ServerLostError,
   ServerStartError,

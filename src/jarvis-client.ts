@@ -89,6 +89,7 @@ export class JarvisClient implements AsyncDisposable {
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
       fetch: options.fetch,
+      maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
       answered: alive,
     });

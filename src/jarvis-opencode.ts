@@ -22,6 +22,15 @@ export interface StartOptions extends ServerOptions, JarvisOptions {}
 
 const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, ...jarvisOptionChecks };
 
+/** OpenCode 1.18.33 keeps 2 Mi UTF-16 code units of output and sends them in one message: 6 MiB of UTF-8 at most. */
+const MAX_TERMINAL_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+class BoundedWebSocket extends WebSocket {
+  constructor(url: string) {
+    super(url, { maxPayload: MAX_TERMINAL_MESSAGE_BYTES });
+  }
+}
+
 /**
  * One OpenCode server and the repositories behind it.
  *
@@ -59,7 +68,7 @@ export class JarvisOpenCode extends JarvisClient {
   }
 
   protected override defaultWebSocket(): WebSocketConstructor {
-    return WebSocket;
+    return BoundedWebSocket;
   }
 
   protected override serverUsage(): TreeUsage | undefined {

@@ -1,5 +1,5 @@
 import { askOptionChecks, type AskOptions } from './client/asks/settings.js';
-import type { FetchFunction } from './client/options.js';
+import { aByteLimit, type FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { parseTurnLimits, type TurnLimits } from './client/turns/engine.js';
 import type { Clock } from './clock.js';
@@ -35,6 +35,14 @@ export interface JarvisOptions extends AskOptions {
    * is asked of the server; `sessions.reconcile()` does.
    */
   readonly restore?: JarvisSnapshot | undefined;
+  /**
+   * How long one answer of the server may be, in bytes after decompression, less than 512 MiB. A longer one rejects with
+   * `ResponseTooLargeError`. Whatever it is: of an answer about health 64 KiB are read, of a refusal 64 KiB, of one frame of the
+   * event stream 128 MiB (a longer one closes the stream, which is told as a `jarvis.gap`).
+   *
+   * @default 268_435_456 (256 MiB)
+   */
+  readonly maxResponseBytes?: number | undefined;
   /** @default silence */
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */
@@ -70,6 +78,7 @@ export const jarvisOptionChecks: OptionChecks<JarvisOptions> = {
   idle: (_name, value) => void parseIdlePolicy(value as IdlePolicy | false),
   turns: (_name, value) => void parseTurnLimits(value as TurnLimits),
   restore: (_name, value) => void parseSnapshot(value),
+  maxResponseBytes: aByteLimit,
   logger: aLogger,
   fetch: aFunction,
   webSocket: aFunction,

@@ -10,7 +10,7 @@ import {
   TimeoutError,
   type RequestTarget,
 } from '../errors.js';
-import { readErrorBody, readJson, readText } from './answer.js';
+import { readErrorBody, readJson, readText, type ReadLimit } from './answer.js';
 import { assertRequestOptions, parseTimeoutMs, type FetchFunction, type RequestOptions } from './options.js';
 import { ServerLink } from './server-link.js';
 
@@ -39,6 +39,8 @@ export interface HttpRequest<T> {
   /** The repository the request is pinned to. */
   readonly directory?: string | undefined;
   readonly admit?: Admit | undefined;
+  /** How long its answer may be, in bytes, whatever the options say. */
+  readonly maxBytes?: number | undefined;
   /** Is told when it is about to be sent: from then on it may have an effect. */
   readonly sending?: (() => void) | undefined;
 }
@@ -70,12 +72,16 @@ export interface HttpInit {
   readonly fetch?: FetchFunction | undefined;
   /** Tells when the server is replaced by another one. @default it never is */
   readonly link?: ServerLink | undefined;
+  /** How long an answer may be, in bytes. @default 256 MiB */
+  readonly maxResponseBytes?: number | undefined;
   /** Is told of every answer. */
   readonly answered?: (() => void) | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
+/** The longest answer measured, a prompt of 60 MB that is read again, four times over. */
+const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
 const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
 const RETRY_OTHER: RetryOptions = { ...RETRY, methods: ['post', 'put', 'patch', 'delete'] };
@@ -113,15 +119,18 @@ export class Http {
    * @throws {ServerLostError} when the server ended and may have executed it.
    * @throws {TimeoutError} when it takes longer than `timeoutMs`.
    * @throws {ResponseShapeError} when the answer is not what this operation returns.
+   * @throws {ResponseTooLargeError} when it is longer than `maxResponseBytes`.
    */
   send<T>(request: HttpRequest<T>, options?: RequestOptions): Promise<T> {
-    return this.#exchange(request, options, (target, response) => readJson(target, request.schema, response));
+    return this.#exchange(request, options, (target, response, limit) =>
+      readJson(target, request.schema, response, limit),
+    );
   }
 
   /** The same for an operation whose answer is one page of a longer list. */
   sendPage<T>(request: HttpRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
-    return this.#exchange(request, options, async (target, response) => ({
-      items: await readJson(target, request.schema, response),
+    return this.#exchange(request, options, async (target, response, limit) => ({
+      items: await readJson(target, request.schema, response, limit),
       next: response.headers.get('x-next-cursor') ?? undefined,
     }));
   }
@@ -134,12 +143,17 @@ export class Http {
   async #exchange<T>(
     request: Omit<HttpRequest<unknown>, 'schema'>,
     options: RequestOptions = {},
-    read: (target: RequestTarget, response: Response) => Promise<T>,
+    read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
   ): Promise<T> {
     // Argument mistakes surface here, before anything is held or sent.
     assertRequestOptions(options);
     const target = { method: request.method, path: request.path };
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS);
+    const maxBytes =
+      request.maxBytes ??
+      options.maxResponseBytes ??
+      this.#init.maxResponseBytes ??
+      DEFAULT_MAX_RESPONSE_BYTES;
     const retries = options.retry === false ? 0 : (options.retry ?? DEFAULT_RETRIES);
     const headers = toRecord(options.headers);
     const body = request.json === undefined ? undefined : JSON.stringify(request.json);
@@ -155,7 +169,7 @@ export class Http {
         begin();
         request.sending?.();
         const answering = this.#fetch(request, prepared);
-        return await scope.race(answering.then((response) => read(target, response)));
+        return await scope.race(answering.then((response) => read(target, response, { maxBytes })));
       } finally {
         release?.();
       }

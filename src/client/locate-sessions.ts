@@ -1,8 +1,11 @@
 import * as z from 'zod';
+import { ResponseShapeError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
 
 const PAGE_SIZE = 500;
+/** A million sessions; a list that goes on is none. */
+const MAX_PAGES = 2_000;
 
 const pageSchema = z.looseObject({
   data: z.array(z.looseObject({ id: z.string(), location: z.looseObject({ directory: z.string() }) })),
@@ -26,13 +29,16 @@ export async function* locatedSessions(
   directory: string | undefined,
   options?: RequestOptions,
 ): AsyncGenerator<ExpectedSession[], void, undefined> {
-  for (let cursor: string | undefined; ;) {
+  let cursor: string | undefined;
+  for (let pages = 0; pages < MAX_PAGES; pages += 1) {
     const query = { directory, limit: PAGE_SIZE, cursor };
     const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
     yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
     cursor = page.cursor.next;
     if (page.data.length < PAGE_SIZE || cursor === undefined) return;
   }
+  const message = `expected an end of the list, got more than ${MAX_PAGES} pages`;
+  throw new ResponseShapeError({ method: 'GET', path: '/api/session' }, [{ path: 'cursor', message }]);
 }
 
 /**

@@ -31,13 +31,30 @@ export interface RequestOptions {
    * @default 2
    */
   readonly retry?: number | false | undefined;
+  /**
+   * How long the answer may be, in bytes after decompression, less than 512 MiB. A longer one rejects with
+   * `ResponseTooLargeError` and its connection is closed; no more of it is read.
+   *
+   * @default that of the client
+   */
+  readonly maxResponseBytes?: number | undefined;
 }
+
+/** The longest text of V8 has 2^29 - 24 characters. */
+const MAX_TEXT_BYTES = 512 * 1024 * 1024 - 24;
+
+/** Checks a bound on the length of an answer. */
+export const aByteLimit = aNumber(
+  'a positive integer, less than 512 MiB',
+  (value) => Number.isInteger(value) && value > 0 && value <= MAX_TEXT_BYTES,
+);
 
 /** The check of each request option; other options objects extend it. */
 export const requestOptionChecks: OptionChecks<RequestOptions> = {
   signal: aSignal,
   timeoutMs: positiveMsOrFalse,
   headers: anObject,
+  maxResponseBytes: aByteLimit,
   retry: orFalse(
     aNumber('a non-negative integer or false', (value) => Number.isInteger(value) && value >= 0),
   ),

@@ -31,7 +31,8 @@ export class Paged<T> implements PromiseLike<T[]>, AsyncIterable<T> {
     do {
       const page = await this.#read(cursor);
       yield* this.#order(page.items);
-      cursor = page.next;
+      // A server that pages emptiness would never come to an end.
+      cursor = page.items.length === 0 ? undefined : page.next;
     } while (cursor !== undefined);
   }
 }

@@ -1,7 +1,7 @@
 import { sendDisposeAll } from './activity.js';
 import { Http } from './http.js';
 import type { FetchFunction } from './options.js';
-import { healthSchema, type Health } from './schema/server.js';
+import { healthSchema, MAX_HEALTH_BYTES, type Health } from './schema/server.js';
 
 /** One health request may take this long; one sent while the server starts may never be answered. */
 const PROBE_TIMEOUT_MS = 1_000;
@@ -28,7 +28,7 @@ export function serverApi(
   return {
     health: (signal, timeoutMs = PROBE_TIMEOUT_MS) =>
       http.send(
-        { method: 'GET', path: '/global/health', schema: healthSchema },
+        { method: 'GET', path: '/global/health', schema: healthSchema, maxBytes: MAX_HEALTH_BYTES },
         { signal, timeoutMs, retry: false },
       ),
     disposeAll: (timeoutMs) => sendDisposeAll(http, { timeoutMs, retry: false }),

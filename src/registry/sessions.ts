@@ -227,8 +227,14 @@ export class SessionRegistry implements SessionMap {
 
   /** The first of `sessionID` and its parents, as far as they were seen, that is looked for. */
   #nearest(sessionID: string, isIt: (id: string) => boolean): string | undefined {
+    // What a server says of parents may lead round in a circle.
+    const passed = new Set<string>();
     let current: string | undefined = sessionID;
-    while (current !== undefined && !isIt(current)) current = this.#seen.get(current)?.parentID;
+    while (current !== undefined && !isIt(current)) {
+      passed.add(current);
+      const parentID: string | undefined = this.#seen.get(current)?.parentID;
+      current = parentID !== undefined && passed.has(parentID) ? undefined : parentID;
+    }
     return current;
   }
 }

@@ -16,6 +16,7 @@ import {
   RepoPathError,
   RequestError,
   ResponseShapeError,
+  ResponseTooLargeError,
   ServerStartError,
   TimeoutError,
   TurnError,
@@ -37,6 +38,7 @@ type AnyJarvisError =
   | RepoPathError
   | RequestError
   | ResponseShapeError
+  | ResponseTooLargeError
   | RevertError
   | ServerLostError
   | ServerStartError
@@ -93,6 +95,8 @@ describe('the errors', () => {
       expectTypeOf(caught.recentOutput).toEqualTypeOf<readonly string[]>();
     } else if (caught instanceof ResponseShapeError) {
       expectTypeOf(caught.issues).toEqualTypeOf<readonly ShapeIssue[]>();
+    } else if (caught instanceof ResponseTooLargeError) {
+      expectTypeOf(caught.maxBytes).toEqualTypeOf<number>();
     } else if (caught instanceof TimeoutError) {
       expectTypeOf(caught.phase).toEqualTypeOf<TimeoutPhase>();
       expectTypeOf(caught.timeoutMs).toEqualTypeOf<number>();

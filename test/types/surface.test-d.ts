@@ -13,6 +13,7 @@ type ErrorClass =
   | 'RepoPathError'
   | 'RequestError'
   | 'ResponseShapeError'
+  | 'ResponseTooLargeError'
   | 'RevertError'
   | 'ServerLostError'
   | 'ServerStartError'

@@ -9,6 +9,7 @@ import {
   RepoPathError,
   RequestError,
   ResponseShapeError,
+  ResponseTooLargeError,
   RevertError,
   ServerLostError,
   ServerStartError,
@@ -34,6 +35,7 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
   ['ConnectionError', 'CONNECTION_FAILED', new ConnectionError(target, { cause })],
   ['TimeoutError', 'TIMEOUT', new TimeoutError('Work', { phase: 'request', timeoutMs: 5 }, { cause })],
   ['ResponseShapeError', 'RESPONSE_SHAPE', new ResponseShapeError(target, [], { cause })],
+  ['ResponseTooLargeError', 'RESPONSE_TOO_LARGE', new ResponseTooLargeError(target, 5, { cause })],
   ['RepoPathError', 'REPO_PATH', new RepoPathError('/srv', 'not-found', { cause })],
   [
     'SessionDirectoryError',
@@ -102,6 +104,66 @@ describe('every error', () => {
     new TurnError({ ...turn, reason: 'failed' }),
   ])('$name made without a cause has none', (error) => {
     expect(error).not.toHaveProperty('cause');
+  });
+});
+
+/** `[[[…]]]` */
+function nested(depth: number): unknown {
+  return JSON.parse('['.repeat(depth) + ']'.repeat(depth));
+}
+
+describe('an error of a large or deep answer', () => {
+  const circular: Record<string, unknown> = {};
+  circular['self'] = circular;
+  const wide = Object.fromEntries(
+    Array.from({ length: 5_000 }, (_, key) => [`key ${key}`, 'x'.repeat(5_000)]),
+  );
+
+  it.each<[what: string, body: unknown]>([
+    ['a depth bomb', nested(30_000)],
+    ['a circle', circular],
+    ['many fields', wide],
+    ['fields of many fields', Array.from({ length: 50 }, () => Array.from({ length: 50 }, () => wide))],
+    ['a long text', 'x'.repeat(5_000_000)],
+    ['a long name', { name: 'n'.repeat(5_000_000), data: { message: 'm'.repeat(5_000_000) } }],
+    ['a long field', { ['k'.repeat(5_000_000)]: 1n }],
+  ])('has a short message and a short JSON: %s', (_what, body) => {
+    const request = new RequestError({ ...target, status: 400, body });
+    const turnError = new TurnError({ ...turn, reason: 'failed', serverError: { name: 'E', data: body } });
+    for (const error of [request, turnError]) {
+      expect(error.message.length).toBeLessThan(1_000);
+      expect(JSON.stringify(error).length).toBeLessThan(250_000);
+    }
+    expect(request.body).toBe(body);
+  });
+
+  it('names ten issues and ten holds at most, each of them short', () => {
+    const issues = Array.from({ length: 1_000 }, () => ({
+      path: 'p'.repeat(10_000),
+      message: 'm'.repeat(10_000),
+    }));
+    const shape = new ResponseShapeError(target, issues);
+    const refused = new DisposeRefusedError(
+      '/srv',
+      Array.from({ length: 1_000 }, () => turnHold),
+    );
+    expect(shape.issues).toHaveLength(10);
+    expect(inspect(shape).length + inspect(refused).length).toBeLessThan(50_000);
+    expect(shape.message.length + refused.message.length).toBeLessThan(3_000);
+    expect(refused.message).toContain('turn ses_1, 990 more');
+  });
+
+  it('tells in JSON what its fields are', () => {
+    const body = { name: 'NotFoundError', data: { message: 'gone' } };
+    const error = new RequestError({ ...target, status: 404, body });
+    expect(JSON.parse(JSON.stringify(error))).toMatchObject({
+      ...target,
+      name: 'RequestError',
+      code: 'REQUEST_FAILED',
+      message: error.message,
+      status: 404,
+      body,
+    });
   });
 });
 

@@ -14,6 +14,9 @@ const STABLE_MS = 5_000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
 
+/** How the types of events begin that only this library makes. */
+const OWN_TYPES = 'jarvis.';
+
 /** How many events are kept back at most while what a gap hid is read again. */
 const MAX_HELD_BACK = 10_000;
 
@@ -86,6 +89,7 @@ export class EventHub {
   #heldBack: EventQueue<OpenCodeEvent> | undefined;
   #dropped = 0;
   #running: Promise<void> = Promise.resolve();
+  #hasToldForgery = false;
 
   constructor(init: HubInit) {
     this.#init = init;
@@ -252,7 +256,7 @@ export class EventHub {
   #take(data: string): void {
     const { observer } = this.#init;
     const head = peekEnvelope(data);
-    if (head?.type === DUPLICATE_TYPE) return;
+    if (head?.type === DUPLICATE_TYPE || this.#isForged(head?.type)) return;
     let isObserved: boolean | undefined;
     if (head !== undefined) {
       isObserved = observer.wants(head.type, head.directory);
@@ -263,10 +267,20 @@ export class EventHub {
       this.#init.logger.warn('event skipped', { reason: envelope.reason });
     } else if (envelope.kind === 'event') {
       const { event } = envelope;
+      if (this.#isForged(event.type)) return;
       if (isObserved ?? observer.wants(event.type, event.directory)) this.#tell(observer, event);
       if (this.#heldBack === undefined) this.#publish(event);
       else this.#holdBack(event, this.#heldBack);
     }
+  }
+
+  /** Whether an event of the server bears a name of the library's own, for which readers would take it. */
+  #isForged(type: string | undefined): boolean {
+    if (type?.startsWith(OWN_TYPES) !== true) return false;
+    if (!this.#hasToldForgery)
+      this.#init.logger.warn('event of the server with a name of ours dropped', { type: type.slice(0, 100) });
+    this.#hasToldForgery = true;
+    return true;
   }
 
   /** Whether anyone listens to events of a type, here or everywhere. */

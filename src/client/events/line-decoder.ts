@@ -1,5 +1,6 @@
 const LF = 0x0a;
 const CR = 0x0d;
+const MAX_PIECES = 4_096;
 
 /**
  * Decodes UTF-8 as it arrives, whole lines at a time. A `TextDecoder` that is told of more to come takes a slow path in Node
@@ -47,9 +48,18 @@ export class LineDecoder {
   #keep(bytes: Uint8Array): void {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
+    // A piece takes memory of its own, however short it is.
+    if (this.#pending.length >= MAX_PIECES) this.#join();
     if (this.#pendingBytes > this.#maxLineBytes) {
       throw new RangeError(`A line of more than ${this.#maxLineBytes} bytes`);
     }
+  }
+
+  /** Puts the pieces together in one. */
+  #join(): void {
+    const joined = this.#withPending(new Uint8Array());
+    this.#pending.push(joined);
+    this.#pendingBytes = joined.length;
   }
 
   #withPending(bytes: Uint8Array): Uint8Array {

@@ -3,7 +3,7 @@ import { parseInput, type RequestOptions } from '../options.js';
 import { route } from '../route.js';
 import { authInputSchema, type AuthInput } from '../schema/auth.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
-import { booleanSchema, healthSchema, type Health } from '../schema/server.js';
+import { booleanSchema, healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';
 
 /** What the calls that dispose every instance need: the guard that lets none of them cut off work. */
 export interface GlobalGuard {
@@ -100,7 +100,10 @@ export class GlobalResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   health(options?: RequestOptions): Promise<Health> {
-    return this.#http.send({ method: 'GET', path: '/global/health', schema: healthSchema }, options);
+    return this.#http.send(
+      { method: 'GET', path: '/global/health', schema: healthSchema, maxBytes: MAX_HEALTH_BYTES },
+      options,
+    );
   }
 
   /**

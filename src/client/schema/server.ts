@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { wire } from './wire.js';
 
+/** How long an answer about health may be; OpenCode 1.18.33 sends 40 bytes. */
+export const MAX_HEALTH_BYTES = 64 * 1024;
+
 /** What `/global/health` answers. */
 export interface Health {
   healthy: true;

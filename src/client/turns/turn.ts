@@ -6,7 +6,7 @@ import type { AssistantMessage, Message, Part, ToolState } from '../schema/messa
 import type { Tokens } from '../schema/session.js';
 
 /** Options of one turn. */
-export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry'> {
+export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
   /**
    * Milliseconds for the whole turn, its time in the queue included; when they are over it is aborted.
    *

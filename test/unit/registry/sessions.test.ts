@@ -128,4 +128,15 @@ describe('reconcile()', () => {
     await sessions.reconcile({ signal, timeoutMs: 5 });
     expect(seen).toEqual({ signal, timeoutMs: 5 });
   });
+
+  it('comes to an end when the server says that sessions are parents of each other', () => {
+    const sessions = registry();
+    sessions.learn({ id: 'ses_1', directory: '/a', parentID: 'ses_2' });
+    sessions.learn({ id: 'ses_2', directory: '/a', parentID: 'ses_1' });
+    sessions.learn({ id: 'ses_3', directory: '/a', parentID: 'ses_3' });
+    expect(sessions.isWithin('ses_1', 'ses_2')).toBe(true);
+    expect(sessions.isWithin('ses_1', 'ses_3')).toBe(false);
+    expect(sessions.isBound('ses_3')).toBe(false);
+    expect(sessions.unseen('ses_1')).toBeUndefined();
+  });
 });
