@@ -36,7 +36,7 @@ export interface HttpRequest<T> {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   readonly json?: unknown;
   readonly schema: z.ZodType<T>;
-  /** The repository the request is pinned to. */
+  /** The repository the request is pinned to, by its header unless its query has a `directory`. */
   readonly directory?: string | undefined;
   readonly admit?: Admit | undefined;
   /** How long its answer may be, in bytes, whatever the options say. */
@@ -52,7 +52,7 @@ export interface ForwardedRequest {
   readonly path: string;
   readonly headers: Headers;
   readonly body: ArrayBuffer | undefined;
-  /** The repository it is pinned to; `undefined` for what concerns the server as a whole. */
+  /** The repository it is pinned to by its header; `undefined` when its query pins it, and for what concerns the server as a whole. */
   readonly directory: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -292,7 +292,10 @@ export class Http {
     const headers: Record<string, string> = { accept: 'application/json', ...prepared.headers };
     if (typeof body === 'string') headers['content-type'] = 'application/json';
     if (endpoint.authorization !== undefined) headers['authorization'] = endpoint.authorization;
-    if (request.directory !== undefined) headers[DIRECTORY_HEADER] = encodeURIComponent(request.directory);
+    // Once is enough, and twice may be too much: request line and headers share one limit.
+    if (request.query?.['directory'] !== undefined) delete headers[DIRECTORY_HEADER];
+    else if (request.directory !== undefined)
+      headers[DIRECTORY_HEADER] = encodeURIComponent(request.directory);
     const url = endpoint.url + request.path + searchOf(request.query);
     const { fetch = globalThis.fetch } = this.#init;
     const { method } = request;

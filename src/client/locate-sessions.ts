@@ -31,7 +31,8 @@ export async function* locatedSessions(
 ): AsyncGenerator<ExpectedSession[], void, undefined> {
   let cursor: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-    const query = { directory, limit: PAGE_SIZE, cursor };
+    // The cursor has the directory in it. Both would be too much for a long path.
+    const query = { directory: cursor === undefined ? directory : undefined, limit: PAGE_SIZE, cursor };
     const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
     yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
     cursor = page.cursor.next;

@@ -16,7 +16,7 @@ import { eventResponse } from './repo/event-response.js';
 import { assertOwn } from './repo/own-messages.js';
 import { ownEntries } from './repo/own-entries.js';
 import type { Answered, Forwarded } from './repo/operations.js';
-import { pathPin, type RepoTransport } from './repo-transport.js';
+import { directoryQuery, pathPin, type RepoTransport } from './repo-transport.js';
 
 /** The origin that `repo.fetch` answers for, wherever the server is. It resolves nowhere, so nothing else can answer. */
 export const REPO_BASE_URL = 'http://opencode.invalid';
@@ -194,7 +194,7 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
       const forwarded = { method, path: pinned, headers: new Headers(headers), body };
       const response = await http.forward({
         ...forwarded,
-        directory: isGlobal ? undefined : directory,
+        directory: isGlobal || listsSessions(request) ? undefined : directory,
         signal: scope.signal,
       });
       if (response.status === 204 || (rule.begins === 'terminal' && response.ok)) work?.accepted();
@@ -232,11 +232,13 @@ function searchOf({ operation, query }: RepoRequest, rule: Forwarded, directory:
   for (const name of rule.query ?? []) {
     for (const value of query.getAll(name)) search.append(name, value);
   }
-  // This route alone filters by the query, which the server decodes twice.
-  if (operation.method === 'GET' && operation.template === '/session') {
-    search.set('directory', encodeURIComponent(directory));
-  }
+  if (listsSessions({ operation })) search.set('directory', directoryQuery(directory));
   return search.size > 0 ? `?${search.toString()}` : '';
+}
+
+/** This route alone filters by the query. The header would say the same, and make the request of a long path too long. */
+function listsSessions({ operation }: Pick<RepoRequest, 'operation'>): boolean {
+  return operation.method === 'GET' && operation.template === '/session';
 }
 
 /** What keeps the instance for work that the server accepts before it is seen. */

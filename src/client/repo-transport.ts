@@ -82,6 +82,15 @@ export function pathPin(directory: string): (path: string) => string {
   return (path) => path.replace(/^\/session\/ses_/, '/session/ses%5F');
 }
 
+/**
+ * The value of the query parameter `directory` that stands for this directory, before it is encoded as part of a URL. OpenCode
+ * 1.18.33 decodes it once more than a URL asks for, and takes what cannot be decoded as it is. Nothing is encoded
+ * without need: the request line and the headers together have 16 KiB (measured), else the server answers 431.
+ */
+export function directoryQuery(directory: string): string {
+  return changesWhenDecoded(directory) ? directory.replaceAll('%', '%25') : directory;
+}
+
 function changesWhenDecoded(directory: string): boolean {
   try {
     return decodeURIComponent(directory) !== directory;

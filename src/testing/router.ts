@@ -24,6 +24,9 @@ const API_ROOTS: ReadonlySet<string> = new Set([
   ...['question', 'session', 'skill', 'sync', 'tui', 'vcs'],
 ]);
 
+/** How long the request line and the headers may be together (OpenCode 1.18.33: between 16,100 and 16,200 characters of either, with 200 to 300 of the rest). */
+const MAX_HEAD_BYTES = 16_384;
+
 /** What the router asks before it answers by itself. */
 export interface RouterInit {
   readonly server: ScriptedServer;
@@ -45,8 +48,10 @@ export class Router {
 
   /** @param record - is told of the request before it is answered. */
   async answer(request: Request, record: (request: MockRequest) => void): Promise<Response> {
-    const { pathname: path, searchParams: query } = new URL(request.url);
+    const { pathname: path, search, searchParams: query } = new URL(request.url);
     const { method, headers, signal } = request;
+    if (headLength(method, path + search, headers) > MAX_HEAD_BYTES)
+      return new Response(null, { status: 431 });
     const bodyText = await request.text();
     const directory = isGlobal(path)
       ? undefined
@@ -86,6 +91,12 @@ export class Router {
     const root = path.split('/')[1] ?? '';
     return API_ROOTS.has(root) ? notMocked(method, path) : webPage();
   }
+}
+
+/** The length of the request line and the headers, each with what separates it from the next. */
+function headLength(method: string, target: string, headers: Headers): number {
+  const lines = [`${method} ${target} HTTP/1.1`, ...[...headers].map(([name, value]) => `${name}: ${value}`)];
+  return lines.reduce((length, line) => length + line.length + 2, 0);
 }
 
 /** What concerns no directory. */

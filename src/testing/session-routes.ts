@@ -36,18 +36,26 @@ export const sessionRoutes: readonly Route[] = [
   }),
   // The one listing that loads no instance: newest first, of every project; the directory is decoded once.
   globalRoute('GET', '/api/session', ({ server, query }) => {
-    const directory = query.get('directory');
+    const { start, directory } = parseCursor(query.get('cursor')) ?? {
+      start: 0,
+      directory: query.get('directory'),
+    };
     const sessions = server.sessions
       .all()
       .filter((session) => directory === null || session.directory === directory)
       .reverse();
-    const start = Number(query.get('cursor') ?? 0);
     const end = start + (numberOf(query.get('limit')) ?? API_PAGE_SIZE);
     const data = sessions.slice(start, end).map(({ directory: at, ...session }) => ({
       ...session,
       location: { directory: at },
     }));
-    return Response.json({ data, cursor: end < sessions.length ? { next: String(end) } : {} });
+    return Response.json({
+      data,
+      cursor:
+        end < sessions.length
+          ? { next: btoa(encodeURIComponent(JSON.stringify({ start: end, directory }))) }
+          : {},
+    });
   }),
   scopedRoute('GET', '/session/status', ({ instance }) => Response.json(instance.statuses())),
   scopedRoute('GET', '/session/:sessionID', (context) =>
@@ -164,4 +172,12 @@ function parseNewSession(bodyText: string): NewSession | undefined {
 /** The server ignores what is not a number. */
 function numberOf(text: string | null): number | undefined {
   return text === null || text === '' || Number.isNaN(Number(text)) ? undefined : Number(text);
+}
+
+/** Where a page begins, and in which directory: both are in the cursor. */
+function parseCursor(
+  cursor: string | null,
+): { readonly start: number; readonly directory: string | null } | undefined {
+  if (cursor === null) return undefined;
+  return JSON.parse(decodeURIComponent(atob(cursor))) as { start: number; directory: string | null };
 }

@@ -50,6 +50,7 @@ export async function openMockWorld(): Promise<World> {
       return clones;
     },
     oddRepo: async () => directory(ODD_NAME),
+    repoNamed: async (name) => directory(name),
     close: async () => {
       for (const client of clients) await client.close();
       await mock.close();

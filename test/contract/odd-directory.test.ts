@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import type { OpenCodeEvent, RepoClient } from 'jarvis-opencode';
+import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { hang, text } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ODD_NAME, worlds, type World } from './worlds.js';
@@ -73,5 +74,35 @@ describe.each(worlds)(`a directory named ${ODD_NAME} in $name`, ({ open }) => {
     }
     expect(world.jarvis.forRepo(dirname(directory))).not.toBe(repo);
     expect(world.jarvis.forRepo(decodeURIComponent(directory))).not.toBe(repo);
+  });
+});
+
+describe.each(worlds)('the list of sessions in $name', ({ open }) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await open();
+  });
+  afterAll(() => world?.close());
+
+  const path = (segment: string, times: number): string => Array<string>(times).fill(segment).join('/');
+
+  it.each([
+    ['of 3,600 bytes, none of them ASCII', path('漢'.repeat(80), 15)],
+    ['of 3,600 percent signs', path('%'.repeat(240), 15)],
+    ['of 3,600 characters that look encoded', path('%41'.repeat(80), 15)],
+    ['with a percent sign that encodes nothing', '100%'],
+    ['that only looks encoded', 'a%2Fb%25'],
+    ['that cannot be decoded', '%E0%A4%A'],
+    ['with what ends a parameter', 'a&b=c#d+e?f'],
+  ])('is of that directory alone for one %s', async (_what, name) => {
+    const repo = world.jarvis.forRepo(await world.repoNamed(name));
+    const client = createOpencodeClient({ baseUrl: repo.baseUrl, fetch: repo.fetch });
+    const headers = { 'x-opencode-directory': encodeURIComponent(repo.directory) };
+    const session = await repo.sessions.create();
+    expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([session.id]);
+    const { data } = await client.session.list({}, { headers });
+    expect(data?.map(({ id }) => id)).toEqual([session.id]);
+    world.jarvis.sessions.bind(name, session);
+    expect((await world.jarvis.sessions.reconcile()).gone).toEqual([]);
   });
 });

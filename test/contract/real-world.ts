@@ -68,6 +68,7 @@ export async function openRealWorld(): Promise<World> {
       return [first, await repo({ cloneOf: { directory: first } })];
     },
     oddRepo: () => repo({ name: ODD_NAME }),
+    repoNamed: (name) => repo({ name }),
     close,
   };
 }

@@ -175,6 +175,12 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     const [newest, oldest] = [`${second.id} ${directory}`, `${session.id} ${directory}`];
     expect(await page('')).toEqual([newest, oldest]);
     expect(await page('&limit=1')).toEqual([newest]);
+    await world.jarvis.forRepo(await world.repo()).sessions.create();
+    const first = await world.fetch(`/api/session?directory=${encodeURIComponent(directory)}&limit=1`);
+    const { cursor } = (await first.json()) as { cursor: { next: string } };
+    const next = await world.fetch(`/api/session?limit=1&cursor=${encodeURIComponent(cursor.next)}`);
+    const { data } = (await next.json()) as { data: { id: string }[] };
+    expect(data, 'the cursor has the directory in it').toMatchObject([{ id: session.id }]);
     const { kept } = await world.jarvis.sessions.reconcile();
     expect(kept.map(({ jarvisSessionID }) => jarvisSessionID)).toContain('found');
   });

@@ -35,6 +35,8 @@ export interface World {
   clones(): Promise<readonly [string, string]>;
   /** A repository in a directory of the name {@link ODD_NAME}. */
   oddRepo(): Promise<string>;
+  /** A repository in a directory of this name, which may have slashes. */
+  repoNamed(name: string): Promise<string>;
   /** Closes the clients and ends the server, with everything that was made for it. */
   close(): Promise<void>;
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 /** What {@link gitRepo} makes. */
 export interface GitRepoOptions {
-  /** Name of the directory; anything a file system takes, e.g. `a b%20ü日#?+'"🦊`. @default 'repo' */
+  /** Name of the directory; anything a file system takes, e.g. `a b%20ü日#?+'"🦊`, also a path. @default 'repo' */
   readonly name?: string;
   /** Content by path inside the repository; given to a clone, they come on top. @default a README.md, none in a clone */
   readonly files?: Readonly<Record<string, string>>;
@@ -64,7 +64,7 @@ export async function gitRepo(options: GitRepoOptions = {}): Promise<GitRepo> {
   const dispose = (): Promise<void> => rm(root, { recursive: true, force: true, maxRetries: 5 });
   let worktrees = 0;
   try {
-    await mkdir(directory);
+    await mkdir(directory, { recursive: true });
     await git(
       directory,
       cloneOf ? ['clone', '--quiet', cloneOf.directory, '.'] : ['init', '--quiet', '-b', 'main'],

@@ -4,7 +4,7 @@ import { ConnectionError, TimeoutError } from '../../errors.js';
 import type { Endpoint } from '../http.js';
 import { parseInput, parseTimeoutMs, requestOptionChecks, type RequestOptions } from '../options.js';
 import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty-connection.js';
-import type { RepoTransport } from '../repo-transport.js';
+import { directoryQuery, type RepoTransport } from '../repo-transport.js';
 import { route } from '../route.js';
 import { ServerLink } from '../server-link.js';
 import {
@@ -223,12 +223,12 @@ export class PtyResource {
     cursor: number | undefined,
     ticket: string,
   ): WebSocketLike {
-    // The server decodes the directory of a query twice.
-    const query = new URLSearchParams({ directory: encodeURIComponent(this.#transport.directory), ticket });
+    const query = new URLSearchParams({ directory: directoryQuery(this.#transport.directory), ticket });
     if (cursor !== undefined) query.set('cursor', String(cursor));
     const origin = this.#sockets.endpoint().url.replace(/^http/, 'ws');
     try {
-      return new webSocket(`${origin}${path}?${query.toString()}`);
+      // Not every server takes a plus for a space.
+      return new webSocket(`${origin}${path}?${query.toString().replaceAll('+', '%20')}`);
     } catch (cause) {
       throw new ConnectionError({ method: 'GET', path }, { cause });
     }

@@ -1,7 +1,7 @@
 import { aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { SessionDirectoryError } from '../../errors.js';
 import { parseInput, requestOptionChecks, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import { directoryQuery, type RepoTransport } from '../repo-transport.js';
 import {
   createSessionInputSchema,
   listSessionsInputSchema,
@@ -74,8 +74,8 @@ export class SessionsResource {
       {
         method: 'GET',
         path: '/session',
-        // By the header alone the server lists the whole project, and it decodes this parameter twice.
-        query: { ...filter, directory: encodeURIComponent(this.#transport.directory) },
+        // By the header alone the server lists the whole project.
+        query: { ...filter, directory: directoryQuery(this.#transport.directory) },
         schema: sessionListSchema,
       },
       options,

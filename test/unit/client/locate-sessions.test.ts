@@ -15,15 +15,22 @@ function setUp(stored: readonly Stored[]): { http: Http; queries: string[] } {
     signal: new AbortController().signal,
     fetch: (input) => {
       const { searchParams } = new URL(input as string);
-      const directory = searchParams.get('directory');
-      queries.push(directory ?? 'all');
-      const start = Number(searchParams.get('cursor') ?? 0);
+      const cursor = searchParams.get('cursor');
+      // The cursor has the directory in it.
+      const [start, directory] =
+        cursor === null
+          ? [0, searchParams.get('directory')]
+          : (JSON.parse(cursor) as [number, string | null]);
+      queries.push(`${cursor === null ? '' : 'more of '}${directory ?? 'all'}`);
+      expect(searchParams.has('cursor') && searchParams.has('directory')).toBe(false);
       const limit = Number(searchParams.get('limit'));
       const matching = stored.filter((session) => directory === null || session.directory === directory);
       const data = matching
         .slice(start, start + limit)
         .map((session) => ({ id: session.id, location: { directory: session.directory } }));
-      return Promise.resolve(Response.json({ data, cursor: { next: String(start + limit) } }));
+      return Promise.resolve(
+        Response.json({ data, cursor: { next: JSON.stringify([start + limit, directory]) } }),
+      );
     },
   });
   return { http, queries };
@@ -51,7 +58,7 @@ describe('locateSessions', () => {
   it('turns pages only as far as needed', async () => {
     const { http, queries } = setUp(many(2_000, '/a'));
     await locateSessions(http, [{ sessionID: 'ses_a_700', directory: '/a' }]);
-    expect(queries).toEqual(['/a', '/a']);
+    expect(queries).toEqual(['/a', 'more of /a']);
   });
 
   it('looks everywhere for what is not where it should be, and leaves out what is nowhere', async () => {
@@ -61,7 +68,7 @@ describe('locateSessions', () => {
       { sessionID: 'ses_gone', directory: '/a' },
     ]);
     expect([...found]).toEqual([['ses_b_1100', '/b']]);
-    expect(queries).toEqual(['/a', 'all', 'all', 'all']);
+    expect(queries).toEqual(['/a', 'all', 'more of all', 'more of all']);
   });
 
   it('asks nothing for nothing', async () => {

@@ -288,7 +288,7 @@ describe('a request in any spelling', () => {
     ['GET', '/Session/ses_a//MESSAGE/?Limit=1&limit=2', 'GET /session/ses_a/message?limit=2'],
     ['GET', '/session/%73es_a', 'GET /session/ses_a'],
     ['POST', '/mcp/a%2Fb/connect', 'POST /mcp/a%2Fb/connect'],
-    ['GET', '/session', 'GET /session?directory=%252Fa'],
+    ['GET', '/session', 'GET /session?directory=%2Fa'],
   ])('%s %s is sent as %s', async (method, path, expected) => {
     expect(await outcome(method, path)).toBe(expected);
   });
