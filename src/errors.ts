@@ -264,7 +264,21 @@ export class ResponseTooLargeError extends JarvisError {
 
 /** Why a path cannot be a repository. */
 export type RepoPathReason =
-  'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins' | 'replaced';
+  | 'not-absolute'
+  | 'not-found'
+  | 'not-a-directory'
+  | 'unreadable'
+  | 'invalid'
+  | 'plugins'
+  | 'replaced'
+  /** There is a backslash in a path that is not one of Windows: OpenCode 1.18.33 fails every prompt there. */
+  | 'backslash'
+  /** A request that names it would be longer than the server takes: at most 15,000 characters, percent-encoded. */
+  | 'too-long'
+  /** The `dataDir` of the server is inside, and git does not ignore it: snapshots would take in themselves. */
+  | 'data-directory'
+  /** It is a git repository of another user than the server's, and `safe.directory` does not name it. */
+  | 'owner';
 
 const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-absolute': 'is not absolute. Pass an absolute path, e.g. path.resolve(directory)',
@@ -272,6 +286,17 @@ const REPO_PATH_TEXT: Record<RepoPathReason, string> = {
   'not-a-directory': 'is not a directory. Pass the directory that contains it',
   unreadable: 'cannot be read. Check its permissions',
   invalid: 'is not a valid path. It must be well-formed text without NUL',
+  backslash:
+    'has a backslash in it. OpenCode 1.18 fails every prompt in such a directory. Rename it, or use one without',
+  'too-long':
+    'is too long. A request that names it has more than the 16 KiB that OpenCode reads. Move it to a shorter path',
+  'data-directory':
+    'contains the dataDir of the server. Its snapshots would take in themselves and grow until the disk is full. Move ' +
+    'dataDir out of the repository, let git ignore it, or set snapshot to false in the config',
+  owner:
+    'belongs to another user than the server runs as. Git does not read it, so OpenCode would work without snapshots, ' +
+    'diffs and a project of its own. Change its owner, or trust it by `git config --global --add safe.directory <path>` or ' +
+    'by the option env: { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "safe.directory", GIT_CONFIG_VALUE_0: "<path>" }',
   replaced: 'is a link to another directory by now. Use forRepo again',
   plugins:
     'brings OpenCode plugins of its own, which would run although trustProjectConfig is false. Remove them, or trust it',

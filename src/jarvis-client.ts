@@ -38,7 +38,7 @@ import {
 } from './lifecycle/server-handle.js';
 import type { TreeUsage } from './lifecycle/usage.js';
 import { silentLogger } from './logger.js';
-import { assertPathText, normalizePath } from './registry/remote-path.js';
+import { assertPathText, assertServable, normalizePath } from './registry/remote-path.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
 import type { RepoEntry } from './registry/repo-entry.js';
 import { SessionRegistry, type SessionMap } from './registry/sessions.js';
@@ -169,7 +169,9 @@ export class JarvisClient implements AsyncDisposable {
   /**
    * The client of one repository; the same object for every spelling of its path.
    *
-   * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory.
+   * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory; and when the
+   *   server could not work in it, see {@link RepoPathReason}. What lies on the disk is looked at only on a server that this
+   *   client started, and when the directory is first asked for.
    * @throws {ClosedError} after `close()`.
    */
   forRepo(directory: string): RepoClient {
@@ -177,6 +179,7 @@ export class JarvisClient implements AsyncDisposable {
     const canonical = this.#canonical(directory);
     let client = this.#clients.get(canonical);
     if (client === undefined) {
+      this.checkTraps(canonical);
       client = this.#makeClient(canonical);
       this.#clients.set(canonical, client);
     }
@@ -247,6 +250,15 @@ export class JarvisClient implements AsyncDisposable {
   /** Makes a decision about an instance known to whoever diagnoses this process. */
   protected publish(_decision: InstanceDecision): void {
     // There is no channel for it outside Node.
+  }
+
+  /**
+   * Refuses a directory in which the server would come to grief.
+   *
+   * @throws {RepoPathError}
+   */
+  protected checkTraps(_canonical: string): void {
+    // Outside Node nothing is known of the disk.
   }
 
   /** The one spelling of a directory. */
@@ -400,7 +412,9 @@ export class JarvisClient implements AsyncDisposable {
 
   #canonical(directory: string): string {
     assertPathText(directory);
-    return this.canonicalDirectory(directory);
+    const canonical = this.canonicalDirectory(directory);
+    assertServable(canonical);
+    return canonical;
   }
 
   /** Disposes the instance and runs `run` behind its closed gate. */

@@ -11,8 +11,10 @@ import { canonicalPath } from './lifecycle/canonical-path.js';
 import { usageOf, type TreeUsage } from './lifecycle/usage.js';
 import { OwnedServer } from './lifecycle/owned-server.js';
 import { assertNoPlugins } from './lifecycle/project-plugins.js';
-import { serverOptionChecks, type ServerOptions } from './lifecycle/server-options.js';
+import { DirectoryTraps } from './lifecycle/paths/directory-traps.js';
+import { parseServerOptions, serverOptionChecks, type ServerOptions } from './lifecycle/server-options.js';
 import type { ServerCalls } from './lifecycle/server-process.js';
+import { silentLogger } from './logger.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */
 const instanceChannel = channel('jarvis-opencode:instance');
@@ -43,6 +45,7 @@ class BoundedWebSocket extends WebSocket {
  */
 export class JarvisOpenCode extends JarvisClient {
   #trustsProjects = true;
+  #traps: DirectoryTraps | undefined;
 
   /**
    * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it runs, and so
@@ -60,6 +63,7 @@ export class JarvisOpenCode extends JarvisClient {
     try {
       const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
       jarvis.#trustsProjects = options.trustProjectConfig ?? true;
+      jarvis.#traps = directoryTraps(serverOptions, server.pid);
       return jarvis;
     } catch (error) {
       await server.stop();
@@ -80,11 +84,27 @@ export class JarvisOpenCode extends JarvisClient {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
   }
 
+  protected override checkTraps(canonical: string): void {
+    if (this.paths === 'local') this.#traps?.check(canonical);
+  }
+
   protected override canonicalDirectory(directory: string): string {
     const canonical = this.paths === 'local' ? canonicalPath(directory) : super.canonicalDirectory(directory);
     if (!this.#trustsProjects) assertNoPlugins(canonical);
     return canonical;
   }
+}
+
+function directoryTraps(options: ServerOptions, pid: number): DirectoryTraps {
+  const { env, cwd } = parseServerOptions(options);
+  return new DirectoryTraps({
+    env,
+    cwd,
+    pid,
+    ownsData: options.dataDir !== undefined,
+    takesSnapshots: options.config?.['snapshot'] !== false,
+    logger: options.logger ?? silentLogger,
+  });
 }
 
 function serverCalls(fetch: FetchFunction | undefined): ServerCalls {

@@ -35,3 +35,20 @@ export function assertPathText(directory: unknown): asserts directory is string 
     throw new RepoPathError(directory, 'invalid');
   }
 }
+
+/**
+ * How long a directory may be, percent-encoded. OpenCode 1.18.33 reads 16 KiB of request line and headers, and answers 431 to
+ * more; the rest is for the other headers. No path of Linux (4,095 bytes) comes to it.
+ */
+const MAX_ENCODED_LENGTH = 15_000;
+
+/**
+ * Refuses a directory that OpenCode 1.18.33 takes without a word and then cannot work in.
+ *
+ * @throws {RepoPathError} with reason `backslash` or `too-long`.
+ */
+export function assertServable(canonical: string): void {
+  if (canonical.startsWith('/') && canonical.includes('\\')) throw new RepoPathError(canonical, 'backslash');
+  if (encodeURIComponent(canonical).length > MAX_ENCODED_LENGTH)
+    throw new RepoPathError(canonical, 'too-long');
+}

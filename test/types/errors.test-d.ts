@@ -125,7 +125,17 @@ describe('the errors', () => {
       | 'failed'
     >();
     expectTypeOf<RepoPathReason>().toEqualTypeOf<
-      'not-absolute' | 'not-found' | 'not-a-directory' | 'unreadable' | 'invalid' | 'plugins' | 'replaced'
+      | 'not-absolute'
+      | 'not-found'
+      | 'not-a-directory'
+      | 'unreadable'
+      | 'invalid'
+      | 'plugins'
+      | 'replaced'
+      | 'backslash'
+      | 'too-long'
+      | 'data-directory'
+      | 'owner'
     >();
   });
 

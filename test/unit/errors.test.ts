@@ -289,6 +289,12 @@ describe('RepoPathError', () => {
     'not-a-directory',
     'unreadable',
     'invalid',
+    'plugins',
+    'replaced',
+    'backslash',
+    'too-long',
+    'data-directory',
+    'owner',
   ];
 
   it('says something else for each reason, and quotes the path', () => {

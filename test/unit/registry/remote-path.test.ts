@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RepoPathError } from '../../../src/errors.js';
-import { assertPathText, normalizePath } from '../../../src/registry/remote-path.js';
+import { assertPathText, assertServable, normalizePath } from '../../../src/registry/remote-path.js';
 
 function thrownBy(run: () => unknown): unknown {
   try {
@@ -92,4 +92,40 @@ describe('assertPathText', () => {
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toMatch(new RegExp(`path to be a string, got ${got}`));
   });
+});
+
+describe('assertServable', () => {
+  it.each([
+    ...[
+      '/',
+      '/srv/app',
+      '/100%/%41',
+      '/a\nb\tc',
+      '/~',
+      '/-rf',
+      '/*?[x]{y,z}',
+      '/dot.',
+      '/ space ',
+      '/a:b;c',
+      `/"'`,
+      '/🦊',
+    ],
+    ...['C:\\app', '\\\\host\\share\\app', `/${'漢'.repeat(1_365)}`, `/${'%'.repeat(4_094)}`],
+  ])('takes %j, in which OpenCode can work', (path) => {
+    expect(() => assertServable(path)).not.toThrow();
+  });
+
+  it.each(['/a\\b', '/a\\', '/a\\b/app', '/C:\\app'])('refuses %j, in which every prompt fails', (path) => {
+    const error = thrownBy(() => assertServable(path));
+    expect(error).toBeInstanceOf(RepoPathError);
+    expect(error).toMatchObject({ reason: 'backslash', path });
+    expect((error as Error).message).toContain('backslash');
+  });
+
+  it.each([`/${'a'.repeat(15_000)}`, `/${'漢'.repeat(1_700)}`])(
+    'refuses what would be too long for a request',
+    (path) => {
+      expect(thrownBy(() => assertServable(path))).toMatchObject({ reason: 'too-long', path });
+    },
+  );
 });

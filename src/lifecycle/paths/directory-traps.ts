@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve, sep } from 'node:path';
+import { RepoPathError } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+
+/** How long git may take to answer. */
+const GIT_LIMIT_MS = 5_000;
+
+/** What is known of a server that works in the directories. */
+export interface DirectoryTrapsInit {
+  /** The environment of the server. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly pid: number | undefined;
+  /** Whether the data directory is one of this server's own, not the one of the user. */
+  readonly ownsData: boolean;
+  /** Whether the server takes snapshots of the files. */
+  readonly takesSnapshots: boolean;
+  readonly logger: Logger;
+}
+
+/** Finds directories that a server of ours takes without a word and then cannot work in (OpenCode 1.18.33, measured). */
+export class DirectoryTraps {
+  readonly #init: DirectoryTrapsInit;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #uid: number | undefined;
+
+  constructor(init: DirectoryTrapsInit) {
+    this.#init = init;
+    const { OPENCODE_SERVER_PASSWORD: _, OPENCODE_CONFIG_CONTENT: __, ...env } = init.env;
+    this.#env = { ...env, LC_ALL: 'C' };
+    this.#uid = uidOf(init.pid);
+  }
+
+  /**
+   * Looks for the traps of a directory.
+   *
+   * @param directory - canonical.
+   * @throws {RepoPathError} with reason `owner` or `data-directory`.
+   */
+  check(directory: string): void {
+    const project = projectOf(directory);
+    if (project === undefined) return;
+    if (this.#isOfAnotherUser(project)) throw new RepoPathError(directory, 'owner');
+    const data = this.#dataWithin(directory);
+    if (data === undefined) return;
+    if (this.#init.ownsData) throw new RepoPathError(directory, 'data-directory');
+    this.#init.logger.warn(
+      "repository contains OpenCode's data directory: its snapshots take in themselves and grow with every turn. " +
+        'Let git ignore the data directory, start with a dataDir elsewhere, or set snapshot to false in the config',
+      { directory, dataDirectory: data },
+    );
+  }
+
+  /**
+   * Git does not read a repository whose owner is another user, unless `safe.directory` names it, and OpenCode takes it for no
+   * repository then. Git itself is asked only when the owner is another one.
+   */
+  #isOfAnotherUser(project: string): boolean {
+    if (this.#uid === undefined) return false;
+    const owners = [project, join(project, '.git')].map((path) => lstatSync(path, { throwIfNoEntry: false }));
+    if (owners.every((stat) => stat === undefined || stat.uid === this.#uid)) return false;
+    return this.#git(project, ['rev-parse', '--git-dir']).stderr.includes('dubious ownership');
+  }
+
+  /**
+   * The data directory, if a snapshot of the directory would take it in. A snapshot of OpenCode 1.18.33 has what is below the
+   * directory itself, also when that is a part of a repository, and leaves out what git ignores and repositories within.
+   */
+  #dataWithin(directory: string): string | undefined {
+    if (!this.#init.takesSnapshots) return undefined;
+    const data = realOf(dataDirectory(this.#env, this.#init.cwd));
+    if (
+      data === undefined ||
+      !`${data}${sep}`.startsWith(directory.endsWith(sep) ? directory : directory + sep)
+    )
+      return undefined;
+    const args = ['ls-files', '--others', '--exclude-standard', '--directory', '--', `:(literal)${data}`];
+    return this.#git(directory, args).stdout === '' ? undefined : data;
+  }
+
+  #git(directory: string, args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+    const uid = this.#uid === process.geteuid?.() ? undefined : this.#uid;
+    const { stdout, stderr } = spawnSync('git', ['-c', 'core.fsmonitor=false', ...args], {
+      cwd: directory,
+      env: this.#env,
+      encoding: 'utf8',
+      timeout: GIT_LIMIT_MS,
+      windowsHide: true,
+      ...(uid !== undefined && { uid }),
+    });
+    // Without git the server takes nothing for a repository.
+    return { stdout: stdout ?? '', stderr: stderr ?? '' };
+  }
+}
+
+/** Where a server with this environment keeps its sessions, snapshots and worktrees. */
+export function dataDirectory(env: NodeJS.ProcessEnv, cwd: string): string {
+  const home = env.XDG_DATA_HOME || join(env.HOME || homedir(), '.local', 'share');
+  return resolve(cwd, home, 'opencode');
+}
+
+/** The user that a process runs as. */
+function uidOf(pid: number | undefined): number | undefined {
+  const ofProcess = pid === undefined ? undefined : statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+  return ofProcess ?? process.geteuid?.();
+}
+
+/** The directory with `.git` that this one belongs to. */
+function projectOf(directory: string): string | undefined {
+  for (let level = directory; ; level = dirname(level)) {
+    if (existsSync(join(level, '.git'))) return level;
+    if (dirname(level) === level) return undefined;
+  }
+}
+
+function realOf(path: string): string | undefined {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return undefined;
+  }
+}
