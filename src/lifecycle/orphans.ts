@@ -118,7 +118,8 @@ function readRecord(path: string): ServerRecord | undefined {
   }
 }
 
-function pidNamespace(): string {
+/** Pids mean something only within it; empty where the platform does not tell. */
+export function pidNamespace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid');
   } catch {

@@ -35,6 +35,8 @@ export interface ServerOptions {
   /**
    * A directory of the server's own for everything it stores: sessions, credentials, user configuration, caches. It is made, for this
    * user only (mode 0700), when it is missing. OpenCode allows two servers on one directory, but they do not know of each other's turns.
+   * Keep it out of the repositories: `forRepo` refuses one whose snapshots would take it in. First starts at once on one directory follow
+   * one another.
    *
    * @default the user's own XDG directories, with the credentials and the configuration that are there
    */

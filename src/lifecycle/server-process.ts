@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { abortable, AbortScope, deferred } from '../abort.js';
+import { dirname } from 'node:path';
+import { abortable, AbortScope, deferred, delay } from '../abort.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { findBinary } from './binary.js';
@@ -8,10 +9,18 @@ import { GuardedProcess, type DisposeAll } from './guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from './guards.js';
 import { endWithHost } from './host-end.js';
 import { endOrphans } from './orphans.js';
+import { dataDirectory } from './paths/directory-traps.js';
 import { shedStaleConnections, waitUntilHealthy, type Probe } from './ready.js';
 import { basicAuthorization, parseGraceMs, type ServerExit } from './server-handle.js';
 import type { ServerPlan } from './server-options.js';
+import { firstStart } from './server/first-start.js';
 import { assertBinaryVersion } from './version-gate.js';
+
+/** How often a start is repeated that failed because another server made the same database, and the first pause, which doubles. */
+const DATABASE_RETRIES = 5;
+const DATABASE_PAUSE_MS = 200;
+/** What OpenCode 1.18.33 says when it exits for that reason. */
+const DATABASE_RACE = /database is locked|Failed query:/;
 
 /** How a server that was started is talked to. */
 export interface ServerCalls {
@@ -101,6 +110,7 @@ export class ServerProcess {
       timeoutMs: plan.startTimeoutMs,
       reason: () => startError(`did not become ready within ${plan.startTimeoutMs} ms`),
     });
+    let letOthersStart = (): void => undefined;
     const over = deferred();
     // From here to the end, not only while a process runs: a signal that comes between two of them would be lost, because Node
     // forgets the signals it has not told of yet when the last listener goes.
@@ -114,18 +124,27 @@ export class ServerProcess {
     try {
       await assertBinaryVersion(command, () => run(['--version']), limit.signal);
       limit.signal.throwIfAborted();
-      const child = run(plan.args);
-      logger.debug('server starting', { command: commandLine, pid: child.pid });
-      const { url, version } = await Promise.race([
-        becomeReady(child, (origin) => calls.probe(origin, authorization), limit.signal),
-        child.failed.catch((error: unknown) => {
-          throw startError(`could not be started (${String(error)})`, null, error);
-        }),
-        child.exited.then(async ({ code, signal: by }) => {
-          const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
-          throw startError(why + (await portTaken(plan)), code);
-        }),
-      ]);
+      letOthersStart = await firstStart(plan, plan.startTimeoutMs / 2, limit.signal);
+      const begin = async (): Promise<{ child: GuardedProcess; url: string; version: string }> => {
+        const child = run(plan.args);
+        logger.debug('server starting', { command: commandLine, pid: child.pid });
+        const answer = await Promise.race([
+          becomeReady(child, (origin) => calls.probe(origin, authorization), limit.signal),
+          child.failed.catch((error: unknown) => {
+            throw startError(`could not be started (${String(error)})`, null, error);
+          }),
+          child.exited.then(async ({ code, signal: by }) => {
+            const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
+            throw startError(why + (await portTaken(plan)) + notWritable(plan, child.output.lines()), code);
+          }),
+        ]);
+        return { child, ...answer };
+      };
+      const { child, url, version } = await withoutDatabaseRace(begin, async (pauseMs) => {
+        await current?.end(0);
+        logger.debug('server starts again: another one made the database at the same time', { pauseMs });
+        await delay(pauseMs, limit.signal);
+      });
       if (child.pid === undefined) throw startError('has no process id');
       guards.ready(child.family, url, authorization);
       void child.gone.then(() => guards.release());
@@ -150,6 +169,7 @@ export class ServerProcess {
       if (isOurs || !(error instanceof JarvisError)) throw error;
       throw startError('could not be used', null, error);
     } finally {
+      letOthersStart();
       limit.end();
       over.resolve();
       forget();
@@ -189,6 +209,25 @@ async function becomeReady(
   return { url, version };
 }
 
+/** Repeats a start that failed because a server that takes no lock of ours made the same database at the same time. */
+async function withoutDatabaseRace<T>(
+  begin: () => Promise<T>,
+  pause: (pauseMs: number) => Promise<void>,
+): Promise<T> {
+  for (let retries = 0; ; retries += 1) {
+    try {
+      return await begin();
+    } catch (error) {
+      const isRace =
+        error instanceof ServerStartError &&
+        error.exitCode === 1 &&
+        error.recentOutput.some((line) => DATABASE_RACE.test(line));
+      if (!isRace || retries === DATABASE_RETRIES) throw error;
+      await pause(DATABASE_PAUSE_MS * 2 ** retries);
+    }
+  }
+}
+
 /** Makes the directories and looks for those that must be there: the system blames the command for a missing cwd. */
 function prepare(plan: ServerPlan, command: string): void {
   if (statSync(plan.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
@@ -216,4 +255,29 @@ async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
     server.listen({ port, host: hostname, exclusive: true }, () => server.close(() => resolve(false)));
   });
   return isTaken ? `, because port ${port} of ${hostname} is taken by another process` : '';
+}
+
+/** Says so when the server exited because a directory of its own, or what is in it, is not its to write to. */
+function notWritable({ env, cwd }: ServerPlan, output: readonly string[]): string {
+  const line = output.find((text) =>
+    /\b(EACCES|EPERM|EROFS)\b|readonly database|unable to open database/.test(text),
+  );
+  if (line === undefined) return '';
+  const data = dataDirectory(env, cwd);
+  const path = /'(\/[^']*)'/.exec(line)?.[1] ?? data;
+  const owner = ownerOf(path);
+  return (
+    `, because it may not write to ${JSON.stringify(path)}` +
+    (owner === undefined ? '' : `, which belongs to user ${owner}`) +
+    '. Give the server a dataDir, and a HOME, of the user it runs as'
+  );
+}
+
+/** The user id of what is there of a path; `undefined` where there are none. */
+function ownerOf(path: string): number | undefined {
+  for (let level = path; ; level = dirname(level)) {
+    const stat = statSync(level, { throwIfNoEntry: false });
+    if (stat !== undefined) return process.getuid === undefined ? undefined : stat.uid;
+    if (dirname(level) === level) return undefined;
+  }
 }

@@ -8,6 +8,7 @@ export type FakeServer =
   | 'floods-on-version'
   | 'hangs-on-health'
   | 'ignores-sigterm'
+  | 'loses-database-race'
   | 'never-healthy'
   | 'not-opencode'
   | 'old-version'

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { delay } from '../../abort.js';
+import { dataDirectory } from '../paths/directory-traps.js';
+import { pidNamespace } from '../orphans.js';
+import { findProcess, isAlive } from '../processes.js';
+
+const POLL_MS = 50;
+/** How old a lock may be whose holder cannot be looked for: longer than a first start takes. */
+const MAX_AGE_MS = 60_000;
+
+const holderSchema = z.object({
+  namespace: z.string(),
+  pid: z.number().int().positive(),
+  /** Empty where the platform does not tell. */
+  startTime: z.string(),
+  token: z.string(),
+});
+
+type Holder = z.infer<typeof holderSchema>;
+
+/**
+ * Waits for the turn of a server on a data directory without a database. OpenCode 1.18.33 makes its database without a lock:
+ * of several servers that begin at once, most exit. One after the other starts until the database is there, also across
+ * processes: a file beside the database names who is at it. Who has waited too long goes ahead.
+ *
+ * @returns what to call when the server is ready or has ended.
+ */
+export async function firstStart(
+  server: { readonly env: NodeJS.ProcessEnv; readonly cwd: string },
+  maxWaitMs: number,
+  signal: AbortSignal,
+): Promise<() => void> {
+  const nothing = (): void => undefined;
+  const database = databaseOf(server.env, server.cwd);
+  if (database === undefined) return nothing;
+  const lock = join(dirname(database), 'jarvis-opencode-start.lock');
+  const deadline = performance.now() + maxWaitMs;
+  let isInherited = false;
+  while (performance.now() < deadline) {
+    if (!isInherited && existsSync(database) && !existsSync(lock)) return nothing;
+    const taken = take(lock);
+    if (taken === 'unusable') return nothing;
+    if (taken !== 'held') {
+      // One that was left by a process that ended may stand for a database that is half made.
+      if (isInherited || !existsSync(database)) return taken;
+      taken();
+      return nothing;
+    }
+    const holder = read(lock);
+    if (isAbandoned(lock, holder)) {
+      isInherited = true;
+      rmSync(lock, { force: true });
+      continue;
+    }
+    await delay(POLL_MS, signal);
+  }
+  return nothing;
+}
+
+/** The file of the database; `undefined` when there is none. */
+function databaseOf(env: NodeJS.ProcessEnv, cwd: string): string | undefined {
+  const name = env.OPENCODE_DB || 'opencode.db';
+  return name === ':memory:' ? undefined : resolve(dataDirectory(env, cwd), name);
+}
+
+/** Makes the lock, whole at once. `unusable` where no such file can be made: the server itself says why, if it matters. */
+function take(lock: string): 'held' | 'unusable' | (() => void) {
+  const token = randomUUID();
+  const { pid, startTime = '' } = findProcess(process.pid) ?? { pid: process.pid };
+  const holder: Holder = { namespace: pidNamespace(), pid, startTime, token };
+  const draft = `${lock}.${token}`;
+  try {
+    mkdirSync(dirname(lock), { recursive: true, mode: 0o700 });
+    writeFileSync(draft, JSON.stringify(holder), { flag: 'wx', mode: 0o600 });
+  } catch {
+    return 'unusable';
+  }
+  try {
+    linkSync(draft, lock);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'held' : 'unusable';
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  return () => {
+    if (read(lock)?.token === token) rmSync(lock, { force: true });
+  };
+}
+
+function read(lock: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(readFileSync(lock, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether nobody will remove it. A process of another pid namespace cannot be looked for. */
+function isAbandoned(lock: string, holder: Holder | undefined): boolean {
+  const isKnown = holder !== undefined && holder.startTime !== '' && holder.namespace === pidNamespace();
+  if (isKnown) return !isAlive(holder);
+  const stat = statSync(lock, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs > MAX_AGE_MS;
+}
