@@ -46,13 +46,16 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
   const source = `import { JarvisOpenCode } from './src/index.ts';
     import { OwnedServer } from './src/lifecycle/owned-server.ts';
     import { serverApi } from './src/client/server-calls.ts';
+    import { pickOptions } from './src/core/checks.ts';
+    import { jarvisOptionChecks } from './src/jarvis-options.ts';
+    import { serverOptionChecks } from './src/lifecycle/server-options.ts';
     const options = ${JSON.stringify(setup.options)};
     const guards = ${JSON.stringify(setup.guards ?? ALL_GUARDS)};
     const say = (word) => process.stdout.write(word + '\\n');
-    const start = async () => new JarvisOpenCode(await OwnedServer.start(options, {
+    const start = async () => new JarvisOpenCode(await OwnedServer.start(pickOptions(serverOptionChecks, options), {
       probe: (url, authorization) => (signal) => serverApi(url, authorization).health(signal),
       disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization).disposeAll(timeoutMs),
-    }, guards), options);
+    }, guards), pickOptions(jarvisOptionChecks, options));
     ${body}`;
   buildSync({
     stdin: { contents: source, resolveDir: root, loader: 'ts' },
