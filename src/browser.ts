@@ -43,7 +43,13 @@ export type {
   QuestionPolicy,
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
-export { Turn, type TurnOptions, type TurnResult, type TurnStep } from './client/turns/turn.js';
+export {
+  Turn,
+  type PromptOptions,
+  type TurnOptions,
+  type TurnResult,
+  type TurnStep,
+} from './client/turns/turn.js';
 export type { TurnLimits } from './client/turns/engine.js';
 export type { FetchFunction, RequestOptions } from './client/options.js';
 export { Paged } from './client/paged.js';
@@ -83,28 +89,34 @@ export type {
   SnapshotPart,
   StepFinishPart,
   StepStartPart,
+  StoredMessage,
   SubtaskPart,
   TextPart,
   ToolPart,
   ToolState,
+  UnreadableMessage,
   UserMessage,
 } from './client/schema/message.js';
 export type {
+  AnswerFormat,
   CommandInput,
   CreateSessionInput,
   DiffInput,
   ForkInput,
   InitInput,
+  JsonSchema,
   ListMessagesInput,
   ListSessionsInput,
   ModelInput,
   ModelRef,
+  ObjectFormat,
   PromptInput,
   PromptPartInput,
   RevertInput,
   ShellInput,
   SummarizeInput,
   UpdateSessionInput,
+  ZodFormat,
 } from './client/schema/prompt.js';
 export type { Agent } from './client/schema/agents.js';
 export type { AuthInput } from './client/schema/auth.js';

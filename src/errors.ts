@@ -211,6 +211,22 @@ export interface ShapeIssue {
 
 /** As much of the path and the text of one issue as is kept, in UTF-16 code units. */
 const MAX_ISSUE = 200;
+const MAX_ISSUES = 10;
+
+/** What is kept of issues: names of fields are the server's own, of any length. */
+function boundIssues(issues: readonly ShapeIssue[]): ShapeIssue[] {
+  return issues.slice(0, MAX_ISSUES).map(({ path, message }) => ({
+    path: path.slice(0, MAX_ISSUE),
+    message: message.slice(0, MAX_ISSUE),
+  }));
+}
+
+function issuesText(issues: readonly ShapeIssue[]): string {
+  return issues
+    .slice(0, 3)
+    .map(({ path, message }) => (path ? `${path}: ${message}` : message))
+    .join('; ');
+}
 
 /** The server answered with success, but not with what this operation returns. */
 export class ResponseShapeError extends JarvisError {
@@ -222,16 +238,9 @@ export class ResponseShapeError extends JarvisError {
   readonly issues: readonly ShapeIssue[];
 
   constructor(target: RequestTarget, issues: readonly ShapeIssue[], options?: ErrorOptions) {
-    // Names of fields are the server's own, of any length.
-    const kept = issues.slice(0, 10).map(({ path, message }) => ({
-      path: path.slice(0, MAX_ISSUE),
-      message: message.slice(0, MAX_ISSUE),
-    }));
-    const shown = kept
-      .slice(0, 3)
-      .map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message));
+    const kept = boundIssues(issues);
     super(
-      `${target.method} ${target.path} answered with an unexpected shape (${shown.join('; ')}). ` +
+      `${target.method} ${target.path} answered with an unexpected shape (${issuesText(kept)}). ` +
         'Is the server a supported OpenCode version?',
       options,
     );
@@ -391,6 +400,7 @@ export class SessionAlreadyBoundError extends JarvisError {
  * - `refused`: the server does not tell how the turn goes; `cause` is its {@link RequestError} with a status that asking again
  *   does not change (a 4xx but 408, 425 and 429), or a {@link ResponseShapeError}.
  * - `provider`: the model provider failed or refused.
+ * - `format`: the prompt asked for an object by its `format`, and the model gave none, or one that the schema refuses.
  * - `failed`: the server reported another error, e.g. an agent or a model that does not exist.
  */
 export type TurnErrorReason =
@@ -402,6 +412,7 @@ export type TurnErrorReason =
   | 'unreachable'
   | 'refused'
   | 'provider'
+  | 'format'
   | 'failed';
 
 const TURN_TEXT: Record<TurnErrorReason, string> = {
@@ -413,6 +424,7 @@ const TURN_TEXT: Record<TurnErrorReason, string> = {
   unreachable: 'could not be followed: the server was out of reach for a minute',
   refused: 'could not be followed: the server refuses to tell how it goes',
   provider: 'failed at the model provider',
+  format: 'gave no answer of the format that was asked for',
   failed: 'failed',
 };
 
@@ -426,6 +438,8 @@ export class TurnError extends JarvisError {
   readonly messageID: string;
   /** The server's own error, `{ name, data }`, when it gave one. */
   readonly serverError: { readonly name: string; readonly data?: unknown } | undefined;
+  /** What is wrong with the answer, for reason `format`: the first issues, at most ten. */
+  readonly issues: readonly ShapeIssue[];
 
   constructor(
     init: {
@@ -435,13 +449,15 @@ export class TurnError extends JarvisError {
       readonly serverError?: { readonly name: string; readonly data?: unknown } | undefined;
       /** What the server says of the turn, when that is no error. */
       readonly detail?: string | undefined;
+      readonly issues?: readonly ShapeIssue[] | undefined;
     },
     options?: ErrorOptions,
   ) {
     const { serverError } = init;
+    const issues = boundIssues(init.issues ?? []);
     const detail = serverError
       ? [errorNameOf(serverError), errorMessageOf(serverError)].filter(Boolean).join(': ')
-      : init.detail;
+      : (init.detail ?? issuesText(issues));
     super(
       `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}.`,
       options,
@@ -450,6 +466,7 @@ export class TurnError extends JarvisError {
     this.sessionID = init.sessionID;
     this.messageID = init.messageID;
     this.serverError = init.serverError;
+    this.issues = issues;
   }
 }
 

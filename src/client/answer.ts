@@ -131,7 +131,8 @@ async function readChunks(
     chunks.push(value);
     bytes += value.byteLength;
   }
-  await reader.cancel().catch(() => undefined);
+  // Not awaited: of a body that was cloned it resolves only when the other copy is cancelled too.
+  void reader.cancel().catch(() => undefined);
   return { chunks, bytes };
 }
 

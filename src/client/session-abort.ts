@@ -3,9 +3,9 @@ import { realTime } from '../real-time.js';
 import type { RequestOptions } from './options.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';
-import { messageListSchema } from './schema/message.js';
 import { booleanSchema } from './schema/server.js';
 import { sessionStatusMapSchema } from './schema/session.js';
+import { readMessagePage } from './session-messages.js';
 import { answersOf } from './turns/turn-messages.js';
 
 // An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode 1.18.33
@@ -21,17 +21,13 @@ export async function untilAnswering(
   sessionID: string,
   options: RequestOptions | undefined,
 ): Promise<void> {
-  const newest = {
-    method: 'GET',
-    path: route`/session/${sessionID}/message`,
-    query: { limit: 1 },
-    schema: messageListSchema,
-  } as const;
   const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
   const deadline = realTime.now() + ANSWER_LIMIT_MS;
   while (realTime.now() < deadline) {
-    const [last] = await transport.send(newest, options);
-    if (last?.info.role !== 'user') return;
+    const { items } = await readMessagePage(transport, { sessionID, limit: 1 }, options);
+    const role = items[0]?.info.role;
+    // One that cannot be read is a prompt.
+    if (role !== 'user' && role !== 'unreadable') return;
     if ((await transport.send(status, options))[sessionID] === undefined) return;
     await delay(ANSWER_RECHECK_MS, options?.signal);
   }
@@ -45,16 +41,8 @@ export async function hasAnswer(
   options?: RequestOptions,
 ): Promise<boolean> {
   try {
-    const messages = await transport.send(
-      {
-        method: 'GET',
-        path: route`/session/${sessionID}/message`,
-        query: { limit: 4 },
-        schema: messageListSchema,
-      },
-      options,
-    );
-    return answersOf(messageID, messages).length > 0;
+    const { items } = await readMessagePage(transport, { sessionID, limit: 4 }, options);
+    return answersOf(messageID, items).length > 0;
   } catch {
     return false;
   }

@@ -2,11 +2,12 @@ import { RequestError, RevertError } from '../errors.js';
 import type { RequestOptions } from './options.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';
-import { messageListSchema, messageSchema, type Message } from './schema/message.js';
+import type { StoredMessage } from './schema/message.js';
 import { projectSchema } from './schema/project.js';
 import type { RevertInput } from './schema/prompt.js';
 import { pathInfoSchema } from './schema/server.js';
 import { sessionSchema, type SessionInfo } from './schema/session.js';
+import { readMessage, readMessagePage } from './session-messages.js';
 
 /**
  * Reverts, and makes sure that something came of it: OpenCode 1.18.33 answers 200 also for a message that there is not,
@@ -47,15 +48,13 @@ async function findMissing(
   { messageID, partID }: RevertInput,
   options: RequestOptions,
 ): Promise<'unknown-message' | 'unknown-part' | undefined> {
-  const path = route`/session/${sessionID}/message/${messageID}`;
   try {
-    const { parts } = await transport.send({ method: 'GET', path, schema: messageSchema }, options);
-    return partID === undefined || parts.some(({ id }) => id === partID) ? undefined : 'unknown-part';
+    const { info, parts } = await readMessage(transport, sessionID, messageID, options);
+    const isThere = partID === undefined || parts.some(({ id }) => id === partID);
+    // Nobody knows the parts of one that cannot be read.
+    return isThere || info.role === 'unreadable' ? undefined : 'unknown-part';
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    if (error.status === 404) return 'unknown-message';
-    // It is there, and 1.18.33 cannot encode it.
-    if (error.status === 400) return undefined;
+    if (error instanceof RequestError && error.status === 404) return 'unknown-message';
     throw error;
   }
 }
@@ -71,17 +70,13 @@ async function findFault(
   if (snapshot === undefined) return undefined;
   if (diff === undefined) return 'snapshot-locked';
   if (diff !== '') return undefined;
-  const path = route`/session/${sessionID}/message`;
-  const messages = await transport
-    .send({ method: 'GET', path, schema: messageListSchema }, options)
-    // One of them cannot be encoded.
-    .catch(() => []);
-  const start = messages.findIndex(({ info }) => info.id === messageID);
-  return start !== -1 && messages.slice(start).some(isUnrecorded) ? 'no-snapshot' : undefined;
+  const { items } = await readMessagePage(transport, { sessionID }, options);
+  const start = items.findIndex(({ info }) => info.id === messageID);
+  return start !== -1 && items.slice(start).some(isUnrecorded) ? 'no-snapshot' : undefined;
 }
 
 /** Whether a step used tools without a snapshot of the files before: OpenCode 1.18.33 leaves it out, or empty. */
-function isUnrecorded({ parts }: Message): boolean {
+function isUnrecorded({ parts }: StoredMessage): boolean {
   const hasTools = parts.some((part) => part.type === 'tool');
   return hasTools && parts.some((part) => part.type === 'step-start' && !part.snapshot);
 }

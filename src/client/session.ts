@@ -18,7 +18,7 @@ import type { RepoTransport } from './repo-transport.js';
 import { assertPathParam, route } from './route.js';
 import { permissionResponseSchema, type PermissionResponse } from './schema/ask.js';
 import type { EventType } from './schema/event.js';
-import { messageListSchema, messageSchema, partSchema, type Message, type Part } from './schema/message.js';
+import { messageSchema, partSchema, type Message, type Part, type StoredMessage } from './schema/message.js';
 import {
   diffInputSchema,
   forkInputSchema,
@@ -36,6 +36,7 @@ import {
   type ShellInput,
   type SummarizeInput,
   type UpdateSessionInput,
+  type ZodFormat,
 } from './schema/prompt.js';
 import { booleanSchema } from './schema/server.js';
 import {
@@ -50,6 +51,7 @@ import {
 import { sendAbort, untilAnswering } from './session-abort.js';
 import type { Choice, SessionChoices } from './session-choices.js';
 import { readAgentModel, readDefaultModel } from './default-model.js';
+import { readMessage, readMessagePage } from './session-messages.js';
 import { revertSession } from './session-revert.js';
 import type { TurnContext } from './turns/context.js';
 import type { TurnEngine } from './turns/engine.js';
@@ -57,12 +59,12 @@ import {
   choiceBody,
   commandRequest,
   initRequest,
-  parsePrompt,
+  parseContext,
   promptRequest,
   shellRequest,
   type TurnRequest,
 } from './turns/request.js';
-import type { Turn, TurnOptions, TurnResult } from './turns/turn.js';
+import type { PromptOptions, Turn, TurnOptions, TurnResult } from './turns/turn.js';
 
 const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
 
@@ -167,23 +169,38 @@ export class Session {
   /**
    * Prompts and waits for the answer, however long it takes. Turns of one session run one after the other.
    *
-   * @throws {TurnError} when the turn ends without an answer.
+   * With a `format`, in the prompt or in the options, `result.structured` is the object that was asked for.
+   *
+   * @throws {TypeError} for an invalid prompt or format.
+   * @throws {TurnError} when the turn ends without an answer, with reason `format` when it is not what `format` asked for.
    * @throws {SessionDirectoryError} when the session belongs to another repository; nothing is prompted then.
    * @throws {RequestError} with status 404 when it is gone.
    * @throws {TimeoutError} when it takes longer than `timeoutMs`; the turn is aborted.
    * @throws {ConnectionError} {@link ServerLostError} {@link ClosedError}
    */
-  prompt(input: string | PromptInput, options?: TurnOptions): Promise<TurnResult> {
-    return this.#turn(promptRequest(input), options, false).result;
+  prompt<T>(
+    input: string | PromptInput,
+    options: PromptOptions & { readonly format: ZodFormat<T> },
+  ): Promise<TurnResult<T>>;
+  prompt<T>(
+    input: PromptInput & { readonly format: ZodFormat<T> },
+    options?: PromptOptions,
+  ): Promise<TurnResult<T>>;
+  prompt(input: string | PromptInput, options?: PromptOptions): Promise<TurnResult>;
+  prompt(input: string | PromptInput, options?: PromptOptions): Promise<TurnResult> {
+    return this.#turn(promptRequest(input, options?.format), options, false).result;
   }
 
   /**
    * Prompts and yields what happens while it happens. `break` leaves the turn running; `turn.abort()` ends it.
    *
-   * @throws {TypeError} for an invalid prompt. All else rejects `turn.result`, see {@link prompt}.
+   * @throws {TypeError} for an invalid prompt or format. All else rejects `turn.result`, see {@link prompt}.
    */
-  stream(input: string | PromptInput, options?: TurnOptions): Turn {
-    return this.#turn(promptRequest(input), options, true);
+  stream<T>(input: string | PromptInput, options: PromptOptions & { readonly format: ZodFormat<T> }): Turn<T>;
+  stream<T>(input: PromptInput & { readonly format: ZodFormat<T> }, options?: PromptOptions): Turn<T>;
+  stream(input: string | PromptInput, options?: PromptOptions): Turn;
+  stream(input: string | PromptInput, options?: PromptOptions): Turn {
+    return this.#turn(promptRequest(input, options?.format), options, true);
   }
 
   /**
@@ -215,12 +232,13 @@ export class Session {
   }
 
   /**
-   * Stores a message for the model to read with the next prompt, without asking it now.
+   * Stores a message for the model to read with the next prompt, without asking it now. It takes no `format`: nothing is
+   * answered.
    *
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
-  async addContext(input: string | PromptInput, options?: RequestOptions): Promise<Message> {
-    const { agent, model, variant, ...prompt } = parsePrompt(input);
+  async addContext(input: string | Omit<PromptInput, 'format'>, options?: RequestOptions): Promise<Message> {
+    const { agent, model, variant, ...prompt } = parseContext(input);
     const choice = await this.#prepare({ choice: { agent, model, variant }, isCommand: false }, options);
     const json = { ...prompt, ...choiceBody(choice), noReply: true };
     return this.#send('POST', '/message', messageSchema, { json }, options);
@@ -230,35 +248,33 @@ export class Session {
    * Lists the messages, oldest first; with `limit` the newest ones. Iterated, it walks through all of them from the newest
    * to the oldest, `limit` at a time.
    *
+   * OpenCode 1.18.33 cannot send a list that reaches back to the beginning of a session and holds a prompt with a `format`.
+   * It is read in several requests then; only the first message of the session, if that is the one, stays unreadable
+   * ({@link UnreadableMessage}).
+   *
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
    */
-  messages(input: ListMessagesInput = {}, options?: RequestOptions): Paged<Message> {
+  messages(input: ListMessagesInput = {}, options?: RequestOptions): Paged<StoredMessage> {
     assertRequestOptions(options);
     const { limit, before } = parseInput(listMessagesInputSchema, 'message filter', input);
-    const read = async (cursor: string | undefined): Promise<Page<Message>> => {
+    const read = async (cursor: string | undefined): Promise<Page<StoredMessage>> => {
       await this.verify(options);
-      return this.#context.transport.sendPage(
-        {
-          method: 'GET',
-          path: route`/session/${this.id}/message`,
-          query: { limit, before: cursor ?? before },
-          schema: messageListSchema,
-        },
-        options,
-      );
+      const window = { sessionID: this.id, limit, before: cursor ?? before };
+      return readMessagePage(this.#context.transport, window, options);
     };
     return new Paged(read, (items) => items.toReversed());
   }
 
   /**
-   * Reads one message with its parts.
+   * Reads one message with its parts, as far as OpenCode can send it (see {@link messages}).
    *
    * @throws {RequestError} with status 404 when there is none.
    * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
-  async message(messageID: string, options?: RequestOptions): Promise<Message> {
-    return this.#send('GET', route`/message/${messageID}`, messageSchema, {}, options);
+  async message(messageID: string, options?: RequestOptions): Promise<StoredMessage> {
+    await this.verify(options);
+    return readMessage(this.#context.transport, this.id, messageID, options);
   }
 
   /**

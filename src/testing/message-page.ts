@@ -17,8 +17,28 @@ export function messagePage(messages: readonly Message[], query: URLSearchParams
   const start = limit === 0 ? 0 : Math.max(0, end - limit);
   const page = messages.slice(start, end);
   const oldest = page[0];
-  const headers = start > 0 && oldest !== undefined ? { 'x-next-cursor': cursorOf(oldest) } : {};
-  return Response.json(page, { headers });
+  // A page that others follow is sent as it is stored.
+  if (start > 0 && oldest !== undefined) {
+    return Response.json(page, { headers: { 'x-next-cursor': cursorOf(oldest) } });
+  }
+  const at = page.findIndex(hasFormat);
+  return page[at] === undefined ? Response.json(page) : notEncoded(page[at], `[${at}]["info"]["format"]`);
+}
+
+/** Answers one message. */
+export function singleMessage(message: Message): Response {
+  return hasFormat(message) ? notEncoded(message, '["info"]["format"]') : Response.json(message);
+}
+
+/** Whether OpenCode 1.18.33 cannot encode it: it was prompted with a format. */
+export function hasFormat({ info }: Message): boolean {
+  return info.role === 'user' && info.format !== undefined;
+}
+
+function notEncoded({ info }: Message, path: string): Response {
+  const format = info.role === 'user' ? info.format : undefined;
+  const expected = format?.type === 'text' ? 'OutputFormatText' : 'OutputFormatJsonSchema';
+  return badRequest(`Expected ${expected}, got ${JSON.stringify(format)}\n  at ${path}`, 'Body');
 }
 
 /** Names a message in the way of the server; nobody is to read it. */

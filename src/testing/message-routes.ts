@@ -1,6 +1,6 @@
 import type { Part } from '../client/schema/message.js';
 import { parseJson, readBody } from './body.js';
-import { messagePage } from './message-page.js';
+import { messagePage, singleMessage } from './message-page.js';
 import { isRecord, notAnID, parsePromptBody, type PromptBody } from './prompt-body.js';
 import { badRequest, noContent, notFound, otherPart, unknownError, unsupportedType } from './replies.js';
 import { scopedRoute, type InstanceContext, type Route } from './route.js';
@@ -15,7 +15,7 @@ export const messageRoutes: readonly Route[] = [
     withMessageID(context, (messageID) =>
       withSession(context, ({ id }) => {
         const message = context.server.sessions.message(id, messageID);
-        return message === undefined ? notFound(`Message not found: ${messageID}`) : Response.json(message);
+        return message === undefined ? notFound(`Message not found: ${messageID}`) : singleMessage(message);
       }),
     ),
   ),

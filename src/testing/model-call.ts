@@ -26,6 +26,12 @@ export interface ModelCallInit {
   readonly summary?: boolean;
 }
 
+/** How a call ends, if not as usual. */
+export interface CallEnd {
+  readonly reason?: 'tool-calls' | 'stop' | 'unknown';
+  readonly error?: ServerErrorInfo;
+}
+
 type StreamedPart = TextPart | ReasoningPart;
 
 /** One call of the model: the assistant message that it writes, part by part. */
@@ -128,6 +134,12 @@ export class ModelCall {
     }
   }
 
+  /** The model gives the object that was asked for, which ends the turn. */
+  structure(value: Readonly<Record<string, unknown>>): void {
+    this.#message.structured = value;
+    this.#endsTurn = true;
+  }
+
   /** What the call takes. */
   use(input: number, output: number): void {
     this.#used = tokensOf(input, output);
@@ -144,15 +156,15 @@ export class ModelCall {
     for (const end of this.#ends) await end();
   }
 
-  /** All is done. Returns what it used. */
-  finish(reason: 'tool-calls' | 'stop' | 'unknown' = this.hasTools ? 'tool-calls' : 'stop'): {
+  /** All is done, but for the error. Returns what it used. */
+  finish({ reason = this.hasTools ? 'tool-calls' : 'stop', error }: CallEnd = {}): {
     readonly tokens: Tokens;
     readonly cost: number;
   } {
     const { store, place, clock } = this.#init;
     const used = { tokens: this.#used, cost: 0 };
     store.savePart(place, { ...this.#part(), type: 'step-finish', reason, ...used });
-    Object.assign(this.#message, used, { finish: reason });
+    Object.assign(this.#message, used, { finish: reason, ...(error && { error }) });
     this.#message.time.completed = clock.now();
     // The server sends it twice.
     this.#save();

@@ -29,8 +29,8 @@ export function sessionBusy(sessionID: string): Response {
   return Response.json({ _tag: 'SessionBusyError', sessionID, message }, { status: 409 });
 }
 
-/** A body, query or id of the wrong shape, status 400. */
-export function badRequest(message: string, kind: 'Payload' | 'Query' | 'Params'): Response {
+/** A body, query or id of the wrong shape, or an answer that cannot be encoded (`Body`), status 400. */
+export function badRequest(message: string, kind: 'Payload' | 'Query' | 'Params' | 'Body'): Response {
   return Response.json({ name: 'BadRequest', data: { message, kind } }, { status: 400 });
 }
 

@@ -4,7 +4,7 @@ import type { PermissionRule, SessionStatus } from '../client/schema/session.js'
 import type { Asks } from './asks.js';
 import { PromptRefusedError, type Catalog } from './catalog.js';
 import type { SessionWork } from './instances.js';
-import { ModelCall, type ModelCallInit } from './model-call.js';
+import { ModelCall, type CallEnd, type ModelCallInit } from './model-call.js';
 import { moment } from './moment.js';
 import { pause } from './pause.js';
 import { needOf } from './permission-rules.js';
@@ -65,6 +65,12 @@ class ScriptedFailure extends Error {
 
 /** OpenCode 1.18.33 gives up when the provider refuses a call once more. */
 const MAX_RETRIES = 5;
+/** The tool by which a model gives the object that a prompt asks for. */
+const STRUCTURED_OUTPUT = 'StructuredOutput';
+const NO_OBJECT: ServerErrorInfo = {
+  name: 'StructuredOutputError',
+  data: { message: 'Model did not produce structured output', retries: 0 },
+};
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
 /** A session at work: it answers its prompts, in the server's order of events, until there is none left. */
@@ -168,7 +174,8 @@ export class RunningTurn implements SessionWork {
     };
     let last = await this.#playAll(script(input), prompt.message, call);
     if (last?.hasTools === true) last = await this.#beginNext(last, prompt.message);
-    if (last !== undefined) await this.#finish(last, signal);
+    const isMissing = prompt.message.format?.type === 'json_schema';
+    if (last !== undefined) await this.#finish(last, signal, isMissing ? { error: NO_OBJECT } : undefined);
     return last === undefined;
   }
 
@@ -185,7 +192,7 @@ export class RunningTurn implements SessionWork {
       if (step.type === 'empty') {
         if (call.hasBegun) throw new TypeError(EMPTY_TOO_LATE);
         call.use(0, 0);
-        await this.#finish(call, signal, 'unknown');
+        await this.#finish(call, signal, { reason: 'unknown' });
         await moment(signal);
         call = this.#begin(prompt);
       } else if (step.type === 'after-tools') {
@@ -193,7 +200,7 @@ export class RunningTurn implements SessionWork {
         if (last === undefined) return undefined;
         call = last;
       } else {
-        await this.#play(step, call, signal);
+        await this.#play(step, call, prompt, signal);
       }
     }
     return call;
@@ -209,6 +216,7 @@ export class RunningTurn implements SessionWork {
   async #play(
     step: Exclude<MockStep, { type: 'after-tools' | 'empty' }>,
     call: ModelCall,
+    prompt: UserMessage,
     signal: AbortSignal,
   ): Promise<void> {
     switch (step.type) {
@@ -221,6 +229,9 @@ export class RunningTurn implements SessionWork {
         }
         return;
       case 'tool':
+        if (step.tool === STRUCTURED_OUTPUT && prompt.format?.type === 'json_schema') {
+          return this.#giveObject(step, call, signal);
+        }
         return this.#callTool(step, call, signal);
       case 'question':
         return this.#askQuestion(step, call, signal);
@@ -286,6 +297,21 @@ export class RunningTurn implements SessionWork {
     await moment(signal);
   }
 
+  async #giveObject(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
+    const input = { ...step.input };
+    const tool = call.addTool(step.tool);
+    await moment(signal);
+    tool.run(input);
+    const output = 'Structured output captured successfully.';
+    call.endTool(tool, {
+      status: 'completed',
+      output,
+      title: 'Structured Output',
+      metadata: { valid: true },
+    });
+    call.structure(input);
+  }
+
   async #askQuestion(step: MockStepOf<'question'>, call: ModelCall, signal: AbortSignal): Promise<void> {
     const { asks, sessionID } = this.#init;
     const questions = structuredClone(step.questions) as Parameters<Asks['askQuestion']>[1];
@@ -345,11 +371,11 @@ export class RunningTurn implements SessionWork {
     return this.#call;
   }
 
-  async #finish(call: ModelCall, signal: AbortSignal, reason?: 'unknown'): Promise<void> {
+  async #finish(call: ModelCall, signal: AbortSignal, end?: CallEnd): Promise<void> {
     const { store, sessionID } = this.#init;
     call.close();
     await abortable(call.toolsEnd(), signal);
-    const used = call.finish(reason);
+    const used = call.finish(end);
     this.#call = undefined;
     const session = store.find(sessionID);
     if (session?.tokens === undefined) return;

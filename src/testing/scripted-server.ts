@@ -46,6 +46,7 @@ const NO_PROMPT: PromptBody = {
   model: undefined,
   noReply: false,
   tools: {},
+  format: undefined,
 };
 
 /** OpenCode in memory: the state behind the routes, and the turns that change it. */
@@ -317,6 +318,7 @@ export class ScriptedServer {
       // That of the session does not count (measured).
       agent: body.agent ?? 'build',
       model: body.model ?? this.#modelOf(session),
+      ...(body.format && { format: body.format }),
     };
   }
 

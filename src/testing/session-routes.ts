@@ -2,6 +2,7 @@ import type { SessionInfo } from '../client/schema/session.js';
 import { parseJson, readBody } from './body.js';
 import { PromptRefusedError } from './catalog.js';
 import { decodeOnce } from './directory.js';
+import { hasFormat } from './message-page.js';
 import { isRecord } from './prompt-body.js';
 import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from './replies.js';
 import { globalRoute, scopedRoute, type InstanceContext, type Route } from './route.js';
@@ -93,6 +94,8 @@ export const sessionRoutes: readonly Route[] = [
       const body = readBody(context.bodyText, ['messageID?']);
       if (body instanceof Response) return body;
       const { messageID } = body as { readonly messageID?: string };
+      // What cannot be encoded cannot be copied.
+      if (context.server.sessions.messages(session.id).some(hasFormat)) return unknownError();
       return Response.json(context.server.history.fork(context.instance, session, messageID));
     }),
   ),

@@ -125,7 +125,7 @@ export function reasoning(content: string, options: TextOptions = {}): MockStep 
 /**
  * Calls a tool. It stays `running` until the next text, or the end of the script, and then completes with `output`; a
  * `wait()` in between lets it run that long. Tools that follow each other run at the same time. A rule of the session, or
- * of the server, may let it ask first, or deny it.
+ * of the server, may let it ask first, or deny it. `tool('StructuredOutput', object)` answers a prompt that has a `format`.
  *
  * @param output - what the mock's tool puts out. A real server runs the real tool, with this input.
  */

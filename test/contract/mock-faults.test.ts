@@ -188,7 +188,7 @@ describe('a crash', () => {
     expect(await repo.sessions.status()).toEqual({});
     const [, answer] = await session.messages();
     expect(answer?.info).not.toHaveProperty('error');
-    expect(answer?.info.time).not.toHaveProperty('completed');
+    expect(answer?.info).not.toHaveProperty('time.completed');
     expect(answer?.parts.find(({ type }) => type === 'text')).toMatchObject({ text: '' });
     await expect(repo.pty.get(pty.id)).rejects.toMatchObject({ status: 404 });
     mock.reply('I am back.');

@@ -1,5 +1,5 @@
 import {
-  type Message,
+  type StoredMessage,
   RequestError,
   SessionAlreadyBoundError,
   SessionDirectoryError,
@@ -100,7 +100,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(all.map(({ info }) => info.role)).toEqual(['user', 'assistant', 'user', 'assistant']);
     expect(await session.messages({ limit: 1 })).toEqual(all.slice(-1));
     expect(await session.messages({ limit: 100 })).toEqual(all);
-    const walked: Message[] = [];
+    const walked: StoredMessage[] = [];
     for await (const each of session.messages({ limit: 3 })) walked.push(each);
     expect(walked).toEqual(all.toReversed());
     const single = await session.message(message.id);

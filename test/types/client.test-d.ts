@@ -38,6 +38,7 @@ import {
   type SessionStatus,
   type StartOptions,
   type StopOptions,
+  type StoredMessage,
   type Todo,
   type Turn,
   type TurnLimits,
@@ -172,10 +173,10 @@ describe('Session', () => {
   });
 
   it('reads messages', () => {
-    expectTypeOf(session.messages()).toEqualTypeOf<Paged<Message>>();
+    expectTypeOf(session.messages()).toEqualTypeOf<Paged<StoredMessage>>();
     expectTypeOf<Awaited<Paged<Message>>>().toEqualTypeOf<Message[]>();
     expectTypeOf<Paged<Message>>().toExtend<AsyncIterable<Message>>();
-    expectTypeOf(session.message('msg_1')).resolves.toEqualTypeOf<Message>();
+    expectTypeOf(session.message('msg_1')).resolves.toEqualTypeOf<StoredMessage>();
     expectTypeOf(session.addContext('text')).resolves.toEqualTypeOf<Message>();
     expectTypeOf(session.deleteMessage('msg_1')).resolves.toBeVoid();
   });

@@ -122,6 +122,7 @@ describe('the errors', () => {
       | 'unreachable'
       | 'refused'
       | 'provider'
+      | 'format'
       | 'failed'
     >();
     expectTypeOf<RepoPathReason>().toEqualTypeOf<

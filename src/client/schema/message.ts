@@ -256,11 +256,31 @@ export const partSchema = wire<Part>(
     }),
 );
 
-/** A message with its parts, as `session.messages()` lists them. */
+/** A message with its parts. */
 export interface Message {
   info: MessageInfo;
   parts: Part[];
 }
+
+/**
+ * A message that OpenCode 1.18.33 stores and cannot send: the first one of a session whose prompt had a `format`. There is
+ * nothing else to read of it.
+ */
+export interface UnreadableMessage {
+  info: {
+    role: 'unreadable';
+    /** Known from its answer; empty while it has none. */
+    id: string;
+    sessionID: string;
+    /** What the server said instead. */
+    error: string;
+  };
+  parts: [];
+}
+
+/** What `session.messages()` lists, a union on `info.role`. */
+export type StoredMessage = Message | UnreadableMessage;
+
 export const messageSchema = wire<Message>(
   z.looseObject({ info: messageInfoSchema, parts: z.array(partSchema) }),
 );

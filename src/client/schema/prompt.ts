@@ -24,6 +24,29 @@ const subtaskInputSchema = z.strictObject({
   agent: z.string().min(1),
 });
 
+/** A JSON schema, as JSON. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/**
+ * The object that is asked for as the answer, by its schema. It must describe an object. OpenCode 1.18.33 gives the model a
+ * tool that takes it, so `tools: { '*': false }` takes that away too.
+ */
+export interface ObjectFormat<S> {
+  readonly type?: 'json_schema' | undefined;
+  readonly schema: S;
+  /** How often the model may try again. @default the server's, 2 in OpenCode 1.18.33 */
+  readonly retryCount?: number | undefined;
+}
+
+/** An object by a zod 4 schema: the answer is validated, and `result.structured` is what the schema makes of it. */
+export type ZodFormat<T> = ObjectFormat<z.core.$ZodType<T>>;
+
+/**
+ * What the answer of a turn is to be: an object, by a zod 4 schema or by a JSON schema, or text. By a JSON schema the answer
+ * is what the model gave: neither OpenCode 1.18.33 nor this library validates it.
+ */
+export type AnswerFormat = { readonly type: 'text' } | ZodFormat<unknown> | ObjectFormat<JsonSchema>;
+
 const promptPartInputSchema = z.discriminatedUnion('type', [
   textInputSchema,
   fileInputSchema,
@@ -44,16 +67,8 @@ export const promptInputSchema = z.strictObject({
   system: z.string().optional(),
   tools: z.record(z.string(), z.boolean()).optional(),
   variant: z.string().optional(),
-  format: z
-    .discriminatedUnion('type', [
-      z.strictObject({ type: z.literal('text') }),
-      z.strictObject({
-        type: z.literal('json_schema'),
-        schema: z.record(z.string(), z.unknown()),
-        retryCount: z.number().int().nonnegative().optional(),
-      }),
-    ])
-    .optional(),
+  // Checked where it is turned into what the server takes.
+  format: z.custom<AnswerFormat>().optional(),
 });
 /**
  * A prompt with everything the server accepts.
@@ -63,11 +78,13 @@ export const promptInputSchema = z.strictObject({
  * - `system`: appended to the system prompt for this message.
  * - `tools`: `{ bash: false }` takes a tool away. The server writes it into the session's permission list, so it also
  *   holds for later turns.
- * - `format`: `json_schema` asks for an object, found in `result.message.structured`. The server does not validate it.
+ * - `format`: asks for an object as the answer, found in `result.structured`.
  */
 export type PromptInput = z.input<typeof promptInputSchema>;
 /** A prompt whose model is written in one way. */
 export type ParsedPrompt = z.output<typeof promptInputSchema>;
+
+export const contextInputSchema = promptInputSchema.omit({ format: true });
 
 export const createSessionInputSchema = z.strictObject({
   title: z.string().optional(),

@@ -1,12 +1,12 @@
 import PQueue from 'p-queue';
-import { aNumber, assertOptions, type OptionChecks } from '../../core/checks.js';
+import { aNumber, anObject, assertOptions, type OptionChecks } from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
 import type { TurnContext } from './context.js';
 import type { TurnRequest } from './request.js';
 import { TurnRun } from './run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
 import { requestOptionChecks } from '../options.js';
-import type { Turn, TurnOptions } from './turn.js';
+import type { PromptOptions, Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */
 export interface TurnLimits {
@@ -34,6 +34,8 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
   onQuestion: parseQuestionPolicy,
   priority: aNumber('a finite number', Number.isFinite),
 };
+
+const promptOptionChecks: OptionChecks<PromptOptions> = { ...turnOptionChecks, format: anObject };
 
 /**
  * Checks the limits.
@@ -71,10 +73,11 @@ export class TurnEngine {
   start(
     context: TurnContext,
     request: TurnRequest,
-    options: TurnOptions = {},
+    options: PromptOptions = {},
     { collectSteps }: { readonly collectSteps: boolean },
   ): Turn {
-    assertOptions('a turn', turnOptionChecks, options);
+    const isPrompt = request.route === 'prompt_async';
+    assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, options);
     const { priority = 0 } = options;
     const run = new TurnRun(context, request, options, collectSteps, this.#closed);
     const { sessionID } = context;

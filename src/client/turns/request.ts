@@ -2,6 +2,7 @@ import { parseInput } from '../options.js';
 import type { Choice } from '../session-choices.js';
 import {
   commandInputSchema,
+  contextInputSchema,
   initInputSchema,
   promptInputSchema,
   shellInputSchema,
@@ -9,9 +10,11 @@ import {
   type InitInput,
   type ModelRef,
   type ParsedPrompt,
+  type AnswerFormat,
   type PromptInput,
   type ShellInput,
 } from '../schema/prompt.js';
+import { parseFormat, type ParsedFormat } from './format.js';
 
 /** What begins a turn: a route of the session and what is sent to it. */
 export interface TurnRequest {
@@ -32,17 +35,32 @@ export interface TurnRequest {
    * replaces those whose part id it knows; what it makes of files and mentions always gets new ids.
    */
   readonly isRepeatable: boolean;
+  /** The object that is asked for as the answer. */
+  readonly format?: ParsedFormat | undefined;
+}
+
+/** @throws {TypeError} for an invalid prompt, and for one with a format, which only an answer has. */
+export function parseContext(input: string | Omit<PromptInput, 'format'>): ParsedPrompt {
+  if (typeof input === 'string') return parsePrompt(input);
+  return parseInput(contextInputSchema, 'context', input);
 }
 
 /** @throws {TypeError} for an invalid prompt. */
-export function parsePrompt(input: string | PromptInput): ParsedPrompt {
+function parsePrompt(input: string | PromptInput): ParsedPrompt {
   if (typeof input === 'string') return { parts: [{ type: 'text', text: input }] };
   return parseInput(promptInputSchema, 'prompt', input);
 }
 
-/** @throws {TypeError} for an invalid prompt. */
-export function promptRequest(input: string | PromptInput): TurnRequest {
-  const { agent, model, variant, ...body } = parsePrompt(input);
+/** @throws {TypeError} for an invalid prompt, and for two formats. */
+export function promptRequest(
+  input: string | PromptInput,
+  formatOption: AnswerFormat | undefined,
+): TurnRequest {
+  const { agent, model, variant, format: ownFormat, ...body } = parsePrompt(input);
+  if (ownFormat !== undefined && formatOption !== undefined) {
+    throw new TypeError('Invalid prompt: it has a format, and so have its options. Give one of them.');
+  }
+  const format = parseFormat(ownFormat ?? formatOption);
   const isRepeatable = body.parts.every((part) => part.type === 'text');
   return {
     route: 'prompt_async',
@@ -55,9 +73,11 @@ export function promptRequest(input: string | PromptInput): TurnRequest {
         ? body.parts.map((part, index) => ({ ...part, id: partID(messageID, index) }))
         : body.parts,
       messageID,
+      ...(format && { format: format.wire }),
     }),
     isBlocking: false,
     isRepeatable,
+    format,
   };
 }
 

@@ -1,9 +1,9 @@
 import type { TurnErrorReason } from '../../errors.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
-import { messageListSchema, type Message, type ServerErrorInfo } from '../schema/message.js';
+import type { ServerErrorInfo, StoredMessage } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
+import { readMessagePage } from '../session-messages.js';
 import type { TurnResult } from './turn.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';
 
@@ -14,7 +14,6 @@ const PROVIDER_ERRORS = new Set([
   'MessageOutputLengthError',
   'ContextOverflowError',
   'ContentFilterError',
-  'StructuredOutputError',
 ]);
 
 /** What the stored messages say about a turn of an idle session. */
@@ -62,24 +61,17 @@ export async function readMessages(
   transport: RepoTransport,
   { sessionID, messageID }: TurnIDs,
   options?: RequestOptions,
-): Promise<Message[]> {
+): Promise<StoredMessage[]> {
   for (let limit = 32; ; limit *= 4) {
-    const messages = await transport.send(
-      {
-        method: 'GET',
-        path: route`/session/${sessionID}/message`,
-        query: { limit },
-        schema: messageListSchema,
-      },
-      options,
-    );
-    const isThere = messages.some((message) => message.info.id === messageID);
-    if (isThere || messages.length < limit) return messages;
+    const window = { sessionID, limit, expectedID: messageID };
+    const { items } = await readMessagePage(transport, window, options);
+    const isThere = items.some((message) => message.info.id === messageID);
+    if (isThere || items.length < limit) return items;
   }
 }
 
 /** Reads from the messages how a turn ended. They must reach back to its user message. */
-function evidenceOf(sessionID: string, messageID: string, messages: readonly Message[]): TurnEvidence {
+function evidenceOf(sessionID: string, messageID: string, messages: readonly StoredMessage[]): TurnEvidence {
   if (!messages.some((message) => message.info.id === messageID)) return { kind: 'not-stored' };
   const entries = answersOf(messageID, messages);
   const last = entries.at(-1);
@@ -103,6 +95,7 @@ export function isBetweenCalls({ message, parts }: TurnResult): boolean {
 /** What an error that the server reports makes of a turn. */
 export function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {
   if (error.name === 'MessageAbortedError') return wasInterrupted ? 'interrupted' : 'aborted';
+  if (error.name === 'StructuredOutputError') return 'format';
   return PROVIDER_ERRORS.has(error.name) ? 'provider' : 'failed';
 }
 
@@ -116,6 +109,7 @@ function toResult(sessionID: string, entries: readonly AssistantEntry[], last: A
         part.type === 'text' && part.synthetic !== true && part.ignored !== true ? part.text : '',
       )
       .join(''),
+    structured: last.info.structured,
     messages: entries,
     cost: entries.reduce((sum, entry) => sum + entry.info.cost, 0),
     tokens: entries.map((entry) => entry.info.tokens).reduce(addTokens),

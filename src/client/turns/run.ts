@@ -7,6 +7,7 @@ import {
   ServerLostError,
   TimeoutError,
   TurnError,
+  type ShapeIssue,
 } from '../../errors.js';
 import { realTime } from '../../real-time.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
@@ -21,7 +22,7 @@ import { MAX_EMPTY_STEPS } from './progress.js';
 import { readMessages, readTurn, type TurnEvidence } from './result.js';
 import { TurnSigns } from './signs.js';
 import { TurnSteps } from './steps.js';
-import { Turn, type TurnOptions } from './turn.js';
+import { Turn, type TurnOptions, type TurnResult } from './turn.js';
 import { answersOf } from './turn-messages.js';
 import { RECHECK_MS, SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf } from './verdict.js';
 
@@ -260,7 +261,7 @@ export class TurnRun {
             await this.#delivery.send(this.#choice);
             continue;
           }
-          if (this.#judge(evidence)) return;
+          if (await this.#judge(evidence)) return;
           waitMs = RECHECK_MS;
         } else if (this.#abortedAt !== undefined) {
           const isOverdue = realTime.now() - this.#abortedAt > this.#abortLimitMs;
@@ -322,7 +323,7 @@ export class TurnRun {
   }
 
   /** Settles the turn if the evidence allows it; `false` when it has to be looked at again. */
-  #judge(evidence: TurnEvidence): boolean {
+  async #judge(evidence: TurnEvidence): Promise<boolean> {
     const { quietMs, sessionError, interruptedAt, hadGap } = this.#signs;
     const { error: sendError, isUnderWay } = this.#delivery;
     const isAborted = this.#abortedAt !== undefined;
@@ -332,7 +333,7 @@ export class TurnRun {
     });
     if (verdict.kind === 'wait') return false;
     if (evidence.kind === 'answered') this.#steps.complete(evidence.result.messages);
-    if (verdict.kind === 'answered') this.turn.settle({ result: verdict.result });
+    if (verdict.kind === 'answered') await this.#answer(verdict.result);
     else if (verdict.kind === 'not-sent') this.turn.settle({ error: verdict.error });
     else this.#fail(verdict.reason, verdict);
     return true;
@@ -360,6 +361,16 @@ export class TurnRun {
     await sendAbort(transport, sessionID, this.#whileServed).catch(() => undefined);
   }
 
+  /** Settles with the result, if it is what the prompt asked for. */
+  async #answer(result: TurnResult): Promise<void> {
+    const { format } = this.#request;
+    if (format === undefined) return this.turn.settle({ result });
+    // A check of the caller may take for ever.
+    const parsed = await abortable(format.parse(result.structured), this.#cancelled.signal);
+    if ('value' in parsed) this.turn.settle({ result: { ...result, structured: parsed.value } });
+    else this.#fail('format', parsed);
+  }
+
   /** Who awaits the result finds the instance let go of, unless the server still works on what was cancelled. */
   #settled(): void {
     this.#unlink();
@@ -375,7 +386,12 @@ export class TurnRun {
 
   #fail(
     reason: TurnError['reason'],
-    why: { readonly serverError?: ServerErrorInfo; readonly detail?: string; readonly cause?: unknown } = {},
+    why: {
+      readonly serverError?: ServerErrorInfo;
+      readonly detail?: string;
+      readonly issues?: readonly ShapeIssue[];
+      readonly cause?: unknown;
+    } = {},
   ): void {
     const { sessionID, messageID } = this.turn;
     const { cause, ...rest } = why;

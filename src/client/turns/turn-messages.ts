@@ -1,4 +1,4 @@
-import type { AssistantMessage, Message, MessageInfo, Part } from '../schema/message.js';
+import type { AssistantMessage, Message, Part, StoredMessage } from '../schema/message.js';
 
 /** A user message that came after the prompt, and what tells who made it. */
 interface LaterPrompt {
@@ -37,10 +37,16 @@ export class TurnMessages {
   }
 
   /** Takes a message, or what has become of one; says whether it is an answer of this turn. */
-  take(info: MessageInfo): boolean {
+  take(info: StoredMessage['info']): boolean {
     if (info.role === 'assistant') return this.#takeAnswer(info);
     if (info.id === this.#messageID) this.#isStored = true;
-    else if (this.#isStored && !this.#prompts.has(info.id) && this.#find(info.id) === undefined) {
+    // Unreadable is only the oldest message of a session.
+    else if (
+      info.role === 'user' &&
+      this.#isStored &&
+      !this.#prompts.has(info.id) &&
+      this.#find(info.id) === undefined
+    ) {
       this.#later.push({
         id: info.id,
         createdAt: info.time.created,
@@ -104,7 +110,7 @@ export type AssistantEntry = Message & { readonly info: AssistantMessage };
  *
  * @param messages - of its session, in their order, from the prompt on or from an earlier one.
  */
-export function answersOf(messageID: string, messages: readonly Message[]): AssistantEntry[] {
+export function answersOf(messageID: string, messages: readonly StoredMessage[]): AssistantEntry[] {
   const turn = new TurnMessages(messageID);
   return messages.filter((message): message is AssistantEntry => {
     const isAnswer = turn.take(message.info);

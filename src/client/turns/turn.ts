@@ -3,6 +3,7 @@ import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
 import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { RequestOptions } from '../options.js';
 import type { AssistantMessage, Message, Part, ToolState } from '../schema/message.js';
+import type { AnswerFormat } from '../schema/prompt.js';
 import type { Tokens } from '../schema/session.js';
 
 /** Options of one turn. */
@@ -40,8 +41,14 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' 
   readonly priority?: number | undefined;
 }
 
-/** The answer of a turn, as the server stores it. */
-export interface TurnResult {
+/** Options of a prompt. */
+export interface PromptOptions extends TurnOptions {
+  /** The object to answer with, unless the prompt itself says so. @default text */
+  readonly format?: AnswerFormat | undefined;
+}
+
+/** The answer of a turn, as the server stores it. `T` is what its `format` makes of it. */
+export interface TurnResult<T = unknown> {
   readonly sessionID: string;
   /** The last assistant message of the turn. */
   readonly message: AssistantMessage;
@@ -49,6 +56,11 @@ export interface TurnResult {
   readonly parts: readonly Part[];
   /** Its text: the text parts in order, without what the server added. */
   readonly text: string;
+  /**
+   * The object that was asked for by `format`: validated and typed by a zod schema, as the model gave it by a JSON schema;
+   * `undefined` when none was asked for.
+   */
+  readonly structured: T;
   /** Every assistant message of the turn, one per model call, oldest first. */
   readonly messages: readonly Message[];
   /** What the whole turn cost, in the provider's currency as the server reports it. */
@@ -103,13 +115,13 @@ export type TurnStep =
  *
  * Iteration ends when the turn does: by throwing what `result` rejects with, or quietly when the caller ended it.
  */
-export class Turn implements AsyncIterable<TurnStep> {
+export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   readonly sessionID: string;
   /** Id of the user message. */
   readonly messageID: string;
   /** The answer; rejects when the turn ends without one. Settles exactly once. */
-  readonly result: Promise<TurnResult>;
-  readonly #settled = deferred<TurnResult>();
+  readonly result: Promise<TurnResult<T>>;
+  readonly #settled = deferred<TurnResult<T>>();
   readonly #steps: StepBuffer | undefined;
   readonly #onAbort: () => Promise<void>;
   readonly #onSettle: () => void;
@@ -176,7 +188,7 @@ export class Turn implements AsyncIterable<TurnStep> {
 
   /** @internal The only way a turn ends; what comes second changes nothing. */
   settle(
-    outcome: { readonly result: TurnResult } | { readonly error: unknown; readonly quiet?: boolean },
+    outcome: { readonly result: TurnResult<T> } | { readonly error: unknown; readonly quiet?: boolean },
   ): void {
     if (this.#outcome !== undefined) return;
     if ('result' in outcome) {

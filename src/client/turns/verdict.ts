@@ -1,4 +1,4 @@
-import type { ConnectionError, TimeoutError, TurnErrorReason } from '../../errors.js';
+import type { ConnectionError, ShapeIssue, TimeoutError, TurnErrorReason } from '../../errors.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { isBetweenCalls, reasonOf, type TurnEvidence } from './result.js';
 import type { TurnResult } from './turn.js';
@@ -44,6 +44,7 @@ export type TurnVerdict =
       readonly reason: TurnErrorReason;
       readonly serverError?: ServerErrorInfo;
       readonly detail?: string;
+      readonly issues?: readonly ShapeIssue[];
     }
   /** The prompt did not arrive. */
   | { readonly kind: 'not-sent'; readonly error: ConnectionError | TimeoutError };
@@ -92,7 +93,10 @@ function ofError(stored: ServerErrorInfo, facts: TurnFacts): TurnVerdict {
   const isAbort = serverError.name === 'MessageAbortedError';
   // A disposal aborts the turn first and says that it did so a moment later.
   if (isAbort && !isAborted && !isDisposed && quietMs < REASON_MS) return WAIT;
-  return { kind: 'failed', reason: reasonOf(serverError, isDisposed && !isAborted), serverError };
+  const reason = reasonOf(serverError, isDisposed && !isAborted);
+  const { name, data } = serverError;
+  const issues = name === 'StructuredOutputError' ? [{ path: '', message: data.message }] : [];
+  return { kind: 'failed', reason, serverError, issues };
 }
 
 function ofUnfinished(facts: TurnFacts): TurnVerdict {

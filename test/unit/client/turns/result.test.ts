@@ -25,16 +25,13 @@ async function read(
   status: object = {},
 ): Promise<{ readonly evidence: TurnEvidence | undefined; readonly limits: readonly number[] }> {
   const limits: number[] = [];
-  const send = (request: {
-    readonly path: string;
-    readonly query?: { readonly limit: number };
-  }): Promise<unknown> => {
-    if (request.path === '/session/status') return Promise.resolve(status);
-    const limit = request.query?.limit ?? Infinity;
-    limits.push(limit);
-    return Promise.resolve(messages.slice(-limit));
-  };
-  const transport = { send } as unknown as RepoTransport;
+  const transport = {
+    send: () => Promise.resolve(status),
+    sendPage: ({ query }: { readonly query: { readonly limit: number } }) => {
+      limits.push(query.limit);
+      return Promise.resolve({ items: messages.slice(-query.limit) });
+    },
+  } as unknown as RepoTransport;
   return { evidence: await readTurn(transport, TURN), limits };
 }
 
