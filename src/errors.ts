@@ -400,6 +400,7 @@ export class SessionAlreadyBoundError extends JarvisError {
  * - `refused`: the server does not tell how the turn goes; `cause` is its {@link RequestError} with a status that asking again
  *   does not change (a 4xx but 408, 425 and 429), or a {@link ResponseShapeError}.
  * - `provider`: the model provider failed or refused.
+ * - `summarized`: OpenCode took the prompt to make a summary that had failed before, and did not answer it.
  * - `format`: the prompt asked for an object by its `format`, and the model gave none, or one that the schema refuses.
  * - `failed`: the server reported another error, e.g. an agent or a model that does not exist.
  */
@@ -412,6 +413,7 @@ export type TurnErrorReason =
   | 'unreachable'
   | 'refused'
   | 'provider'
+  | 'summarized'
   | 'format'
   | 'failed';
 
@@ -424,6 +426,7 @@ const TURN_TEXT: Record<TurnErrorReason, string> = {
   unreachable: 'could not be followed: the server was out of reach for a minute',
   refused: 'could not be followed: the server refuses to tell how it goes',
   provider: 'failed at the model provider',
+  summarized: 'only made a summary that had failed before, and was not answered. Prompt again',
   format: 'gave no answer of the format that was asked for',
   failed: 'failed',
 };

@@ -31,6 +31,7 @@ import {
   type ForkInput,
   type InitInput,
   type ListMessagesInput,
+  type ModelRef,
   type PromptInput,
   type RevertInput,
   type ShellInput,
@@ -53,6 +54,7 @@ import type { Choice, SessionChoices } from './session-choices.js';
 import { readAgentModel, readDefaultModel } from './default-model.js';
 import { readMessage, readMessagePage } from './session-messages.js';
 import { revertSession } from './session-revert.js';
+import { summarizeSession } from './session-summary.js';
 import type { TurnContext } from './turns/context.js';
 import type { TurnEngine } from './turns/engine.js';
 import {
@@ -363,13 +365,20 @@ export class Session {
   }
 
   /**
-   * Has a model replace the history by a summary, and resolves when it has. Node's own `fetch` gives up on it after 300 s.
+   * Has a model replace the history by a summary, and resolves when it has. Node's own `fetch` gives up on it after 300 s. A
+   * summary that fails leaves the history as it was.
    *
-   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @param input - @default the session's own model, else the one that is configured
+   * @throws {TurnError} when there is no summary: with reason `provider` and the `serverError` when the provider refused,
+   * `failed` when it is empty, `aborted`.
+   * @throws {TypeError} for an invalid model, and when none is given and there is no default.
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
-  async summarize(input: SummarizeInput, options?: RequestOptions): Promise<void> {
-    const json = parseInput(summarizeInputSchema, 'summary', input);
-    await this.#send('POST', '/summarize', booleanSchema, { json }, { timeoutMs: false, ...options });
+  async summarize(input?: SummarizeInput, options?: RequestOptions): Promise<void> {
+    const given = input === undefined ? undefined : parseInput(summarizeInputSchema, 'summary', input);
+    await this.verify(options);
+    const json = given ?? (await this.#model(options));
+    await summarizeSession(this.#context.transport, this.id, json, options);
   }
 
   /**
@@ -523,6 +532,15 @@ export class Session {
     const model = configured ?? own.model ?? (await readDefaultModel(transport, options));
     if (isOwnAgent) choices.fix(this.id, model);
     return { agent, model, variant };
+  }
+
+  /** The model that the session has of its own, else the one that is configured. */
+  async #model(options: RequestOptions | undefined): Promise<ModelRef> {
+    const { choices, transport } = this.#context;
+    if (choices.of(this.id)?.model === undefined) await this.refresh(options);
+    const model = choices.of(this.id)?.model ?? (await readDefaultModel(transport, options));
+    if (model !== undefined) return { providerID: model.providerID, modelID: model.modelID };
+    throw new TypeError('Invalid summary: the session has no model, and none is configured. Name one.');
   }
 
   /** Sends a request about this session, once it is known to be of this repository. */

@@ -1,6 +1,6 @@
 import { abortable } from '../abort.js';
-import { aString, assertOptions, type OptionChecks } from '../core/checks.js';
-import type { MockStep, MockSteps } from './steps.js';
+import { aBoolean, aString, assertOptions, type OptionChecks } from '../core/checks.js';
+import { text, type MockStep, type MockSteps } from './steps.js';
 
 /** What a script decides on. */
 export interface MockScriptInput {
@@ -19,12 +19,42 @@ export type MockScript = (input: MockScriptInput) => MockSteps;
 export interface ScriptOptions {
   /** The directory of the repository, as `forRepo()` shows it. @default every one that has no script of its own */
   readonly directory?: string | undefined;
+  /**
+   * Whether it makes the summaries of sessions instead of answering prompts. Until there is one, they say `Scripted summary`.
+   *
+   * @default false
+   */
+  readonly summary?: boolean | undefined;
 }
 
-const scriptOptionChecks: OptionChecks<ScriptOptions> = { directory: aString };
+const scriptOptionChecks: OptionChecks<ScriptOptions> = { directory: aString, summary: aBoolean };
 
-/** How the model of one server answers: a script for all repositories, and others for single ones. */
+/** How the model of one server answers prompts and makes summaries. */
 export class Scripts {
+  readonly #answers: ScriptChoice;
+  readonly #summaries = new ScriptChoice(() => [text('Scripted summary')]);
+
+  constructor(script: MockScript) {
+    this.#answers = new ScriptChoice(script);
+  }
+
+  /** @throws {TypeError} for a script that is no function. */
+  set(script: MockScript, options: ScriptOptions = {}): void {
+    assertOptions('script() or reply()', scriptOptionChecks, options);
+    const { directory, summary = false } = options;
+    if (typeof script !== 'function') {
+      throw new TypeError(`Expected a script to be a function that gives steps, got ${typeof script}.`);
+    }
+    (summary ? this.#summaries : this.#answers).set(script, directory);
+  }
+
+  readonly play: MockScript = (input) => this.#answers.of(input.directory)(input);
+
+  readonly summarize: MockScript = (input) => this.#summaries.of(input.directory)(input);
+}
+
+/** A script for all repositories, and others for single ones. */
+class ScriptChoice {
   readonly #byDirectory = new Map<string, MockScript>();
   #general: MockScript;
 
@@ -32,18 +62,14 @@ export class Scripts {
     this.#general = script;
   }
 
-  /** @throws {TypeError} for a script that is no function. */
-  set(script: MockScript, options: ScriptOptions = {}): void {
-    assertOptions('script() or reply()', scriptOptionChecks, options);
-    const { directory } = options;
-    if (typeof script !== 'function') {
-      throw new TypeError(`Expected a script to be a function that gives steps, got ${typeof script}.`);
-    }
+  set(script: MockScript, directory: string | undefined): void {
     if (directory === undefined) this.#general = script;
     else this.#byDirectory.set(directory, script);
   }
 
-  readonly play: MockScript = (input) => (this.#byDirectory.get(input.directory) ?? this.#general)(input);
+  of(directory: string): MockScript {
+    return this.#byDirectory.get(directory) ?? this.#general;
+  }
 }
 
 /** The steps that a script gave, until they end or `signal` aborts, also while the script is stuck in an await of its own. */

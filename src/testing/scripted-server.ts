@@ -14,7 +14,7 @@ import { Scripts, type MockScript } from './script.js';
 import { SessionHistory } from './session-history.js';
 import { SessionStore } from './session-store.js';
 import { ShellRun } from './shell-run.js';
-import { text, type MockStepOf } from './steps.js';
+import type { MockStepOf } from './steps.js';
 import type { MockTerminalProgram } from './terminal.js';
 
 /** What a command line of the user puts out. */
@@ -35,9 +35,6 @@ export interface ScriptedServerInit {
   readonly shell: MockShell;
   readonly terminal: MockTerminalProgram;
 }
-
-/** What the answer to `summarize()` says. */
-const SUMMARY = 'Scripted summary';
 
 const NO_PROMPT: PromptBody = {
   messageID: undefined,
@@ -121,7 +118,7 @@ export class ScriptedServer {
   }
 
   /**
-   * Lets the model sum up the session; the script is not asked. Resolves when it has.
+   * Lets the model sum up the session. Resolves when it has, or has failed to.
    *
    * @throws {PromptRefusedError} when there is no such model.
    */
@@ -131,12 +128,7 @@ export class ScriptedServer {
     this.sessions.saveMessage(instance, message);
     const ids = { id: this.#ids.next('prt'), sessionID, messageID: message.id };
     this.sessions.savePart(instance, { ...ids, type: 'compaction', auto });
-    const turn = this.#newTurn(instance, sessionID, {
-      agent: 'compaction',
-      summary: true,
-      script: () => [text(SUMMARY)],
-      onAnswered: () => this.events.emit(instance, 'session.compacted', { sessionID }),
-    });
+    const turn = this.#newSummary(instance, sessionID);
     turn.add({ message, text: '' });
     turn.start();
     await turn.ended;
@@ -207,6 +199,7 @@ export class ScriptedServer {
     if (!instance.isBusy(sessionID)) this.history.settle(instance, session);
     const { messageID = this.#ids.next('msg') } = body;
     const stored = this.sessions.message(sessionID, messageID)?.info;
+    const isSummaryDue = this.#isSummaryDue(sessionID);
     const message = stored?.role === 'user' ? stored : this.#newMessage(messageID, session, body);
     // The agent and the model of a prompt stay with the session; the model counts for the next one.
     if (
@@ -229,7 +222,11 @@ export class ScriptedServer {
     if (body.noReply) return { turn: undefined, messageID };
     const running = instance.work.get(sessionID);
     const isRunning = running instanceof RunningTurn && instance.isBusy(sessionID);
-    const turn = isRunning ? running : this.#newTurn(instance, sessionID);
+    const turn = isRunning
+      ? running
+      : isSummaryDue
+        ? this.#newSummary(instance, sessionID)
+        : this.#newTurn(instance, sessionID);
     // A message that was stored before gets more parts, and no answer.
     if (stored === undefined) turn.add({ message, text: textOf(body.parts) });
     if (turn !== running) turn.start();
@@ -256,6 +253,25 @@ export class ScriptedServer {
       const ids = { id: this.#ids.next('prt'), sessionID: message.sessionID, messageID: message.id };
       this.sessions.savePart(instance, { ...part, ...ids } as Part);
     }
+  }
+
+  /** Whether a summary was asked for and has failed: the next prompt only makes it. */
+  #isSummaryDue(sessionID: string): boolean {
+    let isDue = false;
+    for (const { info, parts } of this.sessions.messages(sessionID)) {
+      if (parts.some((part) => part.type === 'compaction')) isDue = true;
+      if (info.role === 'assistant' && info.summary === true && info.error === undefined) isDue = false;
+    }
+    return isDue;
+  }
+
+  #newSummary(instance: Instance, sessionID: string): RunningTurn {
+    return this.#newTurn(instance, sessionID, {
+      agent: 'compaction',
+      summary: true,
+      script: this.scripts.summarize,
+      onAnswered: () => this.events.emit(instance, 'session.compacted', { sessionID }),
+    });
   }
 
   #newTurn(instance: Instance, sessionID: string, init: Partial<RunningTurnInit> = {}): RunningTurn {

@@ -43,6 +43,7 @@ export async function openMockWorld(): Promise<World> {
     connect,
     fetch: (path, request) => wireFetch(mock.url, password, path, request),
     script: (script) => mock.script(script),
+    summary: (script) => mock.script(script, { summary: true }),
     repo: async () => directory('repo'),
     clones: async () => {
       const clones = [directory('clone'), directory('clone')] as const;

@@ -1,6 +1,6 @@
 import { JarvisOpenCode, type SessionInfo } from 'jarvis-opencode';
-import type { MockScript } from 'jarvis-opencode/testing';
-import { conversations } from '../../src/testing/real/conversations.js';
+import { text, type MockScript } from 'jarvis-opencode/testing';
+import { conversations, type SessionFacts } from '../../src/testing/real/conversations.js';
 import { gitRepo, type GitRepo, type GitRepoOptions } from '../support/git-repo.js';
 import { realServerOptions, spawnPlainOpenCode } from '../support/real-opencode.js';
 import { wireFetch } from './wire-fetch.js';
@@ -9,17 +9,19 @@ import { ODD_NAME, type World } from './worlds.js';
 /** A real server of its own with a scripted model. */
 export async function openRealWorld(): Promise<World> {
   let current: MockScript = () => [];
+  let summarize: MockScript = () => [text('Scripted summary')];
   const password = 'a password of ü';
+  const factsOf = async (sessionID: string): Promise<SessionFacts> => {
+    const response = await wireFetch(server.url, password, `/session/${sessionID}`);
+    const { id, title, parentID, directory } = (await response.json()) as SessionInfo;
+    return { session: { id, title, parentID }, directory, rules: undefined };
+  };
   const real = await realServerOptions({
-    script: conversations(
-      (input) => current(input),
-      async (sessionID) => {
-        const response = await wireFetch(server.url, password, `/session/${sessionID}`);
-        const { id, title, parentID, directory } = (await response.json()) as SessionInfo;
-        return { session: { id, title, parentID }, directory, rules: undefined };
-      },
-    ),
-    answers: { title: (prompt) => prompt.split('\n', 1)[0] ?? '', summary: 'Scripted summary' },
+    script: conversations((input) => current(input), factsOf),
+    answers: {
+      title: (prompt) => prompt.split('\n', 1)[0] ?? '',
+      summary: conversations((input) => summarize(input), factsOf),
+    },
   });
   const clients: JarvisOpenCode[] = [];
   const repos: GitRepo[] = [];
@@ -61,6 +63,9 @@ export async function openRealWorld(): Promise<World> {
     fetch: (path, request) => wireFetch(server.url, password, path, request),
     script: (script) => {
       current = script;
+    },
+    summary: (script) => {
+      summarize = script;
     },
     repo: () => repo(),
     clones: async () => {

@@ -29,6 +29,8 @@ export interface World {
   fetch(path: string, request?: WireRequest): Promise<Response>;
   /** Lets the model answer as the script says from now on. */
   script(script: MockScript): void;
+  /** Lets the model make summaries as the script says from now on. */
+  summary(script: MockScript): void;
   /** A git repository of its own project. */
   repo(): Promise<string>;
   /** Two clones of one repository. */

@@ -356,6 +356,40 @@ describe('a turn that goes on under another prompt', () => {
     expect((await session.prompt('next')).text).toBe('and on');
   });
 
+  it('because it was compacted at its end has the answer to its prompt, not the reply to the server', async () => {
+    const session = await repo.sessions.create();
+    await session.prompt('before');
+    const full = usage({ input: 199_000, output: 10 });
+    const answers = [[text('the answer'), full], [text('the summary')], [text('nothing left to do')]];
+    world.model.use(() => answers.shift() ?? [text('too many')]);
+    const turn = session.stream('ask');
+    const streamed: string[] = [];
+    for await (const step of turn) {
+      if (step.type === 'message') streamed.push('');
+      if (step.type === 'text') streamed.push((streamed.pop() ?? '') + step.delta);
+    }
+    const result = await turn.result;
+    expect(result.text).toBe('the answer');
+    expect(streamed).toEqual(['the answer', 'nothing left to do']);
+    expect(result.transcript).toBe('the answer\n\nnothing left to do');
+    const stored = (await session.messages()).filter(({ info }) => info.role === 'assistant');
+    expect(result.messages).toEqual(stored.slice(1));
+    expect(stored[1]).toEqual({ info: result.message, parts: result.parts });
+  });
+
+  it('because it was compacted after a tool has no object, although one was asked for', async () => {
+    const session = await repo.sessions.create();
+    const full = usage({ input: 199_000, output: 10 });
+    const call = toolCall('bash', { command: 'true', description: 'Do' });
+    const answers = [[call, full], [text('the summary')], [text('done')]];
+    world.model.use(() => answers.shift() ?? [text('too many')]);
+    const format = { schema: { type: 'object', properties: {} } };
+    const outcome = await session.prompt('ask', { format }).catch((error: unknown) => error);
+    expect(outcome).toMatchObject({ name: 'TurnError', reason: 'format' });
+    world.model.use(() => [text('and on')]);
+    expect((await session.prompt('next')).text).toBe('and on');
+  });
+
   it('because its command ran as a subtask is answered when it has ended', async () => {
     world.model.use(({ prompt }) => [text(prompt.startsWith('Count') ? 'three' : 'They counted.')]);
     const session = await repo.sessions.create();

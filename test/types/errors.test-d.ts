@@ -122,6 +122,7 @@ describe('the errors', () => {
       | 'unreachable'
       | 'refused'
       | 'provider'
+      | 'summarized'
       | 'format'
       | 'failed'
     >();

@@ -172,9 +172,12 @@ describe('a turn', () => {
 
   it('tells its steps apart by their type', () => {
     expectTypeOf(step.type).toEqualTypeOf<
-      'text' | 'reasoning' | 'tool' | 'permission' | 'question' | 'child' | 'retry' | 'usage'
+      'message' | 'text' | 'reasoning' | 'tool' | 'permission' | 'question' | 'child' | 'retry' | 'usage'
     >();
     switch (step.type) {
+      case 'message':
+        expectTypeOf(step).toEqualTypeOf<{ readonly type: 'message'; readonly messageID: string }>();
+        break;
       case 'text':
       case 'reasoning':
         expectTypeOf(step.delta).toEqualTypeOf<string>();

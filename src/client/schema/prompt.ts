@@ -168,7 +168,7 @@ export const summarizeInputSchema = z.unknown().transform((input, context) => {
   for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
-/** The model that summarises. `auto` marks it as not asked for by the user. */
+/** The model that summarizes. `auto` marks it as not asked for by the user. */
 export type SummarizeInput = string | (Exclude<ModelInput, string> & { readonly auto?: boolean | undefined });
 
 export const updateSessionInputSchema = z.strictObject({

@@ -1,7 +1,7 @@
 import type { TurnErrorReason } from '../../errors.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';
-import type { ServerErrorInfo, StoredMessage } from '../schema/message.js';
+import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
 import { readMessagePage } from '../session-messages.js';
 import type { TurnResult } from './turn.js';
@@ -22,6 +22,8 @@ export type TurnEvidence =
   | { readonly kind: 'not-stored' }
   /** The user message is there, and nothing answers it. */
   | { readonly kind: 'unanswered' }
+  /** The session was summarized instead, as it was due. */
+  | { readonly kind: 'summarized' }
   /** The last answer has neither an end nor an error. */
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'error'; readonly error: ServerErrorInfo }
@@ -76,13 +78,31 @@ function evidenceOf(sessionID: string, messageID: string, messages: readonly Sto
   const entries = answersOf(messageID, messages);
   const last = entries.at(-1);
   if (last === undefined) return { kind: 'unanswered' };
+  // What comes after it answers the server's own "Continue …".
+  const final = entries.find((entry, index) => isFinal(entry) && endsBefore(entries[index + 1]));
+  const endsInSummary = last.info.summary === true;
+  if (final !== undefined)
+    return { kind: 'answered', result: toResult(sessionID, entries, final), endsInSummary };
   if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
   if (last.info.time.completed === undefined) return { kind: 'unfinished' };
   // OpenCode 1.18.33: aborted between two attempts to reach the provider, an answer is completed, and is none.
   if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
-  const answer = entries.findLast(({ info }) => info.summary !== true) ?? last;
-  const endsInSummary = answer !== last;
+  const answer = entries.findLast(({ info }) => info.summary !== true);
+  if (answer === undefined) return { kind: 'summarized' };
   return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary };
+}
+
+/** Whether the model has said all it had to say to the prompt. */
+function isFinal({ info: { error, finish, structured, summary, time } }: AssistantEntry): boolean {
+  if (error !== undefined || summary === true || time.completed === undefined) return false;
+  return (
+    structured !== undefined || (finish !== undefined && finish !== 'tool-calls' && finish !== 'unknown')
+  );
+}
+
+/** Whether the model was not called again but for a summary. */
+function endsBefore(next: AssistantEntry | undefined): boolean {
+  return next === undefined || next.info.summary === true;
 }
 
 /** Whether the model was to be called again after this: the last answer has called tools, and none of them failed or was refused. */
@@ -104,16 +124,26 @@ function toResult(sessionID: string, entries: readonly AssistantEntry[], last: A
     sessionID,
     message: last.info,
     parts: last.parts,
-    text: last.parts
-      .map((part) =>
-        part.type === 'text' && part.synthetic !== true && part.ignored !== true ? part.text : '',
-      )
-      .join(''),
+    text: textOf(last.parts),
+    transcript: entries
+      .map(({ info, parts }) => (info.summary === true ? '' : textOf(parts)))
+      .filter((text) => text !== '')
+      .join('\n\n'),
     structured: last.info.structured,
     messages: entries,
     cost: entries.reduce((sum, entry) => sum + entry.info.cost, 0),
     tokens: entries.map((entry) => entry.info.tokens).reduce(addTokens),
   };
+}
+
+/** What the model said in a message. */
+export function textOf(parts: readonly Part[]): string {
+  return parts.map((part) => (part.type === 'text' && isSaid(part) ? part.text : '')).join('');
+}
+
+/** Whether a text is the model's, not the server's. */
+export function isSaid({ synthetic, ignored }: TextPart): boolean {
+  return synthetic !== true && ignored !== true;
 }
 
 function addTokens(a: Tokens, b: Tokens): Tokens {

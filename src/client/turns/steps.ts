@@ -1,5 +1,6 @@
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { Message, MessageInfo, Part } from '../schema/message.js';
+import { isSaid } from './result.js';
 import type { TurnStep } from './turn.js';
 import { TurnMessages } from './turn-messages.js';
 
@@ -107,15 +108,17 @@ export class TurnSteps {
   }
 
   #addMessage(info: MessageInfo): void {
+    if (this.#messages.has(info.id)) return;
     this.#messages.add(info.id);
     if (info.role === 'assistant' && info.summary === true) this.#summaries.add(info.id);
+    else this.#emit({ type: 'message', messageID: info.id });
   }
 
   #takePart(part: Part): void {
     switch (part.type) {
       case 'text':
       case 'reasoning': {
-        if (this.#summaries.has(part.messageID)) return;
+        if (this.#summaries.has(part.messageID) || (part.type === 'text' && !isSaid(part))) return;
         const text = this.#texts.get(part.id) ?? { type: part.type, length: 0, isBroken: false };
         this.#texts.set(part.id, text);
         // The whole text so far: what the deltas did not bring, because the stream was down, is made up for here.

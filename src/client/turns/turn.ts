@@ -50,12 +50,17 @@ export interface PromptOptions extends TurnOptions {
 /** The answer of a turn, as the server stores it. `T` is what its `format` makes of it. */
 export interface TurnResult<T = unknown> {
   readonly sessionID: string;
-  /** The last assistant message of the turn. */
+  /**
+   * The final answer to the prompt: the last assistant message of the turn, or the last before OpenCode summarized the session
+   * and let the model go on by itself. It is never a summary.
+   */
   readonly message: AssistantMessage;
   /** Its parts. */
   readonly parts: readonly Part[];
-  /** Its text: the text parts in order, without what the server added. */
+  /** Its text: the text parts in order, without what the server added. Empty when it is only tools. */
   readonly text: string;
+  /** What the model said in the whole turn, summaries left out: the texts of its messages in order, with a blank line between. */
+  readonly transcript: string;
   /**
    * The object that was asked for by `format`: validated and typed by a zod schema, as the model gave it by a JSON schema;
    * `undefined` when none was asked for.
@@ -71,6 +76,11 @@ export interface TurnResult<T = unknown> {
 
 /** What happened in a turn, a union on `type`. Of children there are tools, usage and what they ask, but no text. */
 export type TurnStep =
+  /**
+   * An assistant message of the turn begins; summaries are left out. The text pieces of each message, in order, with a blank line
+   * between the messages that have any, make up `result.transcript`; those of `result.message` make up `result.text`.
+   */
+  | { readonly type: 'message'; readonly messageID: string }
   | { readonly type: 'text'; readonly delta: string; readonly messageID: string; readonly partID: string }
   | {
       readonly type: 'reasoning';

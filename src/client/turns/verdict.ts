@@ -58,6 +58,8 @@ export function verdictOf(evidence: TurnEvidence, facts: TurnFacts): TurnVerdict
       return ofAnswer(evidence, facts);
     case 'error':
       return ofError(evidence.error, facts);
+    case 'summarized':
+      return { kind: 'failed', reason: 'summarized' };
     case 'unfinished':
       return ofUnfinished(facts);
     case 'not-stored':

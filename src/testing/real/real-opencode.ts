@@ -88,8 +88,6 @@ export interface RealStart {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const SUMMARY = 'Scripted summary';
-
 /**
  * Starts a real server with a scripted model on loopback.
  *
@@ -118,7 +116,7 @@ export async function startRealServer(
 
   const model = await startScriptedModel(conversations(scripts.play, factsOf), {
     title: (prompt) => prompt.split('\n', 1)[0]?.slice(0, 50) ?? '',
-    summary: SUMMARY,
+    summary: conversations(scripts.summarize, factsOf),
   });
   const release = async (): Promise<void> => {
     await model.close();

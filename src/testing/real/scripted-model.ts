@@ -53,7 +53,7 @@ export interface ModelAnswers {
   /** The title of a session, by its first prompt. @default {@link SCRIPTED_TITLE} */
   readonly title?: (prompt: string) => string;
   /** @default by the script, as a prompt */
-  readonly summary?: string;
+  readonly summary?: string | ModelScript;
 }
 
 interface Waiter {
@@ -112,7 +112,8 @@ export async function startScriptedModel(
       return;
     }
     if (summary !== undefined && isSummaryRequest(turn)) {
-      await play([text(summary)], answer, signal, nextToolCallID);
+      const steps = typeof summary === 'string' ? [text(summary)] : summary(turn);
+      await play(steps, answer, signal, nextToolCallID);
       return;
     }
     const ended = deferred<ModelAnswerEnd>();

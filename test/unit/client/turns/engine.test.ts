@@ -514,7 +514,7 @@ describe('a turn', () => {
     await pass(5_100);
     const steps: TurnStep[] = [];
     for await (const step of turn) steps.push(step);
-    expect(steps).toMatchObject([{ type: 'text', delta: 'never streamed' }]);
+    expect(steps).toMatchObject([{ type: 'message' }, { type: 'text', delta: 'never streamed' }]);
   });
 
   it('streams the whole text, without a piece twice, when some of it fell into a gap', async () => {
@@ -773,11 +773,11 @@ describe('a turn', () => {
     server.cut();
     server.messages.push(userMessage(turn), assistantMessage(turn, 'missed', { time: { created: 2 } }));
     await pass(3_000);
-    expect(steps).toMatchObject([{ type: 'text', delta: 'missed' }]);
+    expect(steps).toMatchObject([{ type: 'message' }, { type: 'text', delta: 'missed' }]);
     finish(turn, 'missed');
     await pass(5_100);
     await reading;
-    expect(steps).toHaveLength(1);
+    expect(steps).toHaveLength(2);
   });
 
   it('is aborted on the server at once when its caller leaves, not with the next look', async () => {
@@ -844,7 +844,7 @@ describe('a turn', () => {
       for await (const step of turn) steps.push(step);
     })();
     await expect(reading).rejects.toBe(error);
-    expect(steps).toMatchObject([{ type: 'text', delta: 'in time' }]);
+    expect(steps).toMatchObject([{ type: 'message' }, { type: 'text', delta: 'in time' }]);
     expect(outcome).toEqual({ error });
   });
 
@@ -871,7 +871,8 @@ describe('a turn', () => {
     finish(turn, 'prt_1');
     await pass(5_100);
     await Promise.all(readers);
-    expect(first.map((step) => step.type === 'text' && step.delta)).toEqual([
+    expect(first.map((step) => (step.type === 'text' ? step.delta : step.type))).toEqual([
+      'message',
       'prt_1',
       'prt_2',
       'prt_3',
@@ -898,6 +899,7 @@ describe('a turn', () => {
     const steps: TurnStep[] = [];
     for await (const step of turn) steps.push(step);
     expect(steps).toMatchObject([
+      { type: 'message' },
       { type: 'text', delta: 'x'.repeat(100) },
       { type: 'tool', status: 'running', input: { count: 99 } },
     ]);

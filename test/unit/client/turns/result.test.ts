@@ -92,6 +92,64 @@ describe('how a turn ended', () => {
     });
   });
 
+  /** A compaction by the server, its summary, and the reply to what the server says then. */
+  function compacted(reply: object, summary: object = {}): object[] {
+    const compaction = { id: 'prt_c', messageID: 'msg_3', sessionID, type: 'compaction', auto: true };
+    const user = { sessionID, role: 'user', time: { created: 4 } };
+    return [
+      { info: { ...user, id: 'msg_3' }, parts: [compaction] },
+      answer({ id: 'msg_4', parentID: 'msg_3', summary: true, ...summary }, [text('the summary')]),
+      {
+        info: { ...user, id: 'msg_5' },
+        parts: [text('Continue', { messageID: 'msg_5', synthetic: true })],
+      },
+      answer({ id: 'msg_6', parentID: 'msg_5', ...reply }, [text('reply')]),
+    ];
+  }
+
+  it('is the answer to the prompt, not the reply to what the server said after a compaction', async () => {
+    const { evidence } = await read([PROMPT, answer(), ...compacted({})]);
+    expect(evidence).toMatchObject({
+      kind: 'answered',
+      result: { text: 'ok', transcript: 'ok\n\nreply', message: { id: 'msg_2' }, messages: { length: 3 } },
+    });
+  });
+
+  it.each<readonly [string, object, object]>([
+    ['fails', { error: { name: 'APIError', data: { message: 'refused' } } }, {}],
+    ['has no end', { time: { created: 6 } }, {}],
+  ])('stays the answer when that reply %s', async (_what, reply, summary) => {
+    const { evidence } = await read([PROMPT, answer(), ...compacted(reply, summary)]);
+    expect(evidence).toMatchObject({ kind: 'answered', result: { text: 'ok' } });
+  });
+
+  it('is that reply when the session was compacted between two calls of the model', async () => {
+    const { evidence } = await read([PROMPT, answer({ finish: 'tool-calls' }), ...compacted({})]);
+    expect(evidence).toMatchObject({ result: { text: 'reply', transcript: 'ok\n\nreply' } });
+  });
+
+  it('is the last message of several, with all of them in the transcript', async () => {
+    const { evidence } = await read([
+      PROMPT,
+      answer({ finish: 'tool-calls' }, [text('Let me look.')]),
+      answer({ id: 'msg_3', finish: 'tool-calls' }, []),
+      answer({ id: 'msg_4' }, [text('It is '), text('fine.')]),
+    ]);
+    expect(evidence).toMatchObject({
+      result: { text: 'It is fine.', transcript: 'Let me look.\n\nIt is fine.' },
+    });
+  });
+
+  it('is no text when the model has only called tools', async () => {
+    const { evidence } = await read([PROMPT, answer({ finish: 'tool-calls' }, [])]);
+    expect(evidence).toMatchObject({ kind: 'answered', result: { text: '', transcript: '' } });
+  });
+
+  it('is a summary of the session when one was due, and no answer', async () => {
+    const { evidence } = await read([PROMPT, answer({ summary: true }, [text('the summary')])]);
+    expect(evidence).toEqual({ kind: 'summarized' });
+  });
+
   it.each<readonly [string, object, readonly string[], boolean]>([
     ['it has called tools', { finish: 'tool-calls' }, ['completed', 'completed'], true],
     ['one of them was refused', { finish: 'tool-calls' }, ['completed', 'error'], false],

@@ -102,6 +102,7 @@ describe('the steps of a turn', () => {
     const said = [{ ...tool, state: running }, { ...tool, state: failed }, finish].map(updated);
     const call = { type: 'tool', sessionID, tool: 'bash', callID: 'call_1', input: { a: 1 } };
     expect(stepsOf([['message.updated', { sessionID, info }], ...said, ...said.slice(1)])).toEqual([
+      { type: 'message', messageID: 'msg_2' },
       { ...call, status: 'running', output: undefined },
       { ...call, status: 'error', output: 'no such file' },
       { type: 'usage', sessionID, cost: 2, tokens },
@@ -148,6 +149,21 @@ describe('the steps of a turn', () => {
     ]);
   });
 
+  it('begin each message once, and leave out what the server put into its text', () => {
+    const said = { messageID: 'msg_2', sessionID, type: 'text' };
+    const steps = stepsOf([
+      ['message.updated', { sessionID, info }],
+      updated({ ...said, id: 'prt_1', text: 'made', synthetic: true }),
+      updated({ ...said, id: 'prt_2', text: 'hidden', ignored: true }),
+      updated({ ...said, id: 'prt_3', text: 'said' }),
+      ['message.updated', { sessionID, info: { ...info, time: { created: 2, completed: 3 } } }],
+    ]);
+    expect(steps).toMatchObject([
+      { type: 'message', messageID: 'msg_2' },
+      { type: 'text', delta: 'said' },
+    ]);
+  });
+
   it('are not those of another turn of the session', () => {
     const other = { ...info, id: 'msg_9', parentID: 'msg_8' };
     const part = { id: 'prt_9', messageID: 'msg_9', sessionID, type: 'text', text: 'theirs' };
@@ -185,6 +201,11 @@ describe('the steps of a turn', () => {
       answer('msg_6', 'msg_5'),
       text('msg_6'),
     ]);
-    expect(said.map((step) => step.type === 'text' && step.delta)).toEqual(['msg_2', 'msg_6']);
+    expect(said).toMatchObject([
+      { type: 'message', messageID: 'msg_2' },
+      { type: 'text', delta: 'msg_2' },
+      { type: 'message', messageID: 'msg_6' },
+      { type: 'text', delta: 'msg_6' },
+    ]);
   });
 });

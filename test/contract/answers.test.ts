@@ -1,0 +1,114 @@
+import type { RepoClient, Session } from 'jarvis-opencode';
+import { fail, text, tool } from 'jarvis-opencode/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { worlds, type World } from './worlds.js';
+
+// Which message of a turn is its answer, and that a summary never is.
+describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
+  let world: World;
+  let repo: RepoClient;
+  beforeAll(async () => {
+    world = await open();
+    repo = world.jarvis.forRepo(await world.repo());
+  });
+  afterAll(() => world?.close());
+  beforeEach(() => {
+    world.script(({ prompt }) => [text(`Re: ${prompt}`)]);
+    world.summary(() => [text('What was said')]);
+  });
+
+  async function prompted(): Promise<Session> {
+    const session = await repo.sessions.create({ title: 'Answers' });
+    await session.prompt('one');
+    return session;
+  }
+
+  /** The roles of all messages, `summary` for a summary. */
+  async function rolesOf(session: Session): Promise<string[]> {
+    const messages = await session.messages();
+    return messages.map(({ info }) =>
+      info.role === 'assistant' && info.summary === true ? 'summary' : info.role,
+    );
+  }
+
+  /** Asks for a summary past the library. */
+  async function summarizeElsewhere({ id }: Session): Promise<void> {
+    const response = await world.fetch(`/session/${id}/summarize`, {
+      method: 'POST',
+      directory: repo.directory,
+      json: { providerID: 'scripted', modelID: 'scripted' },
+    });
+    expect(await response.json()).toBe(true);
+  }
+
+  it('is the last message of several, and the pieces by message make up the transcript', async () => {
+    world.script(() => [text('Let me look.'), tool('todowrite', { todos: [] }), text('It is fine.')]);
+    const session = await repo.sessions.create({ title: 'Answers' });
+    const turn = session.stream('Look');
+    const said: string[] = [];
+    const messageIDs: string[] = [];
+    for await (const step of turn) {
+      if (step.type === 'message') {
+        messageIDs.push(step.messageID);
+        said.push('');
+      }
+      if (step.type === 'text') said.push((said.pop() ?? '') + step.delta);
+    }
+    const result = await turn.result;
+    expect(result.text).toBe('It is fine.');
+    expect(said).toEqual(['Let me look.', 'It is fine.']);
+    expect(result.transcript).toBe(said.join('\n\n'));
+    expect(messageIDs).toEqual(result.messages.map(({ info }) => info.id));
+    expect(messageIDs.at(-1)).toBe(result.message.id);
+  });
+
+  it('comes from the model after a summary', async () => {
+    const session = await prompted();
+    await session.summarize('scripted/scripted');
+    expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'summary']);
+    expect((await session.prompt('two')).text).toBe('Re: two');
+  });
+
+  it('comes from the model after a summary by the model of the session', async () => {
+    const session = await prompted();
+    await session.summarize();
+    expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'summary']);
+    const elsewhere = (await world.connect()).forRepo(repo.directory).sessions.session(session.id);
+    await elsewhere.summarize();
+    expect((await rolesOf(session)).filter((role) => role === 'summary')).toHaveLength(2);
+  });
+
+  it('comes from the model after a summary that the provider refused', async () => {
+    const session = await prompted();
+    world.summary(() => [fail('APIError', 'refused')]);
+    await expect(session.summarize()).rejects.toMatchObject({
+      name: 'TurnError',
+      reason: 'provider',
+      sessionID: session.id,
+      serverError: { name: 'APIError', data: { message: expect.stringContaining('refused') as string } },
+    });
+    expect(await rolesOf(session)).toEqual(['user', 'assistant']);
+    world.summary(() => [text('What was said')]);
+    expect((await session.prompt('two')).text).toBe('Re: two');
+    expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'assistant']);
+  });
+
+  it('comes from the model after a summary that is empty, with the history as it was', async () => {
+    const session = await prompted();
+    world.summary(() => [text(' ')]);
+    await expect(session.summarize()).rejects.toMatchObject({
+      reason: 'failed',
+      message: expect.stringContaining('the summary is empty') as string,
+    });
+    expect(await rolesOf(session)).toEqual(['user', 'assistant']);
+  });
+
+  it('is none when OpenCode only made a summary that had failed before', async () => {
+    const session = await prompted();
+    world.summary(() => [fail('APIError', 'refused')]);
+    await summarizeElsewhere(session);
+    world.summary(() => [text('What was said')]);
+    await expect(session.prompt('two')).rejects.toMatchObject({ name: 'TurnError', reason: 'summarized' });
+    expect((await session.prompt('three')).text).toBe('Re: three');
+  });
+});
