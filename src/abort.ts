@@ -120,7 +120,8 @@ export interface TimeLimit {
 export class AbortScope {
   readonly #controller = new AbortController();
   readonly #detach: (() => void)[];
-  readonly #unlimit: () => void = () => undefined;
+  #startLimit: () => void = () => undefined;
+  #unlimit: () => void = () => undefined;
   #rejectRace: ((reason: unknown) => void) | undefined;
 
   constructor(signals: readonly (AbortSignal | undefined)[], limit?: TimeLimit) {
@@ -128,8 +129,11 @@ export class AbortScope {
     const { timeoutMs = false, reason, timers = realTime } = limit ?? {};
     if (timeoutMs === false) return;
     const run = (): void => this.abort(reason?.(timeoutMs));
-    const timer = timers.setTimeout(run, Math.min(timeoutMs, MAX_TIMER_MS));
-    this.#unlimit = () => timers.clearTimeout(timer);
+    this.#startLimit = () => {
+      const timer = timers.setTimeout(run, Math.min(timeoutMs, MAX_TIMER_MS));
+      this.#unlimit = () => timers.clearTimeout(timer);
+    };
+    this.#startLimit();
   }
 
   get signal(): AbortSignal {
@@ -160,8 +164,18 @@ export class AbortScope {
     this.#unlimit();
   }
 
+  /** Takes the time limit off until the returned function is called: then all of it is left again. */
+  suspendLimit(): () => void {
+    this.#unlimit();
+    return () => {
+      this.#unlimit();
+      this.#startLimit();
+    };
+  }
+
   end(): void {
     this.unlimit();
+    this.#startLimit = () => undefined;
     for (const detach of this.#detach) detach();
   }
 }

@@ -55,6 +55,8 @@ export interface RequestErrorInit extends RequestTarget {
   readonly status: number;
   /** The parsed JSON body, or the text of any other body, cut to a bounded size; `undefined` when it was empty. */
   readonly body?: unknown;
+  /** The line of the configuration file that `body` complains of, counted from 1, where that is known. */
+  readonly line?: number | undefined;
 }
 
 /** In UTF-16 code units; the names of OpenCode 1.18.33 have 30 at most. */
@@ -82,6 +84,34 @@ function messageFieldOf(body: unknown): string | undefined {
   return isRecord(data) && typeof data.message === 'string' ? data.message : undefined;
 }
 
+function isConfigError(serverError: string | undefined): boolean {
+  return serverError === 'ConfigInvalidError' || serverError === 'ConfigJsonError';
+}
+
+/** File, line and reason of a configuration error. OpenCode 1.18.33 tells the line of a syntax error only. */
+function configProblemOf({ body, line }: RequestErrorInit): string | undefined {
+  const data = isRecord(body) ? body.data : undefined;
+  if (!isRecord(data)) return errorMessageOf(body);
+  const { path, message, issues } = data;
+  const file = typeof path === 'string' ? JSON.stringify(path) : 'a configuration file';
+  const text = typeof message === 'string' ? message : '';
+  const syntax = /^(\w+) at line (\d+), column (\d+)$/m.exec(text);
+  if (syntax !== null) return `${file}, line ${syntax[2]}, column ${syntax[3]}: ${syntax[1]}`;
+  const reasons = Array.isArray(issues) ? issues.filter(isRecord).slice(0, 3).map(issueText) : [text.trim()];
+  const where = line === undefined ? file : `${file}, line ${line}`;
+  const reason = reasons
+    .filter(Boolean)
+    .join('; ')
+    .replace(/\s*\n\s*/g, ' ')
+    .slice(0, 400);
+  return reason === '' ? where : `${where}: ${reason}`;
+}
+
+function issueText({ path, message }: Record<string, unknown>): string {
+  const key = Array.isArray(path) ? path.join('.') : '';
+  return [key, typeof message === 'string' ? message : ''].filter(Boolean).join(': ');
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
@@ -93,8 +123,8 @@ function adviceFor(status: number, serverError: string | undefined): string {
   if (status === 200) return 'The server does not know this path: is it an OpenCode 1.18 server?';
   if (status === 401) return 'Check the username and password of the server.';
   if (status >= 300 && status < 400) return REDIRECT_ADVICE;
-  if (serverError === 'ConfigInvalidError' || serverError === 'ConfigJsonError') {
-    return 'Repair the configuration file it names; the server reads it again only after a restart.';
+  if (isConfigError(serverError)) {
+    return 'Repair the configuration file it names, then call server.restart(): the server reads it again only after a restart.';
   }
   return '';
 }
@@ -117,7 +147,8 @@ export class RequestError extends JarvisError {
 
   constructor(init: RequestErrorInit, options?: ErrorOptions) {
     const serverError = errorNameOf(init.body);
-    const detail = [serverError, errorMessageOf(init.body)].filter(Boolean).join(': ');
+    const text = isConfigError(serverError) ? configProblemOf(init) : errorMessageOf(init.body);
+    const detail = [serverError, text].filter(Boolean).join(': ');
     const head = `${init.method} ${init.path} failed with status ${init.status}`;
     super(
       [head + (detail && ` (${detail})`) + '.', adviceFor(init.status, serverError)]
@@ -179,8 +210,14 @@ export class ConnectionError extends JarvisError {
   }
 }
 
-/** What took too long: one request, the event stream's first frame, a disposal, or a policy's decision. */
-export type TimeoutPhase = 'request' | 'events' | 'dispose' | 'ask';
+/**
+ * What took too long: loading an instance (`boot`), one request, the event stream's first frame, a disposal, or a policy's
+ * decision.
+ */
+export type TimeoutPhase = 'boot' | 'request' | 'events' | 'dispose' | 'ask';
+
+const BOOT_ADVICE =
+  'The first load of a repository with plugins installs packages and runs the plugins. Raise bootTimeoutMs if that may take longer.';
 
 /** A time limit of this library ran out. The server may still be at work on what it was asked. */
 export class TimeoutError extends JarvisError {
@@ -194,10 +231,8 @@ export class TimeoutError extends JarvisError {
     init: { readonly phase: TimeoutPhase; readonly timeoutMs: number },
     options?: ErrorOptions,
   ) {
-    super(
-      `${what} took longer than ${init.timeoutMs} ms. Raise timeoutMs if the work may take that long.`,
-      options,
-    );
+    const advice = init.phase === 'boot' ? BOOT_ADVICE : 'Raise timeoutMs if the work may take that long.';
+    super(`${what} took longer than ${init.timeoutMs} ms. ${advice}`, options);
     this.phase = init.phase;
     this.timeoutMs = init.timeoutMs;
   }

@@ -1,6 +1,14 @@
 import PQueue from 'p-queue';
 import { AbortScope } from './abort.js';
-import { type Activity, readActivity, sendDispose, sendDisposeAll } from './client/activity.js';
+import {
+  type Activity,
+  cannotLoad,
+  hasBrokenConfig,
+  loadInstance,
+  readActivity,
+  sendDispose,
+  sendDisposeAll,
+} from './client/activity.js';
 import type { PendingAsks } from './client/asks/wire.js';
 import type { EventHub } from './client/events/hub.js';
 import type { Http } from './client/http.js';
@@ -11,7 +19,7 @@ import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
 import { systemClock, type Clock } from './clock.js';
 import { assertOptions } from './core/checks.js';
-import { DisposeRefusedError, RequestError, TimeoutError, type ServerLostError } from './errors.js';
+import { DisposeRefusedError, TimeoutError, type ServerLostError } from './errors.js';
 import {
   describeHolds,
   type DisposeReason,
@@ -26,7 +34,7 @@ import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import type { TreeUsage } from './lifecycle/usage.js';
 import type { Logger } from './logger.js';
 import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
-import type { RepoEntry } from './registry/repo-entry.js';
+import type { LoadOutcome, RepoEntry } from './registry/repo-entry.js';
 import { RepoRegistry } from './registry/repos.js';
 
 /** How many instances are read at the same time after a gap, and how long one may take. */
@@ -39,6 +47,8 @@ export interface InstanceControlInit {
   readonly hub: Pick<EventHub, 'connect'>;
   /** Sends the requests of one directory, each with a hold. */
   readonly transportOf: (entry: RepoEntry) => RepoTransport;
+  /** Milliseconds loading one instance may take, or `false`. */
+  readonly bootTimeoutMs: number | false;
   /** Whether the server is ours: then so is every directory it has loaded, whoever asked for it. */
   readonly ownsServer: boolean;
   readonly idle: IdlePolicy | false | undefined;
@@ -65,10 +75,7 @@ const STREAM_DOWN = 'the event stream is not connected';
 
 const DISPOSED = 'server.instance.disposed';
 
-/** OpenCode 1.18.33 loads nothing in a directory whose configuration it cannot read. */
-const CONFIG_ERRORS: ReadonlySet<string | undefined> = new Set(['ConfigInvalidError', 'ConfigJsonError']);
-
-const LEVELS = { loaded: 'debug', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
+const LEVELS = { loaded: 'debug', broken: 'warn', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
 export class InstanceControl {
@@ -92,6 +99,10 @@ export class InstanceControl {
     this.#init = init;
     const { http, hub, closed, usage } = init;
     this.#repos = new RepoRegistry(init.clock ?? systemClock, {
+      load: (entry, abandoned) => this.#load(entry, abandoned),
+      broken: (entry, error) => {
+        this.#decide(entry, { decision: 'broken', error, text: `not loaded: ${error.message}` });
+      },
       loaded: (entry) => {
         this.#decide(entry, { decision: 'loaded', text: 'loaded' });
         // Who does not watch the server cannot know when it is idle.
@@ -185,7 +196,9 @@ export class InstanceControl {
   ): Promise<DirectoryChange[]> {
     const reading = [...this.#repos.loadedEntries()]
       // Asked now, a dying instance would be loaded again.
-      .filter((entry) => !entry.isDisposing && (entry.isHeld || isSubscribed(entry.directory)))
+      .filter(
+        (entry) => !entry.isDisposing && !entry.isLoading && (entry.isHeld || isSubscribed(entry.directory)),
+      )
       .map((entry) => async () => ({ entry, outcome: await this.#reread(entry, signal) }));
     const reads = await new PQueue({ concurrency: RESYNC_CONCURRENCY }).addAll(reading);
     signal.throwIfAborted();
@@ -212,6 +225,7 @@ export class InstanceControl {
       entry.unload(reason);
       this.#decide(entry, { decision: 'disposed', reason, text: `gone with its server: ${reason}` });
     }
+    for (const entry of this.#repos.entries()) entry.clearError();
     this.#disposer.lose(error);
     return interrupted;
   }
@@ -224,9 +238,32 @@ export class InstanceControl {
   restart(run: () => Promise<void>, force: boolean): Promise<void> {
     const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
     const instances = { list, closeGate: () => this.#repos.closeGate() };
-    const isEmpty = (error: unknown): boolean =>
-      error instanceof RequestError && CONFIG_ERRORS.has(error.serverError);
-    return this.#disposer.restart(instances, run, { force, isEmpty });
+    return this.#disposer.restart(instances, run, force);
+  }
+
+  /**
+   * `GET /path` does no more than load the instance, which runs the plugins of the repository. What fails otherwise will be met by
+   * the call that needs the instance.
+   */
+  async #load({ directory }: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome> {
+    const { http, bootTimeoutMs, closed } = this.#init;
+    const scope = new AbortScope([closed, abandoned], {
+      timeoutMs: bootTimeoutMs,
+      reason: (timeoutMs) =>
+        new TimeoutError(`Loading the instance of ${JSON.stringify(directory)}`, {
+          phase: 'boot',
+          timeoutMs,
+        }),
+    });
+    try {
+      await loadInstance(http, directory, scope.signal);
+      return 'loaded';
+    } catch (error) {
+      if (scope.signal.aborted && !abandoned.aborted) throw error;
+      return cannotLoad(error) ? { error } : 'unknown';
+    } finally {
+      scope.end();
+    }
   }
 
   #watch(): void {
@@ -411,6 +448,7 @@ export class InstanceControl {
     while (entry?.loaded) {
       const { activityVersion, watch } = entry;
       const activity = await this.#readActivity(entry, signal);
+      if (activity === undefined) return undefined;
       // An event that came meanwhile may be newer than this answer.
       if (entry.activityVersion !== activityVersion || !entry.loaded) continue;
       entry.replaceActivity('session-busy', activity.busySessions.map(toItem));
@@ -426,12 +464,17 @@ export class InstanceControl {
     return undefined;
   }
 
-  async #readActivity(entry: RepoEntry, signal: AbortSignal): Promise<Activity> {
+  /** `undefined` when the server cannot load the instance: whatever it had loaded there is gone. */
+  async #readActivity(entry: RepoEntry, signal: AbortSignal): Promise<Activity | undefined> {
     try {
       const activity = await readActivity(this.#init.http, entry, signal);
       entry.setDoubt(undefined);
       return activity;
     } catch (error) {
+      if (hasBrokenConfig(error)) {
+        entry.markBroken(error);
+        return undefined;
+      }
       entry.setDoubt(`its state could not be read: ${String(error)}`);
       throw error;
     }

@@ -50,8 +50,16 @@ export interface RepoStats {
   readonly directory: string;
   /** Whether the server has an instance of it loaded, as far as we know. */
   readonly loaded: boolean;
-  /** `disposing` while a disposal is under way; `busy` while anything holds it; `idle` when it could be disposed. */
-  readonly state: 'unloaded' | 'idle' | 'busy' | 'disposing';
+  /**
+   * `broken` when the server could not load it the last time, for `error`; `disposing` while a disposal is under way; `busy`
+   * while anything holds it; `idle` when it could be disposed.
+   */
+  readonly state: 'unloaded' | 'idle' | 'busy' | 'disposing' | 'broken';
+  /**
+   * Why the server could not load it, e.g. a {@link RequestError} that names the broken configuration file; `undefined` when it
+   * could. With OpenCode 1.18.33 a repaired file counts after `server.restart()`.
+   */
+  readonly error: Error | undefined;
   /** When it was last used, epoch milliseconds; `undefined` when it never was. */
   readonly lastUsedAt: number | undefined;
   /** When it will be disposed if nothing uses it, epoch milliseconds; `undefined` when it is not loaded, held, or never. */
@@ -86,11 +94,12 @@ export interface InstanceDecision {
   readonly directory: string;
   /**
    * - `loaded`: it was found or made loaded.
+   * - `broken`: the server cannot load it, for `error`.
    * - `kept`: a disposal was due or asked for and refused, because of `holds`.
    * - `disposed`: it is gone, for `reason`.
    * - `failed`: the disposal did not end as it should; the instance counts as loaded.
    */
-  readonly decision: 'loaded' | 'kept' | 'disposed' | 'failed';
+  readonly decision: 'loaded' | 'broken' | 'kept' | 'disposed' | 'failed';
   /** Why it is gone, or was to go. */
   readonly reason?: DisposeReason | undefined;
   /** What kept it. */

@@ -43,6 +43,8 @@ import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from './registry/sna
 import type { RepoEntry } from './registry/repo-entry.js';
 import { SessionRegistry, type SessionMap } from './registry/sessions.js';
 
+/** How long an instance may take to load: one with plugins installs packages first. */
+const BOOT_TIMEOUT_MS = 300_000;
 /** How long `global.disposed` may take after a change of the server's configuration. */
 const GLOBAL_DISPOSED_MS = 1_000;
 /** How long a server may take to show that it answers, while a new event stream waits for it. */
@@ -92,6 +94,7 @@ export class JarvisClient implements AsyncDisposable {
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
       answered: alive,
+      lineOf: (body) => (this.paths === 'local' ? this.configLine(body) : undefined),
     });
     this.#sessions = new SessionRegistry((bindings, requestOptions) =>
       locateSessions(this.#http, bindings, requestOptions),
@@ -122,6 +125,7 @@ export class JarvisClient implements AsyncDisposable {
       http: this.#http,
       hub: this.#hub,
       transportOf: (entry) => this.#transportOf(entry),
+      bootTimeoutMs: options.bootTimeoutMs ?? BOOT_TIMEOUT_MS,
       ownsServer: server.pid !== undefined,
       idle: options.idle,
       clock: options.clock,
@@ -244,6 +248,11 @@ export class JarvisClient implements AsyncDisposable {
 
   /** What the server and its children use now; `undefined` where that cannot be told. */
   protected serverUsage(): TreeUsage | undefined {
+    return undefined;
+  }
+
+  /** The line of a configuration file on this machine that the body of an error complains of. */
+  protected configLine(_body: unknown): number | undefined {
     return undefined;
   }
 
@@ -385,11 +394,11 @@ export class JarvisClient implements AsyncDisposable {
 
   #transportOf(entry: RepoEntry, onUse?: () => void): RepoTransport {
     const always = new AbortController().signal;
-    return new RepoTransport(this.#http, entry.directory, async (kind, detail, signal = always) => {
+    return new RepoTransport(this.#http, entry.directory, async (kind, detail, signal = always, suspend) => {
       for (;;) {
         // Nothing is loaded, or held, while there is no server.
         if (!this.#link.isUp) await this.#link.untilUp(signal);
-        const release = await entry.enter(kind, detail, signal);
+        const release = await entry.enter(kind, detail, signal, suspend);
         if (this.#link.isUp) {
           onUse?.();
           return release;
@@ -432,7 +441,7 @@ export class JarvisClient implements AsyncDisposable {
     options?: RequestOptions,
   ): Promise<T> {
     this.#assertOpen();
-    const load = (): Promise<void> => this.#clientOf(entry.directory).warm(options);
+    const load = async (): Promise<void> => void (await this.#clientOf(entry.directory).path(options));
     return this.#instances.disposing(entry, load, send, options);
   }
 

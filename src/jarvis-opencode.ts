@@ -8,6 +8,7 @@ import type { InstanceDecision } from './instance.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
+import { configLine } from './lifecycle/config-line.js';
 import { usageOf, type TreeUsage } from './lifecycle/usage.js';
 import { OwnedServer } from './lifecycle/owned-server.js';
 import { assertNoPlugins } from './lifecycle/project-plugins.js';
@@ -78,6 +79,10 @@ export class JarvisOpenCode extends JarvisClient {
   protected override serverUsage(): TreeUsage | undefined {
     const { pid } = this.server;
     return pid === undefined ? undefined : usageOf(pid);
+  }
+
+  protected override configLine(body: unknown): number | undefined {
+    return configLine(body);
   }
 
   protected override publish(decision: InstanceDecision): void {

@@ -11,6 +11,7 @@ import {
   aString,
   oneOf,
   positiveMs,
+  positiveMsOrFalse,
   type OptionChecks,
 } from './core/checks.js';
 import type { Logger } from './logger.js';
@@ -28,6 +29,14 @@ export interface JarvisOptions extends AskOptions {
   readonly paths?: 'local' | 'remote' | undefined;
   /** When idle instances are given back to the server; `false` for never. */
   readonly idle?: IdlePolicy | false | undefined;
+  /**
+   * Milliseconds the server may take to load the instance of a repository, or `false` for no limit. The call that finds the
+   * instance not loaded waits for it first; its own `timeoutMs` counts from then. A repository with a plugin installs packages
+   * before OpenCode 1.18.33 answers (18 s to more than 60 s were measured), and waits for the plugins themselves.
+   *
+   * @default 300_000
+   */
+  readonly bootTimeoutMs?: number | false | undefined;
   /** Limits for the turns of the server. */
   readonly turns?: TurnLimits | undefined;
   /**
@@ -76,6 +85,7 @@ export const jarvisOptionChecks: OptionChecks<JarvisOptions> = {
   ...askOptionChecks,
   paths: oneOf('local', 'remote'),
   idle: (_name, value) => void parseIdlePolicy(value as IdlePolicy | false),
+  bootTimeoutMs: positiveMsOrFalse,
   turns: (_name, value) => void parseTurnLimits(value as TurnLimits),
   restore: (_name, value) => void parseSnapshot(value),
   maxResponseBytes: aByteLimit,

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import { RequestError } from '../errors.js';
 import type { Http } from './http.js';
 import type { RequestOptions } from './options.js';
@@ -82,4 +83,26 @@ export async function sendDispose(http: Http, directory: string, signal: AbortSi
 /** Disposes every instance on the server; answers when that is done. */
 export async function sendDisposeAll(http: Http, options: RequestOptions): Promise<void> {
   await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, options);
+}
+
+/** Makes the server load the instance of a directory, if it has not; answers when that is done. */
+export async function loadInstance(http: Http, directory: string, signal: AbortSignal): Promise<void> {
+  const request = { method: 'GET', path: '/path', directory, schema: z.unknown() } as const;
+  await http.send(request, { signal, timeoutMs: false, retry: false });
+}
+
+/** Whether an answer says that the directory has no instance, because its configuration is broken. */
+export function hasBrokenConfig(error: unknown): error is RequestError {
+  return (
+    error instanceof RequestError &&
+    (error.serverError === 'ConfigInvalidError' || error.serverError === 'ConfigJsonError')
+  );
+}
+
+/**
+ * Whether the answer to {@link loadInstance} says that there is none now. OpenCode 1.18.33 answers 500 when it may not read a
+ * configuration file, or that is a directory.
+ */
+export function cannotLoad(error: unknown): error is RequestError {
+  return hasBrokenConfig(error) || (error instanceof RequestError && error.status === 500);
 }

@@ -25,8 +25,11 @@ export interface Endpoint {
 /** Ends what {@link Admit} began; calling it again does nothing. */
 export type Release = () => void;
 
+/** Takes the time limit of a call off while its instance is being loaded; the returned function starts it anew. */
+export type SuspendLimit = () => () => void;
+
 /** Takes a hold on the instance a request needs and waits until it may be sent. */
-export type Admit = (signal: AbortSignal) => Promise<Release>;
+export type Admit = (signal: AbortSignal, suspendLimit: SuspendLimit) => Promise<Release>;
 
 /** One operation: where it goes, what it carries, and what it returns. */
 export interface HttpRequest<T> {
@@ -74,6 +77,8 @@ export interface HttpInit {
   readonly link?: ServerLink | undefined;
   /** How long an answer may be, in bytes. @default 256 MiB */
   readonly maxResponseBytes?: number | undefined;
+  /** Finds the line of a configuration file that the body of an error complains of. @default it is not known */
+  readonly lineOf?: ((body: unknown) => number | undefined) | undefined;
   /** Is told of every answer. */
   readonly answered?: (() => void) | undefined;
 }
@@ -164,7 +169,7 @@ export class Http {
     });
     const prepared = { headers, body, retries, signal: scope.signal };
     const attempt = async (begin: () => void): Promise<T> => {
-      const release = await request.admit?.(scope.signal);
+      const release = await request.admit?.(scope.signal, () => scope.suspendLimit());
       try {
         begin();
         request.sending?.();
@@ -353,7 +358,8 @@ export class Http {
       if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);
       if (signal.aborted) return signal.reason;
-      return new RequestError({ ...target, status: error.response.status, body });
+      const line = this.#init.lineOf?.(body);
+      return new RequestError({ ...target, status: error.response.status, body, line });
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }

@@ -16,7 +16,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Milliseconds for the whole call: waiting for a disposal or a restart to end, sending, and reading the answer. `false` for no
-   * limit.
+   * limit. When the instance has to be loaded first, they count from then; `bootTimeoutMs` of the client limits the loading.
    *
    * @default 60_000
    */

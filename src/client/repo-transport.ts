@@ -1,9 +1,19 @@
-import type { Admit, Http, HttpRequest, Page, Release } from './http.js';
+import type { Admit, Http, HttpRequest, Page, Release, SuspendLimit } from './http.js';
 import type { RequestOptions } from './options.js';
 import { route } from './route.js';
 
-/** Takes a hold on a repository's instance; resolves when it may be used. */
-export type Enter = (kind: 'request' | 'turn', detail: string, signal?: AbortSignal) => Promise<Release>;
+/**
+ * Takes a hold on a repository's instance and loads it if need be; resolves when it may be used, also when it could not be
+ * loaded: then the server's answer says why.
+ *
+ * @throws {TimeoutError} with phase `boot` when loading takes too long.
+ */
+export type Enter = (
+  kind: 'request' | 'turn',
+  detail: string,
+  signal?: AbortSignal,
+  suspendLimit?: SuspendLimit,
+) => Promise<Release>;
 
 /**
  * Runs a call on which the server disposes the instance, guarded like a disposal: not while something holds it, and with
@@ -57,7 +67,8 @@ export class RepoTransport {
     request: R,
   ): R & { directory: string; admit: Admit } {
     const { directory } = this;
-    const admit: Admit = (signal) => this.enter('request', `${request.method} ${request.path}`, signal);
+    const detail = `${request.method} ${request.path}`;
+    const admit: Admit = (signal, suspendLimit) => this.enter('request', detail, signal, suspendLimit);
     return { ...request, path: this.#pinPath(request.path), directory, admit };
   }
 }

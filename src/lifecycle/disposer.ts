@@ -210,20 +210,15 @@ export class Disposer {
   /**
    * Runs a restart of the server, guarded like a disposal of every instance, with everybody waiting at the gate.
    *
-   * @param isEmpty - whether a failure to read an instance says that nothing runs there.
    * @throws {DisposeRefusedError} when something holds an instance and `force` is not set; nothing was restarted then.
    */
-  async restart(
-    instances: DisposableInstances,
-    run: () => Promise<void>,
-    { force, isEmpty }: { readonly force: boolean; readonly isEmpty: (error: unknown) => boolean },
-  ): Promise<void> {
+  async restart(instances: DisposableInstances, run: () => Promise<void>, force: boolean): Promise<void> {
     // Forced, it ends the disposals under way too.
     while (!force && (this.#all !== undefined || this.#running.size > 0))
       await Promise.allSettled([this.#all, ...this.#running.values()]);
     if (force) return run();
     this.#refuseOwnHolds(instances.list());
-    const restarting = this.#restart(instances, run, isEmpty);
+    const restarting = this.#restart(instances, run);
     const forget = (): void => {
       this.#all = undefined;
     };
@@ -237,11 +232,7 @@ export class Disposer {
     for (const limit of this.#limits) limit.abort(error);
   }
 
-  async #restart(
-    instances: DisposableInstances,
-    run: () => Promise<void>,
-    isEmpty: (error: unknown) => boolean,
-  ): Promise<void> {
+  async #restart(instances: DisposableInstances, run: () => Promise<void>): Promise<void> {
     const limit = new AbortScope([this.#init.closed], {
       timeoutMs: this.#timeoutMs,
       reason: (timeoutMs) => new TimeoutError('Asking before the restart', { phase: 'dispose', timeoutMs }),
@@ -250,16 +241,7 @@ export class Disposer {
     const openGate = instances.closeGate();
     try {
       await abortable(this.#init.streamLive(), signal);
-      const empty = new Set<DisposableInstance>();
-      for (const instance of instances.list()) {
-        try {
-          await this.#init.confirm(instance.directory, signal);
-        } catch (error) {
-          if (signal.aborted || !isEmpty(error)) throw error;
-          empty.add(instance);
-        }
-      }
-      this.#refuseHeld(instances.list(), (instance, hold) => hold.kind !== 'unknown' || !empty.has(instance));
+      await this.#refuseBusy(instances, signal);
       await run();
     } finally {
       limit.end();
@@ -366,12 +348,9 @@ export class Disposer {
     this.#refuseHeld(instances.filter((instance) => instance.holds().some(isOwn)));
   }
 
-  #refuseHeld(
-    instances: readonly DisposableInstance[],
-    counts: (instance: DisposableInstance, hold: Hold) => boolean = () => true,
-  ): void {
+  #refuseHeld(instances: readonly DisposableInstance[]): void {
     for (const instance of instances) {
-      const holds = instance.holds().filter((hold) => counts(instance, hold));
+      const holds = instance.holds();
       if (holds.length > 0) throw new DisposeRefusedError(instance.directory, holds);
     }
   }

@@ -13,11 +13,28 @@ export interface EntryOwner {
   doubt(): Hold | undefined;
   /** Which unbroken stretch of watching the server this is; `undefined` while nobody watches. */
   watch(): number | undefined;
+  /** Makes the server load the instance, until `abandoned` aborts; rejects when that takes too long. */
+  load(entry: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
+  loading(entry: RepoEntry): void;
   loaded(entry: RepoEntry): void;
+  broken(entry: RepoEntry, error: Error): void;
   used(entry: RepoEntry): void;
   unloaded(entry: RepoEntry): void;
   held(entry: RepoEntry, isHeld: boolean): void;
   gated(isClosed: boolean): void;
+}
+
+/**
+ * What became of loading an instance: it is there, the server cannot load it, or nothing can be told, because the connection
+ * failed for example.
+ */
+export type LoadOutcome = 'loaded' | 'unknown' | { readonly error: Error };
+
+/** One attempt to load an instance, and how many wait for it. */
+interface Loading {
+  readonly done: Promise<void>;
+  readonly abandoned: AbortController;
+  waiting: number;
 }
 
 /** One directory and what the server has loaded for it. */
@@ -39,7 +56,13 @@ export class RepoEntry {
   readonly #gate: Gate;
   readonly #turnGate: Gate;
   #activityVersion = 0;
-  #loaded = false;
+  #phase: 'unloaded' | 'loading' | 'loaded' = 'unloaded';
+  /** Whether the server has answered from the instance since it was loaded. */
+  #isReady = false;
+  /** The attempt to load it that is under way. */
+  #load: Loading | undefined;
+  /** Why the server could not load it the last time. */
+  #error: Error | undefined;
   #doubt: Hold | undefined;
   /** The stretch of watching in which every terminal of the instance was told of, or asked for. */
   #terminalsKnownIn: number | undefined;
@@ -58,8 +81,13 @@ export class RepoEntry {
     this.#turnGate = new Gate(() => undefined);
   }
 
+  /** Whether the server has it, or may have: also while it is being loaded. */
   get loaded(): boolean {
-    return this.#loaded;
+    return this.#phase !== 'unloaded';
+  }
+
+  get isLoading(): boolean {
+    return this.#phase === 'loading';
   }
 
   get isDisposing(): boolean {
@@ -74,7 +102,7 @@ export class RepoEntry {
   /** All that keeps the instance, with what cannot be told. */
   holds(): Hold[] {
     const holds = this.#holds.list();
-    if (!this.#loaded) return holds;
+    if (!this.loaded) return holds;
     return [...holds, ...[this.#doubt, this.#owner.doubt()].filter((doubt) => doubt !== undefined)];
   }
 
@@ -89,10 +117,18 @@ export class RepoEntry {
   }
 
   /**
-   * Takes a hold, waits for a disposal under way to end, and counts the instance as loaded: what follows will boot it.
+   * Takes a hold, waits for a disposal under way to end, and makes the server load the instance if it has not.
    * The hold is taken first, so a disposal that has not been sent yet is called off, unless it is forced.
+   *
+   * @param suspendLimit - takes the caller's time limit off while the instance is being loaded.
+   * @throws {TimeoutError} when loading takes too long.
    */
-  async enter(kind: 'request' | 'turn', detail: string, signal?: AbortSignal): Promise<() => void> {
+  async enter(
+    kind: 'request' | 'turn',
+    detail: string,
+    signal?: AbortSignal,
+    suspendLimit?: () => () => void,
+  ): Promise<() => void> {
     const release = this.hold(kind, detail);
     try {
       for (let gate = this.#gateOf(kind); gate !== undefined; gate = this.#gateOf(kind)) {
@@ -102,9 +138,46 @@ export class RepoEntry {
       release();
       throw error;
     }
+    const leave = this.#goInside(kind, release);
+    if (this.#isReady) {
+      this.use();
+      return leave;
+    }
+    const resumeLimit = suspendLimit?.();
+    try {
+      await this.#waitUntilLoaded(signal);
+      return leave;
+    } catch (error) {
+      leave();
+      throw error;
+    } finally {
+      resumeLimit?.();
+    }
+  }
+
+  /** All who wait share one attempt, which ends when nobody waits any more. */
+  async #waitUntilLoaded(signal: AbortSignal | undefined): Promise<void> {
+    const load = (this.#load ??= this.#startLoading());
+    load.waiting += 1;
+    try {
+      await abortable(load.done, signal);
+    } finally {
+      load.waiting -= 1;
+      if (load.waiting === 0 && this.#load === load) {
+        this.#load = undefined;
+        load.abandoned.abort();
+      }
+    }
+  }
+
+  #startLoading(): Loading {
+    const abandoned = new AbortController();
+    return { done: this.#makeLoaded(abandoned.signal), abandoned, waiting: 0 };
+  }
+
+  #goInside(kind: 'request' | 'turn', release: () => void): () => void {
     this.#inside += 1;
     if (kind === 'turn') this.#turnsInside += 1;
-    this.use();
     let isInside = true;
     return () => {
       if (!isInside) return;
@@ -119,17 +192,22 @@ export class RepoEntry {
   /** Notes that the instance is in use now. */
   use(): void {
     this.lastUsedAt = this.#owner.now();
-    const isBoot = !this.#loaded;
-    this.#loaded = true;
+    const isBoot = this.#phase === 'unloaded';
+    if (isBoot) this.#phase = 'loaded';
     this.#owner.used(this);
-    if (!isBoot) return;
-    this.boots += 1;
-    this.#owner.loaded(this);
+    if (isBoot) this.#countBoot();
   }
 
   /** Notes a sign that the instance is loaded. It does not count as a use. */
   notice(): void {
-    if (!this.#loaded) this.use();
+    if (!this.loaded) this.use();
+  }
+
+  /** Notes that the server cannot load the instance: there is none. */
+  markBroken(error: Error): void {
+    this.#error = error;
+    if (this.loaded) this.#clear();
+    this.#owner.broken(this, error);
   }
 
   /** Grows with every change: an answer read before it grew may be older than what an event has told. */
@@ -202,24 +280,67 @@ export class RepoEntry {
     return this.#until(() => this.#inside === 0);
   }
 
+  /** Another server may be able to load it. */
+  clearError(): void {
+    this.#error = undefined;
+  }
+
   /** Notes that the instance is gone. */
   unload(reason: DisposeReason): void {
-    if (!this.#loaded) return;
-    this.#loaded = false;
+    if (!this.loaded) return;
+    // One that is not there yet when its server ends was not loaded.
+    if (!this.isLoading) this.disposals[reason] += 1;
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#phase = 'unloaded';
+    this.#isReady = false;
     this.#doubt = undefined;
     // One that somebody opened during the disposal may be in the next instance already.
     this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch() : undefined;
-    this.disposals[reason] += 1;
     this.#activities.clear();
     this.#stir();
     this.#owner.unloaded(this);
   }
 
+  async #makeLoaded(abandoned: AbortSignal): Promise<void> {
+    this.lastUsedAt = this.#owner.now();
+    if (!this.loaded) {
+      this.#phase = 'loading';
+      this.#owner.loading(this);
+    }
+    this.#owner.used(this);
+    let outcome: LoadOutcome = 'unknown';
+    try {
+      outcome = await this.#owner.load(this, abandoned);
+    } finally {
+      if (!abandoned.aborted) this.#load = undefined;
+      if (typeof outcome === 'object') this.markBroken(outcome.error);
+      else this.#endLoading(outcome === 'loaded');
+    }
+  }
+
+  #endLoading(isReady: boolean): void {
+    this.#isReady = isReady;
+    if (this.isLoading) {
+      this.#phase = 'loaded';
+      this.#countBoot();
+    } else this.use();
+  }
+
+  #countBoot(): void {
+    this.#error = undefined;
+    this.boots += 1;
+    this.#owner.loaded(this);
+  }
+
   stats(idleDeadline: number | undefined): RepoStats {
     return {
       directory: this.directory,
-      loaded: this.#loaded,
+      loaded: this.#phase === 'loaded',
       state: this.#state(),
+      error: this.#error,
       lastUsedAt: this.lastUsedAt,
       idleDeadline,
       holds: this.holds(),
@@ -250,7 +371,7 @@ export class RepoEntry {
   }
 
   #state(): RepoStats['state'] {
-    if (!this.#loaded) return 'unloaded';
+    if (!this.loaded) return this.#error === undefined ? 'unloaded' : 'broken';
     if (this.isDisposing) return 'disposing';
     return this.holds().length > 0 ? 'busy' : 'idle';
   }

@@ -1,10 +1,14 @@
 import type { Clock } from '../clock.js';
 import type { Hold } from '../instance.js';
 import { Gate } from './gate.js';
-import { RepoEntry, type EntryOwner } from './repo-entry.js';
+import { RepoEntry, type EntryOwner, type LoadOutcome } from './repo-entry.js';
 
 /** What the registry tells when it changes. */
 export interface RepoRegistryListener {
+  /** Makes the server load an instance, until `abandoned` aborts; rejects when that takes too long. @default it counts as loaded */
+  load?(entry: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
+  /** An instance could not be loaded. */
+  broken?(entry: RepoEntry, error: Error): void;
   /** An instance became loaded. */
   loaded(entry: RepoEntry): void;
   /** The last hold of a loaded instance is gone. */
@@ -21,6 +25,8 @@ export class RepoRegistry {
   readonly #loaded = new Set<RepoEntry>();
   /** Loaded instances that nothing is known to hold, least recently used first. */
   readonly #idle = new Set<RepoEntry>();
+  /** Instances that are being loaded. */
+  readonly #loading = new Set<RepoEntry>();
   readonly #listener: RepoRegistryListener;
   readonly #gate: Gate;
   readonly #owner: EntryOwner;
@@ -64,9 +70,12 @@ export class RepoRegistry {
     return this.#idle;
   }
 
-  /** How many instances stay loaded when the disposals under way have ended. */
+  /**
+   * How many instances stay loaded when the disposals under way have ended. One that is being loaded does not count yet: it
+   * may turn out that it cannot be.
+   */
   get stayingCount(): number {
-    return this.#loaded.size - this.#closedGates;
+    return this.#loaded.size - this.#loading.size - this.#closedGates;
   }
 
   /** Closes the gate of every directory, also of those that are not loaded, until the returned function is called. */
@@ -91,13 +100,20 @@ export class RepoRegistry {
       gate: () => this.#gate.closed,
       doubt: () => this.#doubt,
       watch: () => (this.#isWatching ? this.#watch : undefined),
-      loaded: (entry) => this.#listener.loaded(entry),
+      load: async (entry, abandoned) => (await this.#listener.load?.(entry, abandoned)) ?? 'loaded',
+      loading: (entry) => this.#loading.add(entry),
+      loaded: (entry) => {
+        this.#loading.delete(entry);
+        this.#listener.loaded(entry);
+      },
+      broken: (entry, error) => this.#listener.broken?.(entry, error),
       used: (entry) => {
         moveToEnd(this.#loaded, entry);
         if (!entry.isHeld) moveToEnd(this.#idle, entry);
       },
       unloaded: (entry) => {
         this.#loaded.delete(entry);
+        this.#loading.delete(entry);
         this.#idle.delete(entry);
       },
       held: (entry, isHeld) => (isHeld ? this.#idle.delete(entry) : this.#released(entry)),

@@ -85,15 +85,49 @@ export class Instance implements Place {
   }
 }
 
+/** A configuration that the server cannot read. Once it has tried, OpenCode 1.18.33 keeps the error until it ends. */
+class BrokenConfig {
+  readonly error: object;
+  wasRead = false;
+  isRepaired = false;
+
+  constructor(directory: string, reason: string) {
+    const message = `\n--- JSONC Input ---\n{\n--- Errors ---\n${reason} at line 1, column 2\n--- End ---`;
+    this.error = { name: 'ConfigJsonError', data: { path: `${directory}/opencode.json`, message } };
+  }
+}
+
 /** The instances of all directories. */
 export class Instances {
   /** How long a disposal takes, by the clock of the mock. */
   disposalMs = 0;
   readonly #init: InstanceInit;
   readonly #byDirectory = new Map<string, Instance>();
+  readonly #broken = new Map<string, BrokenConfig>();
 
   constructor(init: InstanceInit) {
     this.#init = init;
+  }
+
+  /** Breaks the configuration of a directory until the returned object is disposed. */
+  break(directory: string, reason: string): Disposable {
+    const config = new BrokenConfig(directory, reason);
+    this.#broken.set(directory, config);
+    const isCurrent = (): boolean => this.#broken.get(directory) === config;
+    return {
+      [Symbol.dispose]: () => {
+        config.isRepaired = true;
+        if (isCurrent() && !config.wasRead) this.#broken.delete(directory);
+      },
+    };
+  }
+
+  /** What the server says instead of loading a directory; `undefined` when it has loaded it, or can. */
+  refusalOf(directory: string): object | undefined {
+    if (this.#byDirectory.get(directory)?.loaded === true) return undefined;
+    const config = this.#broken.get(directory);
+    if (config !== undefined) config.wasRead = true;
+    return config?.error;
   }
 
   /** The instance of a directory; loads it if it is not. */
@@ -139,6 +173,10 @@ export class Instances {
 
   /** Ends everything at once, like the process. */
   crash(): void {
+    for (const [directory, config] of [...this.#broken]) {
+      config.wasRead = false;
+      if (config.isRepaired) this.#broken.delete(directory);
+    }
     for (const instance of this.#byDirectory.values()) {
       for (const work of instance.work.values()) work.kill();
       instance.work.clear();

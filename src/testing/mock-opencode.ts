@@ -144,6 +144,14 @@ export interface MockServer extends Disposable, AsyncDisposable {
   failRequest(operation: MockOperation, failure?: RequestFailure): Disposable;
   readonly stream: MockStream;
   /**
+   * Breaks the configuration of a directory: once its instance is not loaded, everything that needs it is answered with 400 and
+   * `ConfigJsonError`. Disposing the returned object repairs the file; as OpenCode 1.18.33 does, the mock reads it again only
+   * after `crash()` and `restart()`, unless it has not read it yet.
+   *
+   * @param reason - what the error says. @default 'CloseBraceExpected'
+   */
+  breakRepo(directory: string, reason?: string): Disposable;
+  /**
    * Lets every disposal from now on take this long.
    *
    * @throws {RangeError} unless `ms` is a number that is not negative.
@@ -269,6 +277,7 @@ export function makeMockServer(
     script: (script, scriptOptions) => server.scripts.set(script, scriptOptions),
     use: (operation, handle) => handlers.add(operation, handle),
     failRequest: (operation, failure) => faults.add(operation, failure),
+    breakRepo: (directory, reason = 'CloseBraceExpected') => server.instances.break(directory, reason),
     stream: {
       drop: (matches) => server.events.faults.drop(matches),
       hold: () => server.events.faults.hold(),

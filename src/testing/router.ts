@@ -73,6 +73,8 @@ export class Router {
     const { faults, handlers, routes } = this.#init;
     const failure = faults.take(method, path);
     if (failure !== undefined) return failure;
+    const refusal = directory === undefined ? undefined : this.#server.instances.refusalOf(directory);
+    if (refusal !== undefined) return Response.json(refusal, { status: 400 });
     const handled = handlers.answer(recorded, headers);
     if (handled !== undefined) {
       // As on the server, whatever is asked of a directory loads its instance.

@@ -213,4 +213,46 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(there.stats()).toMatchObject({ state: 'busy', boots: 1, disposals: { external: 0 } });
     expect(await turn.finish()).toBe('Working done.');
   });
+
+  it('do not exist where the configuration is broken, and the error names file, line and reason', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
+    const healthy = jarvis.forRepo(await world.repo());
+    await healthy.warm();
+    const repo = jarvis.forRepo(await world.repo());
+    const repair = await world.breakRepo(repo.directory);
+    const refused = repo.sessions.create();
+    await expect(refused).rejects.toMatchObject({
+      status: 400,
+      path: '/session',
+      serverError: 'ConfigJsonError',
+    });
+    await expect(refused).rejects.toThrow(
+      `"${repo.directory}/opencode.json", line 1, column 2: CloseBraceExpected`,
+    );
+    const broken = { state: 'broken', loaded: false, boots: 0, holds: [], idleDeadline: undefined };
+    expect(repo.stats()).toMatchObject(broken);
+    expect(repo.stats().error).toMatchObject({ name: 'RequestError', serverError: 'ConfigJsonError' });
+    expect(await repo.dispose()).toMatchObject({ disposed: false });
+    await jarvis.global.dispose();
+    expect(healthy.stats()).toMatchObject({ loaded: false, disposals: { cap: 0, server: 1 } });
+
+    // The server keeps what it could not read.
+    await repair();
+    await expect(repo.warm()).rejects.toThrow('server.restart()');
+    expect(repo.stats()).toMatchObject(broken);
+    const response = await repo.fetch(`${repo.baseUrl}/session/status`);
+    expect([response.status, await response.json()]).toMatchObject([400, { name: 'ConfigJsonError' }]);
+    expect(repo.stats()).toMatchObject(broken);
+  });
+
+  it('stay loaded when the configuration is broken meanwhile, until they are disposed', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    await repo.warm();
+    await world.breakRepo(repo.directory);
+    expect(repo.stats()).toMatchObject({ state: 'idle', error: undefined });
+    await repo.dispose();
+    expect(repo.stats()).toMatchObject({ state: 'unloaded', error: undefined });
+    await expect(repo.warm()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
+    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, boots: 1 });
+  });
 });

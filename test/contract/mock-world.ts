@@ -52,6 +52,10 @@ export async function openMockWorld(): Promise<World> {
     },
     oddRepo: async () => directory(ODD_NAME),
     repoNamed: async (name) => directory(name),
+    breakRepo: async (broken) => {
+      const fault = mock.breakRepo(broken);
+      return async () => fault[Symbol.dispose]();
+    },
     close: async () => {
       for (const client of clients) await client.close();
       await mock.close();

@@ -1,3 +1,5 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { JarvisOpenCode, type SessionInfo } from 'jarvis-opencode';
 import { text, type MockScript } from 'jarvis-opencode/testing';
 import { conversations, type SessionFacts } from '../../src/testing/real/conversations.js';
@@ -74,6 +76,11 @@ export async function openRealWorld(): Promise<World> {
     },
     oddRepo: () => repo({ name: ODD_NAME }),
     repoNamed: (name) => repo({ name }),
+    breakRepo: async (directory) => {
+      const file = join(directory, 'opencode.json');
+      await writeFile(file, '{');
+      return () => rm(file);
+    },
     close,
   };
 }

@@ -39,6 +39,8 @@ export interface World {
   oddRepo(): Promise<string>;
   /** A repository in a directory of this name, which may have slashes. */
   repoNamed(name: string): Promise<string>;
+  /** Breaks the configuration of a directory; the returned function repairs the file. */
+  breakRepo(directory: string): Promise<() => Promise<void>>;
   /** Closes the clients and ends the server, with everything that was made for it. */
   close(): Promise<void>;
 }

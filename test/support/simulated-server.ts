@@ -52,11 +52,11 @@ export class SimulatedServer {
   /** In which step the last of those who listened was lost. */
   #deafSince = 0;
   /** Which process this is; what an earlier one began goes no further. */
-  #life = 0;
   #isDown = false;
   #count = 0;
   #answers = 0;
   #disposals = 0;
+  readonly #disposalTimers: ReturnType<typeof setTimeout>[] = [];
 
   constructor(client: SimulatedClient, delays: SimulatedDelays) {
     this.#client = client;
@@ -309,10 +309,10 @@ export class SimulatedServer {
 
   /** The process is killed: nothing it did goes on, and what it stored stays as it was. */
   crash(): void {
-    this.#life += 1;
     this.#isDown = true;
     this.dropStreams();
     for (const exchange of this.#inFlight) exchange.cut(connectionError('ECONNRESET'));
+    for (const timer of this.#disposalTimers.splice(0)) clearTimeout(timer);
     for (const directory of this.instances.keys()) this.#goneAt.set(directory, this.step);
     this.instances.clear();
     this.#asks.clear();
@@ -399,9 +399,7 @@ export class SimulatedServer {
     for (const { kind, id } of cutOff) if (kind === 'pty') this.closePty(id);
     const { disposalsMs } = this.#delays;
     const disposalMs = disposalsMs[this.#disposals++ % disposalsMs.length];
-    const life = this.#life;
-    await new Promise((resolve) => setTimeout(resolve, disposalMs));
-    if (life !== this.#life) return;
+    await new Promise((resolve) => this.#disposalTimers.push(setTimeout(resolve, disposalMs)));
     this.instances.delete(directory);
     for (const [id, { sessionID }] of [...this.#asks])
       if (this.#directoryOf(sessionID) === directory) this.#asks.delete(id);

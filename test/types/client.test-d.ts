@@ -146,7 +146,8 @@ describe('RepoClient', () => {
     expectTypeOf(repo.stats()).toEqualTypeOf<RepoStats>();
     expectTypeOf(repo.path()).resolves.toEqualTypeOf<PathInfo>();
     expectTypeOf<RepoStats['holds']>().toEqualTypeOf<readonly Hold[]>();
-    expectTypeOf<RepoStats['state']>().toEqualTypeOf<'unloaded' | 'idle' | 'busy' | 'disposing'>();
+    expectTypeOf<RepoStats['state']>().toEqualTypeOf<'unloaded' | 'idle' | 'busy' | 'disposing' | 'broken'>();
+    expectTypeOf<RepoStats['error']>().toEqualTypeOf<Error | undefined>();
     expectTypeOf<RepoStats['idleDeadline']>().toEqualTypeOf<number | undefined>();
   });
 });

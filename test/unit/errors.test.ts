@@ -197,6 +197,27 @@ describe('RequestError', () => {
     expect(error.message).toBe(`POST ${target.path} failed with status 400${detail}.`);
   });
 
+  it.each([
+    [
+      { data: { path: '/r/a.json', message: '\n--- Errors ---\nInvalidSymbol at line 3, column 7\n' } },
+      'line 3, column 7: InvalidSymbol',
+    ],
+    [
+      { data: { path: '/r/a.json', issues: [{ path: ['mcp', 'a'], message: 'Expected x' }] } },
+      'line 9: mcp.a: Expected x',
+    ],
+    [{ data: { path: '/r/a.json', message: 'bad file reference' } }, 'line 9: bad file reference'],
+    [{ data: { path: '/r/a.json', issues: [null, { path: 5 }, 'x'] } }, 'line 9'],
+  ])('names file, line and reason of the broken configuration %j', (body, text) => {
+    const error = new RequestError({
+      ...target,
+      status: 400,
+      body: { name: 'ConfigInvalidError', ...body },
+      line: 9,
+    });
+    expect(error.message).toContain(`(ConfigInvalidError: "/r/a.json", ${text}).`);
+  });
+
   it('does not put a whole text into its message', () => {
     const error = new RequestError({ ...target, status: 502, body: 'x'.repeat(60_000) });
     expect(error.message.length).toBeLessThan(500);

@@ -63,6 +63,8 @@ function repoWith(directory: string): { readonly repo: RepoClient; readonly path
       return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
     }
     if (pathname === '/global/health') return Response.json({ healthy: true, version: '1.18.33' });
+    // Loads the instance.
+    if (pathname === '/path') return Response.json({});
     paths.push(pathname);
     const [, collection, id = '', ...rest] = pathname.split('/');
     if (request.method === 'GET' && collection === 'session' && rest.length === 0 && id !== 'status') {

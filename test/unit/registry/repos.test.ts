@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LoadOutcome } from '../../../src/registry/repo-entry.js';
 import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
@@ -29,6 +30,66 @@ describe('an entry', () => {
     expect(entry.stats(undefined)).toMatchObject({ state: 'unloaded', disposals: { explicit: 1 } });
     (await entry.enter('request', 'GET /path'))();
     expect(entry.boots).toBe(2);
+  });
+
+  it('is loaded once for all who wait, and takes no place while it is not there', async () => {
+    let end: (outcome: LoadOutcome) => void = () => undefined;
+    let loads = 0;
+    const loaded: string[] = [];
+    const repos = new RepoRegistry(fakeClock(), {
+      load: () => {
+        loads += 1;
+        return new Promise((resolve) => (end = resolve));
+      },
+      loaded: ({ directory }) => loaded.push(directory),
+      released: () => undefined,
+      reopened: () => undefined,
+    });
+    const entry = repos.entry('/a');
+    const resumed: string[] = [];
+    const entering = ['one', 'two'].map((name) =>
+      entry.enter('request', name, undefined, () => () => resumed.push(name)),
+    );
+    await Promise.resolve();
+    expect([loads, repos.stayingCount, entry.stats(undefined).loaded, resumed]).toEqual([1, 0, false, []]);
+    expect(entry.loaded).toBe(true);
+    end({ error: new Error('broken') });
+    for (const leave of await Promise.all(entering)) leave();
+    expect(resumed).toEqual(['one', 'two']);
+    expect(entry.stats(undefined)).toMatchObject({ state: 'broken', boots: 0, holds: [] });
+
+    const again = entry.enter('request', 'three');
+    await Promise.resolve();
+    end('loaded');
+    (await again)();
+    expect(loaded).toEqual(['/a']);
+    expect([loads, repos.stayingCount]).toEqual([2, 1]);
+    expect(entry.stats(undefined)).toMatchObject({ state: 'idle', error: undefined, boots: 1 });
+    (await entry.enter('request', 'four'))();
+    expect(loads).toBe(2);
+  });
+
+  it('ends the attempt to load it when nobody waits any more', async () => {
+    let abandoned: AbortSignal | undefined;
+    const entry = new RepoRegistry(fakeClock(), {
+      load: (_entry, signal) => {
+        abandoned = signal;
+        return new Promise((resolve) => signal.addEventListener('abort', () => resolve('unknown')));
+      },
+      loaded: () => undefined,
+      released: () => undefined,
+      reopened: () => undefined,
+    }).entry('/a');
+    const [first, second] = [new AbortController(), new AbortController()];
+    const entering = [first, second].map(({ signal }) => entry.enter('request', 'x', signal));
+    first.abort('one');
+    await expect(entering[0]).rejects.toBe('one');
+    expect(abandoned?.aborted).toBe(false);
+    second.abort('two');
+    await expect(entering[1]).rejects.toBe('two');
+    expect(abandoned?.aborted).toBe(true);
+    // It may be there all the same.
+    expect(entry.stats(undefined)).toMatchObject({ loaded: true, holds: [] });
   });
 
   it('lets nobody through a closed gate, but holds for who waits', async () => {

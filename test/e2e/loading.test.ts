@@ -1,0 +1,112 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { JarvisOpenCode, TimeoutError, type RepoClient } from 'jarvis-opencode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
+
+let world: RealJarvis;
+beforeAll(async () => {
+  world = await realJarvis({ env: { npm_config_offline: 'true' }, idle: { maxLoaded: 2 } });
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+async function repoWith(file: string, text: string): Promise<RepoClient> {
+  const { directory } = await world.repo();
+  await mkdir(dirname(join(directory, file)), { recursive: true });
+  await writeFile(join(directory, file), text);
+  return world.jarvis.forRepo(directory);
+}
+
+/** A plugin that is imported for so long. */
+const slowPlugin = (ms: number): string =>
+  `await new Promise((resolve) => setTimeout(resolve, ${ms})); export const Slow = async () => ({});`;
+
+describe('a repository that cannot be loaded', () => {
+  it.each([
+    ['opencode.json', '{\n  "mcp": 5\n}', /opencode\.json", line 2: mcp: Expected object/],
+    ['opencode.json', '{\n  "mcp": {},\n  oops\n', /opencode\.json", line 3, column 3: InvalidSymbol/],
+    ['opencode.jsonc', '// c\n{ "mcp": 5 }', /opencode\.jsonc", line 2: mcp/],
+    ['.opencode/opencode.json', '{ "mcp": 5 }', /\.opencode\/opencode\.json", line 1: mcp/],
+    [
+      'opencode.json',
+      '{\n"username": "{file:./missing.txt}" }',
+      /opencode\.json", line 2: bad file reference/,
+    ],
+    [
+      '.opencode/agent/x.md',
+      '---\ndescription: d\ntemperature: hot\n---\n',
+      /x\.md", line 3: temperature: Expected/,
+    ],
+    ['.opencode/command/x.md', '---\nsubtask: 7\n---\nhi', /x\.md", line 2: SchemaError: Expected boolean/],
+  ])('is not loaded, and the error names file, line and reason: %s with %j', async (file, text, problem) => {
+    const repo = await repoWith(file, text);
+    await expect(repo.sessions.create()).rejects.toThrow(problem);
+    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, boots: 0, holds: [] });
+    expect(repo.stats().error?.message).toMatch(problem);
+  });
+
+  it('is not loaded either when its configuration cannot be read', async () => {
+    const { directory } = await world.repo();
+    await mkdir(join(directory, 'opencode.json'));
+    const repo = world.jarvis.forRepo(directory);
+    await expect(repo.sessions.create()).rejects.toMatchObject({ status: 500 });
+    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, holds: [] });
+  });
+
+  it('takes no place of the others, keeps nothing, and works after a repair and a restart', async () => {
+    const repo = await repoWith('opencode.json', '{');
+    const others = [
+      world.jarvis.forRepo((await world.repo()).directory),
+      world.jarvis.forRepo((await world.repo()).directory),
+    ];
+    for (const other of others) await other.warm();
+    await expect(repo.warm()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
+    await rm(join(repo.directory, 'opencode.json'));
+    await expect(repo.warm()).rejects.toThrow('server.restart()');
+    expect(others.map((other) => other.stats().loaded)).toEqual([true, true]);
+    await world.jarvis.global.dispose();
+    expect(others.map((other) => other.stats().disposals)).toMatchObject([
+      { server: 1, cap: 0 },
+      { server: 1, cap: 0 },
+    ]);
+    await world.jarvis.server.restart();
+    expect(repo.stats()).toMatchObject({ state: 'unloaded', error: undefined });
+    expect((await (await repo.sessions.create()).prompt('hi')).text).toBe('ok');
+    expect(repo.stats()).toMatchObject({ loaded: true, error: undefined, boots: 1 });
+  });
+});
+
+describe('the first load of a repository', () => {
+  it('has a time limit of its own, after which that of the call begins', async () => {
+    const repo = await repoWith('.opencode/plugin/slow.js', slowPlugin(3_000));
+    const calls = [repo.sessions.create({}, { timeoutMs: 2_500 }), repo.vcs.status({ timeoutMs: 2_500 })];
+    expect(repo.stats()).toMatchObject({ loaded: false, boots: 0 });
+    await Promise.all(calls);
+    expect(repo.stats()).toMatchObject({ loaded: true, boots: 1 });
+  });
+
+  it('does not end a turn that waits for it', { timeout: 90_000 }, async () => {
+    const repo = await repoWith('a.txt', 'a');
+    const session = await repo.sessions.create();
+    await repo.dispose();
+    await mkdir(join(repo.directory, '.opencode/plugin'), { recursive: true });
+    await writeFile(join(repo.directory, '.opencode/plugin/slow.js'), slowPlugin(17_000));
+    expect((await session.prompt('hi')).text).toBe('ok');
+    expect(repo.stats().boots).toBe(2);
+  });
+
+  it('is given up after bootTimeoutMs, and the error says what was waited for', async () => {
+    const { directory } = await repoWith('.opencode/plugin/slow.js', slowPlugin(4_000));
+    const { url, authorization } = world.jarvis.server;
+    const password = atob(authorization?.slice('Basic '.length) ?? '').split(':')[1];
+    await using other = await JarvisOpenCode.connect({ url, password, bootTimeoutMs: 500 });
+    const repo = other.forRepo(directory);
+    const error = await repo.sessions.create().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(error).toMatchObject({ phase: 'boot', timeoutMs: 500 });
+    expect(String(error)).toContain(`Loading the instance of ${JSON.stringify(directory)}`);
+    expect(String(error)).toContain('bootTimeoutMs');
+    await world.jarvis.forRepo(directory).warm();
+    await repo.sessions.create();
+  });
+});
