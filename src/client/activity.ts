@@ -85,10 +85,15 @@ export async function sendDisposeAll(http: Http, options: RequestOptions): Promi
   await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, options);
 }
 
+/** The answer has some paths in it. */
+const MAX_LOAD_ANSWER_BYTES = 64 * 1024;
+
 /** Makes the server load the instance of a directory, if it has not; answers when that is done. */
 export async function loadInstance(http: Http, directory: string, signal: AbortSignal): Promise<void> {
-  const request = { method: 'GET', path: '/path', directory, schema: z.unknown() } as const;
-  await http.send(request, { signal, timeoutMs: false, retry: false });
+  await http.send(
+    { method: 'GET', path: '/path', directory, schema: z.unknown(), maxBytes: MAX_LOAD_ANSWER_BYTES },
+    { signal, timeoutMs: false, retry: false },
+  );
 }
 
 /** Whether an answer says that the directory has no instance, because its configuration is broken. */

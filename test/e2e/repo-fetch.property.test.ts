@@ -30,7 +30,8 @@ beforeAll(async () => {
     idle: { idleTimeoutMs: 600_000 },
     fetch: (input, init) => {
       const url = new URL(input as string);
-      const directory = new Headers(init?.headers).get('x-opencode-directory');
+      const header = new Headers(init?.headers).get('x-opencode-directory');
+      const directory = header ?? url.searchParams.get('directory');
       sent.push({
         path: url.pathname + url.search,
         directory: directory && decodeURIComponent(directory),

@@ -19,10 +19,18 @@ interface Flood {
   readonly written: Promise<number>;
 }
 
-/** A server whose answers go on for ever. */
-async function flood(begin: (response: ServerResponse) => NodeJS.WritableStream): Promise<Flood> {
+/** A server whose answers go on for ever, except the one that says that an instance is loaded. */
+async function flood(
+  begin: (response: ServerResponse) => NodeJS.WritableStream,
+  { loads = true } = {},
+): Promise<Flood> {
   const written = deferred<number>();
-  const server = createServer((_request, response) => {
+  let isLoaded = !loads;
+  const server = createServer(({ url }, response) => {
+    if (url === '/path' && !isLoaded) {
+      isLoaded = true;
+      return void response.end('{}');
+    }
     let bytes = 0;
     const out = begin(response);
     const push = (): void => {
@@ -92,6 +100,16 @@ describe('an endless answer', () => {
     const error = await failure(how === 'connect' ? JarvisOpenCode.connect({ url }) : jarvis.global.health());
     expect(error).toMatchObject({ name: 'ResponseTooLargeError', maxBytes: 64 * 1024 });
     expect(await written).toBeLessThan(32 * MiB);
+    await jarvis.close();
+  });
+
+  it('to the request that loads an instance is bounded by itself', async () => {
+    const { url, written } = await flood((response) => response.writeHead(200), { loads: false });
+    const jarvis = client(url);
+    const call = failure(jarvis.forRepo('/a').sessions.create({}, { maxResponseBytes: MiB }));
+    // The first connection that is closed is the one that was to load the instance.
+    expect(await written).toBeLessThan(32 * MiB);
+    expect(await call).toBeInstanceOf(ResponseTooLargeError);
     await jarvis.close();
   });
 
