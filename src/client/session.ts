@@ -345,6 +345,7 @@ export class Session {
   /**
    * Copies the session, or its beginning, into a new one of the same repository. Works while it is busy.
    *
+   * @throws {RequestError} with status 500 when a prompt of the session had a `format`: OpenCode 1.18.33 cannot copy it.
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
    */
