@@ -8,7 +8,7 @@ import { operationsOf, readDoc, type Operation } from '../../scripts/api-coverag
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 
 /** How many requests are tried beside one for each operation; more with `FUZZ_RUNS`. */
-const REQUESTS = Number(process.env['FUZZ_RUNS'] ?? 150);
+const REQUESTS = Number(process.env['FUZZ_RUNS'] ?? 100);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 /** Some operations wait for ever, or for the end of a turn. */
 const REQUEST_LIMIT_MS = 500;
@@ -118,8 +118,10 @@ function requestOf(spelled: Spelling): { readonly url: string; readonly init: Re
     ...{ providerID: 'scripted', modelID: 'none', type: 'tui.session.select', text: 'hostile' },
     ...{ destination: { directory: stranger }, events: [], properties: { sessionID: foreign.id } },
   };
+  const part = { ...ids, id: ids['partID'], sessionID: own.id, type: 'text', text: 'hostile' };
   const names = Object.keys(operation.body?.properties ?? {});
-  const body = names.length > 0 ? Object.fromEntries(names.map((name) => [name, fields[name]])) : fields;
+  const named = names.length > 0 ? Object.fromEntries(names.map((name) => [name, fields[name]])) : fields;
+  const body = operation.path.endsWith('{partID}') ? part : named;
   const headers = { 'x-opencode-directory': elsewhere, 'x-opencode-workspace': 'wrk_1', authorization: 'x' };
   return {
     url: repo.baseUrl + spell(path, spelled) + (query ?? ''),
@@ -133,6 +135,8 @@ function requestOf(spelled: Spelling): { readonly url: string; readonly init: Re
 
 /** Sends one request, and fails when anything of it has left the repository. */
 async function check(spelled: Spelling): Promise<void> {
+  // The one before may be deleted, or at work.
+  own = await repo.sessions.create();
   const { url, init } = requestOf(spelled);
   sent.length = 0;
   try {
@@ -163,9 +167,9 @@ async function check(spelled: Spelling): Promise<void> {
 describe('whatever repo.fetch lets through, in any spelling of any operation', () => {
   it('is answered for the repository only, and changes nothing outside of it', async () => {
     const plain: Spelling = { operation: 0, isForeign: false, letters: [0], slashes: [0], query: 1 };
-    for (const index of operations.keys()) {
+    for (const [index, { path }] of operations.entries()) {
       await check({ ...plain, operation: index });
-      await check({ ...plain, operation: index, isForeign: true });
+      if (path.includes('{sessionID}')) await check({ ...plain, operation: index, isForeign: true });
     }
     await fc.assert(fc.asyncProperty(spelling, check), {
       numRuns: REQUESTS,
