@@ -100,7 +100,7 @@ async function readBody(target: RequestTarget, response: Response, { maxBytes }:
   const length = Number(headers.get('content-length') ?? Number.NaN);
   const tooLarge = (): ResponseTooLargeError => new ResponseTooLargeError(target, maxBytes);
   if (length > maxBytes) {
-    await body.cancel().catch(() => undefined);
+    cancelRest(body);
     throw tooLarge();
   }
   // Short cut: much cheaper than to take the stream apart.
@@ -131,9 +131,13 @@ async function readChunks(
     chunks.push(value);
     bytes += value.byteLength;
   }
-  // Not awaited: of a body that was cloned it resolves only when the other copy is cancelled too.
-  void reader.cancel().catch(() => undefined);
+  cancelRest(reader);
   return { chunks, bytes };
+}
+
+/** Not awaited: of a body that was cloned it resolves only when the other copy is cancelled too. */
+function cancelRest(body: Pick<ReadableStream<Uint8Array>, 'cancel'>): void {
+  void body.cancel().catch(() => undefined);
 }
 
 /** Lets go of the pieces as soon as they are put together. */

@@ -165,11 +165,11 @@ describe.each(worlds)('turns in $name', ({ open }) => {
       for (;;) yield empty();
     });
     const session = await repo.sessions.create();
-    await expect(session.prompt('Speak')).rejects.toMatchObject({
-      name: 'TurnError',
-      reason: 'stalled',
-      message: expect.stringContaining('asked 10 times in a row') as string,
-    });
+    const error: unknown = await session.prompt('Speak').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'TurnError', reason: 'stalled' });
+    // The real server goes on asking until the turn is aborted, so a busy machine may count more.
+    const [, asked] = /asked (\d+) times in a row/.exec(String(error)) ?? [];
+    expect(Number(asked)).toBeGreaterThanOrEqual(10);
     await vi.waitFor(() => expect(repo.stats().holds).toEqual([]), PATIENCE);
     await expectUsable(session.id);
   });
