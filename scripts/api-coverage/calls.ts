@@ -14,7 +14,7 @@ export interface Call {
 
 const model = { providerID: 'provider', modelID: 'model' };
 const file = { type: 'file', mime: 'text/plain', url: 'data:text/plain,x', filename: 'x.txt' } as const;
-const prompt: PromptInput = {
+const context: PromptInput = {
   parts: [
     { type: 'text', text: 'hello' },
     file,
@@ -26,6 +26,9 @@ const prompt: PromptInput = {
   system: 'be brief',
   tools: { bash: false },
   variant: 'high',
+};
+const prompt: PromptInput = {
+  ...context,
   format: { type: 'json_schema', schema: { type: 'object' }, retryCount: 1 },
 };
 const permission = [{ permission: 'bash', pattern: '*', action: 'ask' }] as const;
@@ -60,7 +63,7 @@ const sessionCalls: readonly Call[] = [
     ...turn,
   },
   { method: 'session.init', call: ({ session }) => session.init(model), ...turn },
-  { method: 'session.addContext', call: ({ session }) => session.addContext(prompt) },
+  { method: 'session.addContext', call: ({ session }) => session.addContext(context) },
   { method: 'session.messages', call: ({ session }) => session.messages({ limit: 2, before: 'cursor' }) },
   { method: 'session.messages', call: ({ session }) => drain(session.messages({ limit: 2 })) },
   { method: 'session.message', call: ({ session }) => session.message(IDS.message) },
@@ -95,7 +98,12 @@ const sessionCalls: readonly Call[] = [
         time: { archived: 1 },
       }),
   },
-  { method: 'session.summarize', call: ({ session }) => session.summarize({ ...model, auto: true }) },
+  {
+    method: 'session.summarize',
+    call: ({ session }) => session.summarize({ ...model, auto: true }),
+    beside: ['GET /session/{sessionID}/message'],
+    once: true,
+  },
   {
     method: 'session.revert',
     call: ({ session }) => session.revert({ messageID: IDS.message, partID: IDS.part }),

@@ -56,6 +56,7 @@ export class World implements AsyncDisposable {
   #events: ReadableStreamDefaultController<Uint8Array> | undefined;
   /** The message that began the last turn. */
   #prompted: string | undefined;
+  #isSummarized = false;
 
   private constructor(doc: OpenApi, newer: boolean) {
     this.#operations = operationsOf(doc);
@@ -120,6 +121,9 @@ export class World implements AsyncDisposable {
       case 'POST /session/{sessionID}/init':
         this.#prompted = (body as { messageID?: string } | undefined)?.messageID;
         break;
+      case 'POST /session/{sessionID}/summarize':
+        this.#isSummarized = true;
+        break;
       case 'POST /instance/dispose':
       case 'PATCH /config':
       case 'POST /project/git/init':
@@ -144,6 +148,10 @@ export class World implements AsyncDisposable {
     let samples = this.#samplesOf(operation);
     if (operation.name === 'GET /session/{sessionID}/message' && this.#prompted !== undefined) {
       samples = [turnOf(this.#prompted, samples)];
+    } else if (operation.name === 'GET /session/{sessionID}/message' && this.#isSummarized) {
+      samples = [summaryOf(samples)];
+    } else if (operation.name === 'POST /session/{sessionID}/revert') {
+      samples = samples.map((sample) => ({ ...(sample as object), revert: body }));
     }
     this.sampleCount = Math.max(this.sampleCount, samples.length);
     const answer = samples[Math.min(this.sample, samples.length - 1)];
@@ -225,18 +233,34 @@ class PlayedSocket {
 
 /** The messages of a session whose turn has ended, made of the sample messages. */
 function turnOf(messageID: string, samples: readonly unknown[]): WireMessage[] {
-  const messages = samples.flat() as WireMessage[];
-  const ofRole = (role: string, info: object): WireMessage[] => {
-    const message = messages.find((one) => one.info['role'] === role);
-    return message === undefined ? [] : [{ ...message, info: { ...message.info, ...info } }];
-  };
+  const ended = { time: { created: 1, completed: 2 }, finish: 'stop', structured: {} };
   return [
-    ...ofRole('user', { id: messageID }),
-    ...ofRole('assistant', {
-      id: 'msg_2',
-      parentID: messageID,
-      time: { created: 1, completed: 2 },
-      finish: 'stop',
-    }),
+    ...ofRole('user', samples, { id: messageID }),
+    ...ofRole('assistant', samples, { id: 'msg_2', parentID: messageID, ...ended }),
   ];
+}
+
+/** The messages of a session that was summarized, likewise. */
+function summaryOf(samples: readonly unknown[]): WireMessage[] {
+  const part = { id: IDS.part, sessionID: IDS.session };
+  return [
+    ...ofRole('user', samples, { id: 'msg_3' }, [
+      { ...part, messageID: 'msg_3', type: 'compaction', auto: false },
+    ]),
+    ...ofRole('assistant', samples, { id: 'msg_4', parentID: 'msg_3', summary: true }, [
+      { ...part, messageID: 'msg_4', type: 'text', text: 'a summary' },
+    ]),
+  ];
+}
+
+/** The sample message of a role, changed; none when there is no sample of that role. */
+function ofRole(
+  role: string,
+  samples: readonly unknown[],
+  info: object,
+  parts?: readonly object[],
+): WireMessage[] {
+  const message = (samples.flat() as WireMessage[]).find((one) => one.info['role'] === role);
+  if (message === undefined) return [];
+  return [{ info: { ...message.info, ...info }, parts: parts ?? message.parts }];
 }

@@ -57,7 +57,7 @@ export class RepoTransport {
     return this.#http.sendText(this.#pin(request), options);
   }
 
-  /** For a call that itself disposes the instance, so that it cannot wait at the gate it has closed. */
+  /** For a call that needs no instance, or itself disposes it and cannot wait at the gate it has closed. */
   sendPastGate<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
     const path = this.#pinPath(request.path);
     return this.#http.send({ ...request, path, directory: this.directory }, options);

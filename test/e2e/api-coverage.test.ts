@@ -12,8 +12,8 @@ const DELIBERATELY_UNUSED = [
   { operation: 'GET /session', fields: ['?scope'] },
   // Workspaces are experimental.
   { operation: 'POST /session', fields: ['workspaceID'] },
-  // `addContext` sends `noReply`, and only what starts a turn needs an id of its own.
-  { operation: 'POST /session/{sessionID}/message', fields: ['messageID'] },
+  // `addContext` sends `noReply`, and only what starts a turn needs an id of its own and has an answer of a format.
+  { operation: 'POST /session/{sessionID}/message', fields: ['messageID', 'format'] },
   { operation: 'POST /session/{sessionID}/prompt_async', fields: ['noReply'] },
 ];
 

@@ -33,6 +33,9 @@ export class LogResource {
    */
   async write(input: LogEntry, options?: RequestOptions): Promise<void> {
     const json = parseInput(logEntrySchema, 'log entry', input);
-    await this.#transport.send({ method: 'POST', path: '/log', json, schema: booleanSchema }, options);
+    await this.#transport.sendPastGate(
+      { method: 'POST', path: '/log', json, schema: booleanSchema },
+      options,
+    );
   }
 }
