@@ -34,7 +34,12 @@ const prompt: PromptInput = {
 const permission = [{ permission: 'bash', pattern: '*', action: 'ask' }] as const;
 
 const turn = {
-  beside: ['GET /global/event', 'GET /session/status', 'GET /session/{sessionID}/message'],
+  beside: [
+    'GET /global/event',
+    'GET /session/{sessionID}',
+    'GET /session/status',
+    'GET /session/{sessionID}/message',
+  ],
   once: true,
 };
 
@@ -63,7 +68,11 @@ const sessionCalls: readonly Call[] = [
     ...turn,
   },
   { method: 'session.init', call: ({ session }) => session.init(model), ...turn },
-  { method: 'session.addContext', call: ({ session }) => session.addContext(context) },
+  {
+    method: 'session.addContext',
+    call: ({ session }) => session.addContext(context),
+    beside: ['GET /session/{sessionID}'],
+  },
   { method: 'session.messages', call: ({ session }) => session.messages({ limit: 2, before: 'cursor' }) },
   { method: 'session.messages', call: ({ session }) => drain(session.messages({ limit: 2 })) },
   { method: 'session.message', call: ({ session }) => session.message(IDS.message) },
