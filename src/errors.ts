@@ -285,7 +285,7 @@ export class ResponseShapeError extends JarvisError {
   }
 }
 
-/** An answer of the server is longer than this library takes; the connection was closed. */
+/** An answer or an event of the server is longer than this library takes; the connection was closed. */
 export class ResponseTooLargeError extends JarvisError {
   override readonly name = 'ResponseTooLargeError';
   override readonly code = 'RESPONSE_TOO_LARGE';
@@ -294,10 +294,19 @@ export class ResponseTooLargeError extends JarvisError {
   /** How much would have been taken, in bytes after decompression. */
   readonly maxBytes: number;
 
-  constructor(target: RequestTarget, maxBytes: number, options?: ErrorOptions) {
+  constructor(
+    target: RequestTarget,
+    maxBytes: number,
+    options?: ErrorOptions & {
+      /** It was one event of a stream. @default false */
+      readonly isEvent?: boolean;
+    },
+  ) {
+    const what = options?.isEvent === true ? 'sent an event of' : 'answered with';
+    const help =
+      options?.isEvent === true ? 'Raise maxEventBytes' : 'Ask for less, or raise maxResponseBytes';
     super(
-      `${target.method} ${target.path} answered with more than ${maxBytes} bytes. ` +
-        'Ask for less, or raise maxResponseBytes if you trust the server.',
+      `${target.method} ${target.path} ${what} more than ${maxBytes} bytes. ${help} if you trust the server.`,
       options,
     );
     this.method = target.method;

@@ -6,6 +6,7 @@ import { AskWire } from './client/asks/wire.js';
 import { RepoAsks } from './client/asks/repo-asks.js';
 import { EventHub } from './client/events/hub.js';
 import type { EventOptions, EventStream } from './client/events/event-stream.js';
+import { EVENTS_PATH } from './client/events/sse.js';
 import { Http } from './client/http.js';
 import { locateSessions } from './client/locate-sessions.js';
 import type { RequestOptions } from './client/options.js';
@@ -109,7 +110,8 @@ export class JarvisClient implements AsyncDisposable {
       updateConfig: (config, requestOptions) => this.#updateGlobalConfig(config, requestOptions),
     });
     this.#hub = new EventHub({
-      open: (signal) => this.#http.open('/global/event', signal),
+      open: (signal) => this.#http.open(EVENTS_PATH, signal),
+      maxEventBytes: options.maxEventBytes,
       alive,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
       link: this.#link,

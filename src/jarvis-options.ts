@@ -46,12 +46,19 @@ export interface JarvisOptions extends AskOptions {
   readonly restore?: JarvisSnapshot | undefined;
   /**
    * How long one answer of the server may be, in bytes after decompression, less than 512 MiB. A longer one rejects with
-   * `ResponseTooLargeError`. Whatever it is: of an answer about health 64 KiB are read, of a refusal 64 KiB, of one frame of the
-   * event stream 128 MiB (a longer one closes the stream, which is told as a `jarvis.gap`).
+   * `ResponseTooLargeError`. Whatever it is: of an answer about health 64 KiB are read, of a refusal 64 KiB.
    *
    * @default 268_435_456 (256 MiB)
    */
   readonly maxResponseBytes?: number | undefined;
+  /**
+   * How long one event of the server may be, in bytes after decompression, less than 512 MiB. A longer one closes the event
+   * stream, which is opened again: the logger is told of a `ResponseTooLargeError`, subscribers of a `jarvis.gap` with reason
+   * `reconnect`.
+   *
+   * @default 134_217_728 (128 MiB)
+   */
+  readonly maxEventBytes?: number | undefined;
   /** @default silence */
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */
@@ -89,6 +96,7 @@ export const jarvisOptionChecks: OptionChecks<JarvisOptions> = {
   turns: (_name, value) => void parseTurnLimits(value as TurnLimits),
   restore: (_name, value) => void parseSnapshot(value),
   maxResponseBytes: aByteLimit,
+  maxEventBytes: aByteLimit,
   logger: aLogger,
   fetch: aFunction,
   webSocket: aFunction,

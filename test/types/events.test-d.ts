@@ -113,7 +113,7 @@ describe('events()', () => {
     expectTypeOf(itemOf(jarvis.events())).toEqualTypeOf<OpenCodeEvent>();
     expectTypeOf(itemOf(repo.events())).toEqualTypeOf<OpenCodeEvent>();
     expectTypeOf(itemOf(session.events())).toEqualTypeOf<OpenCodeEvent>();
-    const options = { sessionID: 'ses_1', bufferSize: 5 };
+    const options = { sessionID: 'ses_1', bufferSize: 5, bufferBytes: 1_000 };
     expectTypeOf(itemOf(jarvis.events(options))).toEqualTypeOf<OpenCodeEvent>();
   });
 

@@ -24,6 +24,8 @@ export interface ConnectionInit {
   readonly open: (signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
   /** Is told that bytes have arrived. */
   readonly alive?: (() => void) | undefined;
+  /** How long one frame may be. @default 128 MiB */
+  readonly maxEventBytes?: number | undefined;
   /** Takes the data of one frame. */
   readonly frame: (data: string) => void;
   /** Sends a request that changes and loads nothing; whether and what the server answers, in a limited time, does not matter. */
@@ -37,11 +39,12 @@ export interface ConnectionInit {
 /**
  * Reads one connection to its end. Resolves when the server ends it; afterwards nothing of it is left.
  *
+ * @throws {ResponseTooLargeError} for an event of more than `maxEventBytes`.
  * @throws {TimeoutError} when nothing, not even a heartbeat, has arrived for too long; it may be half open.
  * @throws whatever `open`, `live` or the stream fails with, or the reason of `closing`.
  */
 export async function readConnection(init: ConnectionInit): Promise<void> {
-  const { open, alive, frame, probe, live, closing } = init;
+  const { open, alive, frame, probe, live, closing, maxEventBytes } = init;
   const connection = new AbortController();
   const { signal } = connection;
   const detach = onAbort(closing, () => connection.abort(closing.reason));
@@ -71,7 +74,7 @@ export async function readConnection(init: ConnectionInit): Promise<void> {
   };
   try {
     const body = await abortable(open(signal), signal);
-    await abortable(readFrames(body, handler, { signal }), signal);
+    await abortable(readFrames(body, handler, { signal, maxFrameBytes: maxEventBytes }), signal);
   } finally {
     watchdog.stop();
     connection.abort();

@@ -10,6 +10,7 @@ import {
 } from '../../core/checks.js';
 import { ClosedError } from '../../errors.js';
 import type { DirectoryChange, EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
+import { EventBuffer } from './event-buffer.js';
 import { EventQueue } from './event-queue.js';
 
 /** What a subscriber may choose. */
@@ -28,6 +29,13 @@ export interface EventOptions<T extends EventType = EventType> {
    */
   readonly bufferSize?: number | undefined;
   /**
+   * How many bytes of undelivered events are kept, by the length of their frames: a character counts as one. More of them are
+   * dropped as with `bufferSize`. A single event that is longer is kept alone.
+   *
+   * @default 67_108_864 (64 MiB)
+   */
+  readonly bufferBytes?: number | undefined;
+  /**
    * Keeps the repository's instance loaded, once it is, until the stream ends. Only for the events of one repository or
    * session.
    *
@@ -37,6 +45,7 @@ export interface EventOptions<T extends EventType = EventType> {
 }
 
 const DEFAULT_BUFFER_SIZE = 1_000;
+const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
 
 /** The check of each option. */
 export const eventOptionChecks: OptionChecks<EventOptions> = {
@@ -44,6 +53,7 @@ export const eventOptionChecks: OptionChecks<EventOptions> = {
   sessionID: aString,
   signal: aSignal,
   bufferSize: positiveInteger,
+  bufferBytes: positiveInteger,
   hold: aBoolean,
 };
 
@@ -75,24 +85,25 @@ export class EventStream<T extends EventType = EventType>
   readonly ready: Promise<void>;
   readonly #types: ReadonlySet<string> | undefined;
   readonly #sessionID: string | undefined;
-  readonly #bufferSize: number;
   readonly #source: EventSource;
   readonly #ready = deferred();
-  readonly #buffer = new EventQueue<OpenCodeEvent>();
+  readonly #buffer: EventBuffer;
   /** Reads that came before there was anything to read. */
   readonly #waiting = new EventQueue<Deferred<IteratorResult<DeliveredEvent<T>, void>>>();
   #detachSignal: () => void = () => undefined;
-  #dropped = 0;
   #end: StreamEnd | undefined;
 
   /** @internal */
   constructor(attach: (stream: EventStream<T>) => EventSource, options: EventOptions<T> = {}) {
     // All is checked before anything listens: what throws here lets go of nothing.
     assertOptions('events()', eventOptionChecks, options);
-    const { types, sessionID, signal, bufferSize = DEFAULT_BUFFER_SIZE } = options;
+    const { types, sessionID, signal } = options;
     this.#types = types === undefined ? undefined : new Set(types);
     this.#sessionID = sessionID;
-    this.#bufferSize = bufferSize;
+    this.#buffer = new EventBuffer({
+      maxEvents: options.bufferSize ?? DEFAULT_BUFFER_SIZE,
+      maxBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES,
+    });
     this.ready = this.#ready.promise;
     this.#source = attach(this);
     this.#source.live.then(this.#ready.resolve, (error: unknown) => {
@@ -137,19 +148,12 @@ export class EventStream<T extends EventType = EventType>
     return this.#types === undefined || this.#types.has(type) || type.startsWith('jarvis.');
   }
 
-  /** @internal Takes one event; never waits for the reader. */
-  push(event: OpenCodeEvent): void {
+  /** @internal Takes one event, from a frame of so many bytes; never waits for the reader. */
+  push(event: OpenCodeEvent, bytes: number): void {
     if (this.#end !== undefined || !this.reads(event)) return;
     const reader = this.#waiting.shift();
-    if (reader !== undefined) {
-      reader.resolve({ done: false, value: event as DeliveredEvent<T> });
-      return;
-    }
-    if (this.#buffer.size >= this.#bufferSize) {
-      this.#dropped += this.#buffer.size;
-      this.#buffer.clear();
-    }
-    this.#buffer.push(event);
+    if (reader === undefined) this.#buffer.push(event, bytes);
+    else reader.resolve({ done: false, value: event as DeliveredEvent<T> });
   }
 
   /** @internal Ends the stream: quietly when its client was closed, else with the error, after what is buffered. */
@@ -165,10 +169,8 @@ export class EventStream<T extends EventType = EventType>
   }
 
   #take(): OpenCodeEvent | undefined {
-    if (this.#dropped === 0) return this.#buffer.shift();
-    const gap = gapEvent('overflow', this.#dropped, []);
-    this.#dropped = 0;
-    return gap;
+    const dropped = this.#buffer.takeDropped();
+    return dropped === 0 ? this.#buffer.shift()?.event : gapEvent('overflow', dropped, []);
   }
 
   #nextEvent(): Promise<IteratorResult<DeliveredEvent<T>, void>> {
@@ -181,10 +183,7 @@ export class EventStream<T extends EventType = EventType>
     if (this.#end !== undefined) return;
     this.#end = end;
     // Ended from outside, a reader has nothing more to expect; after a failure it still gets what came before.
-    if (!('error' in end)) {
-      this.#buffer.clear();
-      this.#dropped = 0;
-    }
+    if (!('error' in end)) this.#buffer.clear();
     this.#ready.reject(reason);
     this.#detachSignal();
     this.#source.detach();

@@ -1,11 +1,11 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../../abort.js';
-import { isPermanent } from '../../errors.js';
+import { isPermanent, ResponseTooLargeError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
 import { realTime } from '../../real-time.js';
 import { ServerLink } from '../server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { readConnection, type ConnectionInit } from './connection.js';
-import { EventQueue } from './event-queue.js';
+import { EventBuffer } from './event-buffer.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
 
@@ -18,7 +18,7 @@ const MAX_BACKOFF_MS = 5_000;
 const OWN_TYPES = 'jarvis.';
 
 /** How many events are kept back at most while what a gap hid is read again. */
-const MAX_HELD_BACK = 10_000;
+const MAX_HELD_BACK = { maxEvents: 10_000, maxBytes: 64 * 1024 * 1024 };
 
 /** Who wants one of these is told after a gap what is read again: which sessions are at work, and what they ask. */
 const REREAD_TYPES: readonly EventType[] = [
@@ -32,7 +32,7 @@ const REREAD_TYPES: readonly EventType[] = [
 ];
 
 /** What the hub needs from outside. */
-export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe'> {
+export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe' | 'maxEventBytes'> {
   /** Tells when the server is replaced by another one. @default it never is */
   readonly link?: ServerLink | undefined;
   /** Sees events before any subscriber does, and every change of the connection. */
@@ -62,7 +62,8 @@ export interface HubObserver {
 export interface HubListener {
   /** Whether events of a type are of use; those that are of no use to anybody are not parsed. @default every type is */
   wants?(type: string): boolean;
-  event(event: OpenCodeEvent): void;
+  /** @param bytes - length of the frame it came in; 0 for one that this library made. */
+  event(event: OpenCodeEvent, bytes: number): void;
   /** The connection is lost for good. */
   lost(error: unknown): void;
   /** Whether somebody outside this library reads such an event here. @default nobody */
@@ -86,8 +87,7 @@ export class EventHub {
   /** Whether any event was told, also before the connection counted as live: what came since then may be missed. */
   #hasTold = false;
   /** Events that came after a gap of which subscribers have not been told yet. */
-  #heldBack: EventQueue<OpenCodeEvent> | undefined;
-  #dropped = 0;
+  #heldBack: EventBuffer | undefined;
   #running: Promise<void> = Promise.resolve();
   #hasToldForgery = false;
 
@@ -154,7 +154,7 @@ export class EventHub {
       const release = options?.hold === true ? hold?.() : undefined;
       const unlisten = this.listen(directory, {
         wants: (type) => stream.wants(type),
-        event: (event) => stream.push(event),
+        event: (event, bytes) => stream.push(event, bytes),
         lost: (error) => stream.fail(error),
         reads: (event) => stream.reads(event),
       });
@@ -168,12 +168,8 @@ export class EventHub {
 
   /** Tells every subscriber what became of the server. */
   tellServer(properties: EventOf<'jarvis.server'>['properties']): void {
-    this.#deliver(new Set(this.#allListeners()), {
-      directory: undefined,
-      id: '',
-      type: 'jarvis.server',
-      properties,
-    });
+    const event = { directory: undefined, id: '', type: 'jarvis.server', properties } as const;
+    this.#deliver(new Set(this.#allListeners()), event, 0);
   }
 
   /** Ends the connection and every subscription with `reason`; resolves when the socket is let go. */
@@ -185,7 +181,7 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open, alive, probe } = this.#init;
+    const { logger, open, alive, probe, maxEventBytes } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
@@ -197,8 +193,7 @@ export class EventHub {
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
       const isGap = this.#hasTold;
-      this.#heldBack = isGap ? new EventQueue() : undefined;
-      this.#dropped = 0;
+      this.#heldBack = isGap ? new EventBuffer(MAX_HELD_BACK) : undefined;
       const frame = (data: string): void => {
         this.#hasTold = true;
         this.#take(data);
@@ -208,10 +203,11 @@ export class EventHub {
         liveSince = realTime.now();
       };
       try {
-        await readConnection({ open, alive, probe, frame, live, closing: closing.signal });
+        await readConnection({ open, alive, probe, maxEventBytes, frame, live, closing: closing.signal });
         logger.warn('event stream ended');
       } catch (error) {
-        if (!signal.aborted && isPermanent(error)) {
+        // After one event that was too long the next connection may deliver.
+        if (!signal.aborted && isPermanent(error) && !(error instanceof ResponseTooLargeError)) {
           this.#setLive(false);
           this.#lose(error);
           return;
@@ -243,14 +239,17 @@ export class EventHub {
 
   /** Tells of the gap where it was: before what came after it. */
   #tellGap(reason: GapReason, changed: readonly DirectoryChange[]): void {
-    this.#deliver(this.#listenersToAll, gapEvent(reason, this.#dropped, changed));
-    for (const [directory, listeners] of this.#listeners) {
-      const own = changed.filter((change) => change.directory === directory);
-      this.#deliver(listeners, gapEvent(reason, this.#dropped, own));
-    }
     const heldBack = this.#heldBack;
     this.#heldBack = undefined;
-    for (let event = heldBack?.shift(); event !== undefined; event = heldBack?.shift()) this.#publish(event);
+    const dropped = heldBack?.takeDropped() ?? 0;
+    this.#deliver(this.#listenersToAll, gapEvent(reason, dropped, changed), 0);
+    for (const [directory, listeners] of this.#listeners) {
+      const own = changed.filter((change) => change.directory === directory);
+      this.#deliver(listeners, gapEvent(reason, dropped, own), 0);
+    }
+    for (let next = heldBack?.shift(); next !== undefined; next = heldBack?.shift()) {
+      this.#publish(next.event, next.bytes);
+    }
   }
 
   #take(data: string): void {
@@ -268,9 +267,9 @@ export class EventHub {
     } else if (envelope.kind === 'event') {
       const { event } = envelope;
       if (this.#isForged(event.type)) return;
-      if (isObserved ?? observer.wants(event.type, event.directory)) this.#tell(observer, event);
-      if (this.#heldBack === undefined) this.#publish(event);
-      else this.#holdBack(event, this.#heldBack);
+      if (isObserved ?? observer.wants(event.type, event.directory)) this.#tell(observer, event, data.length);
+      if (this.#heldBack === undefined) this.#publish(event, data.length);
+      else this.#heldBack.push(event, data.length);
     }
   }
 
@@ -292,29 +291,21 @@ export class EventHub {
     return false;
   }
 
-  #holdBack(event: OpenCodeEvent, heldBack: EventQueue<OpenCodeEvent>): void {
-    if (heldBack.size >= MAX_HELD_BACK) {
-      this.#dropped += heldBack.size;
-      heldBack.clear();
-    }
-    heldBack.push(event);
-  }
-
-  #publish(event: OpenCodeEvent): void {
-    this.#deliver(this.#listenersToAll, event);
+  #publish(event: OpenCodeEvent, bytes: number): void {
+    this.#deliver(this.#listenersToAll, event, bytes);
     if (event.directory === undefined) return;
     const listeners = this.#listeners.get(event.directory);
-    if (listeners !== undefined) this.#deliver(listeners, event);
+    if (listeners !== undefined) this.#deliver(listeners, event, bytes);
   }
 
-  #deliver(listeners: ReadonlySet<HubListener>, event: OpenCodeEvent): void {
-    for (const listener of listeners) this.#tell(listener, event);
+  #deliver(listeners: ReadonlySet<HubListener>, event: OpenCodeEvent, bytes: number): void {
+    for (const listener of listeners) this.#tell(listener, event, bytes);
   }
 
   /** An event of another shape than expected must not end the connection for everybody. */
-  #tell(listener: Pick<HubListener, 'event'>, event: OpenCodeEvent): void {
+  #tell(listener: Pick<HubListener, 'event'>, event: OpenCodeEvent, bytes: number): void {
     try {
-      listener.event(event);
+      listener.event(event, bytes);
     } catch (error) {
       this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
     }

@@ -8,21 +8,19 @@ const MAX_PIECES = 4_096;
  */
 export class LineDecoder {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  readonly #maxLineBytes: number;
   /** The beginning of a line whose end has not come yet. */
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #isFirst = true;
 
-  constructor(maxLineBytes: number) {
-    this.#maxLineBytes = maxLineBytes;
+  /** How long the line is that was begun. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
   }
 
   /**
    * Takes bytes and returns the lines that they complete, with their ends, in one text or two; a byte order mark at the
    * beginning is left out.
-   *
-   * @throws {RangeError} when a line gets longer than `maxLineBytes`.
    */
   take(bytes: Uint8Array): string[] {
     const texts: string[] = [];
@@ -50,9 +48,6 @@ export class LineDecoder {
     this.#pendingBytes += bytes.length;
     // A piece takes memory of its own, however short it is.
     if (this.#pending.length >= MAX_PIECES) this.#join();
-    if (this.#pendingBytes > this.#maxLineBytes) {
-      throw new RangeError(`A line of more than ${this.#maxLineBytes} bytes`);
-    }
   }
 
   /** Puts the pieces together in one. */

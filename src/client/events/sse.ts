@@ -1,13 +1,17 @@
 import { createParser } from 'eventsource-parser';
 import { onAbort } from '../../abort.js';
+import { ResponseTooLargeError } from '../../errors.js';
 import { LineDecoder } from './line-decoder.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
-/**
- * The longest frame that is waited for, in bytes. Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as
- * events; a stream that goes on longer without an end of line is none.
- */
-const MAX_FRAME_BYTES = 128 * 1024 * 1024;
+/** Where the events of every directory come from. */
+export const EVENTS_PATH = '/global/event';
+
+/** Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as events. */
+export const DEFAULT_MAX_EVENT_BYTES = 128 * 1024 * 1024;
+
+/** How far a head is looked for, in UTF-16 code units; the longest directory that a request can name is shorter. */
+const MAX_HEAD = 64 * 1024;
 
 /** As much of an envelope as says who needs the rest. */
 export interface EnvelopeHead {
@@ -33,10 +37,10 @@ const PAYLOAD = '"payload":';
 
 /**
  * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when it begins in another
- * way than expected, also without a directory, which may come last: {@link decodeEnvelope} tells then.
+ * way or has a longer head than expected, also without a directory, which may come last: {@link decodeEnvelope} tells then.
  */
 export function peekEnvelope(data: string): EnvelopeHead | undefined {
-  const [, directory, type] = HEAD.exec(data) ?? [];
+  const [, directory, type] = HEAD.exec(data.slice(0, MAX_HEAD)) ?? [];
   if (type === undefined || directory === undefined) return undefined;
   return { directory: directoryOf(directory.includes('\\') ? unescaped(directory) : directory), type };
 }
@@ -108,23 +112,26 @@ export interface FrameHandler {
  * Reads a server-sent event stream to its end. A frame cut off by the end of the stream is not delivered. When `signal`
  * aborts, the stream is cancelled and nothing more is delivered.
  *
- * @throws {RangeError} for a frame of more than `maxFrameBytes`, and whatever the stream fails with.
+ * @throws {ResponseTooLargeError} for a frame of more than `maxFrameBytes`, and whatever the stream fails with.
  */
 export async function readFrames(
   body: ReadableStream<Uint8Array>,
   handler: FrameHandler,
-  { signal, maxFrameBytes = MAX_FRAME_BYTES }: { signal?: AbortSignal; maxFrameBytes?: number } = {},
+  {
+    signal,
+    maxFrameBytes = DEFAULT_MAX_EVENT_BYTES,
+  }: { signal?: AbortSignal; maxFrameBytes?: number | undefined } = {},
 ): Promise<void> {
+  const tooLong = (): ResponseTooLargeError =>
+    new ResponseTooLargeError({ method: 'GET', path: EVENTS_PATH }, maxFrameBytes, { isEvent: true });
   const parser = createParser({
     maxBufferSize: maxFrameBytes,
     onEvent: ({ data }) => handler.frame(data),
     onError: (error) => {
-      if (error.type === 'max-buffer-size-exceeded') {
-        throw new RangeError(`A frame of more than ${maxFrameBytes} bytes`, { cause: error });
-      }
+      if (error.type === 'max-buffer-size-exceeded') throw tooLong();
     },
   });
-  const decoder = new LineDecoder(maxFrameBytes);
+  const decoder = new LineDecoder();
   const reader = body.getReader();
   const cancel = (): void => void reader.cancel(signal?.reason).catch(() => undefined);
   const detach = onAbort(signal, cancel);
@@ -134,6 +141,7 @@ export async function readFrames(
       if (done || signal?.aborted === true) return;
       handler.alive();
       for (const lines of decoder.take(value)) parser.feed(lines);
+      if (decoder.pendingBytes > maxFrameBytes) throw tooLong();
     }
   } finally {
     detach();

@@ -1,9 +1,9 @@
 import { abortable, delay, onAbort } from '../../abort.js';
 import { isPermanent } from '../../errors.js';
 import { realTime } from '../../real-time.js';
-import { EventStream } from '../events/event-stream.js';
+import { EventStream, gapEvent } from '../events/event-stream.js';
 import type { EventHub } from '../events/hub.js';
-import { decodeEnvelope, readFrames } from '../events/sse.js';
+import { decodeEnvelope, EVENTS_PATH, readFrames } from '../events/sse.js';
 import type { Http } from '../http.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 
@@ -19,6 +19,9 @@ export interface EventResponseInit {
  * not compared any more, because their time starts again from zero every 2.2 years.
  */
 const LATE_MS = 10_000;
+
+/** As long as a first frame may be: `server.connected` has some 100 bytes on OpenCode 1.18.33. */
+const MAX_FIRST_FRAME_BYTES = 64 * 1024;
 
 /** How soon the server is asked again where a subscription begins. */
 const RETRY_MS = 100;
@@ -48,7 +51,7 @@ export async function eventResponse(
   }
   const encoder = new TextEncoder();
   const encode = (event: OpenCodeEvent): Uint8Array =>
-    encoder.encode(`data: ${JSON.stringify(toFrame(event))}\n\n`);
+    encoder.encode(`data: ${stringify(toFrame(event)) ?? JSON.stringify(toFrame(MISSED_EVENT))}\n\n`);
   const reader = events[Symbol.asyncIterator]();
   let detach = (): void => undefined;
   const body = new ReadableStream<Uint8Array>({
@@ -78,6 +81,19 @@ export async function eventResponse(
     },
   });
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+}
+
+/** Stands for an event that cannot be written. */
+const MISSED_EVENT = gapEvent('overflow', 1, []);
+
+/** `undefined` for what is nested so deep that writing it uses up the stack. */
+function stringify(value: object): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Where a subscription begins: the server makes the ids of its events in the order of time, and one when it begins one. */
@@ -123,8 +139,9 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
     subscription.abort();
   };
   try {
-    const body = await http.open('/global/event', subscription.signal);
-    await readFrames(body, { alive: () => undefined, frame }, { signal: subscription.signal });
+    const body = await http.open(EVENTS_PATH, subscription.signal);
+    const options = { signal: subscription.signal, maxFrameBytes: MAX_FIRST_FRAME_BYTES };
+    await readFrames(body, { alive: () => undefined, frame }, options);
     if (id === undefined) subscription.signal.throwIfAborted();
     return new Beginning(id ?? '');
   } catch (error) {
@@ -141,14 +158,14 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
 function repoEvents(hub: EventHub, directory: string): EventStream {
   return new EventStream((stream) => {
     const isHeartbeat = (type: string): boolean => type === 'server.heartbeat';
-    const push = (event: OpenCodeEvent): void => stream.push(event);
+    const push = (event: OpenCodeEvent, bytes: number): void => stream.push(event, bytes);
     const lost = (error: unknown): void => stream.fail(error);
     const detachAll = [
       hub.listen(directory, { event: push, lost, reads: () => true }),
       hub.listen(undefined, {
         wants: isHeartbeat,
-        event: (event) => {
-          if (isHeartbeat(event.type)) push(event);
+        event: (event, bytes) => {
+          if (isHeartbeat(event.type)) push(event, bytes);
         },
         lost,
       }),

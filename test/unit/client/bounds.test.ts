@@ -1,6 +1,6 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createGzip } from 'node:zlib';
+import { constants, createGzip } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { JarvisOpenCode, ResponseShapeError, ResponseTooLargeError } from '../../../src/index.js';
@@ -41,13 +41,18 @@ async function flood(
     response.on('close', () => written.resolve(bytes));
     push();
   });
+  return { url: await listening(server), written: written.promise };
+}
+
+/** Where the server listens until the end of the test. */
+async function listening(server: Server): Promise<string> {
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, written: written.promise };
+  return `http://127.0.0.1:${port}`;
 }
 
 const endless = (type = 'application/json', status = 200) =>
@@ -157,6 +162,72 @@ describe('an endless answer', () => {
     const error = await failure(http.send({ method: 'GET', path: '/x', schema: z.unknown() }));
     expect(error).toBeInstanceOf(ResponseTooLargeError);
     expect(pulled).toBe(0);
+  });
+});
+
+describe('an endless event', () => {
+  /** The first stream of events has one event without end, the second a short one. */
+  async function eventFlood(encode: (response: ServerResponse) => NodeJS.WritableStream): Promise<Flood> {
+    const written = deferred<number>();
+    let streams = 0;
+    const server = createServer(({ url }, response) => {
+      if (url !== '/global/event') return void response.end('{"healthy":true,"version":"1.18.33"}');
+      streams += 1;
+      response.setHeader('content-type', 'text/event-stream');
+      const out = encode(response);
+      out.write('data: {"payload":{"type":"server.connected","properties":{}}}\n\n');
+      if (streams > 1) {
+        out.write('data: {"directory":"/a","payload":{"type":"brand.new","properties":{}}}\n\n');
+        return;
+      }
+      let bytes = 0;
+      const push = (): void => {
+        while (!response.destroyed && out.write(blank)) bytes += blank.length;
+        bytes += blank.length;
+      };
+      out.on('drain', push);
+      response.on('close', () => written.resolve(bytes));
+      out.write('data: ');
+      push();
+    });
+    return { url: await listening(server), written: written.promise };
+  }
+
+  it.each<[what: string, encode: (response: ServerResponse) => NodeJS.WritableStream]>([
+    ['as it is', (response) => response],
+    [
+      'compressed',
+      (response) => {
+        const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH });
+        response.setHeader('content-encoding', 'gzip');
+        gzip.pipe(response);
+        return gzip;
+      },
+    ],
+  ])('%s closes the stream, which is told, and opened again', async (_what, encode) => {
+    const { url, written } = await eventFlood(encode);
+    const warned: unknown[] = [];
+    const ignore = (): void => undefined;
+    const logger = {
+      debug: ignore,
+      info: ignore,
+      error: ignore,
+      warn: (message: string, details?: object) => void warned.push({ message, ...details }),
+    };
+    const jarvis = new JarvisOpenCode(fakeHandle(url), { maxEventBytes: MiB, logger });
+    const events = await take(jarvis.events({ types: ['brand.new' as never] }), 2);
+    expect(events).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'reconnect' } },
+      { type: 'brand.new' },
+    ]);
+    expect(warned).toContainEqual({
+      message: 'event stream lost',
+      error: expect.stringMatching(
+        /^ResponseTooLargeError: .* more than 1048576 bytes\. Raise maxEventBytes/,
+      ),
+    });
+    expect(await written).toBeLessThan(64 * MiB);
+    await jarvis.close();
   });
 });
 

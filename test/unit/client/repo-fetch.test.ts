@@ -189,6 +189,18 @@ describe('GET /event', () => {
     expect(numbers).toEqual(numbers.map((_, index) => 50_001 - numbers.length + index));
   });
 
+  it('tells of a gap in place of an event that is nested without end', async () => {
+    const response = await subscribe();
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    source.write(`data: {"directory":"/a","payload":{"type":"brand.new","properties":{"deep":${deep}}}}\n\n`);
+    source.send('/a', 'last.one');
+    expect(await firstFrames(response, 3)).toMatchObject([
+      { type: 'server.connected' },
+      { type: 'jarvis.gap', properties: { reason: 'overflow', dropped: 1 } },
+      { type: 'last.one' },
+    ]);
+  });
+
   it('tells of a gap what has changed here, not elsewhere', async () => {
     const response = await subscribe();
     const change = { busy: [], idle: [], asked: [], answered: [] };

@@ -254,7 +254,7 @@ describe('making a worktree', () => {
     const onPost = (): void => {
       order.push('post');
       for (const event of events) {
-        for (const listener of listeners) listener.event({ id: '', ...event } as unknown as OpenCodeEvent);
+        for (const listener of listeners) listener.event({ id: '', ...event } as unknown as OpenCodeEvent, 0);
       }
     };
     const link = new ServerLink(true);

@@ -298,6 +298,47 @@ describe('an event stream', () => {
     );
   });
 
+  it('drops what a slow reader does not fetch when it has more bytes than its buffer', async () => {
+    const stream = source.hub.stream('/a', { bufferBytes: 100_000 });
+    await stream.ready;
+    const text = 'x'.repeat(30_000);
+    for (let n = 0; n < 5; n += 1) source.send('/a', 'brand.new', { n, text });
+    await settled();
+    expect(await take(stream, 3)).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'overflow', dropped: 3 } },
+      { properties: { n: 3 } },
+      { properties: { n: 4 } },
+    ]);
+  });
+
+  it('delivers an event that is longer than the buffer', async () => {
+    const stream = source.hub.stream('/a', { bufferBytes: 1_000 });
+    await stream.ready;
+    source.send('/a', 'brand.new', { text: 'x'.repeat(30_000) });
+    await settled();
+    source.send('/a', 'brand.new', { n: 2 });
+    await settled();
+    expect(await take(stream, 2)).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'overflow', dropped: 1 } },
+      { properties: { n: 2 } },
+    ]);
+    const other = source.hub.stream('/a', { bufferBytes: 1_000 });
+    source.send('/a', 'brand.new', { text: 'x'.repeat(30_000) });
+    await settled();
+    expect(await take(other, 1)).toMatchObject([{ type: 'brand.new' }]);
+  });
+
+  it('counts the bytes of what waits, not of what was read', async () => {
+    const stream = source.hub.stream('/a', { bufferBytes: 50_000 });
+    await stream.ready;
+    const iterator = stream[Symbol.asyncIterator]();
+    for (let n = 0; n < 5; n += 1) {
+      source.send('/a', 'brand.new', { n, text: 'x'.repeat(30_000) });
+      await settled();
+      expect((await iterator.next()).value).toMatchObject({ properties: { n } });
+    }
+  });
+
   it('of a slow reader keeps no more than its buffer of 50,000 events, and counts every other', async () => {
     const slow = source.hub.stream('/a');
     const fast = source.hub.stream('/a', { bufferSize: 50_000 });
@@ -379,7 +420,8 @@ describe('an event stream', () => {
     expect(source.hub.size).toBe(0);
   });
 
-  it.each([0, -1, 1.5, Number.NaN])('refuses a bufferSize of %d', (bufferSize) => {
-    expect(() => source.hub.stream('/a', { bufferSize })).toThrow(RangeError);
+  it.each([0, -1, 1.5, Number.NaN])('refuses a bufferSize and a bufferBytes of %d', (value) => {
+    expect(() => source.hub.stream('/a', { bufferSize: value })).toThrow(RangeError);
+    expect(() => source.hub.stream('/a', { bufferBytes: value })).toThrow(RangeError);
   });
 });

@@ -197,6 +197,26 @@ describe('the connection of the event hub', () => {
     ]);
   });
 
+  it('keeps no more than 64 MiB of events back while the server is asked', async () => {
+    const stream = source.hub.stream('/a');
+    await connected();
+    let answer = (): void => undefined;
+    source.reading = new Promise((resolve) => {
+      answer = resolve;
+    });
+    source.connections.at(-1)?.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    const text = 'x'.repeat(24 * 1024 * 1024);
+    for (let n = 0; n < 3; n += 1) source.send('/a', 'brand.new', { n, text });
+    await vi.advanceTimersByTimeAsync(1_000);
+    answer();
+    const [gap, first] = await take(stream, 2);
+    expect([gap, first]).toMatchObject([
+      { type: 'jarvis.gap', properties: { reason: 'reconnect', dropped: 3 } },
+      { properties: { n: 2 } },
+    ]);
+  });
+
   it('is tried again without limit, less and less often up to every 5 s', async () => {
     source.refusal = new ConnectionError(target);
     void source.hub.connect().catch(() => undefined);
