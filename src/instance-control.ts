@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { AbortScope } from './abort.js';
+import { AbortScope, within } from './abort.js';
 import {
   type Activity,
   cannotLoad,
@@ -15,7 +15,7 @@ import type { Http } from './client/http.js';
 import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from './client/options.js';
 import { disposeOptionChecks, type DisposeOptions } from './client/repo-client.js';
 import type { RepoTransport } from './client/repo-transport.js';
-import type { DirectoryChange, OpenCodeEvent } from './client/schema/event.js';
+import type { DirectoryChange, EventProperties, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
 import { systemClock, type Clock } from './clock.js';
 import { assertOptions } from './core/checks.js';
@@ -68,6 +68,12 @@ export interface InstanceControlInit {
 
 /** How long nothing is heard of what keeps an instance before the server is asked whether it still goes on. */
 const QUIET_MS = 60_000;
+
+/** How long loading an instance waits for the event stream. */
+const STREAM_LIMIT_MS = 1_000;
+
+/** How much of an error that an instance reports is logged and kept. */
+const MAX_INSTANCE_ERROR_CHARS = 500;
 
 const NO_PROCESSES: ProcessUsage = { count: 0, rssBytes: 0 };
 
@@ -246,7 +252,7 @@ export class InstanceControl {
    * the call that needs the instance.
    */
   async #load({ directory }: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome> {
-    const { http, bootTimeoutMs, closed } = this.#init;
+    const { http, hub, ownsServer, bootTimeoutMs, closed } = this.#init;
     const scope = new AbortScope([closed, abandoned], {
       timeoutMs: bootTimeoutMs,
       reason: (timeoutMs) =>
@@ -256,6 +262,13 @@ export class InstanceControl {
         }),
     });
     try {
+      // An error of a plugin is told only while the plugin is being loaded.
+      if (ownsServer)
+        await within(
+          STREAM_LIMIT_MS,
+          hub.connect().catch(() => undefined),
+          scope.signal,
+        );
       await loadInstance(http, directory, scope.signal);
       return 'loaded';
     } catch (error) {
@@ -348,7 +361,18 @@ export class InstanceControl {
     else {
       takeSign(entry, event);
       this.#heed(entry);
+      if (event.type === 'session.error') this.#noteInstanceError(entry, event.properties);
     }
+  }
+
+  /** An error without a session is one of the instance: that is how OpenCode 1.18.33 reports a plugin it could not load. */
+  #noteInstanceError(entry: RepoEntry, { sessionID, error }: EventProperties['session.error']): void {
+    if (sessionID !== undefined) return;
+    const { name, data } = error ?? {};
+    const message = typeof data === 'object' && data !== null && 'message' in data ? data.message : name;
+    const text = (typeof message === 'string' ? message : 'unknown error').slice(0, MAX_INSTANCE_ERROR_CHARS);
+    if (/\bplugin\b/i.test(text)) entry.notePluginError(text);
+    this.#init.logger.warn('instance reported an error', { directory: entry.directory, error: text });
   }
 
   /**

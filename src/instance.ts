@@ -65,6 +65,11 @@ export interface RepoStats {
   /** When it will be disposed if nothing uses it, epoch milliseconds; `undefined` when it is not loaded, held, or never. */
   readonly idleDeadline: number | undefined;
   readonly holds: readonly Hold[];
+  /**
+   * What the server reported of plugins that failed to load in the present instance: at most 20 texts, each cut to 500 characters.
+   * Turns go on without those plugins. OpenCode 1.18.33 reports nothing of a plugin whose own function throws.
+   */
+  readonly pluginErrors: readonly string[];
   /** How often it was loaded, as far as we know. */
   readonly boots: number;
   /** How often it was disposed, by reason. */

@@ -151,6 +151,8 @@ export class JarvisClient implements AsyncDisposable {
       this.#serverChanged(change);
     });
     server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
+    // On a server of ours, what others do is observed from the start, also while this client sends nothing.
+    if (server.pid !== undefined) this.#hub.connect().catch(() => undefined);
     void server.closed.then(() => this.#end(new ServerLostError('The work on the server', failure)));
   }
 

@@ -30,6 +30,8 @@ export interface EntryOwner {
  */
 export type LoadOutcome = 'loaded' | 'unknown' | { readonly error: Error };
 
+const MAX_PLUGIN_ERRORS = 20;
+
 /** One attempt to load an instance, and how many wait for it. */
 interface Loading {
   readonly done: Promise<void>;
@@ -42,6 +44,7 @@ export class RepoEntry {
   readonly directory: string;
   lastUsedAt: number | undefined;
   boots = 0;
+  #pluginErrors: readonly string[] = [];
   readonly disposals: Record<DisposeReason, number> = {
     idle: 0,
     cap: 0,
@@ -280,6 +283,11 @@ export class RepoEntry {
     return this.#until(() => this.#inside === 0);
   }
 
+  /** Keeps what the server reports of a plugin that it could not load there. */
+  notePluginError(text: string): void {
+    if (this.#pluginErrors.length < MAX_PLUGIN_ERRORS) this.#pluginErrors = [...this.#pluginErrors, text];
+  }
+
   /** Another server may be able to load it. */
   clearError(): void {
     this.#error = undefined;
@@ -297,6 +305,7 @@ export class RepoEntry {
     this.#phase = 'unloaded';
     this.#isReady = false;
     this.#doubt = undefined;
+    this.#pluginErrors = [];
     // One that somebody opened during the disposal may be in the next instance already.
     this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch() : undefined;
     this.#activities.clear();
@@ -344,6 +353,7 @@ export class RepoEntry {
       lastUsedAt: this.lastUsedAt,
       idleDeadline,
       holds: this.holds(),
+      pluginErrors: this.#pluginErrors,
       boots: this.boots,
       disposals: { ...this.disposals },
     };

@@ -1,12 +1,29 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { JarvisOpenCode, TimeoutError, type RepoClient } from 'jarvis-opencode';
+import {
+  JarvisOpenCode,
+  TimeoutError,
+  type IdlePolicy,
+  type RepoClient,
+  type RepoOverview,
+} from 'jarvis-opencode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 
 let world: RealJarvis;
+const warnings: [message: string, details: unknown][] = [];
+const ignore = (): void => undefined;
 beforeAll(async () => {
-  world = await realJarvis({ env: { npm_config_offline: 'true' }, idle: { maxLoaded: 2 } });
+  world = await realJarvis({
+    env: { npm_config_offline: 'true' },
+    idle: { maxLoaded: 2 },
+    logger: {
+      debug: ignore,
+      info: ignore,
+      error: ignore,
+      warn: (message, details) => void warnings.push([message, details]),
+    },
+  });
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 
@@ -109,4 +126,52 @@ describe('the first load of a repository', () => {
     await world.jarvis.forRepo(directory).warm();
     await repo.sessions.create();
   });
+});
+
+describe('a plugin that fails to load', () => {
+  it.each([
+    [
+      '.opencode/plugin/p.js',
+      'throw new Error("no luck today")',
+      /Failed to load plugin file:.*p\.js: no luck today/,
+    ],
+    ['opencode.json', '{ "plugin": ["./missing.js"] }', /Failed to load plugin file:.*missing\.js/],
+  ])(
+    'is a warning and a field of stats(), until the instance is disposed: %s with %j',
+    async (file, text, problem) => {
+      const repo = await repoWith(file, text);
+      warnings.splice(0);
+      await repo.sessions.create();
+      expect(repo.stats()).toMatchObject({ loaded: true, pluginErrors: [expect.stringMatching(problem)] });
+      expect(warnings).toContainEqual([
+        'instance reported an error',
+        { directory: repo.directory, error: expect.stringMatching(problem) },
+      ]);
+      await repo.dispose();
+      expect(repo.stats().pluginErrors).toEqual([]);
+    },
+  );
+});
+
+describe('what others do on a server that was started here', () => {
+  it.each<IdlePolicy | false>([false, { idleTimeoutMs: 1_000 }])(
+    'is seen from the start, with idle %j',
+    async (idle) => {
+      await using own = await realJarvis({ env: { npm_config_offline: 'true' }, idle });
+      const { directory } = await own.repo();
+      const { url, authorization = '' } = own.jarvis.server;
+      const headers = { authorization, 'content-type': 'application/json' };
+      const pinned = { ...headers, 'x-opencode-directory': encodeURIComponent(directory) };
+      const created = await fetch(`${url}/session`, { method: 'POST', headers: pinned, body: '{}' });
+      const { id } = (await created.json()) as { readonly id: string };
+      const body = JSON.stringify({ parts: [{ type: 'text', text: 'hi' }] });
+      const answered = await fetch(`${url}/session/${id}/message`, { method: 'POST', headers, body });
+      expect(answered.status).toBe(200);
+      const stats = (): RepoOverview | undefined =>
+        own.jarvis.repos().find((each) => each.directory === directory);
+      await expect.poll(() => stats()?.boots, { timeout: 20_000 }).toBe(1);
+      if (idle === false) expect(stats()).toMatchObject({ loaded: true });
+      else await expect.poll(() => stats()?.disposals.idle, { timeout: 20_000 }).toBe(1);
+    },
+  );
 });

@@ -148,6 +148,7 @@ describe('RepoClient', () => {
     expectTypeOf<RepoStats['holds']>().toEqualTypeOf<readonly Hold[]>();
     expectTypeOf<RepoStats['state']>().toEqualTypeOf<'unloaded' | 'idle' | 'busy' | 'disposing' | 'broken'>();
     expectTypeOf<RepoStats['error']>().toEqualTypeOf<Error | undefined>();
+    expectTypeOf<RepoStats['pluginErrors']>().toEqualTypeOf<readonly string[]>();
     expectTypeOf<RepoStats['idleDeadline']>().toEqualTypeOf<number | undefined>();
   });
 });
