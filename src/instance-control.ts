@@ -293,7 +293,7 @@ export class InstanceControl {
 
   /** From now on, what keeps the instance is looked at. */
   #heed(entry: RepoEntry): void {
-    if (this.#watching === undefined || this.#lookAt !== undefined || !isAtWork(entry)) return;
+    if (this.#watching === undefined || this.#lookAt !== undefined || !entry.isAtWork) return;
     this.#heard.set(entry, entry.activityVersion);
     this.#lookAt = this.#repos.clock.now() + QUIET_MS;
     this.#idle?.check();
@@ -309,7 +309,7 @@ export class InstanceControl {
     const leftMs = this.#lookAt - now;
     // A clock that was set back must not keep it waiting for as long as it was ahead.
     if (leftMs > 0 && leftMs <= QUIET_MS) return this.#lookAt;
-    const atWork = [...this.#repos.loadedEntries()].filter(isAtWork);
+    const atWork = [...this.#repos.loadedEntries()].filter((entry) => entry.isAtWork);
     for (const entry of atWork) {
       const { activityVersion } = entry;
       const isQuiet = this.#heard.get(entry) === activityVersion;
@@ -522,11 +522,6 @@ function doingOf(entry: RepoEntry): Doing {
     busy: entry.activityIDs('session-busy'),
     asks: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],
   };
-}
-
-function isAtWork(entry: RepoEntry): boolean {
-  const { busy, asks } = doingOf(entry);
-  return busy.length + asks.length > 0;
 }
 
 function changeOf(directory: string, before = NOTHING, after: Doing): DirectoryChange {

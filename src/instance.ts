@@ -18,7 +18,10 @@ export type ActivityKind = 'session-busy' | 'permission' | 'question' | 'pty';
 /** One reason why an instance stays loaded. */
 export interface Hold {
   readonly kind: HoldKind;
-  /** What exactly: a path, the id of a session, request or terminal, or the reason given to `hold()`. */
+  /**
+   * What exactly: a path, the id of a session, request or terminal, or the reason given to `hold()`. Of each kind that the server
+   * tells of, 1,000 at most are holds of their own; one more stands for the rest.
+   */
   readonly detail: string;
   /** Since when, epoch milliseconds. */
   readonly since: number;

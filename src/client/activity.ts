@@ -44,9 +44,9 @@ export async function readActivity(
     http.send({ method: 'GET', path: '/permission', directory, schema: permissionListSchema }, { signal }),
     http.send({ method: 'GET', path: '/question', directory, schema: questionListSchema }, { signal }),
   ]);
+  const busy = new Set(busySessions);
   // What an aborted turn has asked stays listed until the instance is disposed (OpenCode 1.18.33).
-  const isPending = ({ sessionID }: { readonly sessionID: string }): boolean =>
-    busySessions.includes(sessionID);
+  const isPending = ({ sessionID }: { readonly sessionID: string }): boolean => busy.has(sessionID);
   return {
     busySessions,
     permissions: permissions.filter(isPending),

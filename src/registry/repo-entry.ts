@@ -244,6 +244,7 @@ export class RepoEntry {
    * have been told. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode 1.18.33 on a busy machine).
    */
   get knowsTerminals(): boolean {
+    if (this.#activities.hasRest('pty')) return false;
     return this.#terminalsKnownIn !== undefined && this.#terminalsKnownIn === this.#owner.watch();
   }
 
@@ -262,6 +263,12 @@ export class RepoEntry {
     return this.#activities.ids(kind);
   }
 
+  /** Whether something goes on that should be asked for again when nothing is heard of it: its end may be missed. */
+  get isAtWork(): boolean {
+    const isAsked = this.#activities.has('permission') || this.#activities.has('question');
+    return this.#activities.has('session-busy') || isAsked || this.#activities.hasRest('pty');
+  }
+
   /** Closes the gate: whoever enters now waits until the returned function is called. */
   closeGate(): () => void {
     this.#owner.gated(true);
@@ -275,7 +282,7 @@ export class RepoEntry {
 
   /** Resolves when no turn is past the gate and no session at work. */
   turnsEnded(): Promise<void> {
-    return this.#until(() => this.#turnsInside === 0 && this.#activities.ids('session-busy').length === 0);
+    return this.#until(() => this.#turnsInside === 0 && !this.#activities.has('session-busy'));
   }
 
   /** Resolves when nothing is past the gate. */

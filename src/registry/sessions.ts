@@ -86,13 +86,19 @@ export interface Reservation {
 
 /** Sessions that are seen but not bound are remembered up to this many; a forgotten one is asked for again. */
 const MAX_SEEN_SESSIONS = 10_000;
+/** So many characters of theirs are kept at most, whatever a server says of them. */
+const MAX_SEEN_CHARACTERS = 32 * 1024 * 1024;
 
 /** What is known about sessions: which directory and parent each has, and which jarvis session it serves. */
 export class SessionRegistry implements SessionMap {
   readonly #byJarvisSession = new Map<string, SessionBinding>();
   readonly #bySession = new Map<string, SessionBinding>();
   readonly #reserved = new Map<string, SessionBinding>();
-  readonly #seen = new LRUCache<string, SessionOrigin>({ max: MAX_SEEN_SESSIONS });
+  readonly #seen = new LRUCache<string, SessionOrigin>({
+    max: MAX_SEEN_SESSIONS,
+    maxSize: MAX_SEEN_CHARACTERS,
+    sizeCalculation: ({ id, directory, parentID = '' }) => 1 + id.length + directory.length + parentID.length,
+  });
   readonly #locate: LocateSessions;
 
   constructor(locate: LocateSessions) {

@@ -22,6 +22,10 @@ const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 200;
 /** Asks that are over are remembered up to this many: the server lists those of an aborted turn for ever. */
 const MAX_GONE = 1_000;
+/** So many may wait at a time; an honest server has as many as it has sessions at work. */
+const MAX_OPEN = 1_000;
+/** So many levels of parents are asked for; what a server says of them may have no end. */
+const MAX_PARENTS = 100;
 /** What tells of asks. */
 const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
   'permission.asked',
@@ -70,6 +74,7 @@ export class RepoAsks {
   readonly #open = new Map<string, OpenAsk>();
   readonly #gone = new Set<string>();
   readonly #warned = new Set<string>();
+  #hasToldExcess = false;
   #unlisten: (() => void) | undefined;
   /** Whether policies are at work, so that listening does not end with a turn. */
   #isWatching = false;
@@ -249,12 +254,21 @@ export class RepoAsks {
   #take(ask: Ask): void {
     const { id } = ask.request;
     if (this.#open.has(id) || this.#gone.has(id)) return;
+    if (this.#open.size >= MAX_OPEN) return this.#refuse(ask);
     const open = { ask, closed: new AbortController(), isShown: false };
     this.#open.set(id, open);
     const { sessionID } = ask.request;
     // A child, or a parent of it, whose beginning fell into a gap: only the server knows whose it is.
     if (this.#init.sessions.unseen(sessionID) === undefined) this.#route(open);
     else void this.#learn(open).then(() => this.#route(open));
+  }
+
+  #refuse({ directory, request }: Ask): void {
+    if (!this.#hasToldExcess) {
+      const text = `more than ${MAX_OPEN} requests wait for an answer: this one and later ones are left to pending()`;
+      this.#init.logger.warn(text, { directory, requestID: request.id });
+    }
+    this.#hasToldExcess = true;
   }
 
   #route(open: OpenAsk): void {
@@ -326,9 +340,11 @@ export class RepoAsks {
     let pauseMs = FIRST_PAUSE_MS;
     for (let attempt = 1; !signal.aborted && attempt <= ATTEMPTS; attempt++) {
       try {
-        let next: string | undefined;
-        while ((next = sessions.unseen(sessionID)) !== undefined)
+        for (let level = 0; level < MAX_PARENTS; level++) {
+          const next = sessions.unseen(sessionID);
+          if (next === undefined) return;
           sessions.learn(await wire.session(next, { ...OWN_REQUEST, signal }));
+        }
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -136,6 +136,38 @@ describe('an entry', () => {
     expect(entry.loaded).toBe(false);
   });
 
+  it.each(['session-busy', 'permission', 'question', 'pty'] as const)(
+    'is held by any number of one kind (%s) with a bounded number of holds, until the server says what is left',
+    (kind) => {
+      const entry = registry().entry('/a');
+      for (let n = 0; n < 5_000; n += 1) entry.begin(kind, { id: `id_${n}`, sessionID: 'ses_1' });
+      expect(entry.holds()).toHaveLength(1_001);
+      expect(entry.holds().at(-1)).toMatchObject({ kind, detail: expect.stringMatching(/^more than 1000/) });
+      for (let n = 0; n < 5_000; n += 1) entry.end(kind, `id_${n}`);
+      expect(entry.holds().map((hold) => hold.kind)).toEqual([kind]);
+      expect([entry.isHeld, entry.isAtWork, entry.knowsTerminals]).toEqual([true, true, false]);
+      entry.replaceActivity(
+        kind,
+        Array.from({ length: 1_001 }, (_, n) => ({ id: `new_${n}` })),
+      );
+      expect(entry.holds()).toHaveLength(1_001);
+      entry.replaceActivity(kind, [{ id: 'new_1' }]);
+      expect(entry.holds().map(({ detail }) => detail)).toEqual(['new_1']);
+      entry.end(kind, 'new_1');
+      expect([entry.isHeld, entry.isAtWork]).toEqual([false, false]);
+    },
+  );
+
+  it('is held by a session with an endless id, which is not kept', () => {
+    const entry = registry().entry('/a');
+    entry.begin('session-busy', { id: 'x'.repeat(1_001) });
+    expect(entry.holds()).toMatchObject([{ kind: 'session-busy' }]);
+    expect(entry.holds()[0]?.detail.length).toBeLessThan(100);
+    expect(entry.activityIDs('session-busy')).toEqual([]);
+    entry.unload('external');
+    expect(entry.isHeld).toBe(false);
+  });
+
   it('is not used by a mere sign of life', async () => {
     const clock = fakeClock();
     const entry = new RepoRegistry(clock, {

@@ -129,6 +129,15 @@ describe('reconcile()', () => {
     expect(seen).toEqual({ signal, timeoutMs: 5 });
   });
 
+  it('keeps a bounded amount of what a server says at endless length', () => {
+    const sessions = registry();
+    const directory = `/${'x'.repeat(1024 * 1024)}`;
+    for (let n = 0; n < 50; n += 1) sessions.learn({ id: `ses_${n}`, directory });
+    expect([sessions.directoryOf('ses_0'), sessions.directoryOf('ses_49')]).toEqual([undefined, directory]);
+    sessions.learn({ id: 'ses_long', directory: directory.repeat(40) });
+    expect(sessions.directoryOf('ses_long')).toBeUndefined();
+  });
+
   it('comes to an end when the server says that sessions are parents of each other', () => {
     const sessions = registry();
     sessions.learn({ id: 'ses_1', directory: '/a', parentID: 'ses_2' });

@@ -99,6 +99,45 @@ describe('an ask without a policy', () => {
   });
 });
 
+describe('a server without measure', () => {
+  it('is listened to for 1,000 asks that wait, and the logger is told of the excess once', async () => {
+    const { server, warn, session } = setUp();
+    const turn = session.stream('x');
+    await untilRunning(server, turn);
+    for (let n = 0; n < 1_005; n += 1) server.ask(permission(`per_${n}`));
+    await vi.waitFor(() => expect(warn).toHaveBeenCalled());
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(/^more than 1000 requests wait for an answer/),
+        { directory: DIRECTORY, requestID: 'per_1000' },
+      ],
+    ]);
+    const seen: string[] = [];
+    for await (const step of turn) {
+      if (step.type === 'permission') seen.push(step.request.id);
+      if (seen.length === 1_000) break;
+    }
+    expect(seen.at(-1)).toBe('per_999');
+    server.event('permission.replied', { sessionID: 'ses_1', requestID: 'per_0', reply: 'once' });
+    server.ask(permission('per_next'));
+    for await (const step of turn) {
+      expect(step).toMatchObject({ type: 'permission', request: { id: 'per_next' } });
+      break;
+    }
+  });
+
+  it('is asked for the parents of a session up to 100 levels', async () => {
+    const { server, repo, session } = setUp();
+    for (let level = 0; level < 200; level += 1)
+      server.sessions.set(`ses_c${level}`, { parentID: `ses_c${level + 1}` });
+    await untilRunning(server, session.stream('x'));
+    server.ask(permission('per_1', 'ses_c0'));
+    await vi.waitFor(() => expect(server.count('GET /session/ses_c99')).toBe(1));
+    for (let n = 0; n < 3; n += 1) await repo.sessions.get('ses_1');
+    expect(server.count('GET /session/ses_c100')).toBe(0);
+  });
+});
+
 describe('a policy', () => {
   it('is not asked again when its answer gets lost on the way', async () => {
     const decide = vi.fn(() => 'allow' as const);
