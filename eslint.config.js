@@ -28,7 +28,7 @@ const houseRules = [
   },
   {
     files: [
-      'src/{abort,clock,errors,instance,logger,real-time,version,instance-control,instance-signs,browser}.ts',
+      'src/{errors,instance-control,instance-signs,browser}.ts',
       'src/{core,registry,instances}/**/*.ts',
     ],
     rules: neutralGlobals(),

@@ -62,12 +62,6 @@ const PLACES: readonly (readonly [place: string, layer: Layer])[] = [
   ['src/testing-browser.ts', 'entries'],
   ['src/testing/', 'testing'],
   // Files that still stand at the top.
-  ['src/abort.ts', 'core'],
-  ['src/clock.ts', 'core'],
-  ['src/instance.ts', 'core'],
-  ['src/logger.ts', 'core'],
-  ['src/real-time.ts', 'core'],
-  ['src/version.ts', 'core'],
   ['src/instance-control.ts', 'instances'],
   ['src/instance-signs.ts', 'instances'],
   ['src/attach.ts', 'app'],

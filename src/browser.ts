@@ -209,7 +209,7 @@ export type {
   ProcessUsage,
   RepoOverview,
   RepoStats,
-} from './instance.js';
+} from './core/instance.js';
 export type { IdlePolicy } from './registry/idle.js';
 export type {
   BindableSession,
@@ -231,9 +231,9 @@ export type {
   ServerState,
   StopOptions,
 } from './lifecycle/server-handle.js';
-export { SUPPORTED_SERVERS } from './version.js';
-export type { Clock, Timer } from './clock.js';
-export type { Logger } from './logger.js';
+export { SUPPORTED_SERVERS } from './core/version.js';
+export type { Clock, Timer } from './core/clock.js';
+export type { Logger } from './core/logger.js';
 export {
   ClosedError,
   ConnectionError,

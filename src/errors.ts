@@ -1,5 +1,5 @@
 import { excerptOf } from './core/excerpt.js';
-import type { Hold } from './instance.js';
+import type { Hold } from './core/instance.js';
 
 /** The `code` of every error this library makes; stable across releases, for `switch` and for logs. */
 export type JarvisErrorCode =

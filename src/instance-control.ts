@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { AbortScope, within } from './abort.js';
+import { AbortScope, within } from './core/abort.js';
 import {
   type Activity,
   cannotLoad,
@@ -17,7 +17,7 @@ import { disposeOptionChecks, type DisposeOptions } from './client/repo-client.j
 import type { RepoTransport } from './client/repo-transport.js';
 import type { DirectoryChange, EventProperties, OpenCodeEvent } from './client/schema/event.js';
 import { sendAbort } from './client/session-abort.js';
-import { systemClock, type Clock } from './clock.js';
+import { systemClock, type Clock } from './core/clock.js';
 import { assertOptions } from './core/checks.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from './errors.js';
 import {
@@ -28,11 +28,11 @@ import {
   type ProcessUsage,
   type RepoOverview,
   type RepoStats,
-} from './instance.js';
+} from './core/instance.js';
 import { isSign, takeSign } from './instance-signs.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
 import type { TreeUsage } from './lifecycle/usage.js';
-import type { Logger } from './logger.js';
+import type { Logger } from './core/logger.js';
 import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
 import type { LoadOutcome, RepoEntry } from './registry/repo-entry.js';
 import { RepoRegistry } from './registry/repos.js';

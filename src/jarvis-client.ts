@@ -1,4 +1,4 @@
-import { deferred, within } from './abort.js';
+import { deferred, within } from './core/abort.js';
 import { attach } from './attach.js';
 import { sendDispose } from './client/activity.js';
 import { parseAskSettings, type AskSettings } from './client/asks/settings.js';
@@ -23,7 +23,7 @@ import type { Session, SessionContext } from './client/session.js';
 import { TurnEngine } from './client/turns/engine.js';
 import { assertOptions, pickOptions } from './core/checks.js';
 import { ClosedError, RepoPathError, ServerLostError, SessionNotBoundError } from './errors.js';
-import type { InstanceDecision, RepoOverview } from './instance.js';
+import type { InstanceDecision, RepoOverview } from './core/instance.js';
 import { InstanceControl } from './instance-control.js';
 import {
   connectOptionChecks,
@@ -38,7 +38,7 @@ import {
   type StopOptions,
 } from './lifecycle/server-handle.js';
 import type { TreeUsage } from './lifecycle/usage.js';
-import { silentLogger } from './logger.js';
+import { silentLogger } from './core/logger.js';
 import { assertPathText, assertServable, normalizePath } from './registry/remote-path.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
 import type { RepoEntry } from './registry/repo-entry.js';

@@ -4,7 +4,7 @@ import type { FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { serverApi } from './client/server-calls.js';
 import { assertOptions, pickOptions, type OptionChecks } from './core/checks.js';
-import type { InstanceDecision } from './instance.js';
+import type { InstanceDecision } from './core/instance.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './jarvis-options.js';
 import { canonicalPath } from './lifecycle/canonical-path.js';
@@ -15,7 +15,7 @@ import { assertNoPlugins } from './lifecycle/project-plugins.js';
 import { DirectoryTraps } from './lifecycle/paths/directory-traps.js';
 import { parseServerOptions, serverOptionChecks, type ServerOptions } from './lifecycle/server-options.js';
 import type { ServerCalls } from './lifecycle/server-process.js';
-import { silentLogger } from './logger.js';
+import { silentLogger } from './core/logger.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */
 const instanceChannel = channel('jarvis-opencode:instance');

@@ -2,7 +2,7 @@ import { askOptionChecks, type AskOptions } from './client/asks/settings.js';
 import { aByteLimit, type FetchFunction } from './client/options.js';
 import type { WebSocketConstructor } from './client/pty-connection.js';
 import { parseTurnLimits, type TurnLimits } from './client/turns/engine.js';
-import type { Clock } from './clock.js';
+import type { Clock } from './core/clock.js';
 import {
   aClock,
   aFunction,
@@ -14,7 +14,7 @@ import {
   positiveMsOrFalse,
   type OptionChecks,
 } from './core/checks.js';
-import type { Logger } from './logger.js';
+import type { Logger } from './core/logger.js';
 import { parseIdlePolicy, type IdlePolicy } from './registry/idle.js';
 import { parseSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
 

@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
-import { realClock } from '../clock.js';
+import { onAbort } from '../core/abort.js';
+import { realClock } from '../core/clock.js';
 import type { EventHub } from './events/hub.js';
 import { sessionIDOf } from './events/event-stream.js';
 import type { OpenCodeEvent } from './schema/event.js';

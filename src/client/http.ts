@@ -1,6 +1,6 @@
 import ky, { HTTPError, type RetryOptions } from 'ky';
 import type * as z from 'zod';
-import { abortable, AbortScope, onAbort } from '../abort.js';
+import { abortable, AbortScope, onAbort } from '../core/abort.js';
 import {
   ConnectionError,
   JarvisError,

@@ -1,6 +1,6 @@
-import { deferred, onAbort, type Deferred } from '../abort.js';
+import { deferred, onAbort, type Deferred } from '../core/abort.js';
 import { ClosedError, ConnectionError, ServerLostError, type RequestTarget } from '../errors.js';
-import { realTime } from '../real-time.js';
+import { realTime } from '../core/real-time.js';
 import type { RequestOptions } from './options.js';
 import type { PtySize } from './schema/pty.js';
 

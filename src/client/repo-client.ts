@@ -1,6 +1,6 @@
 import { aBoolean, aString, type OptionChecks } from '../core/checks.js';
 import { ResponseShapeError } from '../errors.js';
-import type { DisposeResult, RepoStats } from '../instance.js';
+import type { DisposeResult, RepoStats } from '../core/instance.js';
 import type { EventHub } from './events/hub.js';
 import type { EventOptions, EventStream } from './events/event-stream.js';
 import type { Http } from './http.js';

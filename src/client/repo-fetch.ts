@@ -1,4 +1,4 @@
-import { abortable, AbortScope } from '../abort.js';
+import { abortable, AbortScope } from '../core/abort.js';
 import { DisposeRefusedError, RequestError } from '../errors.js';
 import {
   AcceptedWork,

@@ -1,4 +1,4 @@
-import { abortable, AbortScope, deferred, delay, type Deferred } from '../abort.js';
+import { abortable, AbortScope, deferred, delay, type Deferred } from '../core/abort.js';
 import type { ServerLostError } from '../errors.js';
 
 /** A connection breaks some ms before the end of the process is told. */

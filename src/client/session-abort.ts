@@ -1,5 +1,5 @@
-import { delay } from '../abort.js';
-import { realTime } from '../real-time.js';
+import { delay } from '../core/abort.js';
+import { realTime } from '../core/real-time.js';
 import type { RequestOptions } from './options.js';
 import type { RepoTransport } from './repo-transport.js';
 import { route } from './route.js';

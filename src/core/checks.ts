@@ -1,4 +1,4 @@
-import { assertSignal } from '../abort.js';
+import { assertSignal } from './abort.js';
 
 /** As much of a wrong value as a message shows, in UTF-16 code units. */
 const MAX_SHOWN = 100;

@@ -1,4 +1,4 @@
-import { deferred } from '../abort.js';
+import { deferred } from '../core/abort.js';
 import {
   ServerSignals,
   type ServerEvents,

@@ -1,7 +1,7 @@
-import { abortable, AbortScope, deferred, within, type Deferred } from '../abort.js';
+import { abortable, AbortScope, deferred, within, type Deferred } from '../core/abort.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
-import type { DisposeReason, Hold, HoldKind } from '../instance.js';
-import { realTime } from '../real-time.js';
+import type { DisposeReason, Hold, HoldKind } from '../core/instance.js';
+import { realTime } from '../core/real-time.js';
 
 /** The instance to dispose, as the registry keeps it. */
 export interface DisposableInstance {

@@ -1,5 +1,5 @@
-import { delay } from '../abort.js';
-import { MAX_TIMER_MS } from '../clock.js';
+import { delay } from '../core/abort.js';
+import { MAX_TIMER_MS } from '../core/clock.js';
 import type { Guards } from './guards.js';
 import { endWithHost, HOST_SIGNAL_GRACE_MS } from './host-end.js';
 import { ProcessFamily } from './process-family.js';

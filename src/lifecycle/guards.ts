@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from '../core/logger.js';
 import { Guardian, type GuardianTask } from './guardian.js';
 import { forgetServer, recordServer } from './orphans.js';
 import { newMarker, type ProcessFamily } from './process-family.js';

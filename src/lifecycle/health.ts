@@ -1,5 +1,5 @@
-import { abortable } from '../abort.js';
-import { systemClock, type Clock, type Timer } from '../clock.js';
+import { abortable } from '../core/abort.js';
+import { systemClock, type Clock, type Timer } from '../core/clock.js';
 import { policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
 import { TimeoutError } from '../errors.js';
 import type { Probe } from './ready.js';

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
-import { deferred, delay } from '../abort.js';
+import { deferred, delay } from '../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../errors.js';
-import { silentLogger, type Logger } from '../logger.js';
+import { silentLogger, type Logger } from '../core/logger.js';
 import type { GuardKinds } from './guards.js';
 import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
 import { HOST_SIGNAL_GRACE_MS } from './host-end.js';

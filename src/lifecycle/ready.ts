@@ -1,4 +1,4 @@
-import { delay } from '../abort.js';
+import { delay } from '../core/abort.js';
 import {
   ConnectionError,
   isPermanent,
@@ -6,7 +6,7 @@ import {
   ResponseShapeError,
   UnsupportedServerError,
 } from '../errors.js';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../version.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../core/version.js';
 
 /** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
 export type Probe = (

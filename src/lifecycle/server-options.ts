@@ -14,7 +14,7 @@ import {
   someStrings,
   type OptionChecks,
 } from '../core/checks.js';
-import type { Logger } from '../logger.js';
+import type { Logger } from '../core/logger.js';
 import { parseHealthPolicy, type HealthPolicy } from './health.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart.js';
 

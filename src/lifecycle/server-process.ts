@@ -1,9 +1,9 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
-import { abortable, AbortScope, deferred, delay } from '../abort.js';
+import { abortable, AbortScope, deferred, delay } from '../core/abort.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../errors.js';
-import type { Logger } from '../logger.js';
+import type { Logger } from '../core/logger.js';
 import { findBinary } from './binary.js';
 import { GuardedProcess, type DisposeAll } from './guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from './guards.js';

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { deferred, delay } from '../abort.js';
+import { deferred, delay } from '../core/abort.js';
 import { RecentOutput } from './output.js';
 import type { ServerExit } from './server-handle.js';
 

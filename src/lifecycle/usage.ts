@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { ProcessUsage } from '../instance.js';
+import type { ProcessUsage } from '../core/instance.js';
 import { descendantsOf } from './processes.js';
 
 /** What the processes of a server use. */

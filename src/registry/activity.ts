@@ -1,4 +1,4 @@
-import type { ActivityKind } from '../instance.js';
+import type { ActivityKind } from '../core/instance.js';
 
 /** Something the server does: a session at work, what one waits for, a terminal. */
 export interface ActivityItem {

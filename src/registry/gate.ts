@@ -1,4 +1,4 @@
-import { deferred } from '../abort.js';
+import { deferred } from '../core/abort.js';
 
 /** A way that can be closed for a while; who comes then waits. */
 export class Gate {

@@ -1,4 +1,4 @@
-import type { Hold } from '../instance.js';
+import type { Hold } from '../core/instance.js';
 
 /** The holds of one instance. */
 export class HoldSet {

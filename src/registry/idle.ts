@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS, type Clock, type Timer } from '../clock.js';
+import { MAX_TIMER_MS, type Clock, type Timer } from '../core/clock.js';
 import { aNumber, policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
 import type { RepoEntry } from './repo-entry.js';
 import type { RepoRegistry } from './repos.js';

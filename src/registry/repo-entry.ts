@@ -1,5 +1,5 @@
-import { abortable, deferred, type Deferred } from '../abort.js';
-import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../instance.js';
+import { abortable, deferred, type Deferred } from '../core/abort.js';
+import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../core/instance.js';
 import { Activities, type ActivityItem } from './activity.js';
 import { Gate } from './gate.js';
 import { HoldSet } from './holds.js';

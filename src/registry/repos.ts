@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js';
-import type { Hold } from '../instance.js';
+import type { Clock } from '../core/clock.js';
+import type { Hold } from '../core/instance.js';
 import { Gate } from './gate.js';
 import { RepoEntry, type EntryOwner, type LoadOutcome } from './repo-entry.js';
 

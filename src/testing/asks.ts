@@ -1,4 +1,4 @@
-import { deferred, type Deferred } from '../abort.js';
+import { deferred, type Deferred } from '../core/abort.js';
 import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../client/schema/ask.js';
 import type { PermissionRule } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';

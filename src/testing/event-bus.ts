@@ -1,5 +1,5 @@
-import { onAbort } from '../abort.js';
-import { realClock, type Clock, type Timer } from '../clock.js';
+import { onAbort } from '../core/abort.js';
+import { realClock, type Clock, type Timer } from '../core/clock.js';
 import type { EventProperties, EventType } from '../client/schema/event.js';
 import type { EventPayload } from './event-payload.js';
 import type { Ids } from './ids.js';

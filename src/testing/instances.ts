@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import type { SessionStatus } from '../client/schema/session.js';
 import { Asks } from './asks.js';
 import type { EventBus, Place } from './event-bus.js';

@@ -1,5 +1,5 @@
 import { http, type HttpHandler } from 'msw';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../core/clock.js';
 import type { Command } from '../client/schema/commands.js';
 import type { Message } from '../client/schema/message.js';
 import type { SessionInfo } from '../client/schema/session.js';

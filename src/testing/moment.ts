@@ -1,4 +1,4 @@
-import { abortable } from '../abort.js';
+import { abortable } from '../core/abort.js';
 
 /**
  * Lets everybody else go on first: what the server does later than its answer happens after a moment. It needs no timer, so

@@ -1,5 +1,5 @@
-import { abortable, deferred } from '../abort.js';
-import type { Clock } from '../clock.js';
+import { abortable, deferred } from '../core/abort.js';
+import type { Clock } from '../core/clock.js';
 
 /** Resolves after `ms` of this clock, or rejects with the signal's reason when it aborts first. */
 export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { abortable, deferred } from '../abort.js';
+import { abortable, deferred } from '../core/abort.js';
 import type { ServerErrorInfo, UserMessage } from '../client/schema/message.js';
 import type { PermissionRule, SessionStatus } from '../client/schema/session.js';
 import type { Asks } from './asks.js';

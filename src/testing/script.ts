@@ -1,4 +1,4 @@
-import { abortable } from '../abort.js';
+import { abortable } from '../core/abort.js';
 import { aBoolean, aString, assertOptions, type OptionChecks } from '../core/checks.js';
 import { text, type MockStep, type MockSteps } from './steps.js';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import type { Command } from '../client/schema/commands.js';
 import type { Message, Part, ServerErrorInfo, UserMessage } from '../client/schema/message.js';
 import type { ModelRef, PromptPartInput } from '../client/schema/prompt.js';

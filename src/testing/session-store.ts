@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import type { Message, MessageInfo, Part } from '../client/schema/message.js';
 import type { UpdateSessionInput } from '../client/schema/prompt.js';
 import type { SessionInfo, Todo, Tokens } from '../client/schema/session.js';

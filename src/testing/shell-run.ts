@@ -1,5 +1,5 @@
-import { deferred } from '../abort.js';
-import type { Clock } from '../clock.js';
+import { deferred } from '../core/abort.js';
+import type { Clock } from '../core/clock.js';
 import type { AssistantMessage, Message, ToolPart, UserMessage } from '../client/schema/message.js';
 import type { SessionStatus } from '../client/schema/session.js';
 import type { EventBus, Place } from './event-bus.js';

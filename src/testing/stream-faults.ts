@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../clock.js';
+import type { Clock, Timer } from '../core/clock.js';
 import type { EventType } from '../client/schema/event.js';
 import type { EventPayload } from './event-payload.js';
 

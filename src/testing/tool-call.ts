@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../core/clock.js';
 import type { ToolPart } from '../client/schema/message.js';
 import type { Place } from './event-bus.js';
 import type { SessionStore } from './session-store.js';

@@ -8,7 +8,7 @@ import type { RepoClient } from '../../src/client/repo-client.js';
 import { WorktreesResource } from '../../src/client/resources/worktrees.js';
 import { healthSchema } from '../../src/client/schema/server.js';
 import { RequestError, TimeoutError } from '../../src/errors.js';
-import { silentLogger } from '../../src/logger.js';
+import { silentLogger } from '../../src/core/logger.js';
 import type { GitRepo } from '../support/git-repo.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { until } from '../support/wait.js';

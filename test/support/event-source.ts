@@ -1,7 +1,7 @@
 import type { DirectoryChange, OpenCodeEvent } from 'jarvis-opencode';
 import { EventHub } from '../../src/client/events/hub.js';
 import { ServerLink } from '../../src/client/server-link.js';
-import type { Logger } from '../../src/logger.js';
+import type { Logger } from '../../src/core/logger.js';
 
 /** A server's side of `/global/event`, one connection after the other, and a hub that listens to it. */
 export class FakeEventSource {

@@ -1,5 +1,5 @@
 /**
- * In the place of `src/real-time.ts`, it lets fake timers drive what the library waits for by itself:
+ * In the place of `src/core/real-time.ts`, it lets fake timers drive what the library waits for by itself:
  * `vi.mock('…/src/real-time.js', () => import('…/support/global-time.js'))`.
  */
 export const realTime = {

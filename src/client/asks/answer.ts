@@ -1,6 +1,6 @@
-import { delay } from '../../abort.js';
+import { delay } from '../../core/abort.js';
 import { isPermanent } from '../../errors.js';
-import type { Logger } from '../../logger.js';
+import type { Logger } from '../../core/logger.js';
 import { decide, type ParsedPolicy } from './policy.js';
 import type { Ask, AskOutcome } from './reply.js';
 

@@ -1,4 +1,4 @@
-import { abortable, AbortScope } from '../../abort.js';
+import { abortable, AbortScope } from '../../core/abort.js';
 import { aFunction, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { TimeoutError } from '../../errors.js';
 import { requestOptionChecks } from '../options.js';

@@ -1,7 +1,7 @@
-import { delay, onAbort } from '../../abort.js';
-import type { Clock } from '../../clock.js';
+import { delay, onAbort } from '../../core/abort.js';
+import type { Clock } from '../../core/clock.js';
 import { isPermanent } from '../../errors.js';
-import type { Logger } from '../../logger.js';
+import type { Logger } from '../../core/logger.js';
 import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
 import { answerBy } from './answer.js';
 import { AskLevels, type AskFollower } from './levels.js';

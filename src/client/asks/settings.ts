@@ -1,6 +1,6 @@
-import { systemClock, type Clock } from '../../clock.js';
+import { systemClock, type Clock } from '../../core/clock.js';
 import { oneOf, type OptionChecks } from '../../core/checks.js';
-import type { Logger } from '../../logger.js';
+import type { Logger } from '../../core/logger.js';
 import {
   parsePermissionPolicy,
   parseQuestionPolicy,

@@ -1,6 +1,6 @@
-import { abortable, delay, onAbort } from '../../abort.js';
+import { abortable, delay, onAbort } from '../../core/abort.js';
 import { TimeoutError } from '../../errors.js';
-import { realTime } from '../../real-time.js';
+import { realTime } from '../../core/real-time.js';
 import { readFrames } from './sse.js';
 
 /**

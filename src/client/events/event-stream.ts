@@ -1,4 +1,4 @@
-import { deferred, onAbort, type Deferred } from '../../abort.js';
+import { deferred, onAbort, type Deferred } from '../../core/abort.js';
 import {
   aBoolean,
   aSignal,

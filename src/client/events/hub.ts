@@ -1,7 +1,7 @@
-import { abortable, AbortScope, deferred, delay, type Deferred } from '../../abort.js';
+import { abortable, AbortScope, deferred, delay, type Deferred } from '../../core/abort.js';
 import { isPermanent, ResponseTooLargeError } from '../../errors.js';
-import type { Logger } from '../../logger.js';
-import { realTime } from '../../real-time.js';
+import type { Logger } from '../../core/logger.js';
+import { realTime } from '../../core/real-time.js';
 import { ServerLink } from '../server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { readConnection, type ConnectionInit } from './connection.js';

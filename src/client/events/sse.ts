@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import { onAbort } from '../../abort.js';
+import { onAbort } from '../../core/abort.js';
 import { ResponseTooLargeError } from '../../errors.js';
 import { LineDecoder } from './line-decoder.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';

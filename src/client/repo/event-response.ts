@@ -1,6 +1,6 @@
-import { abortable, delay, onAbort } from '../../abort.js';
+import { abortable, delay, onAbort } from '../../core/abort.js';
 import { isPermanent } from '../../errors.js';
-import { realTime } from '../../real-time.js';
+import { realTime } from '../../core/real-time.js';
 import { EventStream, gapEvent } from '../events/event-stream.js';
 import type { EventHub } from '../events/hub.js';
 import { decodeEnvelope, EVENTS_PATH, readFrames } from '../events/sse.js';

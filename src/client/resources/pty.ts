@@ -1,4 +1,4 @@
-import { AbortScope, onAbort } from '../../abort.js';
+import { AbortScope, onAbort } from '../../core/abort.js';
 import { assertOptions, type OptionChecks } from '../../core/checks.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import type { Endpoint } from '../http.js';

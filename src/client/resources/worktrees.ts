@@ -1,4 +1,4 @@
-import { abortable, AbortScope, deferred } from '../../abort.js';
+import { abortable, AbortScope, deferred } from '../../core/abort.js';
 import { RequestError, TimeoutError } from '../../errors.js';
 import type { EventHub } from '../events/hub.js';
 import { assertRequestOptions, parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';

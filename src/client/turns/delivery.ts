@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { AbortScope, deferred, within } from '../../abort.js';
+import { AbortScope, deferred, within } from '../../core/abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
-import { realTime } from '../../real-time.js';
+import { realTime } from '../../core/real-time.js';
 import { wasRefused } from '../http.js';
 import type { RequestOptions } from '../options.js';
 import type { RepoTransport } from '../repo-transport.js';

@@ -1,4 +1,4 @@
-import { realTime } from '../../real-time.js';
+import { realTime } from '../../core/real-time.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 import type { AssistantMessage, Part } from '../schema/message.js';

@@ -1,5 +1,5 @@
-import { abortable, AbortScope, deferred, onAbort } from '../../abort.js';
-import { MAX_TIMER_MS } from '../../clock.js';
+import { abortable, AbortScope, deferred, onAbort } from '../../core/abort.js';
+import { MAX_TIMER_MS } from '../../core/clock.js';
 import {
   ClosedError,
   isPermanent,
@@ -9,7 +9,7 @@ import {
   TurnError,
   type ShapeIssue,
 } from '../../errors.js';
-import { realTime } from '../../real-time.js';
+import { realTime } from '../../core/real-time.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
 import { parseTimeoutMs, type RequestOptions } from '../options.js';
 import type { ServerErrorInfo } from '../schema/message.js';

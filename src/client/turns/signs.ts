@@ -1,5 +1,5 @@
-import { deferred, within, type Deferred } from '../../abort.js';
-import { realTime } from '../../real-time.js';
+import { deferred, within, type Deferred } from '../../core/abort.js';
+import { realTime } from '../../core/real-time.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';

@@ -1,4 +1,4 @@
-import { deferred, type Deferred } from '../../abort.js';
+import { deferred, type Deferred } from '../../core/abort.js';
 import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
 import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { RequestOptions } from '../options.js';

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve, sep } from 'node:path';
 import { RepoPathError } from '../../errors.js';
-import type { Logger } from '../../logger.js';
+import type { Logger } from '../../core/logger.js';
 
 /** How long git may take to answer. */
 const GIT_LIMIT_MS = 5_000;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { delay } from '../../abort.js';
+import { delay } from '../../core/abort.js';
 import { dataDirectory } from '../paths/directory-traps.js';
 import { pidNamespace } from '../orphans.js';
 import { findProcess, isAlive } from '../processes.js';

@@ -1,4 +1,4 @@
-import { abortable, delay } from '../../abort.js';
+import { abortable, delay } from '../../core/abort.js';
 import { piecesOf, RETRY_STATUS, type MockStep } from '../steps.js';
 import type { ModelAnswer, Usage } from './model-answer.js';
 import type { ModelStep } from './model-steps.js';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
-import { abortable, deferred } from '../../abort.js';
+import { abortable, deferred } from '../../core/abort.js';
 import { text } from '../steps.js';
 import { ModelAnswer, sendJson } from './model-answer.js';
 import { play, type ModelAnswerEnd } from './model-player.js';

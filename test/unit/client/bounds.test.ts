@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { JarvisOpenCode, ResponseShapeError, ResponseTooLargeError } from '../../../src/index.js';
 import { Http } from '../../../src/client/http.js';
-import { deferred } from '../../../src/abort.js';
+import { deferred } from '../../../src/core/abort.js';
 import { locateSessions } from '../../../src/client/locate-sessions.js';
 import { FakeEventSource, take } from '../../support/event-source.js';
 import { fakeHandle } from '../../support/server-handle.js';

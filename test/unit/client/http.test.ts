@@ -5,12 +5,12 @@ import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
-import { abortable, deferred } from '../../../src/abort.js';
+import { abortable, deferred } from '../../../src/core/abort.js';
 import { DIRECTORY_HEADER, Http, type Endpoint, type HttpRequest } from '../../../src/client/http.js';
 import type { FetchFunction, RequestOptions } from '../../../src/client/options.js';
 import { ConnectionError, RequestError, ResponseShapeError, TimeoutError } from '../../../src/errors.js';
 
-vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 /** What the loopback server received. */
 interface Received {

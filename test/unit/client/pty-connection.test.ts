@@ -7,7 +7,7 @@ import { RepoTransport } from '../../../src/client/repo-transport.js';
 import { PtyResource, type PtyConnectOptions } from '../../../src/client/resources/pty.js';
 import { ClosedError, ConnectionError, RequestError, TimeoutError } from '../../../src/errors.js';
 
-vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 const DIRECTORY = `/srv/a b%20ü日#?+'`;
 const encode = (text: string): ArrayBuffer => {

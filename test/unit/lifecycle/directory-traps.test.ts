@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RepoPathError } from '../../../src/errors.js';
 import { DirectoryTraps, type DirectoryTrapsInit } from '../../../src/lifecycle/paths/directory-traps.js';
-import { silentLogger } from '../../../src/logger.js';
+import { silentLogger } from '../../../src/core/logger.js';
 import { gitRepo, type GitRepo } from '../../support/git-repo.js';
 
 const isRoot = process.getuid?.() === 0;

@@ -6,7 +6,7 @@ import { RepoRegistry } from '../../../src/registry/repos.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { deferred } from '../../support/wait.js';
 
-vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 const closed = new AbortController();
 

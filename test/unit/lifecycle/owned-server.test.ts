@@ -5,7 +5,7 @@ import { OwnedServer, type SupervisedProcess } from '../../../src/lifecycle/owne
 import { parseHealthPolicy, type HealthPolicy } from '../../../src/lifecycle/health.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../../src/lifecycle/restart.js';
 import { ServerSignals, type ServerChange, type ServerExit } from '../../../src/lifecycle/server-handle.js';
-import { silentLogger } from '../../../src/logger.js';
+import { silentLogger } from '../../../src/core/logger.js';
 import { deferred, until } from '../../support/wait.js';
 
 /** A process that ends when it is told to. */

@@ -13,7 +13,7 @@ import { fakeClock } from '../../support/fake-clock.js';
 import { changingHandle } from '../../support/server-handle.js';
 import { SimulatedServer, type SimulatedDelays } from '../../support/simulated-server.js';
 
-vi.mock('../../../src/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 // Whatever happens in whatever order: nothing that runs is cut off, no more is loaded than allowed, no request meets an
 // instance that is going, and everybody who waits is answered.

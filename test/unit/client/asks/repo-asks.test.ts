@@ -13,7 +13,7 @@ import type { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { deferred } from '../../../support/wait.js';
 import { DIRECTORY, permission, question, setUp, untilRunning } from './set-up.js';
 
-vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
 
 async function untilWarned(warn: ReturnType<typeof setUp>['warn'], clock: FakeClock) {
   await vi.waitFor(() => expect(clock.timers).toBeGreaterThan(0));

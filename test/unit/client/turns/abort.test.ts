@@ -13,7 +13,7 @@ import { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { fakeHandle } from '../../../support/server-handle.js';
 import { deferred } from '../../../support/wait.js';
 
-vi.mock('../../../../src/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
 
 const DIRECTORY = '/srv/app';
 const SESSION = 'ses_1';

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { JarvisOpenCode, type ServerHandle } from '../../src/index.js';
-import { ask, mockOpenCode, realOpenCode, reasoning, retry, subtask, text } from '../../src/testing.js';
-import { nearest } from '../../src/core/checks.js';
-import { fakeHandle } from '../support/server-handle.js';
+import { JarvisOpenCode, type ServerHandle } from '../../../src/index.js';
+import { ask, mockOpenCode, realOpenCode, reasoning, retry, subtask, text } from '../../../src/testing.js';
+import { nearest } from '../../../src/core/checks.js';
+import { fakeHandle } from '../../support/server-handle.js';
 
 /** What a call throws or rejects with. */
 async function failure(call: () => unknown): Promise<unknown> {
