@@ -27,10 +27,7 @@ const houseRules = [
     },
   },
   {
-    files: [
-      'src/{errors,instance-control,instance-signs,browser}.ts',
-      'src/{core,registry,instances}/**/*.ts',
-    ],
+    files: ['src/{errors,browser}.ts', 'src/{core,registry,instances}/**/*.ts'],
     rules: neutralGlobals(),
   },
   { files: ['src/client/**/*.ts'], rules: neutralGlobals(globalClock) },

@@ -61,13 +61,6 @@ const PLACES: readonly (readonly [place: string, layer: Layer])[] = [
   ['src/testing.ts', 'entries'],
   ['src/testing-browser.ts', 'entries'],
   ['src/testing/', 'testing'],
-  // Files that still stand at the top.
-  ['src/instance-control.ts', 'instances'],
-  ['src/instance-signs.ts', 'instances'],
-  ['src/attach.ts', 'app'],
-  ['src/jarvis-client.ts', 'app'],
-  ['src/jarvis-opencode.ts', 'app'],
-  ['src/jarvis-options.ts', 'app'],
 ];
 
 /** The entry points of the test kit: nobody else imports it. */

@@ -1,7 +1,7 @@
 // The same surface as index.ts without what needs a process: JarvisOpenCode has no start() here.
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
-export { JarvisClient as JarvisOpenCode } from './jarvis-client.js';
-export type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
+export { JarvisClient as JarvisOpenCode } from './app/jarvis-client.js';
+export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export { RepoClient, type DisposeOptions } from './client/repo-client.js';
 export { Session } from './client/session.js';
 export { AgentsResource } from './client/resources/agents.js';

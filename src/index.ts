@@ -1,7 +1,7 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
-export { JarvisOpenCode, type StartOptions } from './jarvis-opencode.js';
+export { JarvisOpenCode, type StartOptions } from './app/jarvis-opencode.js';
 export type { ServerOptions } from './lifecycle/server-options.js';
-export type { ConnectOptions, JarvisOptions } from './jarvis-options.js';
+export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export { RepoClient, type DisposeOptions } from './client/repo-client.js';
 export { Session } from './client/session.js';
 export { AgentsResource } from './client/resources/agents.js';

@@ -1,6 +1,6 @@
 // Every export of this file is public API in a browser: the test kit without what needs a process.
-import { JarvisClient as JarvisOpenCode } from './jarvis-client.js';
-import type { JarvisOptions } from './jarvis-options.js';
+import { JarvisClient as JarvisOpenCode } from './app/jarvis-client.js';
+import type { JarvisOptions } from './app/options.js';
 import { withClients, type WithClients } from './testing/clients.js';
 import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
 

@@ -1,6 +1,6 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
-import type { JarvisOptions } from './jarvis-options.js';
-import { JarvisOpenCode } from './jarvis-opencode.js';
+import type { JarvisOptions } from './app/options.js';
+import { JarvisOpenCode } from './app/jarvis-opencode.js';
 import { withClients, type WithClients } from './testing/clients.js';
 import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
 import { startRealServer, type RealOpenCodeOptions, type RealServer } from './testing/real/real-opencode.js';

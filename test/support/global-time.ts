@@ -1,6 +1,6 @@
 /**
  * In the place of `src/core/real-time.ts`, it lets fake timers drive what the library waits for by itself:
- * `vi.mock('…/src/real-time.js', () => import('…/support/global-time.js'))`.
+ * `vi.mock('…/src/core/real-time.js', () => import('…/support/global-time.js'))`.
  */
 export const realTime = {
   now: (): number => performance.now(),

@@ -47,7 +47,7 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
     import { OwnedServer } from './src/lifecycle/owned-server.ts';
     import { serverApi } from './src/client/server-calls.ts';
     import { pickOptions } from './src/core/checks.ts';
-    import { jarvisOptionChecks } from './src/jarvis-options.ts';
+    import { jarvisOptionChecks } from './src/app/options.ts';
     import { serverOptionChecks } from './src/lifecycle/server-options.ts';
     const options = ${JSON.stringify(setup.options)};
     const guards = ${JSON.stringify(setup.guards ?? ALL_GUARDS)};

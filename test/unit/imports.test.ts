@@ -34,7 +34,7 @@ const broken: readonly (readonly [file: string, source: string, rule: RegExp])[]
   ],
   [
     'src/client/turn.ts',
-    `import { JarvisOpenCode } from '../jarvis-opencode.js';`,
+    `import { JarvisOpenCode } from '../app/jarvis-opencode.js';`,
     /client does not import app/,
   ],
   [
@@ -66,8 +66,12 @@ const broken: readonly (readonly [file: string, source: string, rule: RegExp])[]
   ['src/lifecycle/ready.ts', `import { Http } from '../client/http.js';`, /lifecycle does not import client/],
   ['src/lifecycle/server.ts', `import { JarvisOpenCode } from '../index.js';`, /entry point/],
   ['src/lifecycle/server.ts', `import x from '../../package.json' with { type: 'json' };`, /outside src/],
-  ['src/jarvis-opencode.ts', `import { x } from './index.js';`, /entry point/],
-  ['src/instance-control.ts', `import { x } from './jarvis-client.js';`, /instances does not import app/],
+  ['src/app/jarvis-opencode.ts', `import { x } from '../index.js';`, /entry point/],
+  [
+    'src/instances/instance-control.ts',
+    `import { x } from '../app/jarvis-client.js';`,
+    /instances does not import app/,
+  ],
   ['src/app/backend.ts', `import { x } from '../surface.js';`, /app does not import surface/],
   ['src/index.ts', `export { handlers } from './testing/index.js';`, /only its entries import testing/],
   [
@@ -93,16 +97,16 @@ const broken: readonly (readonly [file: string, source: string, rule: RegExp])[]
   ['src/client/session.ts', `import ky from 'ky';`, /ky lives/],
   ['src/client/resources/http.ts', `import ky from 'ky';`, /ky lives/],
   ['src/lifecycle/ready.ts', `import type { KyInstance } from 'ky';`, /ky lives/],
-  ['src/jarvis-opencode.ts', `import ky from 'ky';`, /ky lives/],
+  ['src/app/jarvis-opencode.ts', `import ky from 'ky';`, /ky lives/],
   ['src/client/http.ts', `import { http } from 'msw';`, /msw lives/],
   ['src/index.ts', `export { setupServer } from 'msw/node';`, /msw lives/],
   ['src/lifecycle/server.ts', `import { http } from 'msw';`, /msw lives/],
-  ['src/jarvis-opencode.ts', `import { spawn } from 'node:child_process';`, /child_process lives/],
+  ['src/app/jarvis-opencode.ts', `import { spawn } from 'node:child_process';`, /child_process lives/],
   ['src/testing/server.ts', `import { spawn } from 'child_process';`, /child_process lives/],
   ['src/client/http.ts', `import { Agent } from 'node:http';`, /no Node module/],
   ['src/client/session.ts', `import { readFile } from 'fs/promises';`, /no Node module/],
   ['src/registry/snapshot.ts', `import type { Stats } from 'node:fs';`, /no Node module/],
-  ['src/instance-control.ts', `import { hrtime } from 'node:process';`, /no Node module/],
+  ['src/instances/instance-control.ts', `import { hrtime } from 'node:process';`, /no Node module/],
   ['src/browser.ts', `import { inspect } from 'util';`, /no Node module/],
   ['src/client/turn.ts', `import { Session } from '@opencode-ai/sdk';`, /only declared dependencies/],
   ['src/client/turn.ts', `import { Session } from 'jarvis-opencode';`, /only declared dependencies/],
@@ -122,10 +126,13 @@ const broken: readonly (readonly [file: string, source: string, rule: RegExp])[]
 ];
 
 const allowed: readonly (readonly [file: string, source: string])[] = [
-  ['src/index.ts', `export { JarvisOpenCode } from './jarvis-opencode.js'; export { x } from './errors.js';`],
   [
-    'src/jarvis-opencode.ts',
-    `import { a } from './client/http.js'; import { b } from './lifecycle/server.js';`,
+    'src/index.ts',
+    `export { JarvisOpenCode } from './app/jarvis-opencode.js'; export { x } from './errors.js';`,
+  ],
+  [
+    'src/app/jarvis-opencode.ts',
+    `import { a } from '../client/http.js'; import { b } from '../lifecycle/server.js';`,
   ],
   ['src/browser.ts', `import { a } from './client/repo-client.js'; import { b } from './registry/repos.js';`],
   ['src/client/http.ts', `import ky from 'ky'; import { z } from 'zod'; import { x } from '../errors.js';`],
@@ -183,8 +190,8 @@ describe('import directions', () => {
   it('sees a Node module that the browser entry reaches through other files, but not through a type', () => {
     const tree = (form: string): Map<string, string> =>
       new Map([
-        ['src/browser.ts', `export { JarvisOpenCode } from './jarvis-opencode.js';`],
-        ['src/jarvis-opencode.ts', `${form} { ServerHandle } from './lifecycle/server.js';`],
+        ['src/browser.ts', `export { JarvisOpenCode } from './app/jarvis-opencode.js';`],
+        ['src/app/jarvis-opencode.ts', `${form} { ServerHandle } from '../lifecycle/server.js';`],
         ['src/lifecycle/server.ts', `import { spawn } from 'node:child_process';`],
       ]);
     expect(violations(tree('import')).map(({ file, rule }) => [file, rule])).toEqual([

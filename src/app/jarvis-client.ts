@@ -1,48 +1,48 @@
-import { deferred, within } from './core/abort.js';
+import { deferred, within } from '../core/abort.js';
 import { attach } from './attach.js';
-import { sendDispose } from './client/activity.js';
-import { parseAskSettings, type AskSettings } from './client/asks/settings.js';
-import { AskWire } from './client/asks/wire.js';
-import { RepoAsks } from './client/asks/repo-asks.js';
-import { EventHub } from './client/events/hub.js';
-import type { EventOptions, EventStream } from './client/events/event-stream.js';
-import { EVENTS_PATH } from './client/events/sse.js';
-import { Http } from './client/http.js';
-import { locateSessions } from './client/locate-sessions.js';
-import type { RequestOptions } from './client/options.js';
-import type { WebSocketConstructor } from './client/pty-connection.js';
-import { RepoClient } from './client/repo-client.js';
-import { RepoTransport } from './client/repo-transport.js';
-import { ServerLink } from './client/server-link.js';
-import { GlobalResource } from './client/resources/global.js';
-import { configSchema, type Config } from './client/schema/config.js';
-import type { EventType, OpenCodeEvent } from './client/schema/event.js';
-import type { SessionInfo } from './client/schema/session.js';
-import { SessionChoices } from './client/session-choices.js';
-import type { Session, SessionContext } from './client/session.js';
-import { TurnEngine } from './client/turns/engine.js';
-import { assertOptions, pickOptions } from './core/checks.js';
-import { ClosedError, RepoPathError, ServerLostError, SessionNotBoundError } from './errors.js';
-import type { InstanceDecision, RepoOverview } from './core/instance.js';
-import { InstanceControl } from './instance-control.js';
+import { sendDispose } from '../client/activity.js';
+import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
+import { AskWire } from '../client/asks/wire.js';
+import { RepoAsks } from '../client/asks/repo-asks.js';
+import { EventHub } from '../client/events/hub.js';
+import type { EventOptions, EventStream } from '../client/events/event-stream.js';
+import { EVENTS_PATH } from '../client/events/sse.js';
+import { Http } from '../client/http.js';
+import { locateSessions } from '../client/locate-sessions.js';
+import type { RequestOptions } from '../client/options.js';
+import type { WebSocketConstructor } from '../client/pty-connection.js';
+import { RepoClient } from '../client/repo-client.js';
+import { RepoTransport } from '../client/repo-transport.js';
+import { ServerLink } from '../client/server-link.js';
+import { GlobalResource } from '../client/resources/global.js';
+import { configSchema, type Config } from '../client/schema/config.js';
+import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
+import type { SessionInfo } from '../client/schema/session.js';
+import { SessionChoices } from '../client/session-choices.js';
+import type { Session, SessionContext } from '../client/session.js';
+import { TurnEngine } from '../client/turns/engine.js';
+import { assertOptions, pickOptions } from '../core/checks.js';
+import { ClosedError, RepoPathError, ServerLostError, SessionNotBoundError } from '../errors.js';
+import type { InstanceDecision, RepoOverview } from '../core/instance.js';
+import { InstanceControl } from '../instances/instance-control.js';
 import {
   connectOptionChecks,
   jarvisOptionChecks,
   type ConnectOptions,
   type JarvisOptions,
-} from './jarvis-options.js';
+} from './options.js';
 import {
   parseGraceMs,
   type ServerChange,
   type ServerHandle,
   type StopOptions,
-} from './lifecycle/server-handle.js';
-import type { TreeUsage } from './lifecycle/usage.js';
-import { silentLogger } from './core/logger.js';
-import { assertPathText, assertServable, normalizePath } from './registry/remote-path.js';
-import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
-import type { RepoEntry } from './registry/repo-entry.js';
-import { SessionRegistry, type SessionMap } from './registry/sessions.js';
+} from '../lifecycle/server-handle.js';
+import type { TreeUsage } from '../lifecycle/usage.js';
+import { silentLogger } from '../core/logger.js';
+import { assertPathText, assertServable, normalizePath } from '../registry/remote-path.js';
+import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
+import type { RepoEntry } from '../registry/repo-entry.js';
+import { SessionRegistry, type SessionMap } from '../registry/sessions.js';
 
 /** How long an instance may take to load: one with plugins installs packages first. */
 const BOOT_TIMEOUT_MS = 300_000;

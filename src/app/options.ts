@@ -1,8 +1,8 @@
-import { askOptionChecks, type AskOptions } from './client/asks/settings.js';
-import { aByteLimit, type FetchFunction } from './client/options.js';
-import type { WebSocketConstructor } from './client/pty-connection.js';
-import { parseTurnLimits, type TurnLimits } from './client/turns/engine.js';
-import type { Clock } from './core/clock.js';
+import { askOptionChecks, type AskOptions } from '../client/asks/settings.js';
+import { aByteLimit, type FetchFunction } from '../client/options.js';
+import type { WebSocketConstructor } from '../client/pty-connection.js';
+import { parseTurnLimits, type TurnLimits } from '../client/turns/engine.js';
+import type { Clock } from '../core/clock.js';
 import {
   aClock,
   aFunction,
@@ -13,10 +13,10 @@ import {
   positiveMs,
   positiveMsOrFalse,
   type OptionChecks,
-} from './core/checks.js';
-import type { Logger } from './core/logger.js';
-import { parseIdlePolicy, type IdlePolicy } from './registry/idle.js';
-import { parseSnapshot, type JarvisSnapshot } from './registry/snapshot.js';
+} from '../core/checks.js';
+import type { Logger } from '../core/logger.js';
+import { parseIdlePolicy, type IdlePolicy } from '../registry/idle.js';
+import { parseSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 
 /** What every way to make a client accepts. */
 export interface JarvisOptions extends AskOptions {

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { AbortScope, within } from './core/abort.js';
+import { AbortScope, within } from '../core/abort.js';
 import {
   type Activity,
   cannotLoad,
@@ -8,18 +8,18 @@ import {
   readActivity,
   sendDispose,
   sendDisposeAll,
-} from './client/activity.js';
-import type { PendingAsks } from './client/asks/wire.js';
-import type { EventHub } from './client/events/hub.js';
-import type { Http } from './client/http.js';
-import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from './client/options.js';
-import { disposeOptionChecks, type DisposeOptions } from './client/repo-client.js';
-import type { RepoTransport } from './client/repo-transport.js';
-import type { DirectoryChange, EventProperties, OpenCodeEvent } from './client/schema/event.js';
-import { sendAbort } from './client/session-abort.js';
-import { systemClock, type Clock } from './core/clock.js';
-import { assertOptions } from './core/checks.js';
-import { DisposeRefusedError, TimeoutError, type ServerLostError } from './errors.js';
+} from '../client/activity.js';
+import type { PendingAsks } from '../client/asks/wire.js';
+import type { EventHub } from '../client/events/hub.js';
+import type { Http } from '../client/http.js';
+import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../client/options.js';
+import { disposeOptionChecks, type DisposeOptions } from '../client/repo-client.js';
+import type { RepoTransport } from '../client/repo-transport.js';
+import type { DirectoryChange, EventProperties, OpenCodeEvent } from '../client/schema/event.js';
+import { sendAbort } from '../client/session-abort.js';
+import { systemClock, type Clock } from '../core/clock.js';
+import { assertOptions } from '../core/checks.js';
+import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
 import {
   describeHolds,
   type DisposeReason,
@@ -28,14 +28,14 @@ import {
   type ProcessUsage,
   type RepoOverview,
   type RepoStats,
-} from './core/instance.js';
-import { isSign, takeSign } from './instance-signs.js';
-import { DISPOSE_TIMEOUT_MS, Disposer } from './lifecycle/disposer.js';
-import type { TreeUsage } from './lifecycle/usage.js';
-import type { Logger } from './core/logger.js';
-import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './registry/idle.js';
-import type { LoadOutcome, RepoEntry } from './registry/repo-entry.js';
-import { RepoRegistry } from './registry/repos.js';
+} from '../core/instance.js';
+import { isSign, takeSign } from './activity-events.js';
+import { DISPOSE_TIMEOUT_MS, Disposer } from '../lifecycle/disposer.js';
+import type { TreeUsage } from '../lifecycle/usage.js';
+import type { Logger } from '../core/logger.js';
+import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from '../registry/idle.js';
+import type { LoadOutcome, RepoEntry } from '../registry/repo-entry.js';
+import { RepoRegistry } from '../registry/repos.js';
 
 /** How many instances are read at the same time after a gap, and how long one may take. */
 const RESYNC_CONCURRENCY = 8;

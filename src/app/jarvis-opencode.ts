@@ -1,21 +1,21 @@
 import { channel } from 'node:diagnostics_channel';
 import { WebSocket } from 'ws';
-import type { FetchFunction } from './client/options.js';
-import type { WebSocketConstructor } from './client/pty-connection.js';
-import { serverApi } from './client/server-calls.js';
-import { assertOptions, pickOptions, type OptionChecks } from './core/checks.js';
-import type { InstanceDecision } from './core/instance.js';
+import type { FetchFunction } from '../client/options.js';
+import type { WebSocketConstructor } from '../client/pty-connection.js';
+import { serverApi } from '../client/server-calls.js';
+import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js';
+import type { InstanceDecision } from '../core/instance.js';
 import { JarvisClient } from './jarvis-client.js';
-import { jarvisOptionChecks, type JarvisOptions } from './jarvis-options.js';
-import { canonicalPath } from './lifecycle/canonical-path.js';
-import { configLine } from './lifecycle/config-line.js';
-import { usageOf, type TreeUsage } from './lifecycle/usage.js';
-import { OwnedServer } from './lifecycle/owned-server.js';
-import { assertNoPlugins } from './lifecycle/project-plugins.js';
-import { DirectoryTraps } from './lifecycle/paths/directory-traps.js';
-import { parseServerOptions, serverOptionChecks, type ServerOptions } from './lifecycle/server-options.js';
-import type { ServerCalls } from './lifecycle/server-process.js';
-import { silentLogger } from './core/logger.js';
+import { jarvisOptionChecks, type JarvisOptions } from './options.js';
+import { canonicalPath } from '../lifecycle/canonical-path.js';
+import { configLine } from '../lifecycle/config-line.js';
+import { usageOf, type TreeUsage } from '../lifecycle/usage.js';
+import { OwnedServer } from '../lifecycle/owned-server.js';
+import { assertNoPlugins } from '../lifecycle/project-plugins.js';
+import { DirectoryTraps } from '../lifecycle/paths/directory-traps.js';
+import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server-options.js';
+import type { ServerCalls } from '../lifecycle/server-process.js';
+import { silentLogger } from '../core/logger.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */
 const instanceChannel = channel('jarvis-opencode:instance');
