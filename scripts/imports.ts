@@ -69,7 +69,7 @@ const TESTING_ENTRIES: ReadonlySet<string> = new Set(['src/testing.ts', 'src/tes
 const BROWSER_ENTRIES = ['src/browser.ts', 'src/testing-browser.ts'];
 /** Layers that run in every JavaScript runtime, like all that a browser entry imports. */
 const NEUTRAL: ReadonlySet<Layer> = new Set(['core', 'errors', 'client', 'registry', 'instances']);
-const KY_HOME = 'src/client/http.ts';
+const KY_HOME = 'src/client/http/http.ts';
 /** For development only: the library imports neither itself by name nor OpenCode's own packages. */
 const DEVELOPMENT_PACKAGES: ReadonlySet<string> = new Set([
   'jarvis-opencode',
@@ -126,7 +126,7 @@ export function importsOf(path: string, source: string): Import[] {
 
 const isRelative = (specifier: string): boolean => specifier.startsWith('.');
 
-/** `../errors.js` in `src/client/http.ts` → `src/errors.ts`. */
+/** `../errors.js` in `src/client/asks.ts` → `src/errors.ts`. */
 function target(from: string, specifier: string): string {
   return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
 }

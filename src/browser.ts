@@ -2,8 +2,8 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
 export { JarvisClient as JarvisOpenCode } from './app/jarvis-client.js';
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
-export { RepoClient, type DisposeOptions } from './client/repo-client.js';
-export { Session } from './client/session.js';
+export { RepoClient, type DisposeOptions } from './client/repo/repo-client.js';
+export { Session } from './client/sessions/session.js';
 export { AgentsResource } from './client/resources/agents.js';
 export { CommandsResource } from './client/resources/commands.js';
 export { ConfigResource } from './client/resources/config.js';
@@ -30,7 +30,7 @@ export {
   type PtyClose,
   type WebSocketConstructor,
   type WebSocketLike,
-} from './client/pty-connection.js';
+} from './client/pty/connection.js';
 export { PermissionAsk, QuestionAsk, type AskOutcome } from './client/asks/reply.js';
 export type {
   AskContext,
@@ -51,8 +51,8 @@ export {
   type TurnStep,
 } from './client/turns/turn.js';
 export type { TurnLimits } from './client/turns/engine.js';
-export type { FetchFunction, RequestOptions } from './client/options.js';
-export { Paged } from './client/paged.js';
+export type { FetchFunction, RequestOptions } from './client/http/request-options.js';
+export { Paged } from './client/http/paged.js';
 export { EventStream, type DeliveredEvent, type EventOptions } from './client/events/event-stream.js';
 export type {
   PermissionReplyInput,

@@ -1,4 +1,4 @@
-import { serverApi } from '../client/server-calls.js';
+import { serverApi } from '../client/http/server-calls.js';
 import type { ConnectOptions } from './options.js';
 import { AttachedServer } from '../lifecycle/attached-server.js';
 import { assertServer } from '../lifecycle/ready.js';

@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 import { WebSocket } from 'ws';
-import type { FetchFunction } from '../client/options.js';
-import type { WebSocketConstructor } from '../client/pty-connection.js';
-import { serverApi } from '../client/server-calls.js';
+import type { FetchFunction } from '../client/http/request-options.js';
+import type { WebSocketConstructor } from '../client/pty/connection.js';
+import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js';
 import type { InstanceDecision } from '../core/instance.js';
 import { JarvisClient } from './jarvis-client.js';

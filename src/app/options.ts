@@ -1,6 +1,6 @@
 import { askOptionChecks, type AskOptions } from '../client/asks/settings.js';
-import { aByteLimit, type FetchFunction } from '../client/options.js';
-import type { WebSocketConstructor } from '../client/pty-connection.js';
+import { aByteLimit, type FetchFunction } from '../client/http/request-options.js';
+import type { WebSocketConstructor } from '../client/pty/connection.js';
 import { parseTurnLimits, type TurnLimits } from '../client/turns/engine.js';
 import type { Clock } from '../core/clock.js';
 import {

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { RequestError } from '../errors.js';
-import type { Http } from './http.js';
-import type { RequestOptions } from './options.js';
-import type { PendingAsks } from './asks/wire.js';
+import type { Http } from './http/http.js';
+import type { RequestOptions } from './http/request-options.js';
+import type { PendingAsks } from './asks/api.js';
 import { permissionListSchema, questionListSchema } from './schema/ask.js';
 import { ptyListSchema } from './schema/pty.js';
 import { booleanSchema } from './schema/server.js';

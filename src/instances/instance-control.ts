@@ -9,14 +9,14 @@ import {
   sendDispose,
   sendDisposeAll,
 } from '../client/activity.js';
-import type { PendingAsks } from '../client/asks/wire.js';
+import type { PendingAsks } from '../client/asks/api.js';
 import type { EventHub } from '../client/events/hub.js';
-import type { Http } from '../client/http.js';
-import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../client/options.js';
-import { disposeOptionChecks, type DisposeOptions } from '../client/repo-client.js';
-import type { RepoTransport } from '../client/repo-transport.js';
+import type { Http } from '../client/http/http.js';
+import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../client/http/request-options.js';
+import { disposeOptionChecks, type DisposeOptions } from '../client/repo/repo-client.js';
+import type { RepoTransport } from '../client/http/repo-transport.js';
 import type { DirectoryChange, EventProperties, OpenCodeEvent } from '../client/schema/event.js';
-import { sendAbort } from '../client/session-abort.js';
+import { sendAbort } from '../client/turns/abort.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import { assertOptions } from '../core/checks.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { Http } from '../../src/client/http.js';
-import { RepoTransport } from '../../src/client/repo-transport.js';
+import { Http } from '../../src/client/http/http.js';
+import { RepoTransport } from '../../src/client/http/repo-transport.js';
 import { McpResource } from '../../src/client/resources/mcp.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 

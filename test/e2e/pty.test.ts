@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { ConnectionError, JarvisOpenCode } from 'jarvis-opencode';
-import { Http } from '../../src/client/http.js';
-import { RepoTransport } from '../../src/client/repo-transport.js';
+import { Http } from '../../src/client/http/http.js';
+import { RepoTransport } from '../../src/client/http/repo-transport.js';
 import { PtyResource } from '../../src/client/resources/pty.js';
 import { readUntil } from '../support/read-until.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';

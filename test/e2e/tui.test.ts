@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SessionDirectoryError, TimeoutError, type RepoClient } from 'jarvis-opencode';
-import { Http } from '../../src/client/http.js';
-import { RepoTransport } from '../../src/client/repo-transport.js';
+import { Http } from '../../src/client/http/http.js';
+import { RepoTransport } from '../../src/client/http/repo-transport.js';
 import { TuiResource } from '../../src/client/resources/tui.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { until } from '../support/wait.js';

@@ -2,9 +2,9 @@ import { access, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventHub } from '../../src/client/events/hub.js';
-import { Http } from '../../src/client/http.js';
-import { RepoTransport } from '../../src/client/repo-transport.js';
-import type { RepoClient } from '../../src/client/repo-client.js';
+import { Http } from '../../src/client/http/http.js';
+import { RepoTransport } from '../../src/client/http/repo-transport.js';
+import type { RepoClient } from '../../src/client/repo/repo-client.js';
 import { WorktreesResource } from '../../src/client/resources/worktrees.js';
 import { healthSchema } from '../../src/client/schema/server.js';
 import { RequestError, TimeoutError } from '../../src/errors.js';
@@ -26,7 +26,7 @@ const closing = new AbortController();
 const transportOf = (directory: string): RepoTransport =>
   new RepoTransport(http, directory, () => Promise.resolve(() => undefined));
 
-// Nothing may be removed here but through the resource, which test/unit/client/worktrees.test.ts proves safe.
+// Nothing may be removed here but through the resource, which test/unit/client/resources/worktrees.test.ts proves safe.
 const worktreesOf = (directory: string): WorktreesResource<RepoClient> =>
   new WorktreesResource(transportOf(directory), {
     hub,

@@ -1,6 +1,6 @@
 import type { DirectoryChange, OpenCodeEvent } from 'jarvis-opencode';
 import { EventHub } from '../../src/client/events/hub.js';
-import { ServerLink } from '../../src/client/server-link.js';
+import { ServerLink } from '../../src/client/http/server-link.js';
 import type { Logger } from '../../src/core/logger.js';
 
 /** A server's side of `/global/event`, one connection after the other, and a hub that listens to it. */

@@ -1,7 +1,7 @@
 import { abortable, AbortScope } from '../../core/abort.js';
 import { aFunction, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { TimeoutError } from '../../errors.js';
-import { requestOptionChecks } from '../options.js';
+import { requestOptionChecks } from '../http/request-options.js';
 import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /** How long a function that decides may take unless it says otherwise. */

@@ -4,7 +4,7 @@ import {
   type PermissionDecision,
   type QuestionDecision,
 } from './policy.js';
-import type { RequestOptions } from '../options.js';
+import type { RequestOptions } from '../http/request-options.js';
 import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /**

@@ -7,7 +7,7 @@ import {
   type PermissionPolicy,
   type QuestionPolicy,
 } from './policy.js';
-import type { RepoAsksInit } from './repo-asks.js';
+import type { RepoAsksInit } from './broker.js';
 
 /** The options of a client that concern what sessions ask. */
 export interface AskOptions {

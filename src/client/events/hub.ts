@@ -2,7 +2,7 @@ import { abortable, AbortScope, deferred, delay, type Deferred } from '../../cor
 import { isPermanent, ResponseTooLargeError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
 import { realTime } from '../../core/real-time.js';
-import { ServerLink } from '../server-link.js';
+import { ServerLink } from '../http/server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { readConnection, type ConnectionInit } from './connection.js';
 import { EventBuffer } from './event-buffer.js';

@@ -4,7 +4,7 @@ import { realTime } from '../../core/real-time.js';
 import { EventStream, gapEvent } from '../events/event-stream.js';
 import type { EventHub } from '../events/hub.js';
 import { decodeEnvelope, EVENTS_PATH, readFrames } from '../events/sse.js';
-import type { Http } from '../http.js';
+import type { Http } from '../http/http.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 
 /** What an emulated event stream is made of. */

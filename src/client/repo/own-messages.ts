@@ -6,10 +6,10 @@ import {
   SessionDirectoryError,
   type RequestTarget,
 } from '../../errors.js';
-import type { Http } from '../http.js';
-import { locatedSessions } from '../locate-sessions.js';
-import { pathAnywhere, type RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
+import type { Http } from '../http/http.js';
+import { locatedSessions } from '../sessions/locate-sessions.js';
+import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import { route } from '../http/route.js';
 import { sessionListSchema } from '../schema/session.js';
 import { fieldOf } from './body-rules.js';
 import type { Changes } from './operations.js';

@@ -1,5 +1,5 @@
 import { SessionDirectoryError } from '../../errors.js';
-import { pathAnywhere, type RepoTransport } from '../repo-transport.js';
+import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { sessionSchema, type SessionInfo } from '../schema/session.js';
 
 /** What is known of sessions. */

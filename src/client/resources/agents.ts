@@ -1,5 +1,5 @@
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { agentListSchema, type Agent } from '../schema/agents.js';
 
 /** The agents of one repository. */

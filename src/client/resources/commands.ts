@@ -1,5 +1,5 @@
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { commandListSchema, type Command } from '../schema/commands.js';
 
 /** The commands of one repository. `session.command()` runs one. */

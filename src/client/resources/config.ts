@@ -1,5 +1,5 @@
-import { parseInput, type RequestOptions } from '../options.js';
-import type { Disposing, RepoTransport } from '../repo-transport.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import type { Disposing, RepoTransport } from '../http/repo-transport.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
 

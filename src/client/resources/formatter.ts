@@ -1,5 +1,5 @@
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { formatterStatusListSchema, type FormatterStatus } from '../schema/formatter.js';
 
 /** The formatters of one repository. */

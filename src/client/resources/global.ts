@@ -1,6 +1,6 @@
-import type { Http } from '../http.js';
-import { parseInput, type RequestOptions } from '../options.js';
-import { route } from '../route.js';
+import type { Http } from '../http/http.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import { route } from '../http/route.js';
 import { authInputSchema, type AuthInput } from '../schema/auth.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { booleanSchema, healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';

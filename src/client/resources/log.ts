@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { booleanSchema } from '../schema/server.js';
 
 const logEntrySchema = z.strictObject({

@@ -1,5 +1,5 @@
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { lspStatusListSchema, type LspStatus } from '../schema/lsp.js';
 
 /** The language servers of one repository. */

@@ -1,7 +1,7 @@
 import { parsePermissionPolicy, type PermissionPolicy } from '../asks/policy.js';
 import type { AskOutcome, PermissionAsk } from '../asks/reply.js';
-import type { RepoAsks } from '../asks/repo-asks.js';
-import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoAsks } from '../asks/broker.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
 import {
   permissionReplyInputSchema,
   type PermissionReplyInput,

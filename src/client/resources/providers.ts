@@ -1,6 +1,6 @@
-import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { route } from '../http/route.js';
 import {
   oauthAuthorizeInputSchema,
   oauthCallbackInputSchema,

@@ -1,12 +1,17 @@
 import { AbortScope, onAbort } from '../../core/abort.js';
 import { assertOptions, type OptionChecks } from '../../core/checks.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
-import type { Endpoint } from '../http.js';
-import { parseInput, parseTimeoutMs, requestOptionChecks, type RequestOptions } from '../options.js';
-import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty-connection.js';
-import { directoryQuery, type RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
-import { ServerLink } from '../server-link.js';
+import type { Endpoint } from '../http/http.js';
+import {
+  parseInput,
+  parseTimeoutMs,
+  requestOptionChecks,
+  type RequestOptions,
+} from '../http/request-options.js';
+import { PtyConnection, type WebSocketConstructor, type WebSocketLike } from '../pty/connection.js';
+import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
+import { route } from '../http/route.js';
+import { ServerLink } from '../http/server-link.js';
 import {
   createPtyInputSchema,
   ptyConnectTokenSchema,

@@ -1,7 +1,7 @@
 import { parseQuestionPolicy, type QuestionPolicy } from '../asks/policy.js';
 import type { AskOutcome, QuestionAsk } from '../asks/reply.js';
-import type { RepoAsks } from '../asks/repo-asks.js';
-import { parseInput, type RequestOptions } from '../options.js';
+import type { RepoAsks } from '../asks/broker.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
 import { questionReplyInputSchema, type QuestionReplyInput, type QuestionRequest } from '../schema/ask.js';
 
 /** What the model asks the user of one repository. A turn waits, without limit, until it is answered. */

@@ -1,7 +1,7 @@
 import { aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { SessionDirectoryError } from '../../errors.js';
-import { parseInput, requestOptionChecks, type RequestOptions } from '../options.js';
-import { directoryQuery, type RepoTransport } from '../repo-transport.js';
+import { parseInput, requestOptionChecks, type RequestOptions } from '../http/request-options.js';
+import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
 import {
   createSessionInputSchema,
   listSessionsInputSchema,
@@ -15,7 +15,7 @@ import {
   type SessionInfo,
   type SessionStatus,
 } from '../schema/session.js';
-import { Session, type SessionContext } from '../session.js';
+import { Session, type SessionContext } from '../sessions/session.js';
 
 /** Options of {@link SessionsResource.create}. */
 export interface CreateSessionOptions extends RequestOptions {

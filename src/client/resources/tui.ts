@@ -1,6 +1,6 @@
 import { SessionDirectoryError } from '../../errors.js';
-import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { booleanSchema } from '../schema/server.js';
 import {
   tuiAppendPromptInputSchema,

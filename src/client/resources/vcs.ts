@@ -1,5 +1,5 @@
-import { parseInput, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import { parseInput, type RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import {
   vcsApplyInputSchema,
   vcsApplyResultSchema,

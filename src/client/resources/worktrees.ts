@@ -1,9 +1,14 @@
 import { abortable, AbortScope, deferred } from '../../core/abort.js';
 import { RequestError, TimeoutError } from '../../errors.js';
 import type { EventHub } from '../events/hub.js';
-import { assertRequestOptions, parseInput, parseTimeoutMs, type RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
-import { ServerLink } from '../server-link.js';
+import {
+  assertRequestOptions,
+  parseInput,
+  parseTimeoutMs,
+  type RequestOptions,
+} from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { ServerLink } from '../http/server-link.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import { fileContentSchema } from '../schema/files.js';
 import { booleanSchema, pathInfoSchema } from '../schema/server.js';

@@ -1,8 +1,8 @@
-import type { RepoAsks } from '../asks/repo-asks.js';
+import type { RepoAsks } from '../asks/broker.js';
 import type { EventHub } from '../events/hub.js';
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
-import type { Choice } from '../session-choices.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import type { Choice } from '../sessions/choices.js';
 import type { TurnRequest } from './request.js';
 
 /** What a turn needs of the session it belongs to. */

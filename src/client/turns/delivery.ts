@@ -2,13 +2,13 @@ import * as z from 'zod';
 import { AbortScope, deferred, within } from '../../core/abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import { realTime } from '../../core/real-time.js';
-import { wasRefused } from '../http.js';
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
-import { route } from '../route.js';
-import type { Choice } from '../session-choices.js';
+import { wasRefused } from '../http/http.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { route } from '../http/route.js';
+import type { Choice } from '../sessions/choices.js';
 import type { TurnRequest } from './request.js';
-import type { TurnSigns } from './signs.js';
+import type { TurnSigns } from './event-tracker.js';
 
 /** How long the answer to a prompt is waited for before the prompt is looked for on the server. */
 const ANSWER_LIMIT_MS = 5_000;

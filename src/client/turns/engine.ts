@@ -5,7 +5,7 @@ import type { TurnContext } from './context.js';
 import type { TurnRequest } from './request.js';
 import { TurnRun } from './run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
-import { requestOptionChecks } from '../options.js';
+import { requestOptionChecks } from '../http/request-options.js';
 import type { PromptOptions, Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */

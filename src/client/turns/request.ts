@@ -1,5 +1,5 @@
-import { parseInput } from '../options.js';
-import type { Choice } from '../session-choices.js';
+import { parseInput } from '../http/request-options.js';
+import type { Choice } from '../sessions/choices.js';
 import {
   commandInputSchema,
   contextInputSchema,

@@ -1,9 +1,9 @@
 import type { TurnErrorReason } from '../../errors.js';
-import type { RequestOptions } from '../options.js';
-import type { RepoTransport } from '../repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
-import { readMessagePage } from '../session-messages.js';
+import { readMessagePage } from '../sessions/messages.js';
 import type { TurnResult } from './turn.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';
 

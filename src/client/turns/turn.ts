@@ -1,7 +1,7 @@
 import { deferred, type Deferred } from '../../core/abort.js';
 import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
 import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
-import type { RequestOptions } from '../options.js';
+import type { RequestOptions } from '../http/request-options.js';
 import type { AssistantMessage, Message, Part, ToolState } from '../schema/message.js';
 import type { AnswerFormat } from '../schema/prompt.js';
 import type { Tokens } from '../schema/session.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Http } from '../../../../src/client/http.js';
-import { RepoTransport, type Disposing } from '../../../../src/client/repo-transport.js';
+import { Http } from '../../../../src/client/http/http.js';
+import { RepoTransport, type Disposing } from '../../../../src/client/http/repo-transport.js';
 import { AgentsResource } from '../../../../src/client/resources/agents.js';
 import { CommandsResource } from '../../../../src/client/resources/commands.js';
 import { ConfigResource } from '../../../../src/client/resources/config.js';

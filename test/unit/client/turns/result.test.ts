@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Part } from 'jarvis-opencode';
-import type { RepoTransport } from '../../../../src/client/repo-transport.js';
+import type { RepoTransport } from '../../../../src/client/http/repo-transport.js';
 import { isBetweenCalls, readTurn, type TurnEvidence } from '../../../../src/client/turns/result.js';
 
 const sessionID = 'ses_1';

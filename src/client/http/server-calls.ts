@@ -1,0 +1,36 @@
+import { sendDisposeAll } from '../activity.js';
+import { Http } from './http.js';
+import type { FetchFunction } from './request-options.js';
+import { healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';
+
+/** One health request may take this long; one sent while the server starts may never be answered. */
+const PROBE_TIMEOUT_MS = 1_000;
+
+/** The calls that concern a server before there is a client of it, and when there is none any more. */
+export interface ServerApi {
+  /** Asks for its health, once. */
+  health(signal: AbortSignal, timeoutMs?: number | false): Promise<Health>;
+  /** Ends all its instances with everything they run; resolves when that is done. */
+  disposeAll(timeoutMs: number): Promise<void>;
+}
+
+/** Makes the {@link ServerApi} of the server at `url`. */
+export function serverApi(
+  url: string,
+  authorization: string | undefined,
+  fetch: FetchFunction | undefined,
+): ServerApi {
+  const http = new Http({
+    endpoint: () => ({ url, authorization }),
+    signal: new AbortController().signal,
+    fetch,
+  });
+  return {
+    health: (signal, timeoutMs = PROBE_TIMEOUT_MS) =>
+      http.send(
+        { method: 'GET', path: '/global/health', schema: healthSchema, maxBytes: MAX_HEALTH_BYTES },
+        { signal, timeoutMs, retry: false },
+      ),
+    disposeAll: (timeoutMs) => sendDisposeAll(http, { timeoutMs, retry: false }),
+  };
+}

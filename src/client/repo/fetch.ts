@@ -1,0 +1,297 @@
+import { abortable, AbortScope } from '../../core/abort.js';
+import { DisposeRefusedError, RequestError } from '../../errors.js';
+import {
+  AcceptedWork,
+  messageIsStored,
+  terminalOpens,
+  turnBegins,
+  type AcceptedWorkInit,
+} from './accepted-work.js';
+import type { EventHub } from '../events/hub.js';
+import { wasRefused, type Http, type Release } from '../http/http.js';
+import type { FetchFunction } from '../http/request-options.js';
+import { checkBody, fieldOf, parseBody } from './body-rules.js';
+import { canonicalRequest, type CanonicalRequest } from './canonical.js';
+import { eventResponse } from './event-response.js';
+import { assertOwn } from './own-messages.js';
+import { ownEntries } from './own-entries.js';
+import type { Answered, Forwarded } from './operations.js';
+import { directoryQuery, pathPin, type RepoTransport } from '../http/repo-transport.js';
+
+/** The origin that `repo.fetch` answers for, wherever the server is. It resolves nowhere, so nothing else can answer. */
+export const REPO_BASE_URL = 'http://opencode.invalid';
+
+/** A method that the library guards, and its answer. */
+type Guarded = (signal: AbortSignal, json: unknown) => Promise<unknown>;
+
+/** What a repository's `fetch` needs. */
+export interface RepoFetchInit {
+  readonly http: Http;
+  readonly hub: EventHub;
+  readonly transport: RepoTransport;
+  /** Keeps the instance for a request that was accepted; the returned function ends that. */
+  readonly hold: (detail: string) => () => void;
+  /** Makes sure that a session is of this repository. */
+  readonly verify: (sessionID: string, signal: AbortSignal) => Promise<void>;
+  /** The id of the project this repository belongs to. */
+  readonly projectID: (signal: AbortSignal) => Promise<string>;
+  /** What makes the server dispose instances, guarded. */
+  readonly guarded: Readonly<Record<Exclude<Answered['by'], 'events' | 'globalEvents'>, Guarded>>;
+}
+
+/** A request for an operation of the table. */
+interface RepoRequest extends CanonicalRequest {
+  readonly headers: Headers;
+  readonly query: URLSearchParams;
+  /** Read once, when it is needed. */
+  readonly body: () => Promise<ArrayBuffer | undefined>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes a `fetch` for one repository: each request is brought to one form, looked up in the table of operations, and pinned to
+ * the directory whatever directory it names; it carries the credentials, holds the instance until its answer is read, and
+ * waits while the instance is being disposed. What is not in the table is refused.
+ */
+export function createRepoFetch(init: RepoFetchInit): FetchFunction {
+  return async (input, requestInit) => {
+    const url = repoUrl(input);
+    // A request links its signal for as long as it lives, so it gets none.
+    const request = new Request(input, { ...requestInit, signal: null });
+    const signal = signalOf(input, requestInit) ?? new AbortController().signal;
+    signal.throwIfAborted();
+    const canonical = canonicalRequest(request.method, url.pathname);
+    const { treatment } = canonical.operation;
+    const repoRequest: RepoRequest = {
+      ...canonical,
+      headers: passedHeaders(request.headers),
+      query: url.searchParams,
+      body: async () => (request.body === null ? undefined : abortable(request.arrayBuffer(), signal)),
+      signal,
+    };
+    if (treatment.kind === 'answered') return answer(init, repoRequest, treatment.by);
+    if (treatment.kind === 'forwarded') return answering(() => forward(init, repoRequest, treatment));
+    throw new TypeError(`Unexpected treatment of ${canonical.method} ${canonical.path}.`);
+  };
+}
+
+/**
+ * The URL of a request, if it is one of the repository.
+ *
+ * @throws {TypeError} otherwise; the text says nothing of credentials.
+ */
+function repoUrl(input: Parameters<FetchFunction>[0]): URL {
+  let url: URL | undefined;
+  try {
+    url = new URL(input instanceof Request ? input.url : String(input));
+  } catch {
+    // What is no URL is none of the repository either.
+  }
+  if (url?.origin !== REPO_BASE_URL) {
+    const got = url === undefined ? 'what is no absolute URL' : url.origin;
+    throw new TypeError(`Expected a URL below ${REPO_BASE_URL} (repo.baseUrl), got ${got}.`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TypeError(`Expected a URL without credentials: ${REPO_BASE_URL} has those of the server.`);
+  }
+  return url;
+}
+
+function signalOf(...[input, requestInit]: Parameters<FetchFunction>): AbortSignal | undefined {
+  if (requestInit?.signal !== undefined) return requestInit.signal ?? undefined;
+  return input instanceof Request ? input.signal : undefined;
+}
+
+/** The caller's headers without what chooses a directory or a workspace, what proves who asks, and what a proxy would obey. */
+function passedHeaders(given: Headers): Headers {
+  const headers = new Headers(given);
+  for (const name of given.keys()) {
+    const isDropped = name.startsWith('x-opencode-') && name !== 'x-opencode-ticket';
+    if (isDropped || DROPPED_HEADERS.has(name)) headers.delete(name);
+  }
+  return headers;
+}
+
+const DROPPED_HEADERS: ReadonlySet<string> = new Set([
+  ...['authorization', 'connection', 'content-length', 'cookie', 'host', 'keep-alive'],
+  ...['proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
+]);
+
+/** Answers from the library itself. */
+function answer(init: RepoFetchInit, request: RepoRequest, by: Answered['by']): Promise<Response> {
+  const { http, hub, transport } = init;
+  const events = { http, hub, directory: transport.directory };
+  switch (by) {
+    case 'events':
+      return eventResponse(events, request.signal, ({ id, type, properties }) => ({ id, type, properties }));
+    case 'globalEvents':
+      return eventResponse(events, request.signal, ({ directory, ...payload }) => ({ directory, payload }));
+    default:
+      return answering(async () => {
+        const body = await request.body();
+        const json = body === undefined ? undefined : parseBody(request, textOf(body));
+        return Response.json((await init.guarded[by](request.signal, json)) ?? true);
+      });
+  }
+}
+
+/** What the server, or a guard, says of a request is the answer to it. */
+async function answering(run: () => Promise<Response>): Promise<Response> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof DisposeRefusedError) {
+      const { name, message, holds } = error;
+      return Response.json({ name, data: { message, holds } }, { status: 409 });
+    }
+    // With 200 it is no answer of the API.
+    if (!(error instanceof RequestError) || error.status === 200) throw error;
+    const { body, status } = error;
+    return typeof body === 'object'
+      ? Response.json(body, { status })
+      : new Response(bodyText(body), { status });
+  }
+}
+
+function bodyText(body: unknown): string | null {
+  return typeof body === 'string' ? body : null;
+}
+
+async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarded): Promise<Response> {
+  const { http, transport } = init;
+  const { directory } = transport;
+  const { method, path, params, headers, signal } = request;
+  let body = await request.body();
+  const sessionIDs = params['sessionID'] === undefined ? [] : [params['sessionID']];
+  let json: unknown;
+  if (rule.body !== undefined && body !== undefined && body.byteLength > 0) {
+    const checked = checkBody(request, rule.body, directory, textOf(body));
+    body = new TextEncoder().encode(checked.text).buffer;
+    sessionIDs.push(...checked.sessionIDs);
+    json = checked.json;
+    headers.set('content-type', 'application/json');
+    headers.delete('content-encoding');
+  }
+  for (const sessionID of sessionIDs) await init.verify(sessionID, signal);
+  if (rule.changes !== undefined) {
+    await assertOwn(init.transport, rule.changes, { target: request, params, json, signal, http });
+  }
+  const { projectID } = params;
+  const needsProject = projectID !== undefined || rule.lists === 'projects';
+  const ownProjectID = needsProject ? await init.projectID(signal) : undefined;
+  if (projectID !== undefined && projectID !== ownProjectID) return noProject(projectID);
+
+  const isGlobal = rule.isGlobal === true;
+  const pinned = isGlobal ? path : pathPin(directory)(path) + searchOf(request, rule, directory);
+  const scope = new AbortScope([signal, http.closed]);
+  const send = async (begin: () => void): Promise<Response> => {
+    const leave = isGlobal
+      ? () => undefined
+      : await transport.enter('request', `${method} ${path}`, scope.signal);
+    const work = acceptedWork(init, request, rule, json);
+    try {
+      begin();
+      const forwarded = { method, path: pinned, headers: new Headers(headers), body };
+      const response = await http.forward({
+        ...forwarded,
+        directory: isGlobal || listsSessions(request) ? undefined : directory,
+        signal: scope.signal,
+      });
+      if (response.status === 204 || (rule.begins === 'terminal' && response.ok)) work?.accepted();
+      else work?.over();
+      const own = await ownEntries(response, rule.lists, { directory, projectID: ownProjectID });
+      return releaseWhenRead(own, () => {
+        leave();
+        scope.end();
+      });
+    } catch (error) {
+      // It may have arrived, whoever has given up on it.
+      if (wasRefused(error)) work?.over();
+      else work?.accepted();
+      leave();
+      throw error;
+    }
+  };
+  try {
+    return await http.following({ method, path }, scope.signal, send);
+  } catch (error) {
+    scope.end();
+    throw scope.signal.aborted ? scope.signal.reason : error;
+  }
+}
+
+/** The same answer that the server gives for one that does not exist. */
+function noProject(projectID: string): Response {
+  const message = `Project not found: ${projectID}`;
+  return Response.json({ _tag: 'ProjectNotFoundError', projectID, message }, { status: 404 });
+}
+
+/** The parameters that are passed on, and the directory where the header does not say it all. */
+function searchOf({ operation, query }: RepoRequest, rule: Forwarded, directory: string): string {
+  const search = new URLSearchParams();
+  for (const name of rule.query ?? []) {
+    for (const value of query.getAll(name)) search.append(name, value);
+  }
+  if (listsSessions({ operation })) search.set('directory', directoryQuery(directory));
+  return search.size > 0 ? `?${search.toString()}` : '';
+}
+
+/** This route alone filters by the query. The header would say the same, and make the request of a long path too long. */
+function listsSessions({ operation }: Pick<RepoRequest, 'operation'>): boolean {
+  return operation.method === 'GET' && operation.template === '/session';
+}
+
+/** What keeps the instance for work that the server accepts before it is seen. */
+function acceptedWork(
+  init: RepoFetchInit,
+  { method, path, params }: RepoRequest,
+  rule: Forwarded,
+  json: unknown,
+): AcceptedWork | undefined {
+  const { sessionID = '' } = params;
+  if (rule.begins === undefined) return undefined;
+  const { hub, http, transport } = init;
+  const workInit: AcceptedWorkInit = {
+    hub,
+    directory: transport.directory,
+    closed: http.closed,
+    hold: () => init.hold(`${method} ${path}`),
+  };
+  if (rule.begins === 'terminal') return new AcceptedWork(workInit, terminalOpens);
+  return new AcceptedWork(
+    workInit,
+    fieldOf(json, 'noReply') === true ? messageIsStored(sessionID) : turnBegins(sessionID),
+  );
+}
+
+function textOf(body: ArrayBuffer): string {
+  return new TextDecoder().decode(body);
+}
+
+/** The same answer; `release` runs when its body was read, failed or was cancelled. */
+function releaseWhenRead(response: Response, release: Release): Response {
+  if (response.body === null) {
+    release();
+    return response;
+  }
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        release();
+        controller.close();
+      } catch (error) {
+        release();
+        controller.error(error);
+      }
+    },
+    async cancel(reason) {
+      release();
+      await reader.cancel(reason);
+    },
+  });
+  const { status, statusText, headers } = response;
+  return new Response(body, { status, statusText, headers });
+}

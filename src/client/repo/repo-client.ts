@@ -1,0 +1,218 @@
+import { aBoolean, aString, type OptionChecks } from '../../core/checks.js';
+import { ResponseShapeError } from '../../errors.js';
+import type { DisposeResult, RepoStats } from '../../core/instance.js';
+import type { EventHub } from '../events/hub.js';
+import type { EventOptions, EventStream } from '../events/event-stream.js';
+import type { Http } from '../http/http.js';
+import { requestOptionChecks, type FetchFunction, type RequestOptions } from '../http/request-options.js';
+import { createRepoFetch, REPO_BASE_URL } from './fetch.js';
+import { assertOwnSession } from './own-session.js';
+import type { Disposing, RepoTransport } from '../http/repo-transport.js';
+import { AgentsResource } from '../resources/agents.js';
+import { CommandsResource } from '../resources/commands.js';
+import { ConfigResource } from '../resources/config.js';
+import { FilesResource } from '../resources/files.js';
+import { FindResource } from '../resources/find.js';
+import { FormatterResource } from '../resources/formatter.js';
+import type { GlobalResource } from '../resources/global.js';
+import { LogResource } from '../resources/log.js';
+import { LspResource } from '../resources/lsp.js';
+import { McpResource } from '../resources/mcp.js';
+import { PermissionsResource } from '../resources/permissions.js';
+import { ProjectResource } from '../resources/project.js';
+import { ProvidersResource } from '../resources/providers.js';
+import { PtyResource, type PtySockets } from '../resources/pty.js';
+import { QuestionsResource } from '../resources/questions.js';
+import { SessionsResource } from '../resources/sessions.js';
+import { SkillsResource } from '../resources/skills.js';
+import { ToolsResource } from '../resources/tools.js';
+import { TuiResource } from '../resources/tui.js';
+import { VcsResource } from '../resources/vcs.js';
+import { WorktreesResource, type WorktreeContext } from '../resources/worktrees.js';
+import type { Config } from '../schema/config.js';
+import type { EventType } from '../schema/event.js';
+import { pathInfoSchema, type PathInfo } from '../schema/server.js';
+import type { SessionContext } from '../sessions/session.js';
+
+/** What a repository's client needs of the registry and the disposer. */
+export interface RepoControl {
+  hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
+  stats(): RepoStats;
+  dispose(options?: DisposeOptions): Promise<DisposeResult>;
+  readonly disposing: Disposing;
+  /** What concerns every repository, guarded. */
+  readonly global: Pick<GlobalResource, 'dispose' | 'config'>;
+  readonly sockets: PtySockets;
+  readonly worktrees: WorktreeContext<RepoClient>;
+}
+
+/** Options of {@link RepoClient.dispose}. */
+export interface DisposeOptions extends RequestOptions {
+  /**
+   * Disposes the instance whatever holds it: aborts the work of its sessions, whoever started it, and waits up to 10 s for
+   * that to end; then lets requests under way end within 2 s, and disposes. Terminals are closed.
+   *
+   * @default false
+   */
+  readonly force?: boolean | undefined;
+}
+
+/** The check of each option of a disposal. */
+export const disposeOptionChecks: OptionChecks<DisposeOptions> = { ...requestOptionChecks, force: aBoolean };
+
+/** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
+export class RepoClient {
+  /** The canonical absolute path. */
+  readonly directory: string;
+  /** What to give another client as its base URL, together with {@link fetch}. It never changes. */
+  readonly baseUrl = REPO_BASE_URL;
+  /**
+   * A `fetch` for other clients of OpenCode, such as the official SDK: `createOpencodeClient({ baseUrl: repo.baseUrl, fetch:
+   * repo.fetch })`. Requests below {@link baseUrl} go to this repository, whatever directory they name; they carry the
+   * credentials, hold the instance until their answer is read, and wait while it is being disposed.
+   *
+   * A request is read in whatever spelling OpenCode takes, looked up in the table of its operations, and sent in one form. An
+   * operation that would reach beyond the repository is refused, as is one that this library does not know. `GET /event` and
+   * `GET /global/event` are answered from the client's own event stream, with this repository's events only, from where a
+   * subscription of its own would begin. What makes the server dispose instances (`POST /instance/dispose`, `PATCH /config`,
+   * `POST /global/dispose`, `PATCH /global/config`, `POST /project/git/init`) is answered with status 409 and the holds while
+   * something holds one. What was accepted and has not begun holds the instance for up to 20 s.
+   *
+   * @throws {TypeError} for a URL that is not below `baseUrl`, or has credentials, and a body that should be JSON and is not.
+   * @throws {OperationRefusedError} for what would reach beyond the repository, or is unknown; nothing is sent then. Also for a
+   *   message or part id of a prompt that is another session's, or that may be: one of a message is looked for in up to 2,000
+   *   sessions of other directories.
+   * @throws {SessionDirectoryError} for a session of another repository; nothing is sent then.
+   */
+  readonly fetch: FetchFunction;
+  readonly agents: AgentsResource;
+  readonly commands: CommandsResource;
+  readonly config: ConfigResource;
+  readonly files: FilesResource;
+  readonly find: FindResource;
+  readonly formatter: FormatterResource;
+  readonly log: LogResource;
+  readonly lsp: LspResource;
+  readonly mcp: McpResource;
+  readonly permissions: PermissionsResource;
+  readonly project: ProjectResource;
+  readonly providers: ProvidersResource;
+  readonly pty: PtyResource;
+  readonly questions: QuestionsResource;
+  readonly sessions: SessionsResource;
+  readonly skills: SkillsResource;
+  readonly tools: ToolsResource;
+  readonly tui: TuiResource;
+  readonly vcs: VcsResource;
+  readonly worktrees: WorktreesResource<RepoClient>;
+  readonly #transport: RepoTransport;
+  readonly #hub: EventHub;
+  readonly #control: RepoControl;
+
+  /** @internal */
+  constructor(http: Http, context: SessionContext, control: RepoControl) {
+    this.#transport = context.transport;
+    this.#hub = context.hub;
+    this.#control = control;
+    this.directory = context.transport.directory;
+    this.fetch = createRepoFetch({
+      http,
+      hub: context.hub,
+      transport: context.transport,
+      hold: (detail) => control.hold('request', detail),
+      verify: (sessionID, signal) => assertOwnSession(context.transport, context, sessionID, signal),
+      projectID: async (signal) => (await this.project.current({ signal })).id,
+      guarded: {
+        dispose: async (signal) => void (await control.dispose({ signal })),
+        updateConfig: (signal, config) => this.config.update(config as Config, { signal }),
+        initGit: (signal) => this.project.initGit({ signal }),
+        disposeAll: (signal) => control.global.dispose({ signal }),
+        updateGlobalConfig: (signal, config) => control.global.config.update(config as Config, { signal }),
+      },
+    });
+    this.agents = new AgentsResource(context.transport);
+    this.commands = new CommandsResource(context.transport);
+    this.config = new ConfigResource(context.transport, control.disposing);
+    this.files = new FilesResource(context.transport);
+    this.find = new FindResource(context.transport);
+    this.formatter = new FormatterResource(context.transport);
+    this.log = new LogResource(context.transport);
+    this.lsp = new LspResource(context.transport);
+    this.mcp = new McpResource(context.transport);
+    this.permissions = new PermissionsResource(context.asks);
+    this.project = new ProjectResource(context.transport, control.disposing);
+    this.providers = new ProvidersResource(context.transport);
+    this.pty = new PtyResource(context.transport, control.sockets);
+    this.questions = new QuestionsResource(context.asks);
+    this.sessions = new SessionsResource(context.transport, context);
+    this.skills = new SkillsResource(context.transport);
+    this.tools = new ToolsResource(context.transport);
+    this.tui = new TuiResource(context.transport, context);
+    this.vcs = new VcsResource(context.transport);
+    this.worktrees = new WorktreesResource(context.transport, control.worktrees);
+  }
+
+  /**
+   * This repository's events, and the library's own `jarvis.*`. A subscription does not load the instance, and keeps it only
+   * with `hold`.
+   *
+   * @throws {RangeError} for an invalid `bufferSize`.
+   */
+  events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
+    return this.#hub.stream(this.directory, options, () => this.#control.hold('subscription', 'events()'));
+  }
+
+  /** Keeps the instance loaded, once it is, until the returned object is disposed, e.g. while a tab is open. */
+  hold(reason = 'hold()'): Disposable {
+    aString('reason', reason);
+    const release = this.#control.hold('lease', reason);
+    return { [Symbol.dispose]: release };
+  }
+
+  /**
+   * Loads the instance now, so that the first prompt need not wait for it.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async warm(options?: RequestOptions): Promise<void> {
+    await this.path(options);
+  }
+
+  /**
+   * Where the server keeps things for this repository.
+   *
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError} also when the server names another directory, as it does for a link on its own disk.
+   */
+  async path(options?: RequestOptions): Promise<PathInfo> {
+    const target = { method: 'GET', path: '/path' } as const;
+    const info = await this.#transport.send({ ...target, schema: pathInfoSchema }, options);
+    if (info.directory !== this.directory) {
+      const message = `expected ${JSON.stringify(this.directory)}, got ${JSON.stringify(info.directory)}`;
+      throw new ResponseShapeError(target, [{ path: 'directory', message }]);
+    }
+    return info;
+  }
+
+  /**
+   * Gives the instance back to the server, with its MCP and LSP children, and resolves when it is gone. Calls made
+   * meanwhile wait and then succeed on a fresh instance. Does nothing when it is not loaded.
+   *
+   * One race is left that no client can close: when another client of the same server starts a turn between our last look
+   * and the call to dispose, the server aborts that turn (OpenCode 1.18.33 does so without a word).
+   *
+   * @throws {DisposeRefusedError} when something holds it and `force` is not set; nothing was cut off then.
+   * @throws {RepoPathError} when the directory has become a link to another one: the server would dispose that one's.
+   * @throws {RequestError} {@link ConnectionError}
+   * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be, and
+   *   `stats().holds` then has an `unknown`.
+   */
+  dispose(options?: DisposeOptions): Promise<DisposeResult> {
+    return this.#control.dispose(options);
+  }
+
+  /** What is known of the instance at this moment. */
+  stats(): RepoStats {
+    return this.#control.stats();
+  }
+}

@@ -1,0 +1,35 @@
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { agentListSchema } from '../schema/agents.js';
+import { configSchema } from '../schema/config.js';
+import type { ChosenModel } from '../schema/prompt.js';
+import { modelSchema } from '../schema/model.js';
+import { configProvidersSchema } from '../schema/providers.js';
+
+/** What an agent runs as that is not named. */
+const DEFAULT_AGENT = 'build';
+
+/** The model that is configured for an agent; OpenCode 1.18.33 takes it before the one of the session. */
+export async function readAgentModel(
+  transport: RepoTransport,
+  name: string = DEFAULT_AGENT,
+  options?: RequestOptions,
+): Promise<ChosenModel | undefined> {
+  const agents = await transport.send({ method: 'GET', path: '/agent', schema: agentListSchema }, options);
+  return agents.find((agent) => agent.name === name)?.model;
+}
+
+/** The model of a session for which none was ever chosen: the configured one, else the default of the first provider. */
+export async function readDefaultModel(
+  transport: RepoTransport,
+  options?: RequestOptions,
+): Promise<ChosenModel | undefined> {
+  const { model } = await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+  if (model !== undefined) return modelSchema.parse(model);
+  const providers = await transport.send(
+    { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
+    options,
+  );
+  const [first] = Object.entries(providers.default);
+  return first && { providerID: first[0], modelID: first[1] };
+}

@@ -1,0 +1,71 @@
+import * as z from 'zod';
+import { ResponseShapeError } from '../../errors.js';
+import type { Http } from '../http/http.js';
+import type { RequestOptions } from '../http/request-options.js';
+
+const PAGE_SIZE = 500;
+/** A million sessions; a list that goes on is none. */
+const MAX_PAGES = 2_000;
+
+const pageSchema = z.looseObject({
+  data: z.array(z.looseObject({ id: z.string(), location: z.looseObject({ directory: z.string() }) })),
+  cursor: z.looseObject({ next: z.string().optional() }),
+});
+
+/** A session, and where it is thought to belong. */
+export interface ExpectedSession {
+  readonly sessionID: string;
+  readonly directory: string;
+}
+
+/**
+ * Reads the sessions of a directory, or of all, newest first, page by page. `GET /api/session` is the one listing that loads no
+ * instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the services of the session's directory).
+ *
+ * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+ */
+export async function* locatedSessions(
+  http: Pick<Http, 'send'>,
+  directory: string | undefined,
+  options?: RequestOptions,
+): AsyncGenerator<ExpectedSession[], void, undefined> {
+  let cursor: string | undefined;
+  for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+    // The cursor has the directory in it. Both would be too much for a long path.
+    const query = { directory: cursor === undefined ? directory : undefined, limit: PAGE_SIZE, cursor };
+    const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
+    yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
+    cursor = page.cursor.next;
+    if (page.data.length < PAGE_SIZE || cursor === undefined) return;
+  }
+  const message = `expected an end of the list, got more than ${MAX_PAGES} pages`;
+  throw new ResponseShapeError({ method: 'GET', path: '/api/session' }, [{ path: 'cursor', message }]);
+}
+
+/**
+ * Finds out to which directory each session belongs; those that are not in the answer do not exist any more. It loads no
+ * instance. The directories that are expected come first, then everything, newest first, until all are found.
+ *
+ * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+ */
+export async function locateSessions(
+  http: Http,
+  sessions: readonly ExpectedSession[],
+  options?: RequestOptions,
+): Promise<Map<string, string>> {
+  const missing = new Set(sessions.map(({ sessionID }) => sessionID));
+  const found = new Map<string, string>();
+  const search = async (from: string | undefined, isDone: () => boolean): Promise<void> => {
+    for await (const page of locatedSessions(http, from, options)) {
+      for (const { sessionID, directory } of page)
+        if (missing.delete(sessionID)) found.set(sessionID, directory);
+      if (isDone()) return;
+    }
+  };
+  for (const directory of new Set(sessions.map((session) => session.directory))) {
+    const expected = sessions.filter((session) => session.directory === directory);
+    await search(directory, () => expected.every(({ sessionID }) => !missing.has(sessionID)));
+  }
+  if (missing.size > 0) await search(undefined, () => missing.size === 0);
+  return found;
+}

@@ -1,0 +1,575 @@
+import type * as z from 'zod';
+import { assertOptions } from '../../core/checks.js';
+import { SessionDirectoryError } from '../../errors.js';
+import {
+  parsePermissionPolicy,
+  parseQuestionPolicy,
+  type PermissionPolicy,
+  type QuestionPolicy,
+} from '../asks/policy.js';
+import type { AskOutcome } from '../asks/reply.js';
+import type { RepoAsks } from '../asks/broker.js';
+import type { EventHub } from '../events/hub.js';
+import { eventOptionChecks, type EventOptions, type EventStream } from '../events/event-stream.js';
+import type { HttpRequest, Page } from '../http/http.js';
+import { assertRequestOptions, parseInput, type RequestOptions } from '../http/request-options.js';
+import { Paged } from '../http/paged.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { assertPathParam, route } from '../http/route.js';
+import { permissionResponseSchema, type PermissionResponse } from '../schema/ask.js';
+import type { EventType } from '../schema/event.js';
+import { messageSchema, partSchema, type Message, type Part, type StoredMessage } from '../schema/message.js';
+import {
+  diffInputSchema,
+  forkInputSchema,
+  listMessagesInputSchema,
+  revertInputSchema,
+  summarizeInputSchema,
+  updateSessionInputSchema,
+  type CommandInput,
+  type DiffInput,
+  type ForkInput,
+  type InitInput,
+  type ListMessagesInput,
+  type ModelRef,
+  type PromptInput,
+  type RevertInput,
+  type ShellInput,
+  type SummarizeInput,
+  type UpdateSessionInput,
+  type ZodFormat,
+} from '../schema/prompt.js';
+import { booleanSchema } from '../schema/server.js';
+import {
+  fileDiffListSchema,
+  sessionListSchema,
+  sessionSchema,
+  todoListSchema,
+  type FileDiff,
+  type SessionInfo,
+  type Todo,
+} from '../schema/session.js';
+import { sendAbort, untilAnswering } from '../turns/abort.js';
+import type { Choice, SessionChoices } from './choices.js';
+import { readAgentModel, readDefaultModel } from './default-model.js';
+import { readMessage, readMessagePage } from './messages.js';
+import { revertSession } from './revert.js';
+import { summarizeSession } from './summary.js';
+import type { TurnContext } from '../turns/context.js';
+import type { TurnEngine } from '../turns/engine.js';
+import {
+  choiceBody,
+  commandRequest,
+  initRequest,
+  parseContext,
+  promptRequest,
+  shellRequest,
+  type TurnRequest,
+} from '../turns/request.js';
+import type { PromptOptions, Turn, TurnOptions, TurnResult } from '../turns/turn.js';
+
+const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
+
+/** What a session needs of the repository it belongs to. */
+export interface SessionContext {
+  readonly transport: RepoTransport;
+  readonly hub: EventHub;
+  readonly turns: TurnEngine;
+  readonly choices: SessionChoices;
+  /** OpenCode's data directory on the server's disk, where that is known. */
+  readonly dataDirectory: string | undefined;
+  readonly asks: RepoAsks;
+  /** The directory a session is known to belong to. */
+  directoryOf(sessionID: string): string | undefined;
+  /** Remembers where a session belongs. */
+  learn(info: SessionInfo): void;
+  /** Forgets a session that was deleted. */
+  forget(sessionID: string): void;
+  /** Whether a session is the other one or a child of it. */
+  readonly isWithin: (sessionID: string, rootID: string) => boolean;
+  /** Keeps the instance while a stream of the session's events is open; the returned function ends that. */
+  readonly holdEvents: (sessionID: string) => () => void;
+  /** Takes a jarvis session id until its session exists. */
+  reserve(jarvisSessionID: string): { bind(session: Session): void; release(): void };
+}
+
+/** One OpenCode session, which belongs to one repository for good. Make one with `repo.sessions`. */
+export class Session {
+  /** `ses_…`. */
+  readonly id: string;
+  /** The repository it belongs to. */
+  readonly directory: string;
+  readonly #context: SessionContext;
+  #info: SessionInfo | undefined;
+
+  /**
+   * @internal
+   * @throws {TypeError} for an id that is no id.
+   * @throws {SessionDirectoryError} when the session is known to belong to another repository.
+   */
+  constructor(context: SessionContext, id: string, info?: SessionInfo) {
+    // Refuses what cannot be part of a path now, not at the first request.
+    assertPathParam(id);
+    this.id = id;
+    this.directory = context.transport.directory;
+    this.#context = context;
+    this.#info = info;
+    this.#assertOwner(context.directoryOf(id));
+  }
+
+  /** The session as the server last sent it; `undefined` until something was read (see {@link refresh}). */
+  get info(): SessionInfo | undefined {
+    return this.#info;
+  }
+
+  /**
+   * Who answers the permission requests of this session and its children, for every object of this session; `undefined`
+   * leaves it to the repository or the client. What is set holds for requests that come from then on.
+   *
+   * @throws {TypeError} {@link RangeError} for what is no policy.
+   */
+  get permissionPolicy(): PermissionPolicy | undefined {
+    return this.#context.asks.sessionPolicies(this.id).permission?.source;
+  }
+
+  set permissionPolicy(policy: PermissionPolicy | undefined) {
+    const { asks } = this.#context;
+    const permission = parsePermissionPolicy('permissionPolicy', policy);
+    asks.setSessionPolicies(this.id, { ...asks.sessionPolicies(this.id), permission });
+  }
+
+  /** Who answers the questions of this session and its children, see {@link permissionPolicy}. */
+  get questionPolicy(): QuestionPolicy | undefined {
+    return this.#context.asks.sessionPolicies(this.id).question?.source;
+  }
+
+  set questionPolicy(policy: QuestionPolicy | undefined) {
+    const { asks } = this.#context;
+    const question = parseQuestionPolicy('questionPolicy', policy);
+    asks.setSessionPolicies(this.id, { ...asks.sessionPolicies(this.id), question });
+  }
+
+  /**
+   * Reads the session again.
+   *
+   * @throws {SessionDirectoryError} when it belongs to another repository.
+   * @throws {RequestError} with status 404 when it is gone.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async refresh(options?: RequestOptions): Promise<SessionInfo> {
+    this.#assertOwner(this.#context.directoryOf(this.id));
+    const info = await this.#context.transport.send(
+      { method: 'GET', path: route`/session/${this.id}`, schema: sessionSchema },
+      options,
+    );
+    this.#context.learn(info);
+    this.#assertOwner(info.directory);
+    this.#info = info;
+    return info;
+  }
+
+  /**
+   * Prompts and waits for the answer, however long it takes. Turns of one session run one after the other.
+   *
+   * With a `format`, in the prompt or in the options, `result.structured` is the object that was asked for.
+   *
+   * @throws {TypeError} for an invalid prompt or format.
+   * @throws {TurnError} when the turn ends without an answer, with reason `format` when it is not what `format` asked for.
+   * @throws {SessionDirectoryError} when the session belongs to another repository; nothing is prompted then.
+   * @throws {RequestError} with status 404 when it is gone.
+   * @throws {TimeoutError} when it takes longer than `timeoutMs`; the turn is aborted.
+   * @throws {ConnectionError} {@link ServerLostError} {@link ClosedError}
+   */
+  prompt<T>(
+    input: string | PromptInput,
+    options: PromptOptions & { readonly format: ZodFormat<T> },
+  ): Promise<TurnResult<T>>;
+  prompt<T>(
+    input: PromptInput & { readonly format: ZodFormat<T> },
+    options?: PromptOptions,
+  ): Promise<TurnResult<T>>;
+  prompt(input: string | PromptInput, options?: PromptOptions): Promise<TurnResult>;
+  prompt(input: string | PromptInput, options?: PromptOptions): Promise<TurnResult> {
+    return this.#turn(promptRequest(input, options?.format), options, false).result;
+  }
+
+  /**
+   * Prompts and yields what happens while it happens. `break` leaves the turn running; `turn.abort()` ends it.
+   *
+   * @throws {TypeError} for an invalid prompt or format. All else rejects `turn.result`, see {@link prompt}.
+   */
+  stream<T>(input: string | PromptInput, options: PromptOptions & { readonly format: ZodFormat<T> }): Turn<T>;
+  stream<T>(input: PromptInput & { readonly format: ZodFormat<T> }, options?: PromptOptions): Turn<T>;
+  stream(input: string | PromptInput, options?: PromptOptions): Turn;
+  stream(input: string | PromptInput, options?: PromptOptions): Turn {
+    return this.#turn(promptRequest(input, options?.format), options, true);
+  }
+
+  /**
+   * Runs one of the repository's commands (`/name` in OpenCode) as a turn.
+   *
+   * @throws {TurnError} with reason `failed` for a command that does not exist. See {@link prompt} for the rest.
+   */
+  command(input: CommandInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(commandRequest(input), options, false).result;
+  }
+
+  /**
+   * Runs a command line in the server's shell as a turn without a model: its output is the tool part of the answer. The
+   * server does not report the exit code.
+   *
+   * @throws {RequestError} with status 409 while another client's turn runs. See {@link prompt} for the rest.
+   */
+  shell(input: ShellInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(shellRequest(input), options, false).result;
+  }
+
+  /**
+   * Has the model study the repository and write its `AGENTS.md`, as a turn.
+   *
+   * @throws {TurnError} see {@link prompt}.
+   */
+  init(input: InitInput, options?: TurnOptions): Promise<TurnResult> {
+    return this.#turn(initRequest(input), options, false).result;
+  }
+
+  /**
+   * Stores a message for the model to read with the next prompt, without asking it now. It takes no `format`: nothing is
+   * answered.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async addContext(input: string | Omit<PromptInput, 'format'>, options?: RequestOptions): Promise<Message> {
+    const { agent, model, variant, ...prompt } = parseContext(input);
+    const choice = await this.#prepare({ choice: { agent, model, variant }, isCommand: false }, options);
+    const json = { ...prompt, ...choiceBody(choice), noReply: true };
+    return this.#send('POST', '/message', messageSchema, { json }, options);
+  }
+
+  /**
+   * Lists the messages, oldest first; with `limit` the newest ones. Iterated, it walks through all of them from the newest
+   * to the oldest, `limit` at a time.
+   *
+   * OpenCode 1.18.33 cannot send a list that reaches back to the beginning of a session and holds a prompt with a `format`.
+   * It is read in several requests then; only the first message of the session, if that is the one, stays unreadable
+   * ({@link UnreadableMessage}).
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  messages(input: ListMessagesInput = {}, options?: RequestOptions): Paged<StoredMessage> {
+    assertRequestOptions(options);
+    const { limit, before } = parseInput(listMessagesInputSchema, 'message filter', input);
+    const read = async (cursor: string | undefined): Promise<Page<StoredMessage>> => {
+      await this.verify(options);
+      const window = { sessionID: this.id, limit, before: cursor ?? before };
+      return readMessagePage(this.#context.transport, window, options);
+    };
+    return new Paged(read, (items) => items.toReversed());
+  }
+
+  /**
+   * Reads one message with its parts, as far as OpenCode can send it (see {@link messages}).
+   *
+   * @throws {RequestError} with status 404 when there is none.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async message(messageID: string, options?: RequestOptions): Promise<StoredMessage> {
+    await this.verify(options);
+    return readMessage(this.#context.transport, this.id, messageID, options);
+  }
+
+  /**
+   * Deletes one message with its parts.
+   *
+   * @throws {RequestError} with status 404 when there is none, 409 while the session is busy.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async deleteMessage(messageID: string, options?: RequestOptions): Promise<void> {
+    await this.#send('DELETE', route`/message/${messageID}`, booleanSchema, {}, options);
+  }
+
+  /**
+   * Replaces one part of a message by `part`, which carries its ids.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async updatePart(part: Part, options?: RequestOptions): Promise<Part> {
+    const json = parseInput(partSchema, 'part', part);
+    const path = route`/message/${json.messageID}/part/${json.id}`;
+    return this.#send('PATCH', path, partSchema, { json }, options);
+  }
+
+  /**
+   * Deletes one part of a message.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async deletePart(messageID: string, partID: string, options?: RequestOptions): Promise<void> {
+    await this.#send('DELETE', route`/message/${messageID}/part/${partID}`, booleanSchema, {}, options);
+  }
+
+  /**
+   * Lists the sessions that this one's agents began.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async children(options?: RequestOptions): Promise<Session[]> {
+    const infos = await this.#send('GET', '/children', sessionListSchema, {}, options);
+    return infos.map((info) => this.#own(info));
+  }
+
+  /**
+   * Reads what the agent has noted to do.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async todos(options?: RequestOptions): Promise<Todo[]> {
+    return this.#send('GET', '/todo', todoListSchema, {}, options);
+  }
+
+  /**
+   * Reads what a turn changed in the files.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async diff(input: DiffInput = {}, options?: RequestOptions): Promise<FileDiff[]> {
+    const query = parseInput(diffInputSchema, 'diff filter', input);
+    return this.#send('GET', '/diff', fileDiffListSchema, { query }, options);
+  }
+
+  /**
+   * Copies the session, or its beginning, into a new one of the same repository. Works while it is busy.
+   *
+   * @throws {RequestError} with status 500 when a prompt of the session had a `format`: OpenCode 1.18.33 cannot copy it.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async fork(input: ForkInput = {}, options?: RequestOptions): Promise<Session> {
+    const json = parseInput(forkInputSchema, 'fork', input);
+    return this.#own(await this.#send('POST', '/fork', sessionSchema, { json }, options));
+  }
+
+  /**
+   * Changes title, metadata, permission rules or the archive mark.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async update(input: UpdateSessionInput, options?: RequestOptions): Promise<SessionInfo> {
+    const json = parseInput(updateSessionInputSchema, 'session update', input);
+    return this.#keep(await this.#send('PATCH', '', sessionSchema, { json }, options));
+  }
+
+  /**
+   * Has a model replace the history by a summary, and resolves when it has. Node's own `fetch` gives up on it after 300 s. A
+   * summary that fails leaves the history as it was.
+   *
+   * @param input - @default the session's own model, else the one that is configured
+   * @throws {TurnError} when there is no summary: with reason `provider` and the `serverError` when the provider refused,
+   * `failed` when it is empty, `aborted`.
+   * @throws {TypeError} for an invalid model, and when none is given and there is no default.
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async summarize(input?: SummarizeInput, options?: RequestOptions): Promise<void> {
+    const given = input === undefined ? undefined : parseInput(summarizeInputSchema, 'summary', input);
+    await this.verify(options);
+    const json = given ?? (await this.#model(options));
+    await summarizeSession(this.#context.transport, this.id, json, options);
+  }
+
+  /**
+   * Takes back what was said and changed from a message on, files included, until {@link unrevert}.
+   *
+   * @throws {RevertError} when the server reverted nothing: there is no such message, or its snapshots are locked.
+   * @throws {RequestError} with status 409 while the session is busy.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async revert(input: RevertInput, options?: RequestOptions): Promise<SessionInfo> {
+    const json = parseInput(revertInputSchema, 'revert', input);
+    await this.verify(options);
+    const { transport, dataDirectory } = this.#context;
+    return this.#keep(await revertSession(transport, this.id, json, { ...options, dataDirectory }));
+  }
+
+  /**
+   * Undoes {@link revert}.
+   *
+   * @throws {RequestError} with status 409 while the session is busy.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async unrevert(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('POST', '/unrevert', sessionSchema, {}, options));
+  }
+
+  /**
+   * Publishes the session; `info.share.url` tells where.
+   *
+   * @throws {RequestError} with status 500 on a server whose configuration forbids it (`share: "disabled"`).
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   */
+  async share(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('POST', '/share', sessionSchema, {}, options));
+  }
+
+  /**
+   * Takes a published session back.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async unshare(options?: RequestOptions): Promise<SessionInfo> {
+    return this.#keep(await this.#send('DELETE', '/share', sessionSchema, {}, options));
+  }
+
+  /**
+   * Answers a permission request of this session, for who knows the session and not the repository it asks in. Where both
+   * are known, `repo.permissions.reply` also takes a message.
+   *
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async replyPermission(
+    requestID: string,
+    input: PermissionResponse,
+    options?: RequestOptions,
+  ): Promise<AskOutcome> {
+    const { reply } = parseInput(permissionResponseSchema, 'permission reply', input);
+    const json = { response: reply };
+    const path = route`/permissions/${requestID}`;
+    return this.#context.asks.settle(requestID, () =>
+      this.#send('POST', path, booleanSchema, { json }, options),
+    );
+  }
+
+  /**
+   * Aborts whatever the session is doing, also when another client started it. Does nothing when it is idle. To end
+   * one turn and wait for its end, use `turn.abort()`.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async abort(options?: RequestOptions): Promise<void> {
+    await this.verify(options);
+    await untilAnswering(this.#context.transport, this.id, options);
+    await sendAbort(this.#context.transport, this.id, options);
+  }
+
+  /**
+   * Deletes the session, its children and its binding. What it is doing is aborted first, because the server would let
+   * it run on.
+   *
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   */
+  async delete(options?: RequestOptions): Promise<void> {
+    await this.abort(options);
+    await this.#send('DELETE', '', booleanSchema, {}, options);
+    this.#context.forget(this.id);
+    this.#context.asks.forget(this.id);
+  }
+
+  /** The events of this session. */
+  events<T extends EventType>(options?: Omit<EventOptions<T>, 'sessionID'>): EventStream<T> {
+    assertOptions('session.events()', sessionEventChecks, options);
+    const { hub, holdEvents } = this.#context;
+    return hub.stream(this.directory, { ...options, sessionID: this.id }, () => holdEvents(this.id));
+  }
+
+  /** @internal Makes sure that the session is of this repository, asking the server if nobody knows. */
+  async verify(options?: RequestOptions): Promise<void> {
+    const owner = this.#context.directoryOf(this.id);
+    if (owner === undefined) await this.refresh(options);
+    else this.#assertOwner(owner);
+  }
+
+  #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {
+    const { transport, hub, asks, turns, isWithin } = this.#context;
+    const context: TurnContext = {
+      sessionID: this.id,
+      transport,
+      hub,
+      asks,
+      isWithin: (sessionID) => isWithin(sessionID, this.id),
+      prepare: (asked, prepareOptions) => this.#prepare(asked, prepareOptions),
+    };
+    return turns.start(context, request, options, { collectSteps });
+  }
+
+  /**
+   * Makes sure that the session is of this repository, and decides who answers: whom the prompt names, else the session's own agent and model. Asks the server only when nothing is known of
+   * the session, or when something else is named for the first time.
+   */
+  async #prepare(
+    { choice, isCommand }: Pick<TurnRequest, 'choice' | 'isCommand'>,
+    options: RequestOptions | undefined,
+  ): Promise<Choice> {
+    const { choices, transport } = this.#context;
+    const isKnown = choices.of(this.id) !== undefined;
+    await this.verify(options);
+    if (choice === undefined) return {};
+    if (choices.of(this.id) === undefined) await this.refresh(options);
+    const isOther =
+      isCommand ||
+      choice.model !== undefined ||
+      choice.variant !== undefined ||
+      (choice.agent !== undefined && choice.agent !== choices.of(this.id)?.agent);
+    const wasFixed = choices.of(this.id)?.isFixed === true;
+    if (isOther && !wasFixed) {
+      // Another prompt may have given it a model since.
+      if (isKnown) await this.refresh(options);
+      choices.fix(this.id);
+    }
+    const own = choices.of(this.id);
+    const agent = choice.agent ?? own?.agent;
+    if (choice.model !== undefined) return { ...choice, agent };
+    const variant = choice.variant ?? (isOther ? undefined : own?.variant);
+    if (own === undefined || !wasFixed) return { agent, variant };
+    // What a turn before has left in the session does not count, what is configured for the agent does.
+    const isOwnAgent = agent === own.agent;
+    if (isOwnAgent && own.model !== undefined) return { agent, model: own.model, variant };
+    const configured = await readAgentModel(transport, agent, options);
+    const model = configured ?? own.model ?? (await readDefaultModel(transport, options));
+    if (isOwnAgent) choices.fix(this.id, model);
+    return { agent, model, variant };
+  }
+
+  /** The model that the session has of its own, else the one that is configured. */
+  async #model(options: RequestOptions | undefined): Promise<ModelRef> {
+    const { choices, transport } = this.#context;
+    if (choices.of(this.id)?.model === undefined) await this.refresh(options);
+    const model = choices.of(this.id)?.model ?? (await readDefaultModel(transport, options));
+    if (model !== undefined) return { providerID: model.providerID, modelID: model.modelID };
+    throw new TypeError('Invalid summary: the session has no model, and none is configured. Name one.');
+  }
+
+  /** Sends a request about this session, once it is known to be of this repository. */
+  async #send<T>(
+    method: HttpRequest<T>['method'],
+    suffix: string,
+    schema: z.ZodType<T>,
+    carries: Pick<HttpRequest<T>, 'json' | 'query'>,
+    options: RequestOptions | undefined,
+  ): Promise<T> {
+    await this.verify(options);
+    const path = route`/session/${this.id}` + suffix;
+    return this.#context.transport.send({ method, path, schema, ...carries }, options);
+  }
+
+  #keep(info: SessionInfo): SessionInfo {
+    this.#context.learn(info);
+    this.#info = info;
+    return info;
+  }
+
+  #own(info: SessionInfo): Session {
+    this.#context.learn(info);
+    return new Session(this.#context, info.id, info);
+  }
+
+  #assertOwner(found: string | undefined): void {
+    if (found === undefined || found === this.directory) return;
+    throw new SessionDirectoryError({ sessionID: this.id, expected: this.directory, found });
+  }
+}

@@ -1,0 +1,59 @@
+import { delay } from '../../core/abort.js';
+import { realTime } from '../../core/real-time.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import { route } from '../http/route.js';
+import { booleanSchema } from '../schema/server.js';
+import { sessionStatusMapSchema } from '../schema/session.js';
+import { readMessagePage } from '../sessions/messages.js';
+import { answersOf } from './turn-messages.js';
+
+// An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode 1.18.33
+// then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
+
+/** How long the answer to a prompt may take to begin before it is aborted all the same, and how often to look. */
+const ANSWER_LIMIT_MS = 15_000;
+const ANSWER_RECHECK_MS = 100;
+
+/** Waits until what the session does can be aborted: its answer has begun, or it does nothing. */
+export async function untilAnswering(
+  transport: RepoTransport,
+  sessionID: string,
+  options: RequestOptions | undefined,
+): Promise<void> {
+  const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
+  const deadline = realTime.now() + ANSWER_LIMIT_MS;
+  while (realTime.now() < deadline) {
+    const { items } = await readMessagePage(transport, { sessionID, limit: 1 }, options);
+    const role = items[0]?.info.role;
+    // One that cannot be read is a prompt.
+    if (role !== 'user' && role !== 'unreadable') return;
+    if ((await transport.send(status, options))[sessionID] === undefined) return;
+    await delay(ANSWER_RECHECK_MS, options?.signal);
+  }
+}
+
+/** Whether an answer to the prompt, or to what continued it, has begun; `false` when that cannot be read. */
+export async function hasAnswer(
+  transport: RepoTransport,
+  sessionID: string,
+  messageID: string,
+  options?: RequestOptions,
+): Promise<boolean> {
+  try {
+    const { items } = await readMessagePage(transport, { sessionID, limit: 4 }, options);
+    return answersOf(messageID, items).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Aborts what the session does. The server answers `true` for an idle one too. */
+export async function sendAbort(
+  transport: RepoTransport,
+  sessionID: string,
+  options?: RequestOptions,
+): Promise<void> {
+  const path = route`/session/${sessionID}/abort`;
+  await transport.send({ method: 'POST', path, schema: booleanSchema }, options);
+}

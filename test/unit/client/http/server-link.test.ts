@@ -1,0 +1,148 @@
+import { getEventListeners } from 'node:events';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { Http, type HttpRequest } from '../../../../src/client/http/http.js';
+import type { FetchFunction } from '../../../../src/client/http/request-options.js';
+import { ServerLink } from '../../../../src/client/http/server-link.js';
+import { ClosedError, ConnectionError, ServerLostError, TimeoutError } from '../../../../src/errors.js';
+import { deferred } from '../../../support/wait.js';
+
+const lost = new ServerLostError('The work on the server');
+const get = { method: 'GET', path: '/thing', schema: z.string() } as const;
+const post: HttpRequest<string> = { ...get, method: 'POST' };
+
+function broken(code: string): TypeError {
+  return new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
+}
+
+/** A server that is replaced by another one, and what each of them is sent. */
+class World {
+  readonly link = new ServerLink(true);
+  readonly sent: string[] = [];
+  readonly over = new AbortController();
+  /** What the server there is answers. */
+  answer: () => Promise<Response> = () => Promise.resolve(Response.json('one'));
+  #run = 1;
+  readonly #fetch: FetchFunction = (input, init) => {
+    const { authorization } = init?.headers as Record<string, string>;
+    this.sent.push(`${init?.method} ${input as string} ${authorization}`);
+    return this.answer();
+  };
+  readonly http = new Http({
+    endpoint: () => ({ url: `http://server-${this.#run}`, authorization: `Basic ${this.#run}` }),
+    signal: this.over.signal,
+    fetch: this.#fetch,
+    link: this.link,
+  });
+
+  /** Another server is there. */
+  found(): void {
+    this.#run += 1;
+    this.answer = () => Promise.resolve(Response.json(`from ${this.#run}`));
+    this.link.found();
+  }
+}
+
+const hangs = (): Promise<Response> => new Promise(() => undefined);
+
+describe('a request while the server is replaced', () => {
+  it('is not sent before there is another one, and then with its credentials', async () => {
+    const world = new World();
+    world.link.lose(lost);
+    const answers = [world.http.send(get), world.http.send(post)];
+    await Promise.resolve();
+    expect(world.sent).toEqual([]);
+    world.found();
+    expect(await Promise.all(answers)).toEqual(['from 2', 'from 2']);
+    expect(world.sent).toEqual(['GET http://server-2/thing Basic 2', 'POST http://server-2/thing Basic 2']);
+  });
+
+  it('waits no longer than its own limits, and leaves nothing on the signals', async () => {
+    const world = new World();
+    world.link.lose(lost);
+    await expect(world.http.send(get, { timeoutMs: 5 })).rejects.toBeInstanceOf(TimeoutError);
+    const caller = new AbortController();
+    const waiting = world.http.send(post, { signal: caller.signal });
+    const closed = world.http.send(post);
+    caller.abort('enough');
+    await expect(waiting).rejects.toBe('enough');
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    const reason = new ClosedError();
+    world.over.abort(reason);
+    await expect(closed).rejects.toBe(reason);
+    expect(world.sent).toEqual([]);
+  });
+});
+
+describe('a request under way when the server is lost', () => {
+  it('is repeated on the next one when it is a GET', async () => {
+    const world = new World();
+    world.answer = hangs;
+    const answer = world.http.send(get);
+    await vi.waitFor(() => expect(world.sent).toHaveLength(1));
+    world.link.lose(lost);
+    world.found();
+    expect(await answer).toBe('from 2');
+    expect(world.sent).toHaveLength(2);
+  });
+
+  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('is not when it is a %s', async (method) => {
+    const world = new World();
+    world.answer = hangs;
+    const answer = world.http.send({ ...get, method });
+    await vi.waitFor(() => expect(world.sent).toHaveLength(1));
+    world.link.lose(lost);
+    const error = await answer.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ServerLostError);
+    expect((error as Error).message).toContain(`${method} /thing`);
+    world.found();
+    expect(world.sent).toHaveLength(1);
+  });
+
+  it('is so too when its connection breaks a moment before', async () => {
+    const world = new World();
+    world.answer = () => Promise.reject(broken('ECONNRESET'));
+    const answers = Promise.allSettled([world.http.send(get), world.http.send(post)]);
+    await vi.waitFor(() => expect(world.sent).toHaveLength(2));
+    world.link.lose(lost);
+    world.found();
+    expect(await answers).toMatchObject([
+      { status: 'fulfilled', value: 'from 2' },
+      { status: 'rejected', reason: expect.any(ServerLostError) },
+    ]);
+  });
+
+  it('is repeated whatever it is when nobody listened any more', async () => {
+    const world = new World();
+    world.answer = () => Promise.reject(broken('ECONNREFUSED'));
+    const answer = world.http.send(post, { retry: false });
+    await vi.waitFor(() => expect(world.sent).toHaveLength(1));
+    world.link.lose(lost);
+    world.found();
+    expect(await answer).toBe('from 2');
+  });
+
+  it('has no other cause when the server is still there', async () => {
+    const world = new World();
+    world.answer = () => Promise.reject(broken('ECONNRESET'));
+    await expect(world.http.send(post)).rejects.toBeInstanceOf(ConnectionError);
+    expect(world.sent).toHaveLength(1);
+  });
+
+  it('takes its hold again for the next one', async () => {
+    const world = new World();
+    world.answer = hangs;
+    const holds: string[] = [];
+    const admit = async (): Promise<() => void> => {
+      holds.push('taken');
+      return () => void holds.push('released');
+    };
+    const sending = deferred();
+    const answer = world.http.send({ ...get, admit, sending: sending.resolve });
+    await sending.promise;
+    world.link.lose(lost);
+    world.found();
+    await answer;
+    expect(holds).toEqual(['taken', 'released', 'taken', 'released']);
+  });
+});
