@@ -210,14 +210,14 @@ export type {
   RepoOverview,
   RepoStats,
 } from './core/instance.js';
-export type { IdlePolicy } from './registry/idle.js';
+export type { IdlePolicy } from './instances/idle-clock.js';
 export type {
   BindableSession,
   ReconcileOptions,
   ReconcileResult,
   SessionBinding,
   SessionMap,
-} from './registry/sessions.js';
+} from './registry/session-registry.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
 export type { HealthPolicy } from './lifecycle/health.js';
 export type { RestartPolicy } from './lifecycle/restart.js';

@@ -1,6 +1,6 @@
 import { deferred, within } from '../core/abort.js';
 import { attach } from './attach.js';
-import { sendDispose } from '../client/activity.js';
+import { sendDispose } from '../client/instances/api.js';
 import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
 import { AskWire } from '../client/asks/api.js';
 import { RepoAsks } from '../client/asks/broker.js';
@@ -39,10 +39,10 @@ import {
 } from '../lifecycle/server-handle.js';
 import type { TreeUsage } from '../lifecycle/usage.js';
 import { silentLogger } from '../core/logger.js';
-import { assertPathText, assertServable, normalizePath } from '../registry/remote-path.js';
+import { assertPathText, assertServable, normalizePath } from '../registry/path.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
-import type { RepoEntry } from '../registry/repo-entry.js';
-import { SessionRegistry, type SessionMap } from '../registry/sessions.js';
+import type { RepoEntry } from '../registry/instance-entry.js';
+import { SessionRegistry, type SessionMap } from '../registry/session-registry.js';
 
 /** How long an instance may take to load: one with plugins installs packages first. */
 const BOOT_TIMEOUT_MS = 300_000;

@@ -1,5 +1,5 @@
 import type { EventProperties, EventType, OpenCodeEvent } from '../client/schema/event.js';
-import type { RepoEntry } from '../registry/repo-entry.js';
+import type { RepoEntry } from '../registry/instance-entry.js';
 
 type Sign<T extends EventType> = (entry: RepoEntry, properties: EventProperties[T]) => void;
 

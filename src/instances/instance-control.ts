@@ -8,7 +8,7 @@ import {
   readActivity,
   sendDispose,
   sendDisposeAll,
-} from '../client/activity.js';
+} from '../client/instances/api.js';
 import type { PendingAsks } from '../client/asks/api.js';
 import type { EventHub } from '../client/events/hub.js';
 import type { Http } from '../client/http/http.js';
@@ -30,12 +30,12 @@ import {
   type RepoStats,
 } from '../core/instance.js';
 import { isSign, takeSign } from './activity-events.js';
-import { DISPOSE_TIMEOUT_MS, Disposer } from '../lifecycle/disposer.js';
+import { DISPOSE_TIMEOUT_MS, Disposer } from './disposer.js';
 import type { TreeUsage } from '../lifecycle/usage.js';
 import type { Logger } from '../core/logger.js';
-import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from '../registry/idle.js';
-import type { LoadOutcome, RepoEntry } from '../registry/repo-entry.js';
-import { RepoRegistry } from '../registry/repos.js';
+import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './idle-clock.js';
+import type { LoadOutcome, RepoEntry } from '../registry/instance-entry.js';
+import { RepoRegistry } from '../registry/instance-registry.js';
 
 /** How many instances are read at the same time after a gap, and how long one may take. */
 const RESYNC_CONCURRENCY = 8;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { RepoPathError } from '../errors.js';
-import { normalizePath } from './remote-path.js';
+import { normalizePath } from './path.js';
 
 const SNAPSHOT_VERSION = 1;
 

@@ -1,4 +1,4 @@
-import { sendDisposeAll } from '../activity.js';
+import { sendDisposeAll } from '../instances/api.js';
 import { Http } from './http.js';
 import type { FetchFunction } from './request-options.js';
 import { healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';

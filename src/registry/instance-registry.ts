@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { Hold } from '../core/instance.js';
 import { Gate } from './gate.js';
-import { RepoEntry, type EntryOwner, type LoadOutcome } from './repo-entry.js';
+import { RepoEntry, type EntryOwner, type LoadOutcome } from './instance-entry.js';
 
 /** What the registry tells when it changes. */
 export interface RepoRegistryListener {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SessionAlreadyBoundError, SessionDirectoryError } from 'jarvis-opencode';
-import { SessionRegistry, type LocateSessions } from '../../../src/registry/sessions.js';
+import { SessionRegistry, type LocateSessions } from '../../../src/registry/session-registry.js';
 
 const one = { id: 'ses_1', directory: '/a' };
 const two = { id: 'ses_2', directory: '/b' };

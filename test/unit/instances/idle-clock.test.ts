@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { IdleClock, parseIdlePolicy, type IdlePolicy } from '../../../src/registry/idle.js';
-import type { RepoEntry } from '../../../src/registry/repo-entry.js';
-import { RepoRegistry } from '../../../src/registry/repos.js';
+import { IdleClock, parseIdlePolicy, type IdlePolicy } from '../../../src/instances/idle-clock.js';
+import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import { RepoRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
 
 interface Setup {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LoadOutcome } from '../../../src/registry/repo-entry.js';
-import { RepoRegistry } from '../../../src/registry/repos.js';
+import type { LoadOutcome } from '../../../src/registry/instance-entry.js';
+import { RepoRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
 function registry(): RepoRegistry {

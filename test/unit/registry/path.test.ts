@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RepoPathError } from '../../../src/errors.js';
-import { assertPathText, assertServable, normalizePath } from '../../../src/registry/remote-path.js';
+import { assertPathText, assertServable, normalizePath } from '../../../src/registry/path.js';
 
 function thrownBy(run: () => unknown): unknown {
   try {

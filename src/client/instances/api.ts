@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import { RequestError } from '../errors.js';
-import type { Http } from './http/http.js';
-import type { RequestOptions } from './http/request-options.js';
-import type { PendingAsks } from './asks/api.js';
-import { permissionListSchema, questionListSchema } from './schema/ask.js';
-import { ptyListSchema } from './schema/pty.js';
-import { booleanSchema } from './schema/server.js';
-import { sessionStatusMapSchema } from './schema/session.js';
+import { RequestError } from '../../errors.js';
+import type { Http } from '../http/http.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { PendingAsks } from '../asks/api.js';
+import { permissionListSchema, questionListSchema } from '../schema/ask.js';
+import { ptyListSchema } from '../schema/pty.js';
+import { booleanSchema } from '../schema/server.js';
+import { sessionStatusMapSchema } from '../schema/session.js';
 
 /** What the server is doing in one directory, and what its busy sessions wait for. */
 export interface Activity extends PendingAsks {

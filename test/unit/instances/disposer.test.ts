@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, DisposeRefusedError, TimeoutError } from 'jarvis-opencode';
-import { Disposer, type DisposerInit } from '../../../src/lifecycle/disposer.js';
-import type { RepoEntry } from '../../../src/registry/repo-entry.js';
-import { RepoRegistry } from '../../../src/registry/repos.js';
+import { Disposer, type DisposerInit } from '../../../src/instances/disposer.js';
+import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import { RepoRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { deferred } from '../../support/wait.js';
 

@@ -1,7 +1,7 @@
 import { MAX_TIMER_MS, type Clock, type Timer } from '../core/clock.js';
 import { aNumber, policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
-import type { RepoEntry } from './repo-entry.js';
-import type { RepoRegistry } from './repos.js';
+import type { RepoEntry } from '../registry/instance-entry.js';
+import type { RepoRegistry } from '../registry/instance-registry.js';
 
 /** When instances are given back to the server. */
 export interface IdlePolicy {
