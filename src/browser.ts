@@ -219,8 +219,8 @@ export type {
   SessionMap,
 } from './registry/session-registry.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
-export type { HealthPolicy } from './lifecycle/health.js';
-export type { RestartPolicy } from './lifecycle/restart.js';
+export type { HealthPolicy } from './lifecycle/server/health.js';
+export type { RestartPolicy } from './lifecycle/server/restart-budget.js';
 export type {
   RestartGuard,
   RestartOptions,
@@ -230,7 +230,7 @@ export type {
   ServerHandle,
   ServerState,
   StopOptions,
-} from './lifecycle/server-handle.js';
+} from './lifecycle/server/handle.js';
 export { SUPPORTED_SERVERS } from './core/version.js';
 export type { Clock, Timer } from './core/clock.js';
 export type { Logger } from './core/logger.js';

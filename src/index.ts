@@ -1,6 +1,6 @@
 // Every export of this file is public API: adding one is a promise, removing one breaks a user.
 export { JarvisOpenCode, type StartOptions } from './app/jarvis-opencode.js';
-export type { ServerOptions } from './lifecycle/server-options.js';
+export type { ServerOptions } from './lifecycle/server/options.js';
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export { RepoClient, type DisposeOptions } from './client/repo/repo-client.js';
 export { Session } from './client/sessions/session.js';
@@ -219,8 +219,8 @@ export type {
   SessionMap,
 } from './registry/session-registry.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
-export type { HealthPolicy } from './lifecycle/health.js';
-export type { RestartPolicy } from './lifecycle/restart.js';
+export type { HealthPolicy } from './lifecycle/server/health.js';
+export type { RestartPolicy } from './lifecycle/server/restart-budget.js';
 export type {
   RestartGuard,
   RestartOptions,
@@ -230,7 +230,7 @@ export type {
   ServerHandle,
   ServerState,
   StopOptions,
-} from './lifecycle/server-handle.js';
+} from './lifecycle/server/handle.js';
 export { SUPPORTED_SERVERS } from './core/version.js';
 export type { Clock, Timer } from './core/clock.js';
 export type { Logger } from './core/logger.js';

@@ -1,8 +1,8 @@
 import { serverApi } from '../client/http/server-calls.js';
 import type { ConnectOptions } from './options.js';
-import { AttachedServer } from '../lifecycle/attached-server.js';
-import { assertServer } from '../lifecycle/ready.js';
-import { basicAuthorization } from '../lifecycle/server-handle.js';
+import { AttachedServer } from '../lifecycle/server/attached-server.js';
+import { assertServer } from '../lifecycle/server/ready.js';
+import { basicAuthorization } from '../lifecycle/server/handle.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 

@@ -36,8 +36,8 @@ import {
   type ServerChange,
   type ServerHandle,
   type StopOptions,
-} from '../lifecycle/server-handle.js';
-import type { TreeUsage } from '../lifecycle/usage.js';
+} from '../lifecycle/server/handle.js';
+import type { TreeUsage } from '../lifecycle/process/usage.js';
 import { silentLogger } from '../core/logger.js';
 import { assertPathText, assertServable, normalizePath } from '../registry/path.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';

@@ -7,14 +7,14 @@ import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js
 import type { InstanceDecision } from '../core/instance.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './options.js';
-import { canonicalPath } from '../lifecycle/canonical-path.js';
-import { configLine } from '../lifecycle/config-line.js';
-import { usageOf, type TreeUsage } from '../lifecycle/usage.js';
-import { OwnedServer } from '../lifecycle/owned-server.js';
-import { assertNoPlugins } from '../lifecycle/project-plugins.js';
+import { canonicalPath } from '../lifecycle/paths/canonical-path.js';
+import { configLine } from '../lifecycle/server/config-line.js';
+import { usageOf, type TreeUsage } from '../lifecycle/process/usage.js';
+import { OwnedServer } from '../lifecycle/server/owned-server.js';
+import { assertNoPlugins } from '../lifecycle/paths/project-plugins.js';
 import { DirectoryTraps } from '../lifecycle/paths/directory-traps.js';
-import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server-options.js';
-import type { ServerCalls } from '../lifecycle/server-process.js';
+import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
+import type { ServerCalls } from '../lifecycle/server/server-process.js';
 import { silentLogger } from '../core/logger.js';
 
 /** Every decision about an instance, for whoever subscribes to it by its name. */

@@ -31,7 +31,7 @@ import {
 } from '../core/instance.js';
 import { isSign, takeSign } from './activity-events.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './disposer.js';
-import type { TreeUsage } from '../lifecycle/usage.js';
+import type { TreeUsage } from '../lifecycle/process/usage.js';
 import type { Logger } from '../core/logger.js';
 import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './idle-clock.js';
 import type { LoadOutcome, RepoEntry } from '../registry/instance-entry.js';

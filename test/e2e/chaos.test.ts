@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GuardKinds } from '../../src/lifecycle/guards.js';
+import type { GuardKinds } from '../../src/lifecycle/guards/guards.js';
 import { fakeServer, mcpServer } from '../support/fixtures.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
 import { startHost, type HostProcess } from '../support/host-process.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import type { StartOptions } from 'jarvis-opencode';
-import { ALL_GUARDS, type GuardKinds } from '../../src/lifecycle/guards.js';
+import { ALL_GUARDS, type GuardKinds } from '../../src/lifecycle/guards/guards.js';
 import { descendantsOf, isAlive } from './processes.js';
 import { until } from './wait.js';
 

@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { delay } from '../../core/abort.js';
 import { dataDirectory } from '../paths/directory-traps.js';
-import { pidNamespace } from '../orphans.js';
-import { findProcess, isAlive } from '../processes.js';
+import { pidNamespace } from '../guards/orphans.js';
+import { findProcess, isAlive } from '../process/process-table.js';
 
 const POLL_MS = 50;
 /** How old a lock may be whose holder cannot be looked for: longer than a first start takes. */

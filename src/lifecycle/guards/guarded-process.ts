@@ -1,0 +1,81 @@
+import { delay } from '../../core/abort.js';
+import { MAX_TIMER_MS } from '../../core/clock.js';
+import type { Guards } from './guards.js';
+import { endWithHost, HOST_SIGNAL_GRACE_MS } from './exit-hook.js';
+import { ProcessFamily } from '../process/process-tree.js';
+import type { ServerExit } from '../server/handle.js';
+import { spawnServer, type SpawnedServer, type SpawnOptions } from '../process/spawn.js';
+
+/** How long killed processes may take to vanish from the process table. */
+const GONE_MS = 2_000;
+const POLL_MS = 20;
+
+/** Asks a process to end its work within a time limit. */
+export type DisposeAll = (timeoutMs: number) => Promise<void>;
+
+/** A child process that ends with this one and, whenever it ends, takes all it started along. */
+export class GuardedProcess {
+  readonly pid: number | undefined;
+  readonly output: SpawnedServer['output'];
+  readonly url: SpawnedServer['url'];
+  readonly failed: SpawnedServer['failed'];
+  /** Resolves when the process has ended; what it left behind may take a moment more. Never rejects. */
+  readonly exited: Promise<ServerExit>;
+  readonly family: ProcessFamily;
+  /** Resolves when nothing is left of it and of what it started. Never rejects. */
+  readonly gone: Promise<void>;
+  /** What a signal to end this process does with it. */
+  stopWithHost: () => Promise<unknown> = () => this.end(HOST_SIGNAL_GRACE_MS);
+  #hasExited = false;
+  #ending: Promise<void> | undefined;
+
+  constructor(options: SpawnOptions, guards: Guards) {
+    const spawned = spawnServer({ ...options, env: { ...options.env, ...guards.env } });
+    this.pid = spawned.child.pid;
+    this.output = spawned.output;
+    this.url = spawned.url;
+    this.failed = spawned.failed;
+    this.exited = spawned.exited;
+    this.family = new ProcessFamily(this.pid, guards.marker);
+    guards.started(this.family);
+    const forget = endWithHost({
+      killNow: () => this.family.kill(),
+      stop: () => this.stopWithHost(),
+    });
+    this.gone = this.exited.then(() => this.#sweep()).then(forget);
+    void this.exited.then(() => (this.#hasExited = true));
+  }
+
+  /**
+   * Ends it: it is asked to end its work, then to end (SIGTERM), then killed, and with it whoever of its family is left. Resolves
+   * when they are gone. OpenCode 1.18.33 can swallow SIGTERM for some seconds after its first start, so this always
+   * escalates. Idempotent; callers share one end.
+   *
+   * @param graceMs - milliseconds it has to end its work, and then again to end itself.
+   */
+  end(graceMs: number, dispose?: DisposeAll): Promise<void> {
+    this.#ending ??= this.#end(graceMs, dispose);
+    return this.#ending;
+  }
+
+  async #end(graceMs: number, dispose: DisposeAll | undefined): Promise<void> {
+    if (dispose !== undefined && !this.#hasExited) {
+      // A tool that is ended may leave children behind whom nothing leads to any more.
+      this.family.look();
+      await dispose(graceMs).catch(() => undefined);
+    }
+    this.family.look();
+    this.family.terminate();
+    const timer = setTimeout(() => this.family.kill(), Math.min(graceMs, MAX_TIMER_MS));
+    await this.exited;
+    clearTimeout(timer);
+    await this.gone;
+  }
+
+  /** Kills what has outlived its leader. */
+  async #sweep(): Promise<void> {
+    if (this.pid === undefined) return;
+    const deadline = performance.now() + GONE_MS;
+    while (this.family.kill() && performance.now() < deadline) await delay(POLL_MS);
+  }
+}

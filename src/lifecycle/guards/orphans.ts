@@ -1,0 +1,147 @@
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ProcessFamily } from '../process/process-tree.js';
+import { commandLineOf, findProcess, hasProcessTable, isAlive } from '../process/process-table.js';
+
+const processSchema = z.object({ pid: z.number().int().positive(), startTime: z.string() });
+
+/** What is written down of a running server. No secret is in it. */
+const recordSchema = z.object({
+  /** Pids mean something only in the namespace they were written down in: containers may share a directory. */
+  namespace: z.string(),
+  host: processSchema,
+  server: processSchema,
+  /** The command line of the server as the system tells it. */
+  commandLine: z.string(),
+  marker: z.string(),
+});
+
+type ServerRecord = z.infer<typeof recordSchema>;
+
+/** Where the records are: private to this user, and gone with the next boot, as the pids are. */
+function defaultDirectory(): string {
+  return join(tmpdir(), `jarvis-opencode-${process.getuid?.() ?? 0}`);
+}
+
+/**
+ * Writes down that this process runs a server, for {@link endOrphans} of a later start; returns the path of the record,
+ * which is to be removed when the server has ended. `undefined` where processes or private directories cannot be told.
+ */
+export function recordServer(
+  family: ProcessFamily,
+  marker: string,
+  directory = defaultDirectory(),
+): string | undefined {
+  const host = findProcess(process.pid);
+  const server = family.leader;
+  if (host === undefined || server === undefined || !makePrivate(directory)) return undefined;
+  const record: ServerRecord = {
+    namespace: pidNamespace(),
+    host: { pid: host.pid, startTime: host.startTime },
+    server: { pid: server.pid, startTime: server.startTime },
+    commandLine: commandLineOf(server.pid),
+    marker,
+  };
+  const path = join(directory, `${marker}.json`);
+  try {
+    // Nobody reads a half of it.
+    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
+    renameSync(`${path}.new`, path);
+    return path;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes a record, and the directory with the last of them. */
+export function forgetServer(path: string): void {
+  rmSync(path, { force: true });
+  try {
+    rmdirSync(join(path, '..'));
+  } catch {
+    // It holds those of other servers.
+  }
+}
+
+/**
+ * Ends servers whose host has ended without them and whose other guards failed; returns their pids. A server is ended only
+ * when its record is in a private directory of this user, its host is gone, and the process with its pid has the same start time and
+ * the same command line. Whoever else carries its marker ends too.
+ */
+export function endOrphans(directory = defaultDirectory()): number[] {
+  if (!hasProcessTable() || !isPrivate(directory)) return [];
+  const ended: number[] = [];
+  for (const name of namesIn(directory)) {
+    if (!name.endsWith('.json')) continue;
+    const path = join(directory, name);
+    const record = readRecord(path);
+    if (record !== undefined && (record.namespace !== pidNamespace() || isAlive(record.host))) continue;
+    if (record !== undefined && endOrphan(record)) ended.push(record.server.pid);
+    forgetServer(path);
+  }
+  return ended;
+}
+
+function endOrphan({ server, commandLine, marker }: ServerRecord): boolean {
+  const leader = findProcess(server.pid);
+  const isTheServer = leader?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
+  // Without the server, or with another process in its place, only the marker tells who belongs to it.
+  return new ProcessFamily(isTheServer ? server.pid : undefined, marker).kill();
+}
+
+/** Another start may have removed it meanwhile. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function readRecord(path: string): ServerRecord | undefined {
+  try {
+    return recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pids mean something only within it; empty where the platform does not tell. */
+export function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+function makePrivate(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return isPrivate(directory);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether it is a directory, not a link, that nobody else can write to or read. */
+function isPrivate(directory: string): boolean {
+  try {
+    const stat = lstatSync(directory);
+    return stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  } catch {
+    return false;
+  }
+}

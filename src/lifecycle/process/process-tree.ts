@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import {
+  findProcess,
+  hasProcessTable,
+  processesWithEnv,
+  processTable,
+  type ProcessEntry,
+} from './process-table.js';
+import { taskkill } from './taskkill.js';
+
+/** The variable that every process of a server inherits, with a value of this start's own. */
+const MARKER_VARIABLE = 'JARVIS_OPENCODE_SERVER';
+
+/** The name and a new value of what marks the processes of one server; no secret. */
+export function newMarker(): { readonly name: string; readonly value: string; readonly text: string } {
+  const value = randomUUID();
+  return { name: MARKER_VARIABLE, value, text: markerText(value) };
+}
+
+/** How a marker looks in an environment. */
+export function markerText(value: string): string {
+  return `${MARKER_VARIABLE}=${value}`;
+}
+
+/**
+ * A server process and all it started: its process group, its descendants wherever they went (running tools have groups of
+ * their own, which no signal to the server's group reaches) and, on Linux, whoever carries its marker in the environment.
+ * Whom it has seen once it knows until they end, by pid and start time.
+ */
+export class ProcessFamily {
+  /** The server itself; `undefined` where the platform does not tell, or when it is gone. */
+  readonly leader: ProcessEntry | undefined;
+  readonly #pid: number | undefined;
+  readonly #markerText: string;
+  #seen: readonly ProcessEntry[] = [];
+
+  /** @param pid - of the server, which leads a process group; `undefined` when only the marker is known. */
+  constructor(pid: number | undefined, markerValue: string) {
+    this.#pid = pid;
+    this.#markerText = markerText(markerValue);
+    this.leader = pid === undefined ? undefined : findProcess(pid);
+  }
+
+  /**
+   * Who of it is alive. Synchronous, so that it also works while this process exits; empty where the platform does not
+   * tell.
+   */
+  look(): readonly ProcessEntry[] {
+    const table = processTable();
+    const startTimes = new Map(table.map((entry) => [entry.pid, entry.startTime]));
+    const members = new Set(
+      this.#seen.filter((entry) => startTimes.get(entry.pid) === entry.startTime).map((entry) => entry.pid),
+    );
+    for (const marked of processesWithEnv(this.#markerText)) members.add(marked.pid);
+    const pid = this.#ownPid((own) => startTimes.get(own));
+    if (pid !== undefined) members.add(pid);
+    for (let size = -1; size < members.size;) {
+      size = members.size;
+      for (const entry of table) {
+        if (members.has(entry.parent) || entry.group === pid) members.add(entry.pid);
+      }
+    }
+    this.#seen = table.filter((entry) => members.has(entry.pid) && entry.pid !== process.pid);
+    return this.#seen;
+  }
+
+  /** Asks its group to end: the server, and what stayed with it. On Windows, which cannot ask, it ends them all. */
+  terminate(): void {
+    if (process.platform === 'win32') this.#taskkill();
+    else this.#signalGroup('SIGTERM');
+  }
+
+  /** Kills everybody it knows of; `false` when nobody was left. */
+  kill(): boolean {
+    if (process.platform === 'win32') {
+      this.#taskkill();
+      return false;
+    }
+    const living = this.look();
+    const isGroupLeft = this.#signalGroup('SIGKILL');
+    for (const { pid } of living) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    }
+    return hasProcessTable() ? living.length > 0 : isGroupLeft;
+  }
+
+  /** The pid of the server, unless it is that of a later process by now. */
+  #ownPid(startTimeOf: (pid: number) => string | undefined): number | undefined {
+    if (this.#pid === undefined) return undefined;
+    const startTime = startTimeOf(this.#pid);
+    if (startTime === undefined) return this.#pid;
+    const isOwn = this.leader === undefined ? !hasProcessTable() : startTime === this.leader.startTime;
+    return isOwn ? this.#pid : undefined;
+  }
+
+  /** `false` when there is no such group. The id of a group is not used again while a member is left. */
+  #signalGroup(signal: NodeJS.Signals): boolean {
+    const pid = this.#ownPid((own) => findProcess(own)?.startTime);
+    if (pid === undefined) return false;
+    try {
+      process.kill(-pid, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #taskkill(): void {
+    if (this.#pid !== undefined) taskkill(this.#pid);
+  }
+}

@@ -1,0 +1,82 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { deferred, delay } from '../../core/abort.js';
+import { RecentOutput } from './output.js';
+import type { ServerExit } from '../server/handle.js';
+
+/** The line by which the server tells where it listens. It writes an IPv6 address without brackets. */
+const URL_LINE = /opencode server listening on (https?):\/\/(\S+):(\d+)/;
+
+/** How long the last output of a process that has ended may take to be read. */
+const LAST_OUTPUT_MS = 250;
+
+/** What to run. */
+export interface SpawnOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** Removed from everything that is kept of the output. */
+  readonly secrets: readonly string[];
+  readonly onLog: (line: string) => void;
+}
+
+/** A server process from its first moment on. */
+export interface SpawnedServer {
+  readonly child: ChildProcess;
+  readonly output: RecentOutput;
+  /** Resolves with the URL the server prints. */
+  readonly url: Promise<string>;
+  /** Rejects when it could not even be started. */
+  readonly failed: Promise<never>;
+  /** Resolves when the process has ended; never rejects. */
+  readonly exited: Promise<ServerExit>;
+}
+
+/** Starts a server in a process group of its own, so that it can be ended with all its children. */
+export function spawnServer(options: SpawnOptions): SpawnedServer {
+  const url = deferred<string>();
+  const failed = deferred<never>();
+  const exited = deferred<ServerExit>();
+  const output = new RecentOutput(options.secrets, (line) => {
+    const origin = originIn(line);
+    if (origin !== undefined) url.resolve(origin);
+    options.onLog(line);
+  });
+  const child = spawn(options.command, options.args, {
+    cwd: options.cwd,
+    env: options.env,
+    detached: process.platform !== 'win32',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  // One that could not be started, for want of file descriptors, has no pipes.
+  if (child.pid !== undefined) {
+    output.read(child.stdout);
+    output.read(child.stderr);
+  }
+  // `close` comes when all output is read, but a grandchild that inherited the pipes can hold them open for ever.
+  child.once('close', (code, signal) => exited.resolve({ code, signal }));
+  child.once('exit', (code, signal) => {
+    void delay(LAST_OUTPUT_MS).then(() => exited.resolve({ code, signal }));
+  });
+  child.once('error', (error) => {
+    failed.reject(error);
+    // Without a pid there is no process whose exit could be told.
+    if (child.pid === undefined) exited.resolve({ code: null, signal: null });
+  });
+  return { child, output, url: url.promise, failed: failed.promise, exited: exited.promise };
+}
+
+function originIn(line: string): string | undefined {
+  const [, protocol, host = '', port] = URL_LINE.exec(line) ?? [];
+  if (protocol === undefined) return undefined;
+  const url = `${protocol}://${reachable(host)}:${port}`;
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}
+
+/** A server that listens everywhere is reached on this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}

@@ -1,0 +1,50 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import type { ProcessUsage } from '../../core/instance.js';
+import { descendantsOf } from './process-table.js';
+
+/** What the processes of a server use. */
+export interface TreeUsage {
+  /** The server itself with all below it. */
+  readonly total: ProcessUsage;
+  /** What runs below it, by working directory: MCP and LSP servers, tools and terminals start in that of their instance. */
+  readonly byDirectory: ReadonlyMap<string, ProcessUsage>;
+}
+
+/** Reads what a process and all below it use; `undefined` where the platform does not tell, or when it has ended. */
+export function usageOf(pid: number): TreeUsage | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const own = rssBytesOf(pid);
+  if (own === undefined) return undefined;
+  let total: ProcessUsage = { count: 1, rssBytes: own };
+  const byDirectory = new Map<string, ProcessUsage>();
+  for (const child of descendantsOf(pid)) {
+    const rssBytes = rssBytesOf(child.pid);
+    if (rssBytes === undefined) continue;
+    total = add(total, rssBytes);
+    const directory = workingDirectoryOf(child.pid);
+    if (directory !== undefined) byDirectory.set(directory, add(byDirectory.get(directory), rssBytes));
+  }
+  return { total, byDirectory };
+}
+
+function add(usage: ProcessUsage | undefined, rssBytes: number): ProcessUsage {
+  return { count: (usage?.count ?? 0) + 1, rssBytes: (usage?.rssBytes ?? 0) + rssBytes };
+}
+
+function rssBytesOf(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    // A zombie has no memory.
+    return Number(kilobytes ?? 0) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+function workingDirectoryOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}

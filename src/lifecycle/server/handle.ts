@@ -1,0 +1,173 @@
+import { aBoolean, assertOptions, someMs, type OptionChecks } from '../../core/checks.js';
+
+/**
+ * How a server is doing.
+ *
+ * - `starting`, then `ready`: it answers.
+ * - `unhealthy`: it runs and gives no sign of life; `ready` again when it does.
+ * - `restarting`: it has ended, or is being ended, and another one takes its place: `ready` again with a new `url`.
+ * - `stopping`, then `stopped`: `stop()` was called.
+ * - `failed`: it ended, and is not started again.
+ */
+export type ServerState =
+  'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
+
+/** How a server ended: its exit code or signal, both `null` for a server we only connected to. */
+export interface ServerExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Options of {@link ServerHandle.stop}. */
+export interface StopOptions {
+  /**
+   * Milliseconds the server has to end its work, and then again to end itself, before it is killed.
+   *
+   * @default 2_000
+   */
+  readonly graceMs?: number | undefined;
+}
+
+/** Options of {@link ServerHandle.restart}. */
+export interface RestartOptions {
+  /** Restarts whatever the server does: running turns are interrupted. @default false */
+  readonly force?: boolean | undefined;
+}
+
+/**
+ * Runs a restart that was asked for, or refuses it: whoever uses the server knows what it would cut off.
+ *
+ * @param run - does it; resolves when the next server is ready.
+ */
+export type RestartGuard = (run: () => Promise<void>, options: RestartOptions) => Promise<void>;
+
+/** A step of the life of a server. */
+export interface ServerChange {
+  readonly state: ServerState;
+  /** Which attempt to start the next process begins, from 1; of `restarting`. */
+  readonly attempt?: number | undefined;
+  /** How the process ended, once it has. */
+  readonly exit?: ServerExit | undefined;
+  /** Why the last attempt to start another process was in vain; of `failed`, if there was one. */
+  readonly error?: unknown;
+  /** Whether `restart()` was called. */
+  readonly isRequested?: boolean | undefined;
+}
+
+const DEFAULT_GRACE_MS = 2_000;
+
+const stopChecks: OptionChecks<StopOptions> = { graceMs: someMs };
+const restartChecks: OptionChecks<RestartOptions> = { force: aBoolean };
+
+/**
+ * Checks the options of a stop and fills in their default.
+ *
+ * @param of - what takes them, for the message.
+ * @throws {TypeError} {@link RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
+ */
+export function parseGraceMs(options: StopOptions | undefined, of = 'stop()'): number {
+  assertOptions(of, stopChecks, options);
+  return options?.graceMs ?? DEFAULT_GRACE_MS;
+}
+
+/** @throws {TypeError} unless `force` is a boolean, and nothing else is given. */
+export function parseRestartOptions(options: RestartOptions | undefined): Required<RestartOptions> {
+  assertOptions('restart()', restartChecks, options);
+  return { force: options?.force ?? false };
+}
+
+/** What a listener of a server is told, by event name. */
+export interface ServerEvents {
+  state: ServerState;
+  /** Each new state, and each attempt of a restart, with what is known of it. */
+  change: ServerChange;
+  /** One line of its output, with secrets removed. */
+  log: string;
+}
+
+/** One OpenCode server: where it is now, how it is, and how to restart and stop it. */
+export interface ServerHandle extends AsyncDisposable {
+  /** Origin, e.g. `http://127.0.0.1:4096`; another one after a restart, unless the `port` is fixed. */
+  readonly url: string;
+  /** The server's own version, e.g. `1.18.33`. */
+  readonly version: string;
+  /** Process id of the last process; `undefined` for a server we only connected to. */
+  readonly pid: number | undefined;
+  /** Value of the `authorization` header; not enumerable on the library's own handles. */
+  readonly authorization?: string | undefined;
+  readonly state: ServerState;
+  /** The last lines it wrote, at most 200, with secrets removed; `undefined` for a server we only connected to. */
+  readonly recentOutput?: readonly string[] | undefined;
+  /** @internal OpenCode's own data directory; `undefined` for a server we only connected to. */
+  readonly dataDirectory?: string | undefined;
+  /** Resolves when the server has ended for good, so not while it is restarted; never rejects. */
+  readonly closed: Promise<ServerExit>;
+  /** Calls the listener for each state or log line; the returned function ends it. */
+  on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void;
+  /**
+   * Ends the server and starts it again, e.g. because it keeps the broken configuration of a repository until then. Resolves
+   * when the next one is ready; concurrent callers share one restart. Everything made from this handle's client goes on.
+   *
+   * @throws {DisposeRefusedError} when something holds an instance and `force` is not set; nothing was cut off then.
+   * @throws {ServerLostError} when no next one could be started; its `cause` is the {@link ServerStartError} of the last attempt.
+   * @throws {TypeError} for a server we only connected to.
+   * @throws {ClosedError} when it is stopped.
+   */
+  restart(options?: RestartOptions): Promise<void>;
+  /** @internal Asks `guard` before each restart that was asked for. */
+  guardRestart?(guard: RestartGuard): void;
+  /** @internal Notes that the server has answered or sent something. */
+  noteLife?(): void;
+  /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+/** The listeners and the state of a server. */
+export class ServerSignals {
+  readonly #listeners: { [E in keyof ServerEvents]: Set<(value: ServerEvents[E]) => void> } = {
+    state: new Set(),
+    change: new Set(),
+    log: new Set(),
+  };
+  #state: ServerState = 'starting';
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void {
+    this.#listeners[event].add(listener);
+    return () => this.#listeners[event].delete(listener);
+  }
+
+  enter(state: ServerState, details: Omit<ServerChange, 'state'> = {}): void {
+    const isNew = state !== this.#state;
+    if (!isNew && details.attempt === undefined) return;
+    this.#state = state;
+    this.#emit('change', { state, ...details });
+    if (isNew) this.#emit('state', state);
+  }
+
+  log(line: string): void {
+    this.#emit('log', line);
+  }
+
+  #emit<E extends keyof ServerEvents>(event: E, value: ServerEvents[E]): void {
+    for (const listener of this.#listeners[event]) {
+      try {
+        listener(value);
+      } catch (error) {
+        // A listener's mistake is its own: it surfaces as an uncaught error and cannot stop the server's care.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** Value of an `authorization` header for Basic authentication; works without Buffer. */
+export function basicAuthorization(username: string, password: string): string {
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}

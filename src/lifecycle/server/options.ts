@@ -1,0 +1,278 @@
+import { homedir } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import {
+  aBoolean,
+  aLogger,
+  aNumber,
+  anObject,
+  aSignal,
+  aString,
+  assertOptions,
+  positiveMs,
+  shown,
+  someStrings,
+  type OptionChecks,
+} from '../../core/checks.js';
+import type { Logger } from '../../core/logger.js';
+import { parseHealthPolicy, type HealthPolicy } from './health.js';
+import { parseRestartPolicy, type RestartPolicy } from './restart-budget.js';
+
+/** How to start the server. */
+export interface ServerOptions {
+  /**
+   * The executable, by path or by name on PATH.
+   *
+   * @default the `opencode-ai` package of the project at `process.cwd()`, else `opencode` on PATH
+   */
+  readonly command?: string | undefined;
+  /** More arguments for `opencode serve`, e.g. `['--print-logs']`; not those that have an option here. */
+  readonly args?: readonly string[] | undefined;
+  /** Working directory of the server. @default process.cwd() */
+  readonly cwd?: string | undefined;
+  /** Merged over `process.env`; `undefined` removes a variable. `dataDir`, `config` and `trustProjectConfig` win over it. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * A directory of the server's own for everything it stores: sessions, credentials, user configuration, caches. It is made, for this
+   * user only (mode 0700), when it is missing. OpenCode allows two servers on one directory, but they do not know of each other's turns.
+   * Keep it out of the repositories: `forRepo` refuses one whose snapshots would take it in. First starts at once on one directory follow
+   * one another.
+   *
+   * @default the user's own XDG directories, with the credentials and the configuration that are there
+   */
+  readonly dataDir?: string | undefined;
+  /** OpenCode configuration that wins over every file, sent inline (`OPENCODE_CONFIG_CONTENT`). */
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Whether the configuration inside repositories is used, as OpenCode does by default. It can start programs: MCP
+   * servers, plugins, custom tools. `false` is for repositories you do not trust: their `opencode.json`, `.opencode/` and
+   * instruction files (`AGENTS.md`) are then ignored (`OPENCODE_DISABLE_PROJECT_CONFIG`). OpenCode 1.18.33 imports their plugins
+   * all the same, so `forRepo` refuses a repository that has one, with a `RepoPathError`; one that comes into it later is not
+   * seen. Skills (`.claude/skills`, `.agents/skills`: text, no programs) are still offered to the model, what other files say reaches it too,
+   * and what it may do is up to the permissions: this is no sandbox.
+   *
+   * @default true
+   */
+  readonly trustProjectConfig?: boolean | undefined;
+  /** Address to listen on. Any but a loopback address needs a `password` of yours. @default '127.0.0.1' */
+  readonly hostname?: string | undefined;
+  /** Port to listen on; 0 lets the server choose (4096 if it is free). A taken port is an error. @default 0 */
+  readonly port?: number | undefined;
+  /**
+   * Origins whose web pages may call the server, e.g. `['https://app.example.com']`, besides those OpenCode always allows
+   * (pages on localhost, its own application).
+   *
+   * @default none
+   */
+  readonly cors?: readonly string[] | undefined;
+  /** The server's password, for Basic authentication. @default a random one per start and restart */
+  readonly password?: string | undefined;
+  /**
+   * How a server that hangs is noticed: it is asked for its health whenever it gives no other sign of life (an answer, an
+   * event). The first failure makes its state `unhealthy`, and after `failures` in a row it is killed and restarted. With the
+   * defaults that is after about a minute of silence. `false` asks nothing; with `restart: false` it is only told.
+   */
+  readonly health?: HealthPolicy | false | undefined;
+  /**
+   * How a server that ended by itself, or hung, is started again: after a growing, jittered wait, until there were
+   * `maxAttempts` within `windowMs`. Then its state is `failed`. `false` for never.
+   */
+  readonly restart?: RestartPolicy | false | undefined;
+  /** Milliseconds until the server must be ready, with its version check; also after a restart. @default 60_000 */
+  readonly startTimeoutMs?: number | undefined;
+  /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
+  readonly signal?: AbortSignal | undefined;
+  /** Is told of the start, the end and the output of the server. @default silence */
+  readonly logger?: Logger | undefined;
+}
+
+/** A slow laptop with a cold disk takes 10 s and more for its first start. */
+const DEFAULT_START_TIMEOUT_MS = 60_000;
+
+/** The arguments that have an option: given twice, OpenCode makes a list of them and does not start. */
+const RESERVED_ARGS = new Map([
+  ['--hostname', 'hostname'],
+  ['--port', 'port'],
+  ['--cors', 'cors'],
+]);
+
+/** {@link ServerOptions}, checked and complete. */
+export interface ServerPlan {
+  readonly command: string | undefined;
+  /** The arguments, `serve` first. */
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Directories to make before the start. */
+  readonly directories: readonly string[];
+  /** Where OpenCode keeps its database and snapshots. */
+  readonly dataDirectory: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  /** Whether the password was made for one start. */
+  readonly isPasswordRandom: boolean;
+  readonly startTimeoutMs: number;
+}
+
+const USERNAME = 'opencode';
+
+/** The check of each option by itself; what depends on others is checked where they are filled in. */
+export const serverOptionChecks: OptionChecks<ServerOptions> = {
+  command: aString,
+  args: (name, value) => {
+    someStrings(name, value);
+    assertNoReserved(value as readonly string[]);
+  },
+  cwd: aText,
+  env: (name, value) => {
+    anObject(name, value);
+    for (const [variable, text] of Object.entries(value as object)) {
+      if (text === undefined || typeof text === 'string') continue;
+      throw new TypeError(`Expected env.${variable} to be a string or undefined, got ${typeof text}.`);
+    }
+  },
+  dataDir: aText,
+  config: anObject,
+  trustProjectConfig: aBoolean,
+  hostname: aText,
+  port: aNumber(
+    'an integer from 0 to 65535',
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65_535,
+  ),
+  cors: someOrigins,
+  password: (_name, value) => {
+    if (typeof value === 'string' && value !== '' && !value.includes('\0')) return;
+    throw new TypeError('Expected password to be a non-empty string; leave it out for a random one.');
+  },
+  health: (_name, value) => void parseHealthPolicy(value as HealthPolicy | false),
+  restart: (_name, value) => void parseRestartPolicy(value as RestartPolicy | false),
+  startTimeoutMs: positiveMs,
+  signal: aSignal,
+  logger: aLogger,
+};
+
+/**
+ * Checks the options and fills in their defaults.
+ *
+ * @throws {TypeError} {@link RangeError} for an invalid one.
+ */
+export function parseServerOptions(options: ServerOptions): ServerPlan {
+  assertOptions('the server', serverOptionChecks, options);
+  const {
+    startTimeoutMs = DEFAULT_START_TIMEOUT_MS,
+    hostname = '127.0.0.1',
+    port = 0,
+    cwd = process.cwd(),
+    cors = [],
+    args = [],
+  } = options;
+  const password = options.password ?? passwordFor(hostname);
+  const dataDirectories = directoriesIn(options.dataDir);
+  const env = serverEnv(options, dataDirectories, password);
+  return {
+    command: options.command,
+    args: [
+      'serve',
+      ...['--hostname', hostname, '--port', String(port)],
+      ...cors.flatMap((origin) => ['--cors', origin]),
+      ...args,
+    ],
+    cwd,
+    env,
+    dataDirectory: resolve(
+      env.XDG_DATA_HOME ?? resolve(env.HOME ?? homedir(), '.local', 'share'),
+      'opencode',
+    ),
+    directories: Object.values(dataDirectories),
+    hostname,
+    port,
+    username: USERNAME,
+    password,
+    isPasswordRandom: options.password === undefined,
+    startTimeoutMs,
+  };
+}
+
+/** The plan of the next start: the same but for a random password, which is a new one each time. */
+export function nextPlan(plan: ServerPlan): ServerPlan {
+  if (!plan.isPasswordRandom) return plan;
+  const password = randomPassword();
+  return { ...plan, password, env: { ...plan.env, OPENCODE_SERVER_PASSWORD: password } };
+}
+
+function aText(name: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new TypeError(`Expected ${name} to be a non-empty string, got ${JSON.stringify(value)}.`);
+  }
+}
+
+/** Whoever reaches the server can run commands as this user, so only this machine is told a password nobody chose. */
+function passwordFor(hostname: string): string {
+  if (isLoopback(hostname)) return randomPassword();
+  throw new TypeError(
+    `Expected password to be given for the hostname ${JSON.stringify(hostname)}, which other machines may reach.`,
+  );
+}
+
+function randomPassword(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+function assertNoReserved(args: readonly string[]): void {
+  for (const arg of args) {
+    const option = RESERVED_ARGS.get(arg.split('=', 1)[0] ?? '');
+    if (option !== undefined) {
+      throw new TypeError(`Expected args to be without ${arg}, got it: use the option ${option}.`);
+    }
+  }
+}
+
+function someOrigins(name: string, cors: unknown): void {
+  const isOrigin = (origin: unknown): origin is string =>
+    typeof origin === 'string' && /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/i.test(origin);
+  if (!Array.isArray(cors)) {
+    throw new TypeError(`Expected ${name} to be an array of origins, got ${shown(cors)}.`);
+  }
+  for (const origin of cors as readonly unknown[]) {
+    if (isOrigin(origin)) continue;
+    throw new TypeError(
+      `Expected ${name} to be origins such as https://app.example.com, got ${JSON.stringify(origin)}.`,
+    );
+  }
+}
+
+function directoriesIn(dataDir: string | undefined): Readonly<Record<string, string>> {
+  if (dataDir === undefined) return {};
+  const root = resolve(dataDir);
+  return {
+    XDG_DATA_HOME: resolve(root, 'data'),
+    XDG_CONFIG_HOME: resolve(root, 'config'),
+    XDG_STATE_HOME: resolve(root, 'state'),
+    XDG_CACHE_HOME: resolve(root, 'cache'),
+  };
+}
+
+function serverEnv(
+  options: ServerOptions,
+  dataDirectories: Readonly<Record<string, string>>,
+  password: string,
+): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  for (const [name, value] of Object.entries(options.env ?? {})) {
+    if (value === undefined) delete env[name];
+    else env[name] = value;
+  }
+  Object.assign(env, dataDirectories);
+  if (options.config !== undefined) env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
+  const { trustProjectConfig = true } = options;
+  if (!trustProjectConfig) env.OPENCODE_DISABLE_PROJECT_CONFIG = '1';
+  env.OPENCODE_SERVER_PASSWORD = password;
+  env.OPENCODE_SERVER_USERNAME = USERNAME;
+  return env;
+}

@@ -1,0 +1,293 @@
+import { inspect, type InspectOptions } from 'node:util';
+import { deferred, delay } from '../../core/abort.js';
+import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
+import { silentLogger, type Logger } from '../../core/logger.js';
+import type { GuardKinds } from '../guards/guards.js';
+import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
+import { HOST_SIGNAL_GRACE_MS } from '../guards/exit-hook.js';
+import type { Probe } from './ready.js';
+import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './restart-budget.js';
+import {
+  parseGraceMs,
+  parseRestartOptions,
+  ServerSignals,
+  type RestartGuard,
+  type RestartOptions,
+  type ServerEvents,
+  type ServerExit,
+  type ServerHandle,
+  type ServerState,
+  type StopOptions,
+} from './handle.js';
+import { nextPlan, parseServerOptions, type ServerOptions } from './options.js';
+import { ServerProcess, type ServerCalls } from './server-process.js';
+
+/** One run of a server, as its supervision needs it. */
+export interface SupervisedProcess {
+  readonly url: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly authorization: string;
+  readonly recentOutput: readonly string[];
+  readonly exited: Promise<ServerExit>;
+  readonly probe: Probe;
+  onHostSignal(stop: () => Promise<unknown>): void;
+  stop(graceMs: number): Promise<void>;
+  kill(): Promise<void>;
+}
+
+/** How a server is supervised. */
+export interface Supervision {
+  /** Starts the next run; rejects with the reason of `signal` when that aborts. */
+  readonly launch: (signal: AbortSignal) => Promise<SupervisedProcess>;
+  readonly health: ParsedHealthPolicy | undefined;
+  readonly restart: ParsedRestartPolicy | undefined;
+  readonly signals: ServerSignals;
+  readonly logger: Logger;
+  /** OpenCode's own, in the environment of every run. */
+  readonly dataDirectory?: string | undefined;
+}
+
+/** Why a run ends and the next one begins. */
+type RestartCause = 'exit' | 'hung' | 'request';
+
+/** A server of ours: one process after the other. */
+export class OwnedServer implements ServerHandle {
+  readonly closed: Promise<ServerExit>;
+  readonly #supervision: Supervision;
+  readonly #budget: RestartBudget | undefined;
+  readonly #guards: RestartGuard[] = [];
+  readonly #closed = deferred<ServerExit>();
+  /** Aborts when no other process is started any more. */
+  readonly #over = new AbortController();
+  #process: SupervisedProcess;
+  #health: HealthMonitor | undefined;
+  /** The change from one process to the next; rejects when there is none. */
+  #relaunching: Promise<void> | undefined;
+  #requested: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  /** Takes care of a process that is ready. */
+  constructor(process: SupervisedProcess, supervision: Supervision) {
+    this.#supervision = supervision;
+    this.#budget = supervision.restart && new RestartBudget(supervision.restart);
+    this.closed = this.#closed.promise;
+    this.#process = process;
+    this.#adopt(process);
+  }
+
+  /**
+   * Starts a server and resolves when it is healthy. On any failure nothing of it is left running.
+   *
+   * @param guards - for tests: what ends the server when this process is killed.
+   * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy within `startTimeoutMs`.
+   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
+   */
+  static async start(options: ServerOptions, calls: ServerCalls, guards?: GuardKinds): Promise<OwnedServer> {
+    let plan = parseServerOptions(options);
+    const health = parseHealthPolicy(options.health);
+    const restart = parseRestartPolicy(options.restart);
+    const logger = options.logger ?? silentLogger;
+    const signals = new ServerSignals();
+    const onLog = (line: string): void => {
+      logger.debug('server output', { line });
+      signals.log(line);
+    };
+    const first = await ServerProcess.launch(plan, calls, { signal: options.signal, onLog, logger, guards });
+    const launch = (signal: AbortSignal): Promise<ServerProcess> => {
+      plan = nextPlan(plan);
+      return ServerProcess.launch(plan, calls, { signal, onLog, logger, guards });
+    };
+    const { dataDirectory } = plan;
+    return new OwnedServer(first, { launch, health, restart, signals, logger, dataDirectory });
+  }
+
+  get url(): string {
+    return this.#process.url;
+  }
+
+  get version(): string {
+    return this.#process.version;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get authorization(): string {
+    return this.#process.authorization;
+  }
+
+  get dataDirectory(): string | undefined {
+    return this.#supervision.dataDirectory;
+  }
+
+  get recentOutput(): readonly string[] {
+    return this.#process.recentOutput;
+  }
+
+  get state(): ServerState {
+    return this.#signals.state;
+  }
+
+  on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void {
+    return this.#signals.on(event, listener);
+  }
+
+  guardRestart(guard: RestartGuard): void {
+    this.#guards.push(guard);
+  }
+
+  noteLife(): void {
+    this.#health?.sign();
+  }
+
+  async restart(options?: RestartOptions): Promise<void> {
+    const { force } = parseRestartOptions(options);
+    for (;;) {
+      if (this.#stopping !== undefined) throw new ClosedError('The server');
+      if (this.state === 'failed') throw new ServerLostError('The restart');
+      const current = this.#relaunching ?? this.#requested;
+      if (current === undefined) break;
+      try {
+        return await current;
+      } catch (error) {
+        // Somebody else asked without force.
+        if (!force || !(error instanceof DisposeRefusedError)) throw error;
+      }
+    }
+    const guarded = this.#guards.reduceRight<() => Promise<void>>(
+      (inner, guard) => () => guard(inner, { force }),
+      () => this.#begin('request'),
+    );
+    const requested = guarded().finally(() => {
+      this.#requested = undefined;
+    });
+    this.#requested = requested;
+    return requested;
+  }
+
+  stop(options?: StopOptions): Promise<void> {
+    const graceMs = parseGraceMs(options);
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** What may be shown: all but the credentials. */
+  toJSON(): Pick<ServerHandle, 'url' | 'version' | 'pid' | 'state'> {
+    const { url, version, pid, state } = this;
+    return { url, version, pid, state };
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `OwnedServer ${inspect(this.toJSON(), options)}`;
+  }
+
+  get #signals(): ServerSignals {
+    return this.#supervision.signals;
+  }
+
+  #adopt(process: SupervisedProcess): void {
+    const { health: policy } = this.#supervision;
+    this.#process = process;
+    process.onHostSignal(() => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS }));
+    void process.exited.then((exit) => this.#exited(process, exit));
+    if (policy !== undefined) this.#health = this.#watch(process, policy);
+    this.#signals.enter('ready');
+  }
+
+  #watch({ pid, probe }: SupervisedProcess, policy: ParsedHealthPolicy): HealthMonitor {
+    const { logger } = this.#supervision;
+    return new HealthMonitor({
+      policy,
+      probe,
+      unhealthy: () => {
+        logger.warn('server does not answer', { pid });
+        this.#signals.enter('unhealthy');
+      },
+      healthy: () => {
+        logger.info('server answers again', { pid });
+        this.#signals.enter('ready');
+      },
+      hung: () => {
+        if (this.#budget === undefined) return;
+        logger.error('server hangs and is restarted', { pid });
+        void this.#begin('hung');
+      },
+    });
+  }
+
+  #exited(process: SupervisedProcess, exit: ServerExit): void {
+    if (process !== this.#process) return;
+    this.#health?.stop();
+    if (this.#stopping !== undefined || this.#relaunching !== undefined) return;
+    this.#supervision.logger.error('server ended by itself', { pid: process.pid, ...exit });
+    void this.#begin('exit', exit);
+  }
+
+  /** Begins a restart, unless one is under way. Its rejection need not be handled: the state tells of it too. */
+  #begin(cause: RestartCause, exit?: ServerExit): Promise<void> {
+    if (this.#relaunching !== undefined) return this.#relaunching;
+    const { promise, resolve, reject } = deferred();
+    this.#relaunching = promise;
+    this.#relaunch(cause, exit).then(resolve, reject);
+    return promise;
+  }
+
+  /** Ends the process there is, if it runs, and starts another one. */
+  async #relaunch(cause: RestartCause, exit?: ServerExit): Promise<void> {
+    const { launch, logger } = this.#supervision;
+    const { signal } = this.#over;
+    const isRequested = cause === 'request';
+    this.#health?.stop();
+    let failure: ErrorOptions | undefined;
+    try {
+      let waitMs = isRequested ? 0 : this.#budget?.take();
+      for (let attempt = 1; waitMs !== undefined; attempt += 1, waitMs = this.#budget?.take()) {
+        this.#signals.enter('restarting', { attempt, exit, isRequested });
+        if (attempt === 1)
+          await (isRequested ? this.#process.stop(parseGraceMs(undefined)) : this.#process.kill());
+        await delay(waitMs, signal);
+        try {
+          const process = await launch(signal);
+          if (!signal.aborted) return this.#adopt(process);
+          await process.kill();
+        } catch (cause) {
+          failure = { cause };
+          if (!signal.aborted) logger.error('server not restarted', { attempt, error: String(cause) });
+        }
+        signal.throwIfAborted();
+      }
+      logger.error('server is not restarted any more');
+      this.#fail(exit ?? (await this.#process.exited), failure?.cause);
+      throw new ServerLostError('The restart', failure);
+    } finally {
+      // At once: the next process may have ended by now.
+      this.#relaunching = undefined;
+    }
+  }
+
+  #fail(exit: ServerExit, error: unknown): void {
+    this.#signals.enter('failed', { exit, error });
+    this.#closed.resolve(exit);
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#health?.stop();
+    const hasFailed = this.state === 'failed';
+    if (!hasFailed) this.#signals.enter('stopping');
+    this.#over.abort(new ClosedError('The server'));
+    await this.#relaunching?.catch(() => undefined);
+    await this.#process.stop(graceMs);
+    const exit = await this.#process.exited;
+    if (hasFailed) return;
+    this.#signals.enter('stopped', { exit });
+    this.#closed.resolve(exit);
+    this.#supervision.logger.info('server stopped', { pid: this.pid });
+  }
+}

@@ -1,0 +1,85 @@
+import { delay } from '../../core/abort.js';
+import {
+  ConnectionError,
+  isPermanent,
+  RequestError,
+  ResponseShapeError,
+  UnsupportedServerError,
+} from '../../errors.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../../core/version.js';
+
+/** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
+export type Probe = (
+  signal: AbortSignal,
+  timeoutMs?: false,
+) => Promise<{ readonly healthy: boolean; readonly version: string }>;
+
+const POLL_MS = 50;
+/** How often a server is asked whose connection breaks: it may be one that was kept from an earlier server there. */
+const MAX_ASKED = 3;
+
+/**
+ * Polls until the server is healthy, and returns its version. A request sent while the server starts may never be
+ * answered, so the probe must have a time limit of its own.
+ *
+ * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to.
+ */
+export async function waitUntilHealthy(probe: Probe, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    try {
+      const health = await probe(signal);
+      if (health.healthy) return assertSupported(health.version);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isPermanent(error)) throw asUnsupported(error);
+    }
+    await delay(POLL_MS, signal);
+  }
+}
+
+/**
+ * Asks a server that runs already, and returns its version.
+ *
+ * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to, or whatever the probe throws.
+ */
+export async function assertServer(probe: Probe, signal: AbortSignal): Promise<string> {
+  for (let asked = 1; ; asked += 1) {
+    try {
+      const version = assertSupported((await probe(signal)).version);
+      if (asked > 1) await shedStaleConnections(probe, signal);
+      return version;
+    } catch (error) {
+      signal.throwIfAborted();
+      const isLost = error instanceof ConnectionError && !isPermanent(error);
+      if (!isLost || asked === MAX_ASKED) throw asUnsupported(error);
+    }
+  }
+}
+
+/**
+ * Node's fetch connects again when a running request is aborted, and does not notice when the server of that idle
+ * connection ends. A later server on the same port (4096, if it is free) would meet it with its first request, which
+ * then fails with ECONNRESET, and a POST is not repeated. As many requests at once find all such connections.
+ */
+export async function shedStaleConnections(probe: Probe, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < 10; round += 1) {
+    const probes = await Promise.allSettled(Array.from({ length: 8 }, () => probe(signal)));
+    signal.throwIfAborted();
+    if (probes.every(({ status }) => status === 'fulfilled')) return;
+  }
+}
+
+function assertSupported(version: string): string {
+  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS);
+  return version;
+}
+
+/** An answer that is no health report comes from something that is not OpenCode 1.x. */
+function asUnsupported(error: unknown): unknown {
+  const isOtherKind =
+    error instanceof ResponseShapeError ||
+    (error instanceof RequestError && [200, 404].includes(error.status));
+  return isOtherKind
+    ? new UnsupportedServerError('of another kind', SUPPORTED_SERVERS, { cause: error })
+    : error;
+}

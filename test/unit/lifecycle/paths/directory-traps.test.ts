@@ -1,0 +1,145 @@
+import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RepoPathError } from '../../../../src/errors.js';
+import { DirectoryTraps, type DirectoryTrapsInit } from '../../../../src/lifecycle/paths/directory-traps.js';
+import { silentLogger } from '../../../../src/core/logger.js';
+import { gitRepo, type GitRepo } from '../../../support/git-repo.js';
+
+const isRoot = process.getuid?.() === 0;
+
+let repo: GitRepo;
+const warn = vi.fn();
+
+beforeEach(async () => {
+  warn.mockClear();
+  repo = await gitRepo({ files: { 'sub/a.txt': 'a' } });
+});
+
+afterEach(() => repo.dispose());
+
+/** What finds the traps of a server whose data home is this one below the repository. */
+function trapsOf(dataHome: string, init: Partial<DirectoryTrapsInit> = {}): DirectoryTraps {
+  const home = join(repo.directory, dataHome);
+  mkdirSync(join(home, 'opencode'), { recursive: true });
+  writeFileSync(join(home, 'opencode/opencode.db'), '');
+  return new DirectoryTraps({
+    env: { PATH: process.env['PATH'], HOME: '/nowhere', XDG_DATA_HOME: home },
+    cwd: '/',
+    pid: undefined,
+    ownsData: true,
+    takesSnapshots: true,
+    logger: { ...silentLogger, warn },
+    ...init,
+  });
+}
+
+function file(path: string, text: string): void {
+  mkdirSync(dirname(join(repo.directory, path)), { recursive: true });
+  writeFileSync(join(repo.directory, path), text);
+}
+
+function refusal(traps: DirectoryTraps, directory = repo.directory): unknown {
+  try {
+    traps.check(directory);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('a data directory', () => {
+  it.each(['.agent-data/data', 'a b/[x]*?/data', 'data'])(
+    'in the repository, at %s, would be in its own snapshots',
+    (dataHome) => {
+      const error = refusal(trapsOf(dataHome));
+      expect(error).toBeInstanceOf(RepoPathError);
+      expect(error).toMatchObject({ reason: 'data-directory', path: repo.directory });
+      expect((error as Error).message).toMatch(/dataDir.*ignore.*snapshot/s);
+    },
+  );
+
+  it('is found through a link', () => {
+    mkdirSync(join(repo.directory, 'real'));
+    symlinkSync(join(repo.directory, 'real'), join(repo.directory, '..', 'link'));
+    expect(refusal(trapsOf('../link/data'))).toMatchObject({ reason: 'data-directory' });
+  });
+
+  it('is in the snapshots of the directory that holds it, not in those of one beside it', () => {
+    const traps = trapsOf('sub/data');
+    expect(refusal(traps, join(repo.directory, 'sub'))).toMatchObject({ reason: 'data-directory' });
+    expect(refusal(traps)).toMatchObject({ reason: 'data-directory' });
+    mkdirSync(join(repo.directory, 'other'));
+    expect(refusal(traps, join(repo.directory, 'other'))).toBeUndefined();
+    mkdirSync(join(repo.directory, 'sub/data/opencode/worktree/x'), { recursive: true });
+    expect(refusal(traps, join(repo.directory, 'sub/data/opencode/worktree/x'))).toBeUndefined();
+  });
+
+  it.each([
+    ['by .gitignore', '.gitignore', '/data\n'],
+    ['by a .gitignore of its own', 'data/.gitignore', '*\n'],
+    ['by .git/info/exclude', '.git/info/exclude', 'data/\n'],
+  ])('that git ignores %s is harmless', (_what, path, text) => {
+    file(path, text);
+    expect(refusal(trapsOf('data'))).toBeUndefined();
+  });
+
+  it('in a repository within, in .git, beside the repository, or in no repository is harmless', async () => {
+    mkdirSync(join(repo.directory, 'nested'));
+    await repo.git('init', '--quiet', 'nested');
+    await repo.git('-C', 'nested', 'commit', '--quiet', '--allow-empty', '-m', 'nested');
+    for (const home of ['nested/data', '.git/data', '../data', '../repo-data'])
+      expect(refusal(trapsOf(home)), home).toBeUndefined();
+    expect(refusal(trapsOf('../data'), dirname(repo.directory))).toBeUndefined();
+  });
+
+  it('is harmless without snapshots', () => {
+    expect(refusal(trapsOf('data', { takesSnapshots: false }))).toBeUndefined();
+  });
+
+  it('of the user is told of, and not refused', () => {
+    const traps = trapsOf('.local/share', { ownsData: false });
+    expect(refusal(traps)).toBeUndefined();
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/snapshots.*dataDir elsewhere/s), {
+      directory: repo.directory,
+      dataDirectory: join(repo.directory, '.local/share/opencode'),
+    });
+  });
+
+  it('is found by HOME alone', () => {
+    const env = { PATH: process.env['PATH'], HOME: repo.directory };
+    expect(refusal(trapsOf('.local/share', { env }))).toMatchObject({ reason: 'data-directory' });
+  });
+});
+
+describe.runIf(isRoot)('a repository of another user', () => {
+  const OTHER = 54_321;
+
+  it.each(['.', '.git'])('is refused when %s belongs to that user, for its subdirectories too', (path) => {
+    const traps = trapsOf('../data');
+    chownSync(join(repo.directory, path), OTHER, OTHER);
+    for (const directory of [repo.directory, join(repo.directory, 'sub')]) {
+      const error = refusal(traps, directory);
+      expect(error).toMatchObject({ reason: 'owner', path: directory });
+      expect((error as Error).message).toContain('safe.directory');
+    }
+  });
+
+  it('is taken when the environment of the server trusts it', () => {
+    chownSync(repo.directory, OTHER, OTHER);
+    const trust = {
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: 'safe.directory',
+      GIT_CONFIG_VALUE_0: repo.directory,
+    };
+    const env = { PATH: process.env['PATH'], HOME: '/nowhere', XDG_DATA_HOME: '/nowhere', ...trust };
+    expect(refusal(trapsOf('../data', { env }))).toBeUndefined();
+  });
+
+  it('is taken when there is no repository to be refused', async () => {
+    const directory = dirname(repo.directory);
+    const traps = trapsOf('../data');
+    chownSync(directory, OTHER, OTHER);
+    expect(refusal(traps, directory)).toBeUndefined();
+  });
+});
