@@ -23,7 +23,7 @@ export {
   aUserMessage,
   type BuiltEvent,
 } from './testing/builders.js';
-export type { MockInstance } from './testing/instances.js';
+export type { MockInstance } from './testing/state/instances.js';
 export type { MockOpenCodeOptions, MockServer, MockStream } from './testing/mock-opencode.js';
 export type {
   MockAnswer,
@@ -31,10 +31,10 @@ export type {
   MockHandlerRequest,
   MockOperation,
   MockOperations,
-} from './testing/operations.js';
-export type { RequestFailure } from './testing/request-faults.js';
-export type { MockRequest } from './testing/route.js';
-export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script.js';
+} from './testing/http/operations.js';
+export type { RequestFailure } from './testing/http/request-faults.js';
+export type { MockRequest } from './testing/http/route.js';
+export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script/script.js';
 export type { MockShell } from './testing/scripted-server.js';
 export {
   afterTools,
@@ -59,9 +59,9 @@ export {
   type MockToolResult,
   type QuestionInput,
   type TextOptions,
-} from './testing/steps.js';
-export type { MockEvent } from './testing/stream-faults.js';
-export type { MockTerminal, MockTerminalProgram } from './testing/terminal.js';
+} from './testing/script/steps.js';
+export type { MockEvent } from './testing/state/stream-faults.js';
+export type { MockTerminal, MockTerminalProgram } from './testing/state/terminal.js';
 
 /** An OpenCode server in memory, and what a test may tell it and ask it. */
 export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;

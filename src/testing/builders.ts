@@ -16,7 +16,7 @@ import type {
 } from '../client/schema/message.js';
 import type { Pty } from '../client/schema/pty.js';
 import type { SessionInfo, Todo, Tokens } from '../client/schema/session.js';
-import { Ids } from './ids.js';
+import { Ids } from './state/ids.js';
 
 /** What a builder leaves as it is unless it is told otherwise. */
 type Given<T> = Readonly<Partial<T>>;

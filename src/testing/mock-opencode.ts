@@ -12,29 +12,29 @@ import {
   someStrings,
   type OptionChecks,
 } from '../core/checks.js';
-import { askRoutes } from './ask-routes.js';
-import { Catalog } from './catalog.js';
-import { Credentials } from './credentials.js';
-import { CustomHandlers } from './custom-handlers.js';
-import type { MockInstance } from './instances.js';
-import { messageRoutes } from './message-routes.js';
+import { askRoutes } from './http/routes/asks.js';
+import { Catalog } from './state/catalog.js';
+import { Credentials } from './http/credentials.js';
+import { CustomHandlers } from './http/custom-handlers.js';
+import type { MockInstance } from './state/instances.js';
+import { messageRoutes } from './http/routes/messages.js';
 import { takeOrigin } from './open-mocks.js';
-import type { MockHandler, MockOperation } from './operations.js';
-import { connectPtys } from './pty-connect.js';
-import { ptyRoutes } from './pty-routes.js';
-import { MemorySocket } from './pty-socket.js';
-import { readRoutes } from './read-routes.js';
-import { unauthorized } from './replies.js';
-import { RequestFaults, type RequestFailure } from './request-faults.js';
-import type { MockRequest, Route } from './route.js';
-import { Router } from './router.js';
-import type { MockScript, ScriptOptions } from './script.js';
+import type { MockHandler, MockOperation } from './http/operations.js';
+import { connectPtys } from './http/pty-connect.js';
+import { ptyRoutes } from './http/routes/ptys.js';
+import { MemorySocket } from './state/pty-socket.js';
+import { readRoutes } from './http/routes/reads.js';
+import { unauthorized } from './http/replies.js';
+import { RequestFaults, type RequestFailure } from './http/request-faults.js';
+import type { MockRequest, Route } from './http/route.js';
+import { Router } from './http/router.js';
+import type { MockScript, ScriptOptions } from './script/script.js';
 import { ScriptedServer, type MockShell } from './scripted-server.js';
-import { serverRoutes } from './server-routes.js';
-import { sessionRoutes } from './session-routes.js';
-import { text } from './steps.js';
-import type { MockEvent } from './stream-faults.js';
-import { echoProgram, type MockTerminalProgram } from './terminal.js';
+import { serverRoutes } from './http/routes/server.js';
+import { sessionRoutes } from './http/routes/sessions.js';
+import { text } from './script/steps.js';
+import type { MockEvent } from './state/stream-faults.js';
+import { echoProgram, type MockTerminalProgram } from './state/terminal.js';
 
 /** How the mock presents itself. */
 export interface MockOpenCodeOptions {

@@ -1,8 +1,19 @@
 import { httpError, type ModelStep } from '../../src/testing/real/model-steps.js';
-import { reasoning as thinking, text as saying, tool, type TextOptions } from '../../src/testing/steps.js';
+import {
+  reasoning as thinking,
+  text as saying,
+  tool,
+  type TextOptions,
+} from '../../src/testing/script/steps.js';
 
 export { cut, type ModelStep as Step } from '../../src/testing/real/model-steps.js';
-export { hang, usage, wait, waitFor, type TextOptions as StreamingOptions } from '../../src/testing/steps.js';
+export {
+  hang,
+  usage,
+  wait,
+  waitFor,
+  type TextOptions as StreamingOptions,
+} from '../../src/testing/script/steps.js';
 
 /** Streams `content` as answer text, in one piece unless told otherwise. */
 export function text(content: string, options: TextOptions = {}): ModelStep {

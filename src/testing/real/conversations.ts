@@ -1,7 +1,7 @@
 import type { PermissionRule } from '../../client/schema/session.js';
-import { decide, needOf } from '../permission-rules.js';
-import { iteratorOf, type MockScript, type MockScriptInput } from '../script.js';
-import { BEGINS_CALL, EMPTY_TOO_LATE, RETRY_TOO_LATE, type MockStep } from '../steps.js';
+import { decide, needOf } from '../state/permission-rules.js';
+import { iteratorOf, type MockScript, type MockScriptInput } from '../script/script.js';
+import { BEGINS_CALL, EMPTY_TOO_LATE, RETRY_TOO_LATE, type MockStep } from '../script/steps.js';
 import type { ModelStep } from './model-steps.js';
 import { resultsOf, type ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';

@@ -1,5 +1,5 @@
 import { abortable, delay } from '../../core/abort.js';
-import { piecesOf, RETRY_STATUS, type MockStep } from '../steps.js';
+import { piecesOf, RETRY_STATUS, type MockStep } from '../script/steps.js';
 import type { ModelAnswer, Usage } from './model-answer.js';
 import type { ModelStep } from './model-steps.js';
 

@@ -1,4 +1,4 @@
-import type { MockStep } from '../steps.js';
+import type { MockStep } from '../script/steps.js';
 
 /** What the model can do beside the steps of a script: fail as a transport, which OpenCode may try again. */
 export type ModelStep =

@@ -1,4 +1,4 @@
-import type { MockToolResult } from '../steps.js';
+import type { MockToolResult } from '../script/steps.js';
 
 /** A chat message as the provider receives it. */
 export interface ModelMessage {

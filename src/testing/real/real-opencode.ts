@@ -12,9 +12,9 @@ import {
   someStrings,
   type OptionChecks,
 } from '../../core/checks.js';
-import type { MockScript, ScriptOptions } from '../script.js';
-import { Scripts } from '../script.js';
-import { text } from '../steps.js';
+import type { MockScript, ScriptOptions } from '../script/script.js';
+import { Scripts } from '../script/script.js';
+import { text } from '../script/steps.js';
 import { conversations, type SessionFacts } from './conversations.js';
 import { makeGitRepository } from './git-repository.js';
 import { isolatedEnv } from './isolated-env.js';

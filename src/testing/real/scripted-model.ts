@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { abortable, deferred } from '../../core/abort.js';
-import { text } from '../steps.js';
+import { text } from '../script/steps.js';
 import { ModelAnswer, sendJson } from './model-answer.js';
 import { play, type ModelAnswerEnd } from './model-player.js';
 import type { ModelStep } from './model-steps.js';

@@ -1,0 +1,212 @@
+import type { Clock } from '../../core/clock.js';
+import type {
+  AssistantMessage,
+  ReasoningPart,
+  ServerErrorInfo,
+  TextPart,
+  UserMessage,
+} from '../../client/schema/message.js';
+import type { Tokens } from '../../client/schema/session.js';
+import type { EventBus, Place } from '../state/event-bus.js';
+import type { Ids } from '../state/ids.js';
+import { noTokens, type SessionStore } from '../state/session-store.js';
+import type { MockToolResult } from '../script/steps.js';
+import { ToolCall, type ToolResult } from './tool-call.js';
+
+/** What a call of the model writes to. */
+export interface ModelCallInit {
+  readonly place: Place;
+  readonly ids: Ids;
+  readonly events: EventBus;
+  readonly store: SessionStore;
+  readonly clock: Clock;
+  /** Which agent answers. @default the one of the prompt */
+  readonly agent?: string;
+  /** Whether the answer is the summary of a session. */
+  readonly summary?: boolean;
+}
+
+/** How a call ends, if not as usual. */
+export interface CallEnd {
+  readonly reason?: 'tool-calls' | 'stop' | 'unknown';
+  readonly error?: ServerErrorInfo;
+}
+
+type StreamedPart = TextPart | ReasoningPart;
+
+/** One call of the model: the assistant message that it writes, part by part. */
+export class ModelCall {
+  readonly #init: ModelCallInit;
+  readonly #message: AssistantMessage;
+  readonly #tools: ToolCall[] = [];
+  /** Lets each tool come to its end. */
+  readonly #ends: (() => Promise<void> | void)[] = [];
+  #streamed: { readonly part: StreamedPart; written: string } | undefined;
+  #used: Tokens & { readonly total: number } = tokensOf(10, 5);
+  #hasParts = false;
+  #endsTurn = false;
+
+  constructor(init: ModelCallInit, prompt: UserMessage) {
+    this.#init = init;
+    const { directory } = init.place;
+    const agent = init.agent ?? prompt.agent;
+    this.#message = {
+      id: init.ids.next('msg'),
+      sessionID: prompt.sessionID,
+      role: 'assistant',
+      parentID: prompt.id,
+      time: { created: init.clock.now() },
+      modelID: prompt.model.modelID,
+      providerID: prompt.model.providerID,
+      mode: agent,
+      agent,
+      ...(init.summary === true && { summary: true }),
+      path: { cwd: directory, root: directory },
+      cost: 0,
+      tokens: noTokens(),
+    };
+    this.#save();
+  }
+
+  get messageID(): string {
+    return this.#message.id;
+  }
+
+  /** Whether the model has said or done anything. */
+  get hasBegun(): boolean {
+    return this.#hasParts;
+  }
+
+  /** Whether it called a tool: what the model says next, it says in another call. */
+  get hasTools(): boolean {
+    return this.#tools.length > 0;
+  }
+
+  /** What came of its tools. */
+  get results(): MockToolResult[] {
+    return this.#tools.map((tool) => tool.result);
+  }
+
+  /** Whether a tool was refused in a way that ends the turn. */
+  get endsTurn(): boolean {
+    return this.#endsTurn;
+  }
+
+  /** Streams one piece of text. */
+  addText(type: 'text' | 'reasoning', delta: string): void {
+    this.#open();
+    const { store, events, place, clock } = this.#init;
+    if (this.#streamed?.part.type !== type) {
+      this.#closeText();
+      const part: StreamedPart = { ...this.#part(), type, text: '', time: { start: clock.now() } };
+      this.#streamed = { part, written: '' };
+      store.savePart(place, part);
+    }
+    const { sessionID, messageID, id: partID } = this.#streamed.part;
+    // The server stores the text when it is complete; until then only the deltas tell it.
+    this.#streamed.written += delta;
+    events.emit(place, 'message.part.delta', { sessionID, messageID, partID, field: 'text', delta });
+  }
+
+  /** The model begins to write the call of a tool. */
+  addTool(tool: string): ToolCall {
+    this.#open();
+    const { store, place, ids, clock } = this.#init;
+    if (this.#streamed?.part.type === 'reasoning') this.#closeText();
+    const state = { status: 'pending' as const, input: {}, raw: '' };
+    const part = { ...this.#part(), type: 'tool' as const, tool, callID: ids.next('call'), state };
+    const call = new ToolCall(part, place, store, clock);
+    this.#tools.push(call);
+    return call;
+  }
+
+  /** How the tool will end: at the end of this call, or when the promise resolves. */
+  endTool(tool: ToolCall, result: ToolResult | Promise<ToolResult>): void {
+    const end = (settled: ToolResult): void => {
+      tool.end(settled);
+      if (settled.status === 'error' && settled.endsTurn === true) this.#endsTurn = true;
+    };
+    if (result instanceof Promise) {
+      const ended = result.then(end);
+      this.#ends.push(() => ended);
+    } else {
+      this.#ends.push(() => end(result));
+    }
+  }
+
+  /** The model gives the object that was asked for, which ends the turn. */
+  structure(value: Readonly<Record<string, unknown>>): void {
+    this.#message.structured = value;
+    this.#endsTurn = true;
+  }
+
+  /** What the call takes. */
+  use(input: number, output: number): void {
+    this.#used = tokensOf(input, output);
+  }
+
+  /** The model has said all: closes what it said. Its tools may still run. */
+  close(): void {
+    this.#open();
+    this.#closeText();
+  }
+
+  /** Resolves when its tools have come to their ends. */
+  async toolsEnd(): Promise<void> {
+    for (const end of this.#ends) await end();
+  }
+
+  /** All is done, but for the error. Returns what it used. */
+  finish({ reason = this.hasTools ? 'tool-calls' : 'stop', error }: CallEnd = {}): {
+    readonly tokens: Tokens;
+    readonly cost: number;
+  } {
+    const { store, place, clock } = this.#init;
+    const used = { tokens: this.#used, cost: 0 };
+    store.savePart(place, { ...this.#part(), type: 'step-finish', reason, ...used });
+    Object.assign(this.#message, used, { finish: reason, ...(error && { error }) });
+    this.#message.time.completed = clock.now();
+    // The server sends it twice.
+    this.#save();
+    this.#save();
+    return used;
+  }
+
+  /** The call was cut off. */
+  break(error?: ServerErrorInfo): void {
+    this.#closeText();
+    for (const tool of this.#tools) tool.abort();
+    if (error !== undefined) this.#message.error = error;
+    this.#message.time.completed = this.#init.clock.now();
+    this.#save();
+  }
+
+  #open(): void {
+    if (this.#hasParts) return;
+    this.#hasParts = true;
+    this.#init.store.savePart(this.#init.place, { ...this.#part(), type: 'step-start' });
+  }
+
+  #closeText(): void {
+    if (this.#streamed === undefined) return;
+    const { part, written } = this.#streamed;
+    this.#streamed = undefined;
+    const now = this.#init.clock.now();
+    part.text = written;
+    part.time = { start: part.time?.start ?? now, end: now };
+    this.#init.store.savePart(this.#init.place, part);
+  }
+
+  #part(): { id: string; sessionID: string; messageID: string } {
+    const { id: messageID, sessionID } = this.#message;
+    return { id: this.#init.ids.next('prt'), sessionID, messageID };
+  }
+
+  #save(): void {
+    this.#init.store.saveMessage(this.#init.place, this.#message);
+  }
+}
+
+function tokensOf(input: number, output: number): Tokens & { readonly total: number } {
+  return { total: input + output, input, output, reasoning: 0, cache: { read: 0, write: 0 } };
+}

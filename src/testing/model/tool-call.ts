@@ -1,0 +1,106 @@
+import type { Clock } from '../../core/clock.js';
+import type { ToolPart } from '../../client/schema/message.js';
+import type { Place } from '../state/event-bus.js';
+import type { SessionStore } from '../state/session-store.js';
+import type { MockToolResult } from '../script/steps.js';
+
+/** How the call of a tool came to its end. */
+export type ToolResult =
+  | {
+      readonly status: 'completed';
+      readonly output: string;
+      readonly title?: string;
+      readonly metadata?: Record<string, unknown>;
+    }
+  | {
+      readonly status: 'error';
+      readonly error: string;
+      readonly metadata?: Record<string, unknown>;
+      /** Whether the turn ends with it. */
+      readonly endsTurn?: boolean;
+    };
+
+/** What a tool has put out when its turn is ended while it runs. */
+const ABORTED: ToolResult = {
+  status: 'completed',
+  output: '(no output)\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>',
+};
+/** What becomes of a tool that waits for the user when its turn is ended. */
+const INTERRUPTED: ToolResult = {
+  status: 'error',
+  error: 'Tool execution aborted',
+  metadata: { interrupted: true },
+};
+
+/** One call of a tool, from `pending` to its end. */
+export class ToolCall {
+  /** Whether it waits for the user. */
+  isAsking = false;
+  readonly #part: ToolPart;
+  readonly #place: Place;
+  readonly #store: SessionStore;
+  readonly #clock: Clock;
+  #isOpen = true;
+
+  constructor(part: ToolPart, place: Place, store: SessionStore, clock: Clock) {
+    this.#part = part;
+    this.#place = place;
+    this.#store = store;
+    this.#clock = clock;
+    this.#save();
+  }
+
+  get id(): { readonly messageID: string; readonly callID: string } {
+    return { messageID: this.#part.messageID, callID: this.#part.callID };
+  }
+
+  /** What the model is told. */
+  get result(): MockToolResult {
+    const { tool, state } = this.#part;
+    const { input } = state;
+    const output = state.status === 'completed' ? state.output : state.status === 'error' ? state.error : '';
+    return { tool, input, output };
+  }
+
+  /** The model has written its input. Repeated when there is more to tell. */
+  run(
+    input: Record<string, unknown>,
+    more: { title?: string; metadata?: Record<string, unknown> } = {},
+  ): void {
+    const { state } = this.#part;
+    const time = state.status === 'running' ? state.time : { start: this.#clock.now() };
+    this.#part.state = { status: 'running', input, ...more, time };
+    this.#save();
+  }
+
+  /** Only the first end counts. */
+  end(result: ToolResult): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const { state } = this.#part;
+    const end = this.#clock.now();
+    const time = { start: state.status === 'running' ? state.time.start : end, end };
+    const { input } = state;
+    if (result.status === 'error') {
+      const { error, metadata } = result;
+      this.#part.state = { status: 'error', input, error, ...(metadata && { metadata }), time };
+    } else {
+      const { output, title = titleOf(this.#part.tool, input), metadata = {} } = result;
+      this.#part.state = { status: 'completed', input, output, title, metadata, time };
+    }
+    this.#save();
+  }
+
+  /** Its turn is over. */
+  abort(): void {
+    this.end(this.isAsking ? INTERRUPTED : ABORTED);
+  }
+
+  #save(): void {
+    this.#store.savePart(this.#place, this.#part);
+  }
+}
+
+function titleOf(tool: string, { command, filePath }: Record<string, unknown>): string {
+  return typeof command === 'string' ? command : typeof filePath === 'string' ? filePath : tool;
+}

@@ -1,0 +1,97 @@
+import type { CreatePtyInput, Pty, UpdatePtyInput } from '../../client/schema/pty.js';
+import type { EventBus, Place } from './event-bus.js';
+import type { Ids } from './ids.js';
+import { NORMAL_CLOSURE, Terminal, type MockTerminalProgram } from './terminal.js';
+
+const SHELLS = /(^|\/)(ba|z|da|k|fi)?sh$/;
+
+/** The terminals of one instance: what runs in them is the program of the test, and they stay until it or somebody ends them. */
+export class Ptys {
+  readonly #place: Place;
+  readonly #events: EventBus;
+  readonly #ids: Ids;
+  readonly #program: MockTerminalProgram;
+  readonly #byID = new Map<string, Terminal>();
+  /** The terminal that each ticket is for; it is taken once. */
+  readonly #tickets = new Map<string, string>();
+  #made = 0;
+
+  constructor(place: Place, events: EventBus, ids: Ids, program: MockTerminalProgram) {
+    this.#place = place;
+    this.#events = events;
+    this.#ids = ids;
+    this.#program = program;
+  }
+
+  list(): Pty[] {
+    return [...this.#byID.values()].map(({ pty }) => pty);
+  }
+
+  get(ptyID: string): Pty | undefined {
+    return this.terminal(ptyID)?.pty;
+  }
+
+  terminal(ptyID: string): Terminal | undefined {
+    return this.#byID.get(ptyID);
+  }
+
+  create({ command = '/bin/bash', args = [], cwd, title }: CreatePtyInput): Pty {
+    const id = this.#ids.next('pty');
+    this.#made += 1;
+    const pty: Pty = {
+      id,
+      title: title ?? `Terminal ${id.slice(-4)}`,
+      command,
+      args: SHELLS.test(command) ? [...args, '-l'] : args,
+      cwd: cwd ?? this.#place.directory,
+      status: 'running',
+      pid: 1000 + this.#made,
+    };
+    const terminal = new Terminal(pty, (exitCode) => {
+      this.#end(id);
+      this.#events.emit(this.#place, 'pty.exited', { id, exitCode });
+    });
+    this.#byID.set(id, terminal);
+    this.#events.emit(this.#place, 'pty.created', { info: pty });
+    terminal.start(this.#program);
+    return pty;
+  }
+
+  update(pty: Pty, { title, size }: UpdatePtyInput): Pty {
+    if (title !== undefined) pty.title = title;
+    if (size !== undefined) this.#byID.get(pty.id)?.resize(size);
+    this.#events.emit(this.#place, 'pty.updated', { info: pty });
+    return pty;
+  }
+
+  remove(pty: Pty): void {
+    this.#end(pty.id);
+    this.#events.emit(this.#place, 'pty.deleted', { id: pty.id });
+  }
+
+  /** Makes a ticket, with which somebody may connect once. */
+  issueTicket(ptyID: string): string {
+    const ticket = crypto.randomUUID();
+    this.#tickets.set(ticket, ptyID);
+    return ticket;
+  }
+
+  /** Whether the ticket is for this terminal, and was not used. */
+  takeTicket(ptyID: string, ticket: string): boolean {
+    const isRight = this.#tickets.get(ticket) === ptyID;
+    if (isRight) this.#tickets.delete(ticket);
+    return isRight;
+  }
+
+  /** The instance is gone: its terminals with it, and nobody is told but who is connected, by the code of the closure. */
+  clear(code = NORMAL_CLOSURE): void {
+    for (const terminal of this.#byID.values()) terminal.end(code);
+    this.#byID.clear();
+    this.#tickets.clear();
+  }
+
+  #end(ptyID: string): void {
+    this.#byID.get(ptyID)?.end(NORMAL_CLOSURE);
+    this.#byID.delete(ptyID);
+  }
+}

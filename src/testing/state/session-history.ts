@@ -1,0 +1,101 @@
+import type { Message, Part } from '../../client/schema/message.js';
+import type { RevertInput } from '../../client/schema/prompt.js';
+import type { SessionInfo } from '../../client/schema/session.js';
+import type { EventBus, Place } from './event-bus.js';
+import type { Ids } from './ids.js';
+import type { SessionStore } from './session-store.js';
+
+/** Copies sessions and takes them back to an earlier message. */
+export class SessionHistory {
+  readonly #ids: Ids;
+  readonly #events: EventBus;
+  readonly #store: SessionStore;
+
+  constructor(ids: Ids, events: EventBus, store: SessionStore) {
+    this.#ids = ids;
+    this.#events = events;
+    this.#store = store;
+  }
+
+  /** Copies a session up to a message, which is left out; an unknown one, or none, means all of it. */
+  fork(place: Place, { id, title, metadata }: SessionInfo, messageID: string | undefined): SessionInfo {
+    const copy = this.#store.create(place, { title: forkTitle(title), ...(metadata && { metadata }) });
+    const messages = this.#store.messages(id);
+    const end = messages.findIndex((message) => message.info.id === messageID);
+    const newIDs = new Map<string, string>();
+    for (const { info, parts } of messages.slice(0, end === -1 ? undefined : end)) {
+      const newID = this.#ids.next('msg');
+      newIDs.set(info.id, newID);
+      const copied = { ...structuredClone(info), id: newID, sessionID: copy.id };
+      if (copied.role === 'assistant') copied.parentID = newIDs.get(copied.parentID) ?? copied.parentID;
+      this.#store.saveMessage(place, copied);
+      for (const part of parts) {
+        const ids = { id: this.#ids.next('prt'), sessionID: copy.id, messageID: newID };
+        this.#store.savePart(place, { ...structuredClone(part), ...ids });
+      }
+    }
+    return copy;
+  }
+
+  /** Marks from where on a session is taken back; unknown messages change nothing. */
+  revert(place: Place, sessionID: string, input: RevertInput): void {
+    const revert = revertPoint(this.#store.messages(sessionID), input);
+    if (revert === undefined) return;
+    this.#events.emit(place, 'session.diff', { sessionID, diff: [] });
+    this.#store.update(place, sessionID, { revert });
+  }
+
+  unrevert(place: Place, session: SessionInfo): void {
+    if (session.revert === undefined) return;
+    delete session.revert;
+    this.#store.update(place, session.id);
+  }
+
+  /** The next prompt makes it final: what was taken back is deleted. */
+  settle(place: Place, session: SessionInfo): void {
+    const { id: sessionID, revert } = session;
+    if (revert === undefined) return;
+    const { messageID, partID } = revert;
+    const messages = this.#store.messages(sessionID);
+    const start = messages.findIndex((message) => message.info.id === messageID);
+    const reverted = start === -1 ? [] : messages.slice(start);
+    const [first, ...rest] = reverted;
+    for (const { info } of partID === undefined ? reverted : rest) {
+      this.#store.removeMessage(place, sessionID, info.id);
+    }
+    if (partID !== undefined && first !== undefined) {
+      const from = first.parts.findIndex((part) => part.id === partID);
+      for (const part of from === -1 ? [] : first.parts.slice(from)) {
+        this.#store.removePart(place, sessionID, messageID, part.id);
+      }
+    }
+    delete session.revert;
+    this.#store.update(place, sessionID);
+  }
+}
+
+/** An answer, or a part that nothing to read comes before, is taken back with its prompt. */
+function revertPoint(
+  messages: readonly Message[],
+  { messageID, partID }: RevertInput,
+): SessionInfo['revert'] | undefined {
+  let prompt: string | undefined;
+  for (const { info, parts } of messages) {
+    if (info.role === 'user') prompt = info.id;
+    if (info.id !== messageID) continue;
+    const index = parts.findIndex((part) => part.id === partID);
+    if (partID !== undefined && index === -1) return undefined;
+    if (partID !== undefined && parts.slice(0, index).some(isReadable)) return { messageID, partID };
+    return { messageID: prompt ?? messageID };
+  }
+  return undefined;
+}
+
+function isReadable(part: Part): boolean {
+  return part.type === 'text' || part.type === 'tool';
+}
+
+function forkTitle(title: string): string {
+  const [, name = title, count = '0'] = /^(.*) \(fork #(\d+)\)$/.exec(title) ?? [];
+  return `${name} (fork #${Number(count) + 1})`;
+}

@@ -1,0 +1,205 @@
+import type { Clock } from '../../core/clock.js';
+import type { Message, MessageInfo, Part } from '../../client/schema/message.js';
+import type { UpdateSessionInput } from '../../client/schema/prompt.js';
+import type { SessionInfo, Todo, Tokens } from '../../client/schema/session.js';
+import type { EventBus, Place } from './event-bus.js';
+import type { Ids } from './ids.js';
+
+/** What a session may be created with. */
+export type NewSession = Partial<
+  Pick<SessionInfo, 'title' | 'parentID' | 'agent' | 'model' | 'metadata' | 'permission'>
+>;
+
+/** Which sessions of a project to list. */
+export interface SessionFilter {
+  readonly projectID: string;
+  readonly directory: string | undefined;
+  readonly roots: boolean;
+  readonly start: number | undefined;
+  readonly search: string | undefined;
+  readonly limit: number | undefined;
+}
+
+interface Entry {
+  readonly info: SessionInfo;
+  readonly messages: Message[];
+  todos: Todo[];
+  /** Whether nobody has given it a title yet. */
+  untitled: boolean;
+}
+
+const DEFAULT_LIMIT = 100;
+
+/** Something was to be stored in a session that was deleted meanwhile. */
+export class SessionGoneError extends Error {
+  override readonly name = 'SessionGoneError';
+}
+
+/** Sessions with their messages. Every change is told by the event the server sends for it. */
+export class SessionStore {
+  readonly #ids: Ids;
+  readonly #events: EventBus;
+  readonly #version: string;
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(ids: Ids, events: EventBus, clock: Clock, version: string) {
+    this.#ids = ids;
+    this.#events = events;
+    this.#clock = clock;
+    this.#version = version;
+  }
+
+  create(place: Place, input: NewSession): SessionInfo {
+    const now = this.#clock.now();
+    const info: SessionInfo = {
+      id: this.#ids.next('ses'),
+      slug: 'mock-session',
+      projectID: place.projectID,
+      directory: place.directory,
+      path: '',
+      cost: 0,
+      tokens: noTokens(),
+      title: `New session - ${new Date(now).toISOString()}`,
+      version: this.#version,
+      time: { created: now, updated: now },
+      ...input,
+    };
+    this.#entries.set(info.id, { info, messages: [], todos: [], untitled: input.title === undefined });
+    this.#events.emit(place, 'session.created', { sessionID: info.id, info });
+    return info;
+  }
+
+  find(sessionID: string): SessionInfo | undefined {
+    return this.#entries.get(sessionID)?.info;
+  }
+
+  /** Newest updated first. */
+  list(filter: SessionFilter): SessionInfo[] {
+    const search = filter.search?.toLowerCase();
+    return this.all()
+      .filter((info) => info.projectID === filter.projectID)
+      .filter((info) => filter.directory === undefined || info.directory === filter.directory)
+      .filter((info) => !filter.roots || info.parentID === undefined)
+      .filter((info) => filter.start === undefined || info.time.updated >= filter.start)
+      .filter((info) => search === undefined || info.title.toLowerCase().includes(search))
+      .reverse()
+      .sort((a, b) => b.time.updated - a.time.updated)
+      .slice(0, filter.limit ?? DEFAULT_LIMIT);
+  }
+
+  /** Oldest first. */
+  all(): SessionInfo[] {
+    return [...this.#entries.values()].map((entry) => entry.info);
+  }
+
+  /** Changes a session; it counts as updated now. */
+  update(place: Place, sessionID: string, change: Partial<SessionInfo> = {}): void {
+    const { info } = this.#entry(sessionID);
+    Object.assign(info, change);
+    info.time.updated = this.#clock.now();
+    this.#events.emit(place, 'session.updated', { sessionID, info });
+  }
+
+  /** Changes what a user may change. Each field is told by an event of its own; `permission` rules are appended. */
+  edit(place: Place, sessionID: string, input: UpdateSessionInput): void {
+    const { info } = this.#entry(sessionID);
+    const { title, metadata, permission, time } = input;
+    if (title !== undefined) this.update(place, sessionID, { title });
+    if (metadata !== undefined) this.update(place, sessionID, { metadata });
+    if (permission !== undefined) {
+      this.update(place, sessionID, { permission: [...(info.permission ?? []), ...permission] });
+    }
+    if (time?.archived !== undefined) {
+      this.update(place, sessionID, { time: { ...info.time, archived: time.archived } });
+    }
+  }
+
+  /** The sessions that were made with it as their parent, oldest first. */
+  children(sessionID: string): SessionInfo[] {
+    return this.all().filter((info) => info.parentID === sessionID);
+  }
+
+  todos(sessionID: string): Todo[] {
+    return this.#entry(sessionID).todos;
+  }
+
+  /** Keeps what a tool wrote, if it is a list. */
+  setTodos(place: Place, sessionID: string, todos: unknown): void {
+    if (!Array.isArray(todos)) return;
+    this.#entry(sessionID).todos = todos as Todo[];
+    this.#events.emit(place, 'todo.updated', { sessionID, todos: todos as Todo[] });
+  }
+
+  /** Gives a session that has none its title; `false` when it has one. */
+  entitle(place: Place, sessionID: string, title: string): boolean {
+    const entry = this.#entry(sessionID);
+    if (!entry.untitled || title === '') return false;
+    entry.untitled = false;
+    this.update(place, sessionID, { title });
+    return true;
+  }
+
+  /** Deletes a session after its children. What it is doing goes on. */
+  remove(place: Place, sessionID: string): void {
+    const entry = this.#entry(sessionID);
+    for (const child of this.children(sessionID)) this.remove(place, child.id);
+    this.#entries.delete(sessionID);
+    this.#events.emit(place, 'session.deleted', { sessionID, info: entry.info });
+  }
+
+  /** Oldest first. */
+  messages(sessionID: string): readonly Message[] {
+    return this.#entry(sessionID).messages;
+  }
+
+  message(sessionID: string, messageID: string): Message | undefined {
+    return this.messages(sessionID).find((message) => message.info.id === messageID);
+  }
+
+  /** Adds a message, or replaces what is known of it. */
+  saveMessage(place: Place, info: MessageInfo): void {
+    const { messages } = this.#entry(info.sessionID);
+    const known = messages.find((message) => message.info.id === info.id);
+    if (known === undefined) messages.push({ info, parts: [] });
+    else known.info = info;
+    this.#events.emit(place, 'message.updated', { sessionID: info.sessionID, info });
+  }
+
+  /** Adds a part to its message, or replaces it. */
+  savePart(place: Place, part: Part): void {
+    const parts = this.message(part.sessionID, part.messageID)?.parts ?? [];
+    const index = parts.findIndex((known) => known.id === part.id);
+    if (index === -1) parts.push(part);
+    else parts[index] = part;
+    const { sessionID } = part;
+    this.#events.emit(place, 'message.part.updated', { sessionID, part, time: this.#clock.now() });
+  }
+
+  /** Deletes a message; what is not there is told of all the same. */
+  removeMessage(place: Place, sessionID: string, messageID: string): void {
+    const { messages } = this.#entry(sessionID);
+    const index = messages.findIndex((message) => message.info.id === messageID);
+    if (index !== -1) messages.splice(index, 1);
+    this.#events.emit(place, 'message.removed', { sessionID, messageID });
+  }
+
+  /** Deletes a part; what is not there is told of all the same. */
+  removePart(place: Place, sessionID: string, messageID: string, partID: string): void {
+    const parts = this.message(sessionID, messageID)?.parts ?? [];
+    const index = parts.findIndex((part) => part.id === partID);
+    if (index !== -1) parts.splice(index, 1);
+    this.#events.emit(place, 'message.part.removed', { sessionID, messageID, partID });
+  }
+
+  #entry(sessionID: string): Entry {
+    const entry = this.#entries.get(sessionID);
+    if (entry === undefined) throw new SessionGoneError(`Session not found: ${sessionID}`);
+    return entry;
+  }
+}
+
+/** The tokens of what has not begun. */
+export function noTokens(): Tokens {
+  return { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } };
+}

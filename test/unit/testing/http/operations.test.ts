@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { MOCKED_ROUTES } from '../../../../src/testing/mock-opencode.js';
+import { parseOperation } from '../../../../src/testing/http/operations.js';
+
+const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
+
+describe('the operations of the mock', () => {
+  it('are those that the README names', () => {
+    const block = /### Which operations the mock has\n\n```text\n([^`]*)```/.exec(readme)?.[1] ?? '';
+    const named = block
+      .trim()
+      .split('\n')
+      .flatMap((line) => {
+        const [, methods = '', path = ''] = /^([A-Z, ]+) (\/\S*)$/.exec(line) ?? [];
+        return methods.split(', ').map((method) => `${method} ${path}`);
+      });
+    const mocked = MOCKED_ROUTES.map(({ method, pattern }) => `${method} ${templateOf(pattern)}`);
+    expect(named.sort()).toEqual(mocked.sort());
+    expect(new Set(mocked).size).toBe(mocked.length);
+  });
+
+  it.each(['GET', 'get /x', 'GET x', 'GET /x y', '', 'HEAD /x'])('are not written as %j', (operation) => {
+    expect(() => parseOperation(operation)).toThrow(TypeError);
+  });
+});
+
+function templateOf(pattern: string): string {
+  return pattern.replace(/:(\w+)/g, '{$1}');
+}
