@@ -44,11 +44,11 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
   const directory = mkdtempSync(join(tmpdir(), 'jarvis-host-'));
   const script = join(directory, 'host.mjs');
   const source = `import { JarvisOpenCode } from './src/index.ts';
-    import { OwnedServer } from './src/lifecycle/owned-server.ts';
-    import { serverApi } from './src/client/server-calls.ts';
+    import { OwnedServer } from './src/lifecycle/server/owned-server.ts';
+    import { serverApi } from './src/client/http/server-calls.ts';
     import { pickOptions } from './src/core/checks.ts';
     import { jarvisOptionChecks } from './src/app/options.ts';
-    import { serverOptionChecks } from './src/lifecycle/server-options.ts';
+    import { serverOptionChecks } from './src/lifecycle/server/options.ts';
     const options = ${JSON.stringify(setup.options)};
     const guards = ${JSON.stringify(setup.guards ?? ALL_GUARDS)};
     const say = (word) => process.stdout.write(word + '\\n');
