@@ -433,7 +433,7 @@ export class JarvisClient implements AsyncDisposable {
   /** Disposes the instance and runs `run` behind its closed gate. */
   #withoutInstance<T>(entry: RepoEntry, run: () => Promise<T>): Promise<T> {
     return this.#disposing(entry, async (signal) => {
-      await sendDispose(this.#http, entry.directory, signal);
+      await sendDispose(this.#http, entry.directory, { signal });
       return run();
     });
   }

@@ -123,10 +123,7 @@ export class InstanceControl {
       confirm: async (directory, signal) => {
         await this.#confirm(directory, signal);
       },
-      send: async (directory, signal) => {
-        init.assertSame(directory);
-        await sendDispose(http, directory, signal);
-      },
+      send: (directory, signal) => this.#sendDispose(directory, { signal }),
       abort: (directory, sessionID, signal) =>
         sendAbort(init.transportOf(this.entry(directory)), sessionID, { signal }),
       unloaded: (directory, reason) =>
@@ -385,7 +382,9 @@ export class InstanceControl {
     const reason = options?.force === true ? 'forced' : 'explicit';
     return this.#reporting(entry, reason, async () => {
       const timeoutMs = parseTimeoutMs('timeoutMs', options?.timeoutMs, DISPOSE_TIMEOUT_MS);
-      const limits = { signal: options?.signal, timeoutMs };
+      const send = (signal: AbortSignal): Promise<void> =>
+        this.#sendDispose(entry.directory, ownRequest(options, signal));
+      const limits = { signal: options?.signal, timeoutMs, send };
       const disposal =
         reason === 'forced'
           ? await this.#disposer.force(entry, limits)
@@ -399,7 +398,7 @@ export class InstanceControl {
     assertRequestOptions(options);
     const list = (): RepoEntry[] => [...this.#repos.loadedEntries()];
     const send = async (signal: AbortSignal): Promise<void> => {
-      await sendDisposeAll(this.#init.http, { signal });
+      await sendDisposeAll(this.#init.http, ownRequest(options, signal));
       await after?.(signal);
     };
     const instances = { list, closeGate: () => this.#repos.closeGate() };
@@ -428,6 +427,11 @@ export class InstanceControl {
       await this.#disposer.dispose(entry, 'server', { signal: options?.signal, send: replaceDispose });
     }
     return answer.value;
+  }
+
+  async #sendDispose(directory: string, options: RequestOptions): Promise<void> {
+    this.#init.assertSame(directory);
+    await sendDispose(this.#init.http, directory, options);
   }
 
   async #disposeIdle(entry: RepoEntry, reason: 'idle' | 'cap'): Promise<IdleOutcome> {
@@ -503,6 +507,12 @@ export class InstanceControl {
       throw error;
     }
   }
+}
+
+/** What a caller chose for the request, with the limits of the disposal it is part of. */
+function ownRequest(options: RequestOptions | undefined, signal: AbortSignal): RequestOptions {
+  const { headers, retry, maxResponseBytes } = options ?? {};
+  return { headers, retry, maxResponseBytes, signal, timeoutMs: false };
 }
 
 function toItem(id: string): { readonly id: string } {

@@ -73,11 +73,8 @@ async function readRunningPtys(http: Http, directory: string, signal: AbortSigna
 }
 
 /** Asks the server to dispose of a directory's instance. It answers before that is done. */
-export async function sendDispose(http: Http, directory: string, signal: AbortSignal): Promise<void> {
-  await http.send(
-    { method: 'POST', path: '/instance/dispose', directory, schema: booleanSchema },
-    { signal },
-  );
+export async function sendDispose(http: Http, directory: string, options: RequestOptions): Promise<void> {
+  await http.send({ method: 'POST', path: '/instance/dispose', directory, schema: booleanSchema }, options);
 }
 
 /** Disposes every instance on the server; answers when that is done. */
