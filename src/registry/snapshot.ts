@@ -16,6 +16,12 @@ export const jarvisSnapshotSchema = z.strictObject({
   bindings: z.array(bindingSchema),
 });
 
+/** The same with bindings that are checked one by one: a wrong one ends it, however many there are. */
+const uncheckedSnapshotSchema = jarvisSnapshotSchema.extend({ bindings: z.array(z.unknown()) });
+
+/** As much of a stored value as a message shows, in UTF-16 code units. */
+const MAX_SHOWN = 200;
+
 /** What `jarvis.snapshot()` gives, as JSON: which jarvis session is bound to which session of which repository. */
 export interface JarvisSnapshot {
   readonly version: typeof SNAPSHOT_VERSION;
@@ -43,7 +49,7 @@ export function takeSnapshot(bindings: JarvisSnapshot['bindings']): JarvisSnapsh
  * @throws {TypeError} for anything else that is not a snapshot, or one that binds something twice.
  */
 export function parseSnapshot(stored: unknown): JarvisSnapshot {
-  const parsed = jarvisSnapshotSchema.safeParse(stored);
+  const parsed = uncheckedSnapshotSchema.safeParse(stored);
   if (!parsed.success) {
     const version = z.object({ version: z.number() }).safeParse(stored).data?.version;
     if (version !== undefined && version > SNAPSHOT_VERSION) {
@@ -51,21 +57,33 @@ export function parseSnapshot(stored: unknown): JarvisSnapshot {
         `Expected a snapshot of version ${SNAPSHOT_VERSION}, got ${version}: it was made by a newer version of this library.`,
       );
     }
-    const issues = parsed.error.issues.slice(0, 3);
-    const text = issues.map(({ path, message }) => `${path.join('.') || 'snapshot'}: ${message}`).join('; ');
-    throw new TypeError(`Expected what snapshot() gave, got something else: ${text}.`);
+    throw notASnapshot(parsed.error, []);
   }
-  const { bindings } = parsed.data;
+  const { version } = parsed.data;
+  const bindings = parsed.data.bindings.map((stored, index) => {
+    const binding = bindingSchema.safeParse(stored);
+    if (!binding.success) throw notASnapshot(binding.error, ['bindings', index]);
+    return binding.data;
+  });
   for (const key of ['jarvisSessionID', 'sessionID'] as const) {
     const seen = new Set<string>();
     for (const binding of bindings) {
       if (seen.has(binding[key])) {
-        throw new TypeError(`Expected a snapshot to bind each session once, got ${binding[key]} twice.`);
+        const twice = binding[key].slice(0, MAX_SHOWN);
+        throw new TypeError(`Expected a snapshot to bind each session once, got ${twice} twice.`);
       }
       seen.add(binding[key]);
     }
   }
-  return parsed.data;
+  return { version, bindings };
+}
+
+function notASnapshot({ issues }: z.ZodError, at: readonly PropertyKey[]): TypeError {
+  const texts = issues.slice(0, 3).map(({ path, message }) => {
+    const where = [...at, ...path].join('.') || 'snapshot';
+    return `${where}: ${message}`.slice(0, MAX_SHOWN);
+  });
+  return new TypeError(`Expected what snapshot() gave, got something else: ${texts.join('; ')}.`);
 }
 
 function isCanonical(directory: string): boolean {

@@ -50,6 +50,38 @@ describe('a snapshot', () => {
     expect(() => restored(damaged)).toThrow(/^Expected .*snapshot.* got /);
   });
 
+  const long = 'x'.repeat(1_000_000);
+  it.each([
+    ['an endless key', { version: 1, bindings: [], [long]: 1 }],
+    ['an endless key in a binding', { version: 1, bindings: [{ ...binding, [long]: 1 }] }],
+    [
+      'an endless session twice',
+      { version: 1, bindings: [1, 2].map((n) => ({ ...binding, jarvisSessionID: `${n}`, sessionID: long })) },
+    ],
+    [
+      'a hundred thousand wrong bindings',
+      { version: 1, bindings: Array.from({ length: 100_000 }, () => ({})) },
+    ],
+    [
+      'nested without end',
+      JSON.parse(`{"version":1,"bindings":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
+    ],
+  ])('is refused with a short message when it has %s', (_what, damaged: unknown) => {
+    let message = '';
+    try {
+      restored(damaged);
+    } catch (error) {
+      message = (error as TypeError).message;
+    }
+    expect(message).toMatch(/^Expected .*snapshot.* got /);
+    expect(message.length).toBeLessThan(800);
+  });
+
+  it('names the binding that is wrong', () => {
+    const damaged = { version: 1, bindings: [binding, { ...other, directory: 7 }] };
+    expect(() => restored(damaged)).toThrow(/bindings\.1\.directory: .*expected string/);
+  });
+
   it('of a newer version is refused by its version', () => {
     expect(() => restored({ version: 2, bindings: {} })).toThrow(RangeError);
     expect(() => restored({ version: 2, bindings: {} })).toThrow(/version 1, got 2/);

@@ -1,9 +1,14 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { constants, createGzip } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { JarvisOpenCode, ResponseShapeError, ResponseTooLargeError } from '../../../../src/index.js';
+import {
+  ConnectionError,
+  JarvisOpenCode,
+  ResponseShapeError,
+  ResponseTooLargeError,
+} from '../../../../src/index.js';
 import { Http } from '../../../../src/client/http/http.js';
 import { deferred } from '../../../../src/core/abort.js';
 import { locateSessions } from '../../../../src/client/sessions/locate-sessions.js';
@@ -162,6 +167,79 @@ describe('an endless answer', () => {
     const error = await failure(http.send({ method: 'GET', path: '/x', schema: z.unknown() }));
     expect(error).toBeInstanceOf(ResponseTooLargeError);
     expect(pulled).toBe(0);
+  });
+});
+
+describe('a gzip bomb', () => {
+  const bomb = (status: number, type = 'application/json'): Promise<Flood> =>
+    flood((response) => {
+      response.writeHead(status, { 'content-type': type, 'content-encoding': 'gzip' });
+      const gzip = createGzip();
+      gzip.pipe(response);
+      return gzip;
+    });
+
+  it.each<[what: string, call: (jarvis: JarvisOpenCode, url: string) => Promise<unknown>]>([
+    ['connecting', (_jarvis, url) => JarvisOpenCode.connect({ url })],
+    ['health', (jarvis) => jarvis.global.health()],
+    ['plain text', (jarvis) => jarvis.forRepo('/a').vcs.diffRaw()],
+    ['a page', async (jarvis) => jarvis.forRepo('/a').sessions.list()],
+  ])('in answer to %s is a ResponseTooLargeError', async (_what, call) => {
+    const { url, written } = await bomb(200);
+    const jarvis = client(url, 8 * MiB);
+    expect(await failure(call(jarvis, url))).toBeInstanceOf(ResponseTooLargeError);
+    expect(await written).toBeLessThan(256 * MiB);
+    await jarvis.close();
+  });
+
+  it('in a refusal is cut', async () => {
+    const { url, written } = await bomb(400, 'text/plain');
+    const jarvis = client(url);
+    const error = await failure(jarvis.forRepo('/a').path());
+    expect(error).toMatchObject({ name: 'RequestError', status: 400 });
+    expect(String((error as { body: unknown }).body)).toHaveLength(64 * 1024);
+    expect(await written).toBeLessThan(256 * MiB);
+    await jarvis.close();
+  });
+});
+
+describe('headers without end', () => {
+  it.each<[what: string, call: (jarvis: JarvisOpenCode, url: string) => Promise<unknown>]>([
+    ['connecting', (_jarvis, url) => JarvisOpenCode.connect({ url })],
+    ['health', (jarvis) => jarvis.global.health({ retry: false })],
+    ['a call', (jarvis) => jarvis.forRepo('/a').path({ retry: false })],
+    [
+      'repo.fetch',
+      (jarvis) => {
+        const repo = jarvis.forRepo('/a');
+        return repo.fetch(`${repo.baseUrl}/path`);
+      },
+    ],
+  ])('in answer to %s are an error, and the connection is closed', async (what, call) => {
+    const written = deferred<number>();
+    const server = createTcpServer((socket) => {
+      let bytes = 0;
+      const push = (): void => {
+        while (!socket.destroyed && socket.write(`x-flood-${bytes}: ${'x'.repeat(1_000)}\r\n`))
+          bytes += 1_000;
+      };
+      socket.on('error', () => undefined);
+      socket.on('drain', push);
+      socket.on('close', () => written.resolve(bytes));
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\n');
+        push();
+      });
+    });
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const jarvis = client(url);
+    const error = await failure(call(jarvis, url));
+    if (what === 'repo.fetch') expect(error).toBeInstanceOf(TypeError);
+    else expect(error).toBeInstanceOf(ConnectionError);
+    expect(await written.promise).toBeLessThan(32 * MiB);
+    await jarvis.close();
   });
 });
 
