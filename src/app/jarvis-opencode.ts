@@ -107,7 +107,8 @@ function directoryTraps(options: ServerOptions, pid: number): DirectoryTraps {
     cwd,
     pid,
     ownsData: options.dataDir !== undefined,
-    takesSnapshots: options.config?.['snapshot'] !== false,
+    snapshot: options.config?.['snapshot'] as boolean | undefined,
+    trustsProjects: options.trustProjectConfig ?? true,
     logger: options.logger ?? silentLogger,
   });
 }

@@ -103,7 +103,7 @@ export class InstanceControl {
   /** @throws {RangeError} for an idle policy out of bounds. */
   constructor(init: InstanceControlInit) {
     this.#init = init;
-    const { http, hub, closed, usage } = init;
+    const { hub, closed, usage } = init;
     this.#repos = new RepoRegistry(init.clock ?? systemClock, {
       load: (entry, abandoned) => this.#load(entry, abandoned),
       broken: (entry, error) => {

@@ -50,6 +50,16 @@ describe('a data directory inside the repository', () => {
     expect(asked).toThrow(expect.objectContaining({ reason: 'data-directory' }));
   });
 
+  it('works when the configuration of the repository switches snapshots off, and none is taken', async () => {
+    writeFileSync(join(repo.directory, 'opencode.json'), '{ "snapshot": false } // no snapshots\n');
+    const { snapshot: _, ...config } = real.startOptions.config ?? {};
+    await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data'), config });
+    const session = await jarvis.forRepo(repo.directory).sessions.create();
+    for (const prompt of ['one', 'two']) expect((await session.prompt(prompt)).text).toBe('ok');
+    expect(existsSync(join(repo.directory, '.agent-data/data/opencode/opencode.db'))).toBe(true);
+    expect(existsSync(join(repo.directory, '.agent-data/data/opencode/snapshot'))).toBe(false);
+  });
+
   it('works when git ignores it, and a snapshot is as small as the repository', async () => {
     writeFileSync(join(repo.directory, '.gitignore'), '.agent-data/\n');
     await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data') });

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve, sep } from 'node:path';
 import { RepoPathError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
+import { projectConfigFiles } from './project-plugins.js';
 
 /** How long git may take to answer. */
 const GIT_LIMIT_MS = 5_000;
@@ -16,8 +17,10 @@ export interface DirectoryTrapsInit {
   readonly pid: number | undefined;
   /** Whether the data directory is one of this server's own, not the one of the user. */
   readonly ownsData: boolean;
-  /** Whether the server takes snapshots of the files. */
-  readonly takesSnapshots: boolean;
+  /** What the configuration of the server says of snapshots, which wins; `undefined` leaves it to the repository. */
+  readonly snapshot: boolean | undefined;
+  /** Whether the server reads the configuration of a repository. */
+  readonly trustsProjects: boolean;
   readonly logger: Logger;
 }
 
@@ -70,15 +73,24 @@ export class DirectoryTraps {
    * directory itself, also when that is a part of a repository, and leaves out what git ignores and repositories within.
    */
   #dataWithin(directory: string): string | undefined {
-    if (!this.#init.takesSnapshots) return undefined;
+    if (this.#init.snapshot === false) return undefined;
     const data = realOf(dataDirectory(this.#env, this.#init.cwd));
     if (
       data === undefined ||
       !`${data}${sep}`.startsWith(directory.endsWith(sep) ? directory : directory + sep)
     )
       return undefined;
+    if (!this.#takesSnapshots(directory)) return undefined;
     const args = ['ls-files', '--others', '--exclude-standard', '--directory', '--', `:(literal)${data}`];
     return this.#git(directory, args).stdout === '' ? undefined : data;
+  }
+
+  /** Whether the server does where its own configuration leaves it to the repository. Several files that disagree count as yes. */
+  #takesSnapshots(directory: string): boolean {
+    const { snapshot, trustsProjects } = this.#init;
+    if (snapshot !== undefined || !trustsProjects) return true;
+    const said = projectConfigFiles(directory).map(snapshotIn);
+    return said.includes(true) || !said.includes(false);
   }
 
   #git(directory: string, args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
@@ -114,6 +126,24 @@ function projectOf(directory: string): string | undefined {
     if (existsSync(join(level, '.git'))) return level;
     if (dirname(level) === level) return undefined;
   }
+}
+
+/** What a configuration file says of snapshots; `undefined` when it is not there, does not say, or cannot be read. */
+function snapshotIn(file: string): boolean | undefined {
+  try {
+    const config: unknown = JSON.parse(withoutComments(readFileSync(file, 'utf8')));
+    const said =
+      typeof config === 'object' && config !== null && 'snapshot' in config ? config.snapshot : undefined;
+    return typeof said === 'boolean' ? said : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** JSON as it is read by programs that allow for comments and for commas before an end. */
+function withoutComments(text: string): string {
+  const plain = text.replace(/("(?:[^"\\]|\\[\s\S])*(?:"|\\?$))|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g, '$1');
+  return plain.replace(/("(?:[^"\\]|\\[\s\S])*(?:"|\\?$))|,(?=\s*[}\]])/g, '$1');
 }
 
 function realOf(path: string): string | undefined {

@@ -2,6 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RepoPathError } from '../../errors.js';
 
+/** Where a repository keeps what is for OpenCode. */
+const OWN_FOLDER = '.opencode';
+
 /**
  * Makes sure that a repository brings no plugin of its own. With `OPENCODE_DISABLE_PROJECT_CONFIG` OpenCode 1.18.33 starts no MCP
  * server of the repository and loads no tool of it, but it still imports `.opencode/plugin/*.js` and what `plugin` in an
@@ -16,6 +19,11 @@ export function assertNoPlugins(directory: string): void {
   }
 }
 
+/** The configuration files that a repository may bring for a directory in it, the nearest first; those that there are not too. */
+export function projectConfigFiles(directory: string): string[] {
+  return upToProject(directory).flatMap(configFilesIn);
+}
+
 /** The directories whose configuration OpenCode reads: this one and those above it, up to the root of the repository. */
 function upToProject(directory: string): string[] {
   const levels = [directory];
@@ -27,12 +35,13 @@ function upToProject(directory: string): string[] {
 }
 
 function hasPlugins(level: string): boolean {
-  const own = join(level, '.opencode');
-  const files = [level, own].flatMap((folder) => [
-    join(folder, 'opencode.json'),
-    join(folder, 'opencode.jsonc'),
-  ]);
-  return ['plugin', 'plugins'].some((name) => hasModules(join(own, name))) || files.some(namesPlugins);
+  const folders = ['plugin', 'plugins'].map((name) => join(level, OWN_FOLDER, name));
+  return folders.some(hasModules) || configFilesIn(level).some(namesPlugins);
+}
+
+function configFilesIn(level: string): string[] {
+  const names = ['opencode.json', 'opencode.jsonc'];
+  return [level, join(level, OWN_FOLDER)].flatMap((folder) => names.map((name) => join(folder, name)));
 }
 
 function hasModules(folder: string): boolean {

@@ -28,7 +28,8 @@ function trapsOf(dataHome: string, init: Partial<DirectoryTrapsInit> = {}): Dire
     cwd: '/',
     pid: undefined,
     ownsData: true,
-    takesSnapshots: true,
+    snapshot: undefined,
+    trustsProjects: true,
     logger: { ...silentLogger, warn },
     ...init,
   });
@@ -94,7 +95,37 @@ describe('a data directory', () => {
   });
 
   it('is harmless without snapshots', () => {
-    expect(refusal(trapsOf('data', { takesSnapshots: false }))).toBeUndefined();
+    expect(refusal(trapsOf('data', { snapshot: false }))).toBeUndefined();
+  });
+
+  it.each([
+    ['opencode.json', '{"snapshot":false}'],
+    ['opencode.jsonc', '// none\n{ "a": "// \\" /*", /* here */ "snapshot": false, }'],
+    ['.opencode/opencode.json', '{"snapshot":false}'],
+  ])('is harmless where the repository takes no snapshots by its own %s', (path, text) => {
+    const traps = trapsOf('sub/data');
+    expect(refusal(traps)).toMatchObject({ reason: 'data-directory' });
+    file(path, text);
+    expect(refusal(traps)).toBeUndefined();
+    expect(refusal(traps, join(repo.directory, 'sub'))).toBeUndefined();
+  });
+
+  it.each<[string, string, Partial<DirectoryTrapsInit>?]>([
+    ['that cannot be read', '{"snapshot":false'],
+    ['that does not say', '{"model":"snapshot"}'],
+    ['that says it in another place', '{"agent":{"snapshot":false}}'],
+    ['that says it in a comment', '{ /* "snapshot": false */ }'],
+    ['that the server does not read', '{"snapshot":false}', { trustsProjects: false }],
+    ['that the configuration of the server overrules', '{"snapshot":false}', { snapshot: true }],
+  ])('is refused with a configuration of the repository %s', (_what, text, init) => {
+    file('opencode.json', text);
+    expect(refusal(trapsOf('data', init))).toMatchObject({ reason: 'data-directory' });
+  });
+
+  it('is refused where two configurations of the repository disagree', () => {
+    file('opencode.json', '{"snapshot":false}');
+    file('.opencode/opencode.json', '{"snapshot":true}');
+    expect(refusal(trapsOf('data'))).toMatchObject({ reason: 'data-directory' });
   });
 
   it('of the user is told of, and not refused', () => {
