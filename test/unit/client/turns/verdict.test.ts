@@ -21,6 +21,10 @@ const QUIET: TurnFacts = {
 const sendError = new ConnectionError({ method: 'POST', path: '/session/ses_1/prompt_async' });
 const broken: ServerErrorInfo = { name: 'UnknownError', data: { message: 'no such directory' } };
 const refused: ServerErrorInfo = { name: 'APIError', data: { message: 'no credit', isRetryable: false } };
+const noStructure: ServerErrorInfo = {
+  name: 'StructuredOutputError',
+  data: { message: 'no object', retries: 0 },
+};
 const cut: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
 function answered(message: Partial<AssistantMessage>, tools: readonly string[] = []): TurnEvidence {
@@ -74,9 +78,18 @@ describe('the verdict on the turn of an idle session', () => {
     ['tools, then a disposal', called, { isDisposed: true }, failed('interrupted')],
     ['tools, then a gap', called, { hadGap: true }, failed('interrupted')],
     ['tools, then a summary', summarized, {}, failed('unfinished')],
+    ['tools, then a summary a moment ago', summarized, { quietMs: 100 }, wait],
     ['tools, then a summary and a disposal', summarized, { isDisposed: true }, failed('interrupted')],
+    ['tools, then an abort and a disposal', called, { isAborted: true, isDisposed: true }, failed('aborted')],
+    ['a summary instead of an answer', { kind: 'summarized' }, { quietMs: 0 }, failed('summarized')],
     // An error on the message.
     ['an error', error(refused), {}, failed('provider', refused)],
+    [
+      'an answer that is not the object that was asked for',
+      error(noStructure),
+      { quietMs: 0 },
+      { ...failed('format', noStructure), issues: [{ path: '', message: 'no object' }] },
+    ],
     ['an error after a disposal', error(broken), { isDisposed: true }, failed('failed', broken)],
     ['a message that was cut off a moment ago', error(cut), { quietMs: 100 }, wait],
     ['a message that was cut off', error(cut), {}, failed('aborted', cut)],
@@ -94,10 +107,24 @@ describe('the verdict on the turn of an idle session', () => {
       { sessionError: refused },
       failed('provider', refused),
     ],
+    [
+      'the same by us, then an error of the session',
+      error(cut),
+      { isAborted: true, sessionError: refused },
+      failed('aborted', cut),
+    ],
     // No end.
     ['no end yet', unfinished, { quietMs: 4_000 }, wait],
     ['no end', unfinished, {}, failed('unfinished')],
     ['no end after an abort', unfinished, { isAborted: true }, failed('aborted')],
+    ['no end, and an abort a moment ago', unfinished, { quietMs: 4_000, isAborted: true }, wait],
+    [
+      'no end, and an abort before a disposal a moment ago',
+      unfinished,
+      { quietMs: 3_000, isAborted: true, isDisposed: true },
+      wait,
+    ],
+    ['no end, and a disposal a moment ago', unfinished, { quietMs: 2_000, isDisposed: true }, wait],
     ['no end after a disposal', unfinished, { quietMs: 3_000, isDisposed: true }, failed('interrupted')],
     ['no end after a gap', unfinished, { hadGap: true }, failed('interrupted')],
     ['no end, and an error a moment ago', unfinished, { quietMs: 100, sessionError: broken }, wait],
@@ -118,16 +145,32 @@ describe('the verdict on the turn of an idle session', () => {
       { quietMs: 600, sessionError: refused },
       failed('provider', refused),
     ],
+    ['no answer, and an error a moment ago', unanswered, { quietMs: 100, sessionError: refused }, wait],
+    ['no answer, and an abort a moment ago', unanswered, { quietMs: 2_000, isAborted: true }, wait],
+    ['no answer, and a disposal a moment ago', unanswered, { quietMs: 2_000, isDisposed: true }, wait],
     ['no answer after an abort', unanswered, { quietMs: 3_000, isAborted: true }, failed('aborted')],
     ['no answer after a disposal', unanswered, { quietMs: 3_000, isDisposed: true }, failed('interrupted')],
     ['no prompt yet', notStored, { quietMs: 14_000 }, wait],
     ['no prompt', notStored, {}, failed('not-started')],
     ['no prompt while it is under way', notStored, { isUnderWay: true }, wait],
+    [
+      'no prompt while it is under way, and an abort',
+      notStored,
+      { quietMs: 3_000, isUnderWay: true, isAborted: true },
+      failed('aborted'),
+    ],
     ['no prompt, and an error', notStored, { quietMs: 600, sessionError: broken }, failed('failed', broken)],
     ['no prompt whose connection broke a moment ago', notStored, { quietMs: 4_000, sendError }, wait],
     ['no prompt whose connection broke', notStored, { sendError }, { kind: 'not-sent', error: sendError }],
+    [
+      'no prompt whose connection broke, and an abort',
+      notStored,
+      { sendError, isAborted: true },
+      failed('aborted'),
+    ],
+    ['no answer while the request is under way', unanswered, { isUnderWay: true }, failed('not-started')],
     ['a prompt that arrived though its connection broke', unanswered, { sendError }, failed('not-started')],
-  ])('after %s', (_what, evidence, facts, verdict) => {
+  ])('judges %s', (_what, evidence, facts, verdict) => {
     expect(verdictOf(evidence, { ...QUIET, ...facts })).toMatchObject(verdict);
   });
 });
