@@ -43,13 +43,8 @@ export type {
   QuestionPolicy,
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
-export {
-  Turn,
-  type PromptOptions,
-  type TurnOptions,
-  type TurnResult,
-  type TurnStep,
-} from './client/turns/turn.js';
+export { Turn, type PromptOptions, type TurnOptions, type TurnResult } from './client/turns/turn.js';
+export type { TurnStep } from './client/turns/turn-step.js';
 export type { TurnLimits } from './client/turns/engine.js';
 export type { FetchFunction, RequestOptions } from './client/http/request-options.js';
 export { Paged } from './client/http/paged.js';

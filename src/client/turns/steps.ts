@@ -1,7 +1,7 @@
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { Message, MessageInfo, Part } from '../schema/message.js';
 import { isSaid } from './result.js';
-import type { TurnStep } from './turn.js';
+import type { TurnStep } from './turn-step.js';
 import { TurnMessages } from './turn-messages.js';
 
 /** How far a text part was emitted. */

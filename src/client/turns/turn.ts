@@ -1,10 +1,11 @@
-import { deferred, type Deferred } from '../../core/abort.js';
+import { deferred } from '../../core/abort.js';
 import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
-import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { RequestOptions } from '../http/request-options.js';
-import type { AssistantMessage, Message, Part, ToolState } from '../schema/message.js';
+import type { AssistantMessage, Message, Part } from '../schema/message.js';
 import type { AnswerFormat } from '../schema/prompt.js';
 import type { Tokens } from '../schema/session.js';
+import { StepBuffer } from './step-buffer.js';
+import type { TurnStep } from './turn-step.js';
 
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
@@ -73,52 +74,6 @@ export interface TurnResult<T = unknown> {
   /** The tokens of the whole turn. */
   readonly tokens: Tokens;
 }
-
-/** What happened in a turn, a union on `type`. Of children there are tools, usage and what they ask, but no text. */
-export type TurnStep =
-  /**
-   * An assistant message of the turn begins; summaries are left out. The text pieces of each message, in order, with a blank line
-   * between the messages that have any, make up `result.transcript`; those of `result.message` make up `result.text`.
-   */
-  | { readonly type: 'message'; readonly messageID: string }
-  | { readonly type: 'text'; readonly delta: string; readonly messageID: string; readonly partID: string }
-  | {
-      readonly type: 'reasoning';
-      readonly delta: string;
-      readonly messageID: string;
-      readonly partID: string;
-    }
-  | {
-      readonly type: 'tool';
-      /** The session of the turn, or the child that runs the tool. */
-      readonly sessionID: string;
-      readonly tool: string;
-      readonly callID: string;
-      readonly status: ToolState['status'];
-      readonly input: Readonly<Record<string, unknown>>;
-      /** What the tool returned, or its error text; `undefined` while it runs. */
-      readonly output: string | undefined;
-    }
-  /** The server asks before a tool may run, and no policy decides. The turn waits until it is answered. */
-  | PermissionAsk
-  /** The model asks the user, and no policy decides. The turn waits until it is answered. */
-  | QuestionAsk
-  /** A child session began to work, or is done. */
-  | {
-      readonly type: 'child';
-      readonly sessionID: string;
-      readonly title: string;
-      readonly status: 'started' | 'ended';
-    }
-  /** The provider failed and is asked again at `next`, epoch milliseconds. */
-  | { readonly type: 'retry'; readonly attempt: number; readonly message: string; readonly next: number }
-  /** One model call is done, of the turn's session or of a child. A result counts those of the turn's session only. */
-  | {
-      readonly type: 'usage';
-      readonly sessionID: string;
-      readonly cost: number;
-      readonly tokens: Tokens;
-    };
 
 /**
  * One prompt and everything until the session is idle again: iterate it for its steps, await `result` for its answer.
@@ -210,49 +165,5 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
     }
     this.#onSettle();
     this.#steps?.wake();
-  }
-}
-
-/**
- * Steps that wait to be read. Deltas of one part are joined, and so is what a tool says again of itself, so it never holds
- * more than the answer itself.
- */
-class StepBuffer {
-  #steps: TurnStep[] = [];
-  #waiting: Deferred<void> | undefined;
-
-  push(step: TurnStep): void {
-    const last = this.#steps.at(-1);
-    if (
-      (step.type === 'text' || step.type === 'reasoning') &&
-      last?.type === step.type &&
-      last.partID === step.partID
-    ) {
-      this.#steps[this.#steps.length - 1] = { ...step, delta: last.delta + step.delta };
-    } else if (
-      step.type === 'tool' &&
-      last?.type === 'tool' &&
-      last.callID === step.callID &&
-      last.status === step.status
-    ) {
-      this.#steps[this.#steps.length - 1] = step;
-    } else {
-      this.#steps.push(step);
-    }
-    this.wake();
-  }
-
-  take(): TurnStep | undefined {
-    return this.#steps.shift();
-  }
-
-  next(): Promise<void> {
-    this.#waiting ??= deferred();
-    return this.#waiting.promise;
-  }
-
-  wake(): void {
-    this.#waiting?.resolve();
-    this.#waiting = undefined;
   }
 }
