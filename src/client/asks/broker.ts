@@ -4,7 +4,7 @@ import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
 import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
 import { answerBy } from './answer.js';
-import { AskLevels, type AskFollower } from './resolver.js';
+import { AskLevels, type TurnAsks } from './resolver.js';
 import { PermissionAsk, QuestionAsk, type Ask, type AskOutcome } from './reply.js';
 import { isNotPending, type AskKinds, type AskWire, type PendingAsks } from './api.js';
 import type { EventHub } from '../events/hub.js';
@@ -139,12 +139,12 @@ export class RepoAsks {
   }
 
   /** Takes part in a turn until the returned function is called. The event stream must be up. */
-  follow(follower: AskFollower): () => void {
+  follow(follower: TurnAsks): () => void {
     this.#levels.followers.add(follower);
     this.#listen();
     const callOff = (): void =>
       this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
-    const detach = onAbort(follower.unwanted, callOff);
+    const detach = onAbort(follower.abortRequested, callOff);
     return () => {
       if (!this.#levels.followers.delete(follower)) return;
       detach();
@@ -273,7 +273,7 @@ export class RepoAsks {
 
   #route(open: OpenAsk): void {
     const { signal } = open.closed;
-    if (signal.aborted || this.#levels.isUnwanted(open.ask.request.sessionID)) return;
+    if (signal.aborted || this.#levels.isAbortRequested(open.ask.request.sessionID)) return;
     const answering = this.#answer(open);
     if (answering === undefined) return this.#deliver(open);
     void answering.then((isAnswered) => {

@@ -4,7 +4,7 @@ import type { Ask } from './reply.js';
 const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
 
 /** A turn of this client, from its prompt to its end. */
-export interface AskFollower {
+export interface TurnAsks {
   readonly sessionID: string;
   readonly policies: AskPolicies;
   /** Takes an ask that nobody decides. */
@@ -12,7 +12,7 @@ export interface AskFollower {
   /** Whether somebody reads what is delivered. */
   hasReader(): boolean;
   /** Aborts when the turn is to end: from then on nothing is allowed or answered for it. */
-  readonly unwanted: AbortSignal;
+  readonly abortRequested: AbortSignal;
 }
 
 export interface AskLevelsInit {
@@ -26,7 +26,7 @@ export interface AskLevelsInit {
 /** Whose policy counts for a session of one repository. */
 export class AskLevels {
   /** Turns that run. */
-  readonly followers = new Set<AskFollower>();
+  readonly followers = new Set<TurnAsks>();
   /** The policies of the repository. */
   repo = NO_POLICIES;
   readonly #init: AskLevelsInit;
@@ -71,12 +71,12 @@ export class AskLevels {
   }
 
   /** Whether the session works for a turn that is to end. */
-  isUnwanted(sessionID: string): boolean {
-    return this.followersOf(sessionID).some(({ unwanted }) => unwanted.aborted);
+  isAbortRequested(sessionID: string): boolean {
+    return this.followersOf(sessionID).some(({ abortRequested }) => abortRequested.aborted);
   }
 
   /** The turns that run the session or a parent of it, nearest first. */
-  followersOf(sessionID: string): AskFollower[] {
+  followersOf(sessionID: string): TurnAsks[] {
     const { isWithin } = this.#init;
     return [...this.followers]
       .filter((follower) => isWithin(sessionID, follower.sessionID))

@@ -494,7 +494,7 @@ export class Session {
       isWithin: (sessionID) => isWithin(sessionID, this.id),
       prepare: (asked, prepareOptions) => this.#prepare(asked, prepareOptions),
     };
-    return turns.start(context, request, options, { collectSteps });
+    return turns.start({ context, request, options, collectSteps });
   }
 
   /**

@@ -8,7 +8,7 @@ import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import type { Choice } from '../sessions/choices.js';
 import type { TurnRequest } from './request.js';
-import type { TurnSigns } from './event-tracker.js';
+import type { TurnEventTracker } from './event-tracker.js';
 
 /** How long the answer to a prompt is waited for before the prompt is looked for on the server. */
 const ANSWER_LIMIT_MS = 5_000;
@@ -24,9 +24,11 @@ export interface TurnDeliveryInit {
   readonly messageID: string;
   readonly request: TurnRequest;
   readonly headers: RequestOptions['headers'];
-  readonly signs: TurnSigns;
+  readonly tracker: TurnEventTracker;
   /** Aborts when the caller no longer waits. */
-  readonly cancelled: AbortSignal;
+  readonly callerGone: AbortSignal;
+  /** Called each time the prompt is about to be sent: from then on the server may know it. */
+  readonly onSent: () => void;
 }
 
 /** The prompt of one turn on its way to the server. */
@@ -44,11 +46,6 @@ export class TurnDelivery {
 
   constructor(init: TurnDeliveryInit) {
     this.#init = init;
-  }
-
-  /** Whether the server may know of it. */
-  get isSent(): boolean {
-    return this.#sentAt !== undefined;
   }
 
   /** Whether the request that carries it may still be what the turn waits for. */
@@ -70,13 +67,16 @@ export class TurnDelivery {
    * it is under way: the answer may get lost. Never rejects.
    */
   async send(choice: Choice): Promise<void> {
-    const { request, signs } = this.#init;
+    const { request, tracker } = this.#init;
     const begun = deferred();
     this.#sends += 1;
     this.error = undefined;
     const posted = this.#post(choice, begun.resolve);
     await Promise.race([posted, begun.promise]);
-    await within(ANSWER_LIMIT_MS, request.isBlocking ? Promise.race([posted, signs.stored.promise]) : posted);
+    await within(
+      ANSWER_LIMIT_MS,
+      request.isBlocking ? Promise.race([posted, tracker.stored.promise]) : posted,
+    );
   }
 
   /** The turn has ended: the answer may never come. */
@@ -85,8 +85,8 @@ export class TurnDelivery {
   }
 
   async #post(choice: Choice, begun: () => void): Promise<void> {
-    const { transport, sessionID, messageID, request, headers, signs, cancelled } = this.#init;
-    const posting = new AbortScope([cancelled]);
+    const { transport, sessionID, messageID, request, headers, tracker, callerGone, onSent } = this.#init;
+    const posting = new AbortScope([callerGone]);
     this.#posting = posting;
     try {
       await transport.send(
@@ -97,8 +97,9 @@ export class TurnDelivery {
           schema: z.unknown(),
           sending: () => {
             this.#sentAt = realTime.now();
-            signs.lastEventAt = this.#sentAt;
-            signs.progress.note();
+            tracker.lastEventAt = this.#sentAt;
+            tracker.progress.note();
+            onSent();
             begun();
           },
         },
@@ -106,18 +107,18 @@ export class TurnDelivery {
       );
     } catch (error) {
       const isUnknown = error instanceof ConnectionError || error instanceof TimeoutError;
-      if (!this.isSent) this.refusal = { error };
+      if (this.#sentAt === undefined) this.refusal = { error };
       // Cancelled while it was under way: it may have arrived, so it is followed to its end.
       else if (posting.signal.aborted) return;
       // What was seen to be stored has begun, whatever came of its request.
-      else if (signs.isStored) return;
+      else if (tracker.isStored) return;
       else if (isUnknown && !wasRefused(error.cause)) this.error = error;
       else this.refusal = { error };
     } finally {
       posting.end();
       this.#posting = undefined;
-      signs.lastEventAt = realTime.now();
-      signs.wake();
+      tracker.lastEventAt = realTime.now();
+      tracker.wake();
     }
   }
 }

@@ -1,9 +1,7 @@
 import PQueue from 'p-queue';
 import { aNumber, anObject, assertOptions, type OptionChecks } from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
-import type { TurnContext } from './context.js';
-import type { TurnRequest } from './request.js';
-import { TurnRun } from './run.js';
+import { TurnRun, type TurnInit } from './run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
 import { requestOptionChecks } from '../http/request-options.js';
 import type { PromptOptions, Turn, TurnOptions } from './turn.js';
@@ -56,10 +54,10 @@ export class TurnEngine {
   /** The end of the last turn of each session that has one. */
   readonly #lastOf = new Map<string, Promise<void>>();
   readonly #closed: AbortSignal;
-  /** The turns on their way from the queue to their end. */
+  /** The turns that have left the queue and not ended. */
   readonly #runs = new Set<TurnRun>();
 
-  /** @throws {TypeError} {@link RangeError} for limits that are none. */
+  /** @throws {TypeError} {@link RangeError} if a limit is invalid. */
   constructor(limits: TurnLimits | undefined, closed: AbortSignal) {
     this.#running = new PQueue(parseTurnLimits(limits));
     this.#closed = closed;
@@ -70,23 +68,18 @@ export class TurnEngine {
    *
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
-  start(
-    context: TurnContext,
-    request: TurnRequest,
-    options: PromptOptions = {},
-    { collectSteps }: { readonly collectSteps: boolean },
-  ): Turn {
-    const isPrompt = request.route === 'prompt_async';
-    assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, options);
-    const { priority = 0 } = options;
-    const run = new TurnRun(context, request, options, collectSteps, this.#closed);
-    const { sessionID } = context;
-    const { withdrawn: signal } = run;
-    // One that ends in the queue leaves it at once: it must not stand before others with its priority.
+  start(init: TurnInit): Turn {
+    const isPrompt = init.request.route === 'prompt_async';
+    assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, init.options);
+    const priority = init.options?.priority ?? 0;
+    const run = new TurnRun(init, this.#closed);
+    const { sessionID } = init.context;
+    const { leftQueue: signal } = run;
+    // A turn that ends in the queue leaves it at once: it must not stand before others with its priority.
     const drive = async (): Promise<void> => {
       if (!signal.aborted) await this.#running.add(() => this.#drive(run), { priority, signal });
     };
-    // No queue of `p-queue`: it goes on by `queueMicrotask`, which the fake timers of jest replace.
+    // Not a queue of `p-queue`: it goes on by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);
     const ended: Promise<void> = (last === undefined ? drive() : last.then(drive))
       .catch(() => undefined)

@@ -5,8 +5,8 @@ import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { MAX_EMPTY_STEPS, TurnProgress } from './progress.js';
 
-/** What the events tell about one turn. They are hints: how it ended is read from the server. */
-export class TurnSigns {
+/** What the events say about one turn. They are hints: how it ended is read from the server. */
+export class TurnEventTracker {
   /** When the last event of the session or a child of it came, on the clock of `realTime.now()`. */
   lastEventAt = realTime.now();
   /**
@@ -14,8 +14,8 @@ export class TurnSigns {
    * that begins after it shows that the session goes on all the same, e.g. without a file that cannot be read.
    */
   sessionError: ServerErrorInfo | undefined;
-  /** Since when the instance that began the turn is gone. */
-  interruptedAt: number | undefined;
+  /** When the instance was disposed, on the same clock. */
+  disposedAt: number | undefined;
   /** Whether events are missing that have not been made up for. */
   hasGap = false;
   /** Whether events were ever missing. */
@@ -24,8 +24,8 @@ export class TurnSigns {
   readonly progress = new TurnProgress();
   /** Whether the session was deleted. */
   isDeleted = false;
-  /** Why nobody will ever tell more. */
-  lost: { readonly error: unknown } | undefined;
+  /** Why no more events will come. */
+  failure: { readonly error: unknown } | undefined;
   /** Whether the session has been seen to answer, so that it can be aborted. */
   hasBegun = false;
   /** Resolves when the user message of this turn is seen. */
@@ -49,12 +49,12 @@ export class TurnSigns {
 
   /** Milliseconds since anything was heard of the turn. */
   get quietMs(): number {
-    return realTime.now() - Math.max(this.lastEventAt, this.interruptedAt ?? 0);
+    return realTime.now() - Math.max(this.lastEventAt, this.disposedAt ?? 0);
   }
 
   /** Takes one event of the turn's directory. */
-  take(event: OpenCodeEvent): void {
-    if (event.type === 'server.instance.disposed') return this.#interrupted();
+  onEvent(event: OpenCodeEvent): void {
+    if (event.type === 'server.instance.disposed') return this.#noteDisposal();
     if (event.type === 'jarvis.gap') {
       this.hasGap = true;
       this.hadGap = true;
@@ -63,14 +63,14 @@ export class TurnSigns {
     const sessionID = sessionIDOf(event);
     if (sessionID === undefined || !this.#isWithin(sessionID)) return;
     this.lastEventAt = realTime.now();
-    this.progress.take(event);
+    this.progress.onEvent(event);
     if (this.progress.emptySteps >= MAX_EMPTY_STEPS) this.wake();
-    if (sessionID === this.#sessionID) this.#takeOwn(event);
+    if (sessionID === this.#sessionID) this.#onOwnEvent(event);
   }
 
-  /** The stream is lost for good. */
-  lose(error: unknown): void {
-    this.lost = { error };
+  /** The event stream has ended for good. */
+  fail(error: unknown): void {
+    this.failure = { error };
     this.wake();
   }
 
@@ -89,8 +89,8 @@ export class TurnSigns {
     await within(ms, this.#wake.promise);
   }
 
-  #interrupted(): void {
-    this.interruptedAt = realTime.now();
+  #noteDisposal(): void {
+    this.disposedAt = realTime.now();
     this.wake();
   }
 
@@ -100,7 +100,7 @@ export class TurnSigns {
     this.stored.resolve();
   }
 
-  #takeOwn(event: OpenCodeEvent): void {
+  #onOwnEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'session.error':
         this.sessionError ??= event.properties.error;

@@ -53,6 +53,23 @@ export class TurnProgress {
     return Math.max(0, ...Array.from(this.#steps.values(), ({ empty }) => empty));
   }
 
+  /** Milliseconds since there was progress. */
+  get idleMs(): number {
+    return realTime.now() - this.lastAt;
+  }
+
+  /** Why the turn counts as stalled; `undefined` while it does not. */
+  whyStalled(stallTimeoutMs: number | false): string | undefined {
+    const { emptySteps } = this;
+    if (emptySteps >= MAX_EMPTY_STEPS) {
+      return `the model was asked ${emptySteps} times in a row and gave nothing each time`;
+    }
+    if (stallTimeoutMs === false || this.idleMs < stallTimeoutMs) return undefined;
+    const retry =
+      this.retry === undefined ? '' : `; the provider is asked again after: ${this.retry.message}`;
+    return `nothing came of it for stallTimeoutMs, ${stallTimeoutMs} ms${retry}`;
+  }
+
   /** Something has happened that is no event. */
   note(): void {
     this.lastAt = realTime.now();
@@ -60,7 +77,7 @@ export class TurnProgress {
   }
 
   /** Takes an event of the turn's session or of a child. */
-  take(event: OpenCodeEvent): void {
+  onEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'message.part.delta':
         if (isOutput(event.properties.delta)) this.#output(event.properties);

@@ -133,6 +133,15 @@ function blockingRequest(route: TurnRequest['route'], body: object): TurnRequest
   };
 }
 
+/**
+ * A message id made here tells the answer from others, and the server keeps one prompt of that id, however often it arrives.
+ */
+export function newMessageID(): string {
+  // Not `randomUUID()`: a page that was loaded by plain http from another machine does not have it.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `msg_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}
+
 /** The server sorts parts by id: ours stay in their order, before what it adds itself. */
 function partID(messageID: string, index: number): string {
   return `prt_${String(index).padStart(8, '0')}${messageID.replace('msg_', '')}`;

@@ -41,7 +41,7 @@ export class TurnSteps {
   }
 
   /** Takes one event of the turn's directory. */
-  take(event: OpenCodeEvent): void {
+  onEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'message.updated': {
         const { info } = event.properties;

@@ -35,17 +35,18 @@ export interface TurnFacts {
   readonly isUnderWay: boolean;
 }
 
+/** What is known about the reason of a failure. */
+export interface FailureDetails {
+  readonly serverError?: ServerErrorInfo;
+  readonly detail?: string;
+  readonly issues?: readonly ShapeIssue[];
+}
+
 /** What has become of a turn. */
 export type TurnVerdict =
   | { readonly kind: 'wait' }
   | { readonly kind: 'answered'; readonly result: TurnResult }
-  | {
-      readonly kind: 'failed';
-      readonly reason: TurnErrorReason;
-      readonly serverError?: ServerErrorInfo;
-      readonly detail?: string;
-      readonly issues?: readonly ShapeIssue[];
-    }
+  | ({ readonly kind: 'failed'; readonly reason: TurnErrorReason } & FailureDetails)
   /** The prompt did not arrive. */
   | { readonly kind: 'not-sent'; readonly error: ConnectionError | TimeoutError };
 

@@ -29,7 +29,7 @@ function step(
 
 function emptySteps(...steps: readonly (readonly OpenCodeEvent[])[]): number {
   const progress = new TurnProgress();
-  for (const one of steps.flat()) progress.take(one);
+  for (const one of steps.flat()) progress.onEvent(one);
   return progress.emptySteps;
 }
 

@@ -16,7 +16,7 @@ function textOf(run: (steps: TurnSteps, take: (word: string) => void) => void): 
     emit: (step) => emitted.push(step),
   });
   const send = (type: string, properties: object): void =>
-    steps.take({ directory: '/a', id: '', type, properties } as unknown as OpenCodeEvent);
+    steps.onEvent({ directory: '/a', id: '', type, properties } as unknown as OpenCodeEvent);
   send('message.updated', { sessionID, info });
   run(steps, (word) => {
     if (word.startsWith('= ')) send('message.part.updated', { sessionID, part: textPart(word.slice(2)) });
@@ -44,7 +44,7 @@ describe('the text of a turn', () => {
   it('takes no delta after a gap for the one that follows', () => {
     const text = textOf((steps, take) => {
       ['= ', 'one '].forEach(take);
-      steps.take(gapEvent('reconnect', 0, []));
+      steps.onEvent(gapEvent('reconnect', 0, []));
       ['three ', 'four', '= one two three four'].forEach(take);
     });
     expect(text).toBe('one two three four');
@@ -53,7 +53,7 @@ describe('the text of a turn', () => {
   it('goes on with deltas when the whole text has been seen after a gap', () => {
     const text = textOf((steps, take) => {
       ['= ', 'one '].forEach(take);
-      steps.take(gapEvent('reconnect', 0, []));
+      steps.onEvent(gapEvent('reconnect', 0, []));
       ['= one two ', 'three'].forEach(take);
     });
     expect(text).toBe('one two three');
@@ -81,7 +81,7 @@ function stepsOf(events: readonly (readonly [type: string, properties: object])[
     emit: (step) => emitted.push(step),
   });
   for (const [type, properties] of events)
-    steps.take({ directory: '/a', id: '', type, properties } as unknown as OpenCodeEvent);
+    steps.onEvent({ directory: '/a', id: '', type, properties } as unknown as OpenCodeEvent);
   return emitted;
 }
 

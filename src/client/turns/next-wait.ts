@@ -1,0 +1,37 @@
+import { RECHECK_MS } from './verdict.js';
+
+/** Without an event of the session for this long, the server is asked: a lost event delays the end of a turn by no more. */
+const QUIET_MS = 5_000;
+/** The longest pause between two tries to reach the server. */
+const MAX_RETRY_PAUSE_MS = 2_000;
+
+/** What the last look at a turn has shown. */
+export type TurnLook =
+  /** Its session is idle, and the server has not stored the end of the turn yet. */
+  | { readonly kind: 'undecided' }
+  /** It was aborted and is still at work. */
+  | { readonly kind: 'aborting' }
+  /** It is at work. */
+  | {
+      readonly kind: 'at-work';
+      readonly stallTimeoutMs: number | false;
+      /** Milliseconds since it made progress. */
+      readonly idleMs: number;
+    }
+  /** The server did not answer, for the `failures`th time in a row. */
+  | { readonly kind: 'unanswered'; readonly failures: number };
+
+/** How many milliseconds to wait for an event before the server is asked again. */
+export function nextWait(look: TurnLook): number {
+  switch (look.kind) {
+    case 'undecided':
+    case 'aborting':
+      return RECHECK_MS;
+    case 'at-work': {
+      const leftMs = look.stallTimeoutMs === false ? QUIET_MS : look.stallTimeoutMs - look.idleMs;
+      return Math.max(1, Math.min(QUIET_MS, leftMs));
+    }
+    case 'unanswered':
+      return Math.min(MAX_RETRY_PAUSE_MS, RECHECK_MS * 2 ** (look.failures - 1));
+  }
+}

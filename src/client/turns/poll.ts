@@ -1,0 +1,88 @@
+import { realTime } from '../../core/real-time.js';
+import { TimeoutError, type ServerLostError } from '../../errors.js';
+import type { RepoTransport } from '../http/repo-transport.js';
+import type { RequestOptions } from '../http/request-options.js';
+import type { StoredMessage } from '../schema/message.js';
+import { hasAnswer, sendAbort } from './abort.js';
+import { readMessages, readTurn, type TurnEvidence } from './result.js';
+
+/**
+ * How long the first try of a request about a turn may take. A connection can accept and never answer: a second request on another
+ * connection ends that sooner than the 60 s of a caller's request. Each next try may take twice as long, for a slow link.
+ */
+const FIRST_LIMIT_MS = 10_000;
+const MAX_LIMIT_MS = 60_000;
+
+/** How long and how often in a row the server has not answered. */
+export interface Outage {
+  readonly ms: number;
+  readonly failures: number;
+}
+
+/** Asks the server about one turn, as long as the server that took its prompt is there. */
+export class TurnPoll {
+  readonly #transport: RepoTransport;
+  readonly #turn: { readonly sessionID: string; readonly messageID: string };
+  /** Aborts when the server that worked on the turn has ended: the next one knows nothing of it. */
+  readonly #serverLost = new AbortController();
+  #limitMs = FIRST_LIMIT_MS;
+  #failures = 0;
+  #failingSince: number | undefined;
+
+  constructor(transport: RepoTransport, turn: { readonly sessionID: string; readonly messageID: string }) {
+    this.#transport = transport;
+    this.#turn = turn;
+  }
+
+  /** How long the next request may take. */
+  get limitMs(): number {
+    return this.#limitMs;
+  }
+
+  /** Ends every request about the turn. */
+  loseServer(error: ServerLostError): void {
+    this.#serverLost.abort(error);
+  }
+
+  /** What became of the turn; `undefined` while its session is at work. */
+  async evidence(): Promise<TurnEvidence | undefined> {
+    const evidence = await readTurn(this.#transport, this.#turn, this.#options);
+    this.noteAnswer();
+    return evidence;
+  }
+
+  /** The newest messages of the session, back to the prompt. */
+  messages(): Promise<StoredMessage[]> {
+    return readMessages(this.#transport, this.#turn, this.#options);
+  }
+
+  /** Whether an answer to the prompt has begun; `false` when that cannot be read. */
+  hasAnswer(): Promise<boolean> {
+    const { sessionID, messageID } = this.#turn;
+    return hasAnswer(this.#transport, sessionID, messageID, this.#options);
+  }
+
+  /** Asks the server to abort what the session does; never rejects. */
+  async abort(): Promise<void> {
+    await sendAbort(this.#transport, this.#turn.sessionID, this.#options).catch(() => undefined);
+  }
+
+  /** Ends an outage. */
+  noteAnswer(): void {
+    this.#limitMs = FIRST_LIMIT_MS;
+    this.#failures = 0;
+    this.#failingSince = undefined;
+  }
+
+  /** Begins an outage or makes it longer. */
+  noteFailure(error: unknown): Outage {
+    if (error instanceof TimeoutError) this.#limitMs = Math.min(MAX_LIMIT_MS, 2 * this.#limitMs);
+    this.#failures += 1;
+    this.#failingSince ??= realTime.now();
+    return { ms: realTime.now() - this.#failingSince, failures: this.#failures };
+  }
+
+  get #options(): RequestOptions {
+    return { signal: this.#serverLost.signal, timeoutMs: this.#limitMs };
+  }
+}
