@@ -2,67 +2,11 @@
 import type { JarvisOptions } from './app/options.js';
 import { JarvisOpenCode } from './app/jarvis-opencode.js';
 import { withClients, type WithClients } from './testing/clients.js';
-import { makeMockServer, type MockOpenCodeOptions, type MockServer } from './testing/mock-opencode.js';
+import { makeMockServer } from './testing/mock-opencode.js';
+import type { MockOpenCodeOptions, MockServer } from './testing/mock-types.js';
 import { startRealServer, type RealOpenCodeOptions, type RealServer } from './testing/real/real-opencode.js';
 
-export {
-  aFilePart,
-  aMessage,
-  anAssistantMessage,
-  anEvent,
-  aPermissionRequest,
-  aPty,
-  aQuestionRequest,
-  aReasoningPart,
-  aSession,
-  aStepFinishPart,
-  aStepStartPart,
-  aTextPart,
-  aTodo,
-  aToolPart,
-  aToolState,
-  aUserMessage,
-  type BuiltEvent,
-} from './testing/builders.js';
-export type { MockInstance } from './testing/state/instances.js';
-export type { MockOpenCodeOptions, MockServer, MockStream } from './testing/mock-opencode.js';
-export type {
-  MockAnswer,
-  MockHandler,
-  MockHandlerRequest,
-  MockOperation,
-  MockOperations,
-} from './testing/http/operations.js';
-export type { RequestFailure } from './testing/http/request-faults.js';
-export type { MockRequest } from './testing/http/route.js';
-export type { MockScript, MockScriptInput, ScriptOptions } from './testing/script/script.js';
-export type { MockShell } from './testing/scripted-server.js';
-export {
-  afterTools,
-  ask,
-  empty,
-  fail,
-  hang,
-  question,
-  reasoning,
-  retry,
-  subtask,
-  text,
-  tool,
-  usage,
-  wait,
-  waitFor,
-  type AskOptions,
-  type MockAsk,
-  type MockQuestion,
-  type MockStep,
-  type MockSteps,
-  type MockToolResult,
-  type QuestionInput,
-  type TextOptions,
-} from './testing/script/steps.js';
-export type { MockEvent } from './testing/state/stream-faults.js';
-export type { MockTerminal, MockTerminalProgram } from './testing/state/terminal.js';
+export * from './testing/surface.js';
 export type { RealOpenCodeOptions, RealServer } from './testing/real/real-opencode.js';
 
 /** An OpenCode server in memory, and what a test may tell it and ask it. */
