@@ -4,7 +4,7 @@ import { abortable } from '../core/abort.js';
  * Lets everybody else go on first: what the server does later than its answer happens after a moment. It needs no timer, so
  * fake timers that nobody advances stop nothing.
  */
-export function moment(signal?: AbortSignal): Promise<void> {
+export function nextMacrotask(signal?: AbortSignal): Promise<void> {
   return abortable(turnOfTheLoop(), signal);
 }
 

@@ -7,9 +7,9 @@ import { PromptRefusedError, type Catalog } from './state/catalog.js';
 import { EventBus } from './state/event-bus.js';
 import { Ids } from './state/ids.js';
 import { Instances, type Instance } from './state/instances.js';
-import { moment } from './next-macrotask.js';
+import { nextMacrotask } from './next-macrotask.js';
 import { textOf, type PromptBody } from './http/prompt-body.js';
-import { RunningTurn, type RunningTurnInit, type Subtask } from './model/turn-loop.js';
+import { TurnLoop, type TurnLoopInit, type Subtask } from './model/turn-loop.js';
 import { Scripts, type MockScript } from './script/script.js';
 import { SessionHistory } from './state/session-history.js';
 import { SessionStore } from './state/session-store.js';
@@ -93,7 +93,7 @@ export class ScriptedServer {
    */
   async prompt(instance: Instance, session: SessionInfo, body: PromptBody): Promise<Message | undefined> {
     if (instance.warmUp !== 'done') {
-      instance.warmUp ??= moment().then(() => {
+      instance.warmUp ??= nextMacrotask().then(() => {
         instance.warmUp = 'done';
       });
       await instance.warmUp;
@@ -112,7 +112,7 @@ export class ScriptedServer {
     try {
       await this.prompt(instance, session, body);
     } catch (error) {
-      if (error instanceof PromptRefusedError) this.#tellError(instance, session.id, error.repeated);
+      if (error instanceof PromptRefusedError) this.#emitError(instance, session.id, error.repeated);
       else throw error;
     }
   }
@@ -155,12 +155,12 @@ export class ScriptedServer {
       this.catalog.assertAgent(input.agent);
     } catch (error) {
       this.events.emit(instance, 'session.status', { sessionID, status: { type: 'busy' } });
-      if (error instanceof PromptRefusedError) this.#tellError(instance, sessionID, error.info);
-      this.events.tellIdle(instance, sessionID);
+      if (error instanceof PromptRefusedError) this.#emitError(instance, sessionID, error.info);
+      this.events.emitIdle(instance, sessionID);
       throw error;
     }
     const run = new ShellRun({
-      ...this.#init(instance),
+      ...this.#workInit(instance),
       ...input,
       sessionID,
       model: input.model ?? this.#modelOf(session),
@@ -174,7 +174,7 @@ export class ScriptedServer {
   async abort(instance: Instance, sessionID: string): Promise<void> {
     const work = instance.work.get(sessionID);
     if (work !== undefined) return work.abort();
-    this.events.tellIdle(instance, sessionID);
+    this.events.emitIdle(instance, sessionID);
   }
 
   /** Ends everything at once, like the process; what is stored stays. */
@@ -192,7 +192,7 @@ export class ScriptedServer {
     instance: Instance,
     session: SessionInfo,
     body: PromptBody,
-  ): { readonly turn: RunningTurn | undefined; readonly messageID: string } | undefined {
+  ): { readonly turn: TurnLoop | undefined; readonly messageID: string } | undefined {
     const sessionID = session.id;
     if (this.sessions.find(sessionID) === undefined) return undefined;
     this.#assertAgent(instance, sessionID, body.agent);
@@ -221,7 +221,7 @@ export class ScriptedServer {
     this.sessions.update(instance, sessionID);
     if (body.noReply) return { turn: undefined, messageID };
     const running = instance.work.get(sessionID);
-    const isRunning = running instanceof RunningTurn && instance.isBusy(sessionID);
+    const isRunning = running instanceof TurnLoop && instance.isBusy(sessionID);
     const turn = isRunning
       ? running
       : isSummaryDue
@@ -239,12 +239,12 @@ export class ScriptedServer {
       this.catalog.assertAgent(agent);
     } catch (error) {
       // Of an unknown agent nothing else is told: the session is not even busy for a moment.
-      if (error instanceof PromptRefusedError) this.#tellError(instance, sessionID, error.info);
+      if (error instanceof PromptRefusedError) this.#emitError(instance, sessionID, error.info);
       throw error;
     }
   }
 
-  #tellError(instance: Instance, sessionID: string, error: ServerErrorInfo): void {
+  #emitError(instance: Instance, sessionID: string, error: ServerErrorInfo): void {
     this.events.emit(instance, 'session.error', { sessionID, error });
   }
 
@@ -265,7 +265,7 @@ export class ScriptedServer {
     return isDue;
   }
 
-  #newSummary(instance: Instance, sessionID: string): RunningTurn {
+  #newSummary(instance: Instance, sessionID: string): TurnLoop {
     return this.#newTurn(instance, sessionID, {
       agent: 'compaction',
       summary: true,
@@ -274,9 +274,9 @@ export class ScriptedServer {
     });
   }
 
-  #newTurn(instance: Instance, sessionID: string, init: Partial<RunningTurnInit> = {}): RunningTurn {
-    const turn: RunningTurn = new RunningTurn({
-      ...this.#init(instance),
+  #newTurn(instance: Instance, sessionID: string, init: Partial<TurnLoopInit> = {}): TurnLoop {
+    const turn: TurnLoop = new TurnLoop({
+      ...this.#workInit(instance),
       sessionID,
       asks: instance.asks,
       catalog: this.catalog,
@@ -311,8 +311,8 @@ export class ScriptedServer {
   }
 
   /** What everything that works in an instance writes to. */
-  #init(place: Instance): Pick<RunningTurnInit, 'place' | 'ids' | 'events' | 'store' | 'clock'> {
-    return { place, ids: this.#ids, events: this.events, store: this.sessions, clock: this.clock };
+  #workInit(scope: Instance): Pick<TurnLoopInit, 'scope' | 'ids' | 'events' | 'store' | 'clock'> {
+    return { scope, ids: this.#ids, events: this.events, store: this.sessions, clock: this.clock };
   }
 
   #messageOf(sessionID: string, messageID: string | undefined): Message | undefined {

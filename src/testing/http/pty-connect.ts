@@ -1,6 +1,6 @@
 import type { Credentials } from './credentials.js';
 import { directoryOfRequest } from './directory.js';
-import { moment } from '../next-macrotask.js';
+import { nextMacrotask } from '../next-macrotask.js';
 import type { ConnectSocket } from '../state/pty-socket.js';
 import { matchPath, type MockRequest } from './route.js';
 import type { ScriptedServer } from '../scripted-server.js';
@@ -17,7 +17,7 @@ export interface PtyConnectInit {
 /** Connects sockets to the terminals of a server: `GET /pty/{ptyID}/connect`, with a ticket or the password. */
 export function connectPtys({ server, credentials, isUp, record }: PtyConnectInit): ConnectSocket {
   return async (url, reader) => {
-    await moment();
+    await nextMacrotask();
     if (!isUp()) return undefined;
     const { pathname: path, searchParams: query } = url;
     const directory = directoryOfRequest({

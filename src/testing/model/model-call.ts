@@ -7,7 +7,7 @@ import type {
   UserMessage,
 } from '../../client/schema/message.js';
 import type { Tokens } from '../../client/schema/session.js';
-import type { EventBus, Place } from '../state/event-bus.js';
+import type { EventBus, EventScope } from '../state/event-bus.js';
 import type { Ids } from '../state/ids.js';
 import { noTokens, type SessionStore } from '../state/session-store.js';
 import type { MockToolResult } from '../script/steps.js';
@@ -15,7 +15,7 @@ import { ToolCall, type ToolResult } from './tool-call.js';
 
 /** What a call of the model writes to. */
 export interface ModelCallInit {
-  readonly place: Place;
+  readonly scope: EventScope;
   readonly ids: Ids;
   readonly events: EventBus;
   readonly store: SessionStore;
@@ -48,7 +48,7 @@ export class ModelCall {
 
   constructor(init: ModelCallInit, prompt: UserMessage) {
     this.#init = init;
-    const { directory } = init.place;
+    const { directory } = init.scope;
     const agent = init.agent ?? prompt.agent;
     this.#message = {
       id: init.ids.next('msg'),
@@ -95,27 +95,27 @@ export class ModelCall {
   /** Streams one piece of text. */
   addText(type: 'text' | 'reasoning', delta: string): void {
     this.#open();
-    const { store, events, place, clock } = this.#init;
+    const { store, events, scope, clock } = this.#init;
     if (this.#streamed?.part.type !== type) {
       this.#closeText();
       const part: StreamedPart = { ...this.#part(), type, text: '', time: { start: clock.now() } };
       this.#streamed = { part, written: '' };
-      store.savePart(place, part);
+      store.savePart(scope, part);
     }
     const { sessionID, messageID, id: partID } = this.#streamed.part;
     // The server stores the text when it is complete; until then only the deltas tell it.
     this.#streamed.written += delta;
-    events.emit(place, 'message.part.delta', { sessionID, messageID, partID, field: 'text', delta });
+    events.emit(scope, 'message.part.delta', { sessionID, messageID, partID, field: 'text', delta });
   }
 
   /** The model begins to write the call of a tool. */
   addTool(tool: string): ToolCall {
     this.#open();
-    const { store, place, ids, clock } = this.#init;
+    const { store, scope, ids, clock } = this.#init;
     if (this.#streamed?.part.type === 'reasoning') this.#closeText();
     const state = { status: 'pending' as const, input: {}, raw: '' };
     const part = { ...this.#part(), type: 'tool' as const, tool, callID: ids.next('call'), state };
-    const call = new ToolCall(part, place, store, clock);
+    const call = new ToolCall(part, scope, store, clock);
     this.#tools.push(call);
     return call;
   }
@@ -161,9 +161,9 @@ export class ModelCall {
     readonly tokens: Tokens;
     readonly cost: number;
   } {
-    const { store, place, clock } = this.#init;
+    const { store, scope, clock } = this.#init;
     const used = { tokens: this.#used, cost: 0 };
-    store.savePart(place, { ...this.#part(), type: 'step-finish', reason, ...used });
+    store.savePart(scope, { ...this.#part(), type: 'step-finish', reason, ...used });
     Object.assign(this.#message, used, { finish: reason, ...(error && { error }) });
     this.#message.time.completed = clock.now();
     // The server sends it twice.
@@ -184,7 +184,7 @@ export class ModelCall {
   #open(): void {
     if (this.#hasParts) return;
     this.#hasParts = true;
-    this.#init.store.savePart(this.#init.place, { ...this.#part(), type: 'step-start' });
+    this.#init.store.savePart(this.#init.scope, { ...this.#part(), type: 'step-start' });
   }
 
   #closeText(): void {
@@ -194,7 +194,7 @@ export class ModelCall {
     const now = this.#init.clock.now();
     part.text = written;
     part.time = { start: part.time?.start ?? now, end: now };
-    this.#init.store.savePart(this.#init.place, part);
+    this.#init.store.savePart(this.#init.scope, part);
   }
 
   #part(): { id: string; sessionID: string; messageID: string } {
@@ -203,7 +203,7 @@ export class ModelCall {
   }
 
   #save(): void {
-    this.#init.store.saveMessage(this.#init.place, this.#message);
+    this.#init.store.saveMessage(this.#init.scope, this.#message);
   }
 }
 

@@ -2,15 +2,15 @@ import { deferred } from '../../core/abort.js';
 import type { Clock } from '../../core/clock.js';
 import type { AssistantMessage, Message, ToolPart, UserMessage } from '../../client/schema/message.js';
 import type { SessionStatus } from '../../client/schema/session.js';
-import type { EventBus, Place } from '../state/event-bus.js';
+import type { EventBus, EventScope } from '../state/event-bus.js';
 import type { Ids } from '../state/ids.js';
 import type { SessionWork } from '../state/instances.js';
-import { moment } from '../next-macrotask.js';
+import { nextMacrotask } from '../next-macrotask.js';
 import { noTokens, type SessionStore } from '../state/session-store.js';
 
 /** What a command line of the user needs of the server. */
 export interface ShellRunInit {
-  readonly place: Place;
+  readonly scope: EventScope;
   readonly ids: Ids;
   readonly events: EventBus;
   readonly store: SessionStore;
@@ -43,18 +43,18 @@ export class ShellRun implements SessionWork {
   }
 
   async run(): Promise<Message> {
-    const { events, place, sessionID } = this.#init;
-    events.emit(place, 'session.status', { sessionID, status: this.status });
+    const { events, scope, sessionID } = this.#init;
+    events.emit(scope, 'session.status', { sessionID, status: this.status });
     const message = this.#write();
-    await moment();
+    await nextMacrotask();
     this.status = { type: 'idle' };
-    events.tellIdle(place, sessionID);
+    events.emitIdle(scope, sessionID);
     this.#ended.resolve();
     return message;
   }
 
   #write(): Message {
-    const { place, ids, store, clock, sessionID, agent, model, command, output } = this.#init;
+    const { scope, ids, store, clock, sessionID, agent, model, command, output } = this.#init;
     const start = clock.now();
     const promptID = this.#init.messageID ?? ids.next('msg');
     const prompt: UserMessage = {
@@ -65,10 +65,10 @@ export class ShellRun implements SessionWork {
       agent,
       model,
     };
-    store.saveMessage(place, prompt);
+    store.saveMessage(scope, prompt);
     const text = 'The following tool was executed by the user';
     const said = { id: ids.next('prt'), sessionID, messageID: promptID };
-    store.savePart(place, { ...said, type: 'text', text, synthetic: true });
+    store.savePart(scope, { ...said, type: 'text', text, synthetic: true });
     const info: AssistantMessage = {
       id: ids.next('msg'),
       sessionID,
@@ -78,11 +78,11 @@ export class ShellRun implements SessionWork {
       ...model,
       mode: agent,
       agent,
-      path: { cwd: place.directory, root: place.directory },
+      path: { cwd: scope.directory, root: scope.directory },
       cost: 0,
       tokens: noTokens(),
     };
-    store.saveMessage(place, info);
+    store.saveMessage(scope, info);
     const input = { command };
     const part: ToolPart = {
       id: ids.next('prt'),
@@ -93,13 +93,13 @@ export class ShellRun implements SessionWork {
       callID: ids.next('call'),
       state: { status: 'running', input, time: { start } },
     };
-    store.savePart(place, part);
+    store.savePart(scope, part);
     const end = clock.now();
     info.time.completed = end;
-    store.saveMessage(place, info);
+    store.saveMessage(scope, info);
     const metadata = { output };
     part.state = { status: 'completed', input, output, title: '', metadata, time: { start, end } };
-    store.savePart(place, part);
+    store.savePart(scope, part);
     return { info, parts: [part] };
   }
 }

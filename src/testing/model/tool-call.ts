@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js';
 import type { ToolPart } from '../../client/schema/message.js';
-import type { Place } from '../state/event-bus.js';
+import type { EventScope } from '../state/event-bus.js';
 import type { SessionStore } from '../state/session-store.js';
 import type { MockToolResult } from '../script/steps.js';
 
@@ -37,14 +37,14 @@ export class ToolCall {
   /** Whether it waits for the user. */
   isAsking = false;
   readonly #part: ToolPart;
-  readonly #place: Place;
+  readonly #scope: EventScope;
   readonly #store: SessionStore;
   readonly #clock: Clock;
   #isOpen = true;
 
-  constructor(part: ToolPart, place: Place, store: SessionStore, clock: Clock) {
+  constructor(part: ToolPart, scope: EventScope, store: SessionStore, clock: Clock) {
     this.#part = part;
-    this.#place = place;
+    this.#scope = scope;
     this.#store = store;
     this.#clock = clock;
     this.#save();
@@ -97,7 +97,7 @@ export class ToolCall {
   }
 
   #save(): void {
-    this.#store.savePart(this.#place, this.#part);
+    this.#store.savePart(this.#scope, this.#part);
   }
 }
 

@@ -5,8 +5,8 @@ import type { Asks } from '../state/asks.js';
 import { PromptRefusedError, type Catalog } from '../state/catalog.js';
 import type { SessionWork } from '../state/instances.js';
 import { ModelCall, type CallEnd, type ModelCallInit } from './model-call.js';
-import { moment } from '../next-macrotask.js';
-import { pause } from '../sleep.js';
+import { nextMacrotask } from '../next-macrotask.js';
+import { sleep } from '../sleep.js';
 import { needOf } from '../state/permission-rules.js';
 import { stepsOf, type MockScript } from '../script/script.js';
 import { SessionGoneError } from '../state/session-store.js';
@@ -33,7 +33,7 @@ export interface Subtask {
 }
 
 /** What a turn needs of the server. */
-export interface RunningTurnInit extends ModelCallInit {
+export interface TurnLoopInit extends ModelCallInit {
   readonly sessionID: string;
   readonly script: MockScript;
   readonly asks: Asks;
@@ -74,8 +74,8 @@ const NO_OBJECT: ServerErrorInfo = {
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
 /** A session at work: it answers its prompts, in the server's order of events, until there is none left. */
-export class RunningTurn implements SessionWork {
-  readonly #init: RunningTurnInit;
+export class TurnLoop implements SessionWork {
+  readonly #init: TurnLoopInit;
   readonly #prompts: TurnPrompt[] = [];
   readonly #aborted = new AbortController();
   readonly #ended = deferred();
@@ -90,7 +90,7 @@ export class RunningTurn implements SessionWork {
   #results: readonly MockToolResult[] = [];
   #refusal: PromptRefusedError | undefined;
 
-  constructor(init: RunningTurnInit) {
+  constructor(init: TurnLoopInit) {
     this.#init = init;
   }
 
@@ -142,7 +142,7 @@ export class RunningTurn implements SessionWork {
       while (this.#prompts.length > 0) isRefused = await this.#answer();
       this.#init.onAnswered?.();
       if (!isRefused) this.#tellStatus({ type: 'busy' });
-      this.#tellIdle();
+      this.#emitIdle();
       this.#tellUpdate();
     } catch (error) {
       if (error instanceof PromptRefusedError) this.#refuse(error);
@@ -157,7 +157,7 @@ export class RunningTurn implements SessionWork {
 
   /** Answers the newest prompt; `true` when the user refused a tool, which ends the turn. */
   async #answer(): Promise<boolean> {
-    const { sessionID, store, script, place } = this.#init;
+    const { sessionID, store, script, scope } = this.#init;
     const signal = this.#aborted.signal;
     const prompt = this.#prompts.splice(0).at(-1);
     const session = store.find(sessionID);
@@ -165,12 +165,12 @@ export class RunningTurn implements SessionWork {
     this.#results = [];
     const call = this.#begin(prompt.message, prompt.text);
     // Before the script has a say: whoever prompted gets its answer first.
-    await moment(signal);
+    await nextMacrotask(signal);
     const { title, parentID } = session;
     const input = {
       prompt: prompt.text,
       session: { id: sessionID, title, parentID },
-      directory: place.directory,
+      directory: scope.directory,
     };
     let last = await this.#playAll(script(input), prompt.message, call);
     if (last?.hasTools === true) last = await this.#beginNext(last, prompt.message);
@@ -193,7 +193,7 @@ export class RunningTurn implements SessionWork {
         if (call.hasBegun) throw new TypeError(EMPTY_TOO_LATE);
         call.use(0, 0);
         await this.#finish(call, signal, { reason: 'unknown' });
-        await moment(signal);
+        await nextMacrotask(signal);
         call = this.#begin(prompt);
       } else if (step.type === 'after-tools') {
         const last = await this.#playAll(step.next(this.#results), prompt, call);
@@ -223,9 +223,9 @@ export class RunningTurn implements SessionWork {
       case 'text':
       case 'reasoning':
         for (const [index, delta] of piecesOf(step.text, step.chunks).entries()) {
-          if (index > 0 && step.delayMs > 0) await pause(this.#init.clock, step.delayMs, signal);
+          if (index > 0 && step.delayMs > 0) await sleep(this.#init.clock, step.delayMs, signal);
           call.addText(step.type, delta);
-          await moment(signal);
+          await nextMacrotask(signal);
         }
         return;
       case 'tool':
@@ -241,7 +241,7 @@ export class RunningTurn implements SessionWork {
         call.use(step.input, step.output);
         return;
       case 'wait':
-        return pause(this.#init.clock, step.ms, signal);
+        return sleep(this.#init.clock, step.ms, signal);
       case 'wait-for':
         await abortable(Promise.resolve(step.gate), signal);
         return;
@@ -266,17 +266,17 @@ export class RunningTurn implements SessionWork {
     }
     const next = this.#init.clock.now() + afterMs;
     this.#tellStatus({ type: 'retry', attempt: this.#retries, message, next });
-    if (afterMs > 0) await pause(this.#init.clock, afterMs, signal);
-    else await moment(signal);
+    if (afterMs > 0) await sleep(this.#init.clock, afterMs, signal);
+    else await nextMacrotask(signal);
     this.#tellStatus({ type: 'busy' });
   }
 
   async #callTool(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    const { store, place, asks, sessionID } = this.#init;
+    const { store, scope, asks, sessionID } = this.#init;
     const rules = [...this.#init.rules, ...(store.find(sessionID)?.permission ?? [])];
     const input = { ...step.input };
     const tool = call.addTool(step.tool);
-    await moment(signal);
+    await nextMacrotask(signal);
     const need = needOf(step.tool, input, step.ask);
     const decided = asks.decide(rules, need);
     const decision = decided === 'allow' && step.ask !== undefined ? 'ask' : decided;
@@ -290,17 +290,17 @@ export class RunningTurn implements SessionWork {
       });
       call.endTool(tool, answered);
     } else {
-      if (step.tool === 'todowrite' && decision === 'allow') store.setTodos(place, sessionID, input['todos']);
+      if (step.tool === 'todowrite' && decision === 'allow') store.setTodos(scope, sessionID, input['todos']);
       tool.run(input);
       call.endTool(tool, decision === 'deny' ? denied(rules) : { status: 'completed', output: step.output });
     }
-    await moment(signal);
+    await nextMacrotask(signal);
   }
 
   async #giveObject(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
     const input = { ...step.input };
     const tool = call.addTool(step.tool);
-    await moment(signal);
+    await nextMacrotask(signal);
     tool.run(input);
     const output = 'Structured output captured successfully.';
     call.endTool(tool, {
@@ -316,7 +316,7 @@ export class RunningTurn implements SessionWork {
     const { asks, sessionID } = this.#init;
     const questions = structuredClone(step.questions) as Parameters<Asks['askQuestion']>[1];
     const tool = call.addTool('question');
-    await moment(signal);
+    await nextMacrotask(signal);
     const asked = asks.askQuestion({ sessionID, tool: tool.id }, questions);
     tool.isAsking = true;
     tool.run({ questions });
@@ -325,14 +325,14 @@ export class RunningTurn implements SessionWork {
       return questionResult(step.questions, outcome);
     });
     call.endTool(tool, answered);
-    await moment(signal);
+    await nextMacrotask(signal);
   }
 
   async #delegate(step: MockStepOf<'subtask'>, call: ModelCall, signal: AbortSignal): Promise<void> {
     const { prompt, description, agent } = step;
     const { sessionID: parentSessionId } = this.#init;
     const tool = call.addTool('task');
-    await moment(signal);
+    await nextMacrotask(signal);
     const input = { description, prompt, subagent_type: agent };
     tool.run(input);
     if (!this.#init.catalog.hasAgent(agent)) {
@@ -361,8 +361,8 @@ export class RunningTurn implements SessionWork {
     this.#answerID = this.#call.messageID;
     this.#tellUpdate();
     if (title !== undefined && this.#init.summary !== true) {
-      this.#init.store.entitle(
-        this.#init.place,
+      this.#init.store.setTitle(
+        this.#init.scope,
         this.#init.sessionID,
         title.split('\n', 1)[0]?.slice(0, 50) ?? '',
       );
@@ -387,45 +387,45 @@ export class RunningTurn implements SessionWork {
   /** There is no such model: no answer is begun. */
   #refuse(error: PromptRefusedError): void {
     this.#refusal = error;
-    const { sessionID, events, place } = this.#init;
-    events.emit(place, 'session.error', { sessionID, error: error.info });
-    this.#tellIdle();
+    const { sessionID, events, scope } = this.#init;
+    events.emit(scope, 'session.error', { sessionID, error: error.info });
+    this.#emitIdle();
   }
 
   /** Aborted between two attempts: the answer is over without saying why. */
   #stopRetrying(): void {
     if (this.#isKilled) return;
     if (this.#init.store.find(this.#init.sessionID) !== undefined) this.#call?.break();
-    this.#tellIdle();
+    this.#emitIdle();
   }
 
   /** The end of a turn that was cut off: the session is idle before its message says why, and again after. */
   async #break(error: ServerErrorInfo): Promise<void> {
-    const { sessionID, events, place, store } = this.#init;
-    events.emit(place, 'session.error', { sessionID, error });
-    this.#tellIdle();
-    await moment();
+    const { sessionID, events, scope, store } = this.#init;
+    events.emit(scope, 'session.error', { sessionID, error });
+    this.#emitIdle();
+    await nextMacrotask();
     if (this.#isKilled) return;
     if (store.find(sessionID) !== undefined) this.#call?.break(error);
-    this.#tellIdle();
+    this.#emitIdle();
   }
 
   #tellStatus(status: SessionStatus): void {
     this.#status = status;
-    const { sessionID, events, place } = this.#init;
-    events.emit(place, 'session.status', { sessionID, status });
+    const { sessionID, events, scope } = this.#init;
+    events.emit(scope, 'session.status', { sessionID, status });
   }
 
-  #tellIdle(): void {
-    const { sessionID, events, place } = this.#init;
+  #emitIdle(): void {
+    const { sessionID, events, scope } = this.#init;
     this.#status = { type: 'idle' };
-    events.tellIdle(place, sessionID);
+    events.emitIdle(scope, sessionID);
   }
 
   #tellUpdate(): void {
-    const { sessionID, events, place, store } = this.#init;
-    store.update(place, sessionID);
-    events.emit(place, 'session.diff', { sessionID, diff: [] });
+    const { sessionID, events, scope, store } = this.#init;
+    store.update(scope, sessionID);
+    events.emit(scope, 'session.diff', { sessionID, diff: [] });
   }
 }
 

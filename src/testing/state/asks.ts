@@ -1,7 +1,7 @@
 import { deferred, type Deferred } from '../../core/abort.js';
 import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../../client/schema/ask.js';
 import type { PermissionRule } from '../../client/schema/session.js';
-import type { EventBus, Place } from './event-bus.js';
+import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 import { decide, type PermissionNeed } from './permission-rules.js';
 
@@ -29,7 +29,7 @@ interface Asker {
 
 /** What the sessions of one instance wait for. Nobody takes a request back: that of an aborted turn stays (1.18.33). */
 export class Asks {
-  readonly #place: Place;
+  readonly #scope: EventScope;
   readonly #events: EventBus;
   readonly #ids: Ids;
   readonly #permissions = new Map<string, Pending<PermissionRequest, PermissionOutcome>>();
@@ -37,8 +37,8 @@ export class Asks {
   /** What was answered with `always`, until the instance is disposed. */
   #approved: PermissionRule[] = [];
 
-  constructor(place: Place, events: EventBus, ids: Ids) {
-    this.#place = place;
+  constructor(scope: EventScope, events: EventBus, ids: Ids) {
+    this.#scope = scope;
     this.#events = events;
     this.#ids = ids;
   }
@@ -73,7 +73,7 @@ export class Asks {
     };
     const answered = deferred<PermissionOutcome>();
     this.#permissions.set(request.id, { request, answered, rules });
-    this.#events.emit(this.#place, 'permission.asked', request);
+    this.#events.emit(this.#scope, 'permission.asked', request);
     return answered.promise;
   }
 
@@ -82,7 +82,7 @@ export class Asks {
     const request: QuestionRequest = { id: this.#ids.next('que'), sessionID, questions, tool };
     const answered = deferred<QuestionOutcome>();
     this.#questions.set(request.id, { request, answered, rules: [] });
-    this.#events.emit(this.#place, 'question.asked', request);
+    this.#events.emit(this.#scope, 'question.asked', request);
     return answered.promise;
   }
 
@@ -112,8 +112,8 @@ export class Asks {
     if (pending === undefined) return false;
     this.#questions.delete(requestID);
     const { sessionID } = pending.request;
-    if (answers === undefined) this.#events.emit(this.#place, 'question.rejected', { sessionID, requestID });
-    else this.#events.emit(this.#place, 'question.replied', { sessionID, requestID, answers });
+    if (answers === undefined) this.#events.emit(this.#scope, 'question.rejected', { sessionID, requestID });
+    else this.#events.emit(this.#scope, 'question.replied', { sessionID, requestID, answers });
     pending.answered.resolve(answers);
     return true;
   }
@@ -131,7 +131,7 @@ export class Asks {
   ): void {
     const { id: requestID, sessionID } = pending.request;
     this.#permissions.delete(requestID);
-    this.#events.emit(this.#place, 'permission.replied', { sessionID, requestID, reply: outcome.reply });
+    this.#events.emit(this.#scope, 'permission.replied', { sessionID, requestID, reply: outcome.reply });
     pending.answered.resolve(outcome);
   }
 }

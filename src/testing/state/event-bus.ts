@@ -6,7 +6,7 @@ import type { Ids } from './ids.js';
 import { StreamFaults } from './stream-faults.js';
 
 /** Where something happens: events name the directory and its project. */
-export interface Place {
+export interface EventScope {
   readonly directory: string;
   readonly projectID: string;
 }
@@ -73,13 +73,13 @@ export class EventBus {
     });
   }
 
-  /** Sends an event of a place, or of the whole server when there is none. */
-  emit<T extends EventType>(place: Place | undefined, type: T, properties: EventProperties[T]): void {
+  /** Sends an event of a scope, or of the whole server when there is none. */
+  emit<T extends EventType>(scope: EventScope | undefined, type: T, properties: EventProperties[T]): void {
     const payload = this.#payload(type, structuredClone(properties));
     const envelope =
-      place === undefined
+      scope === undefined
         ? { directory: 'global' }
-        : { directory: place.directory, project: place.projectID };
+        : { directory: scope.directory, project: scope.projectID };
     this.faults.pass(payload, envelope.directory, () => {
       this.#send(envelope, payload);
       if (DURABLE.has(type)) this.#sendSync(envelope, payload);
@@ -87,9 +87,9 @@ export class EventBus {
   }
 
   /** Tells that a session is idle, by both events that the server has for it. */
-  tellIdle(place: Place, sessionID: string): void {
-    this.emit(place, 'session.status', { sessionID, status: { type: 'idle' } });
-    this.emit(place, 'session.idle', { sessionID });
+  emitIdle(scope: EventScope, sessionID: string): void {
+    this.emit(scope, 'session.status', { sessionID, status: { type: 'idle' } });
+    this.emit(scope, 'session.idle', { sessionID });
   }
 
   /** Breaks every connection in the middle of a frame; the clients may come again. */

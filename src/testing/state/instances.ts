@@ -1,10 +1,10 @@
 import type { Clock } from '../../core/clock.js';
 import type { SessionStatus } from '../../client/schema/session.js';
 import { Asks } from './asks.js';
-import type { EventBus, Place } from './event-bus.js';
+import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
-import { moment } from '../next-macrotask.js';
-import { pause } from '../sleep.js';
+import { nextMacrotask } from '../next-macrotask.js';
+import { sleep } from '../sleep.js';
 import { Ptys } from './ptys.js';
 import { CONNECTION_LOST, type MockTerminalProgram } from './terminal.js';
 
@@ -40,7 +40,7 @@ export interface InstanceInit {
 }
 
 /** The state the server keeps for one directory, loaded by the first request for it. */
-export class Instance implements Place {
+export class Instance implements EventScope {
   readonly directory: string;
   readonly projectID: string;
   readonly asks: Asks;
@@ -196,8 +196,8 @@ export class Instances {
   async #dispose(instance: Instance): Promise<void> {
     const { events, clock, closed } = this.#init;
     const { boots } = instance;
-    await moment();
-    if (this.disposalMs > 0) await pause(clock, this.disposalMs, closed).catch(() => undefined);
+    await nextMacrotask();
+    if (this.disposalMs > 0) await sleep(clock, this.disposalMs, closed).catch(() => undefined);
     await Promise.all([...instance.work.values()].map((work) => work.abort()));
     // The process may have crashed meanwhile.
     if (!instance.loaded || instance.boots !== boots) return;

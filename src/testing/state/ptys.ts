@@ -1,5 +1,5 @@
 import type { CreatePtyInput, Pty, UpdatePtyInput } from '../../client/schema/pty.js';
-import type { EventBus, Place } from './event-bus.js';
+import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 import { NORMAL_CLOSURE, Terminal, type MockTerminalProgram } from './terminal.js';
 
@@ -7,7 +7,7 @@ const SHELLS = /(^|\/)(ba|z|da|k|fi)?sh$/;
 
 /** The terminals of one instance: what runs in them is the program of the test, and they stay until it or somebody ends them. */
 export class Ptys {
-  readonly #place: Place;
+  readonly #scope: EventScope;
   readonly #events: EventBus;
   readonly #ids: Ids;
   readonly #program: MockTerminalProgram;
@@ -16,8 +16,8 @@ export class Ptys {
   readonly #tickets = new Map<string, string>();
   #made = 0;
 
-  constructor(place: Place, events: EventBus, ids: Ids, program: MockTerminalProgram) {
-    this.#place = place;
+  constructor(scope: EventScope, events: EventBus, ids: Ids, program: MockTerminalProgram) {
+    this.#scope = scope;
     this.#events = events;
     this.#ids = ids;
     this.#program = program;
@@ -43,16 +43,16 @@ export class Ptys {
       title: title ?? `Terminal ${id.slice(-4)}`,
       command,
       args: SHELLS.test(command) ? [...args, '-l'] : args,
-      cwd: cwd ?? this.#place.directory,
+      cwd: cwd ?? this.#scope.directory,
       status: 'running',
       pid: 1000 + this.#made,
     };
     const terminal = new Terminal(pty, (exitCode) => {
       this.#end(id);
-      this.#events.emit(this.#place, 'pty.exited', { id, exitCode });
+      this.#events.emit(this.#scope, 'pty.exited', { id, exitCode });
     });
     this.#byID.set(id, terminal);
-    this.#events.emit(this.#place, 'pty.created', { info: pty });
+    this.#events.emit(this.#scope, 'pty.created', { info: pty });
     terminal.start(this.#program);
     return pty;
   }
@@ -60,13 +60,13 @@ export class Ptys {
   update(pty: Pty, { title, size }: UpdatePtyInput): Pty {
     if (title !== undefined) pty.title = title;
     if (size !== undefined) this.#byID.get(pty.id)?.resize(size);
-    this.#events.emit(this.#place, 'pty.updated', { info: pty });
+    this.#events.emit(this.#scope, 'pty.updated', { info: pty });
     return pty;
   }
 
   remove(pty: Pty): void {
     this.#end(pty.id);
-    this.#events.emit(this.#place, 'pty.deleted', { id: pty.id });
+    this.#events.emit(this.#scope, 'pty.deleted', { id: pty.id });
   }
 
   /** Makes a ticket, with which somebody may connect once. */

@@ -1,7 +1,7 @@
 import type { Message, Part } from '../../client/schema/message.js';
 import type { RevertInput } from '../../client/schema/prompt.js';
 import type { SessionInfo } from '../../client/schema/session.js';
-import type { EventBus, Place } from './event-bus.js';
+import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 import type { SessionStore } from './session-store.js';
 
@@ -18,8 +18,8 @@ export class SessionHistory {
   }
 
   /** Copies a session up to a message, which is left out; an unknown one, or none, means all of it. */
-  fork(place: Place, { id, title, metadata }: SessionInfo, messageID: string | undefined): SessionInfo {
-    const copy = this.#store.create(place, { title: forkTitle(title), ...(metadata && { metadata }) });
+  fork(scope: EventScope, { id, title, metadata }: SessionInfo, messageID: string | undefined): SessionInfo {
+    const copy = this.#store.create(scope, { title: forkTitle(title), ...(metadata && { metadata }) });
     const messages = this.#store.messages(id);
     const end = messages.findIndex((message) => message.info.id === messageID);
     const newIDs = new Map<string, string>();
@@ -28,31 +28,31 @@ export class SessionHistory {
       newIDs.set(info.id, newID);
       const copied = { ...structuredClone(info), id: newID, sessionID: copy.id };
       if (copied.role === 'assistant') copied.parentID = newIDs.get(copied.parentID) ?? copied.parentID;
-      this.#store.saveMessage(place, copied);
+      this.#store.saveMessage(scope, copied);
       for (const part of parts) {
         const ids = { id: this.#ids.next('prt'), sessionID: copy.id, messageID: newID };
-        this.#store.savePart(place, { ...structuredClone(part), ...ids });
+        this.#store.savePart(scope, { ...structuredClone(part), ...ids });
       }
     }
     return copy;
   }
 
   /** Marks from where on a session is taken back; unknown messages change nothing. */
-  revert(place: Place, sessionID: string, input: RevertInput): void {
+  revert(scope: EventScope, sessionID: string, input: RevertInput): void {
     const revert = revertPoint(this.#store.messages(sessionID), input);
     if (revert === undefined) return;
-    this.#events.emit(place, 'session.diff', { sessionID, diff: [] });
-    this.#store.update(place, sessionID, { revert });
+    this.#events.emit(scope, 'session.diff', { sessionID, diff: [] });
+    this.#store.update(scope, sessionID, { revert });
   }
 
-  unrevert(place: Place, session: SessionInfo): void {
+  unrevert(scope: EventScope, session: SessionInfo): void {
     if (session.revert === undefined) return;
     delete session.revert;
-    this.#store.update(place, session.id);
+    this.#store.update(scope, session.id);
   }
 
   /** The next prompt makes it final: what was taken back is deleted. */
-  settle(place: Place, session: SessionInfo): void {
+  settle(scope: EventScope, session: SessionInfo): void {
     const { id: sessionID, revert } = session;
     if (revert === undefined) return;
     const { messageID, partID } = revert;
@@ -61,16 +61,16 @@ export class SessionHistory {
     const reverted = start === -1 ? [] : messages.slice(start);
     const [first, ...rest] = reverted;
     for (const { info } of partID === undefined ? reverted : rest) {
-      this.#store.removeMessage(place, sessionID, info.id);
+      this.#store.removeMessage(scope, sessionID, info.id);
     }
     if (partID !== undefined && first !== undefined) {
       const from = first.parts.findIndex((part) => part.id === partID);
       for (const part of from === -1 ? [] : first.parts.slice(from)) {
-        this.#store.removePart(place, sessionID, messageID, part.id);
+        this.#store.removePart(scope, sessionID, messageID, part.id);
       }
     }
     delete session.revert;
-    this.#store.update(place, sessionID);
+    this.#store.update(scope, sessionID);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js';
 import type { Message, MessageInfo, Part } from '../../client/schema/message.js';
 import type { UpdateSessionInput } from '../../client/schema/prompt.js';
 import type { SessionInfo, Todo, Tokens } from '../../client/schema/session.js';
-import type { EventBus, Place } from './event-bus.js';
+import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 
 /** What a session may be created with. */
@@ -50,13 +50,13 @@ export class SessionStore {
     this.#version = version;
   }
 
-  create(place: Place, input: NewSession): SessionInfo {
+  create(scope: EventScope, input: NewSession): SessionInfo {
     const now = this.#clock.now();
     const info: SessionInfo = {
       id: this.#ids.next('ses'),
       slug: 'mock-session',
-      projectID: place.projectID,
-      directory: place.directory,
+      projectID: scope.projectID,
+      directory: scope.directory,
       path: '',
       cost: 0,
       tokens: noTokens(),
@@ -66,7 +66,7 @@ export class SessionStore {
       ...input,
     };
     this.#entries.set(info.id, { info, messages: [], todos: [], untitled: input.title === undefined });
-    this.#events.emit(place, 'session.created', { sessionID: info.id, info });
+    this.#events.emit(scope, 'session.created', { sessionID: info.id, info });
     return info;
   }
 
@@ -94,24 +94,24 @@ export class SessionStore {
   }
 
   /** Changes a session; it counts as updated now. */
-  update(place: Place, sessionID: string, change: Partial<SessionInfo> = {}): void {
+  update(scope: EventScope, sessionID: string, change: Partial<SessionInfo> = {}): void {
     const { info } = this.#entry(sessionID);
     Object.assign(info, change);
     info.time.updated = this.#clock.now();
-    this.#events.emit(place, 'session.updated', { sessionID, info });
+    this.#events.emit(scope, 'session.updated', { sessionID, info });
   }
 
   /** Changes what a user may change. Each field is told by an event of its own; `permission` rules are appended. */
-  edit(place: Place, sessionID: string, input: UpdateSessionInput): void {
+  edit(scope: EventScope, sessionID: string, input: UpdateSessionInput): void {
     const { info } = this.#entry(sessionID);
     const { title, metadata, permission, time } = input;
-    if (title !== undefined) this.update(place, sessionID, { title });
-    if (metadata !== undefined) this.update(place, sessionID, { metadata });
+    if (title !== undefined) this.update(scope, sessionID, { title });
+    if (metadata !== undefined) this.update(scope, sessionID, { metadata });
     if (permission !== undefined) {
-      this.update(place, sessionID, { permission: [...(info.permission ?? []), ...permission] });
+      this.update(scope, sessionID, { permission: [...(info.permission ?? []), ...permission] });
     }
     if (time?.archived !== undefined) {
-      this.update(place, sessionID, { time: { ...info.time, archived: time.archived } });
+      this.update(scope, sessionID, { time: { ...info.time, archived: time.archived } });
     }
   }
 
@@ -125,27 +125,27 @@ export class SessionStore {
   }
 
   /** Keeps what a tool wrote, if it is a list. */
-  setTodos(place: Place, sessionID: string, todos: unknown): void {
+  setTodos(scope: EventScope, sessionID: string, todos: unknown): void {
     if (!Array.isArray(todos)) return;
     this.#entry(sessionID).todos = todos as Todo[];
-    this.#events.emit(place, 'todo.updated', { sessionID, todos: todos as Todo[] });
+    this.#events.emit(scope, 'todo.updated', { sessionID, todos: todos as Todo[] });
   }
 
   /** Gives a session that has none its title; `false` when it has one. */
-  entitle(place: Place, sessionID: string, title: string): boolean {
+  setTitle(scope: EventScope, sessionID: string, title: string): boolean {
     const entry = this.#entry(sessionID);
     if (!entry.untitled || title === '') return false;
     entry.untitled = false;
-    this.update(place, sessionID, { title });
+    this.update(scope, sessionID, { title });
     return true;
   }
 
   /** Deletes a session after its children. What it is doing goes on. */
-  remove(place: Place, sessionID: string): void {
+  remove(scope: EventScope, sessionID: string): void {
     const entry = this.#entry(sessionID);
-    for (const child of this.children(sessionID)) this.remove(place, child.id);
+    for (const child of this.children(sessionID)) this.remove(scope, child.id);
     this.#entries.delete(sessionID);
-    this.#events.emit(place, 'session.deleted', { sessionID, info: entry.info });
+    this.#events.emit(scope, 'session.deleted', { sessionID, info: entry.info });
   }
 
   /** Oldest first. */
@@ -158,38 +158,38 @@ export class SessionStore {
   }
 
   /** Adds a message, or replaces what is known of it. */
-  saveMessage(place: Place, info: MessageInfo): void {
+  saveMessage(scope: EventScope, info: MessageInfo): void {
     const { messages } = this.#entry(info.sessionID);
     const known = messages.find((message) => message.info.id === info.id);
     if (known === undefined) messages.push({ info, parts: [] });
     else known.info = info;
-    this.#events.emit(place, 'message.updated', { sessionID: info.sessionID, info });
+    this.#events.emit(scope, 'message.updated', { sessionID: info.sessionID, info });
   }
 
   /** Adds a part to its message, or replaces it. */
-  savePart(place: Place, part: Part): void {
+  savePart(scope: EventScope, part: Part): void {
     const parts = this.message(part.sessionID, part.messageID)?.parts ?? [];
     const index = parts.findIndex((known) => known.id === part.id);
     if (index === -1) parts.push(part);
     else parts[index] = part;
     const { sessionID } = part;
-    this.#events.emit(place, 'message.part.updated', { sessionID, part, time: this.#clock.now() });
+    this.#events.emit(scope, 'message.part.updated', { sessionID, part, time: this.#clock.now() });
   }
 
   /** Deletes a message; what is not there is told of all the same. */
-  removeMessage(place: Place, sessionID: string, messageID: string): void {
+  removeMessage(scope: EventScope, sessionID: string, messageID: string): void {
     const { messages } = this.#entry(sessionID);
     const index = messages.findIndex((message) => message.info.id === messageID);
     if (index !== -1) messages.splice(index, 1);
-    this.#events.emit(place, 'message.removed', { sessionID, messageID });
+    this.#events.emit(scope, 'message.removed', { sessionID, messageID });
   }
 
   /** Deletes a part; what is not there is told of all the same. */
-  removePart(place: Place, sessionID: string, messageID: string, partID: string): void {
+  removePart(scope: EventScope, sessionID: string, messageID: string, partID: string): void {
     const parts = this.message(sessionID, messageID)?.parts ?? [];
     const index = parts.findIndex((part) => part.id === partID);
     if (index !== -1) parts.splice(index, 1);
-    this.#events.emit(place, 'message.part.removed', { sessionID, messageID, partID });
+    this.#events.emit(scope, 'message.part.removed', { sessionID, messageID, partID });
   }
 
   #entry(sessionID: string): Entry {
