@@ -36,6 +36,8 @@ type StreamedPart = TextPart | ReasoningPart;
 
 /** One call of the model: the assistant message that it writes, part by part. */
 export class ModelCall {
+  /** How often the provider has refused it. */
+  retries = 0;
   readonly #init: ModelCallInit;
   readonly #message: AssistantMessage;
   readonly #tools: ToolCall[] = [];

@@ -1,49 +1,20 @@
-import { abortable, deferred } from '../../core/abort.js';
+import { deferred } from '../../core/abort.js';
 import type { ServerErrorInfo, UserMessage } from '../../client/schema/message.js';
-import type { PermissionRule, SessionStatus } from '../../client/schema/session.js';
-import type { Asks } from '../state/asks.js';
-import { PromptRefusedError, type Catalog } from '../state/catalog.js';
-import type { SessionWork } from '../state/instances.js';
-import { ModelCall, type CallEnd, type ModelCallInit } from './model-call.js';
+import type { SessionStatus } from '../../client/schema/session.js';
 import { nextMacrotask } from '../next-macrotask.js';
-import { sleep } from '../sleep.js';
-import { needOf } from '../state/permission-rules.js';
-import { stepsOf, type MockScript } from '../script/script.js';
+import type { MockScript } from '../script/script.js';
+import { PromptRefusedError } from '../state/catalog.js';
+import type { SessionWork } from '../state/instances.js';
 import { SessionGoneError } from '../state/session-store.js';
-import {
-  BEGINS_CALL,
-  EMPTY_TOO_LATE,
-  piecesOf,
-  RETRY_STATUS,
-  RETRY_TOO_LATE,
-  type MockStep,
-  type MockStepOf,
-  type MockSteps,
-  type MockToolResult,
-} from '../script/steps.js';
-import type { ToolResult } from './tool-call.js';
-import { denied, permissionResult, questionResult } from './tool-results.js';
-
-/** Work in a child session. */
-export interface Subtask {
-  readonly sessionID: string;
-  /** Resolves with the last text of its answer. */
-  readonly answer: Promise<string>;
-  abort(): Promise<void>;
-}
+import { ScriptedFailure, StepPlayer, type StepPlayerInit } from './step-player.js';
+import { TurnCalls } from './turn-calls.js';
 
 /** What a turn needs of the server. */
-export interface TurnLoopInit extends ModelCallInit {
-  readonly sessionID: string;
+export interface TurnLoopInit extends StepPlayerInit {
   readonly script: MockScript;
-  readonly asks: Asks;
-  readonly catalog: Catalog;
-  /** The rules of the server; those of the session come after them. */
-  readonly rules: readonly PermissionRule[];
-  readonly startSubtask: (step: MockStepOf<'subtask'>) => Subtask;
-  /** It has answered everything. */
+  /** Called when every prompt is answered, before the session is idle. */
   readonly onAnswered?: () => void;
-  /** The turn is over, with all that is told of it. */
+  /** Called when the turn is over, after its last event. */
   readonly onEnd: () => void;
 }
 
@@ -53,50 +24,30 @@ export interface TurnPrompt {
   readonly text: string;
 }
 
-/** A turn ended as its script says. */
-class ScriptedFailure extends Error {
-  readonly info: ServerErrorInfo;
-
-  constructor(info: ServerErrorInfo) {
-    super(info.name);
-    this.info = info;
-  }
-}
-
-/** OpenCode 1.18.33 gives up when the provider refuses a call once more. */
-const MAX_RETRIES = 5;
-/** The tool by which a model gives the object that a prompt asks for. */
-const STRUCTURED_OUTPUT = 'StructuredOutput';
 const NO_OBJECT: ServerErrorInfo = {
   name: 'StructuredOutputError',
   data: { message: 'Model did not produce structured output', retries: 0 },
 };
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
-/** A session at work: it answers its prompts, in the server's order of events, until there is none left. */
+/** One turn of a session: it answers the prompts, in the server's order of events, until none is left. */
 export class TurnLoop implements SessionWork {
   readonly #init: TurnLoopInit;
+  readonly #calls: TurnCalls;
   readonly #prompts: TurnPrompt[] = [];
   readonly #aborted = new AbortController();
   readonly #ended = deferred();
-  readonly #subtasks = new Set<Subtask>();
-  #call: ModelCall | undefined;
-  #status: SessionStatus = { type: 'busy' };
-  /** How often the provider has refused the current call. */
-  #retries = 0;
+  #player: StepPlayer | undefined;
   #isKilled = false;
-  #answerID: string | undefined;
-  /** What came of the tools of the last call. */
-  #results: readonly MockToolResult[] = [];
   #refusal: PromptRefusedError | undefined;
 
   constructor(init: TurnLoopInit) {
     this.#init = init;
+    this.#calls = new TurnCalls(init);
   }
 
-  /** Between its end and the last that is told of it, a session already counts as idle. */
   get status(): SessionStatus {
-    return this.#status;
+    return this.#calls.status;
   }
 
   /** Resolves when the turn is over. */
@@ -104,29 +55,29 @@ export class TurnLoop implements SessionWork {
     return this.#ended.promise;
   }
 
-  /** The id of the last message it has begun. */
+  /** The id of the last message that the turn has begun. */
   get answerID(): string | undefined {
-    return this.#answerID;
+    return this.#calls.answerID;
   }
 
-  /** Why it ended without an answer, when it was for a model that there is not. */
+  /** Why the turn ended without an answer: the model of its prompt does not exist. */
   get refusal(): PromptRefusedError | undefined {
     return this.#refusal;
   }
 
-  /** Adds a prompt. One that comes while the turn runs is answered in the same turn; of several, only the newest. */
+  /** Adds a prompt. The turn that runs answers it too; of several that wait, it answers only the newest. */
   add(prompt: TurnPrompt): void {
     this.#prompts.push(prompt);
   }
 
-  /** Answers what was added, if anything was. */
+  /** Begins to answer the prompts that were added. */
   start(): void {
     void this.#run();
   }
 
   async abort(): Promise<void> {
     // A child is idle before its parent is.
-    await Promise.all([...this.#subtasks].map((subtask) => subtask.abort()));
+    await this.#player?.abortSubtasks();
     this.#aborted.abort();
     await this.#ended.promise;
   }
@@ -138,33 +89,31 @@ export class TurnLoop implements SessionWork {
 
   async #run(): Promise<void> {
     try {
-      let isRefused = false;
-      while (this.#prompts.length > 0) isRefused = await this.#answer();
+      let isCutShort = false;
+      while (this.#prompts.length > 0) isCutShort = await this.#answer();
       this.#init.onAnswered?.();
-      if (!isRefused) this.#tellStatus({ type: 'busy' });
-      this.#emitIdle();
-      this.#tellUpdate();
+      if (!isCutShort) this.#calls.setStatus({ type: 'busy' });
+      this.#calls.setIdle();
+      this.#calls.emitUpdate();
     } catch (error) {
-      if (error instanceof PromptRefusedError) this.#refuse(error);
-      else if (this.#status.type === 'retry') this.#stopRetrying();
-      else if (!this.#isKilled)
-        await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
+      await this.#fail(error);
     } finally {
       this.#init.onEnd();
       this.#ended.resolve();
     }
   }
 
-  /** Answers the newest prompt; `true` when the user refused a tool, which ends the turn. */
+  /** Answers the newest prompt; `true` when a tool has ended the turn. */
   async #answer(): Promise<boolean> {
     const { sessionID, store, script, scope } = this.#init;
     const signal = this.#aborted.signal;
     const prompt = this.#prompts.splice(0).at(-1);
     const session = store.find(sessionID);
     if (prompt === undefined || session === undefined) throw new SessionGoneError();
-    this.#results = [];
-    const call = this.#begin(prompt.message, prompt.text);
-    // Before the script has a say: whoever prompted gets its answer first.
+    const player = new StepPlayer(this.#init, this.#calls, prompt.message, signal);
+    this.#player = player;
+    const call = this.#calls.begin(prompt.message, prompt.text);
+    // The client gets the answer to its prompt before the script runs.
     await nextMacrotask(signal);
     const { title, parentID } = session;
     const input = {
@@ -172,274 +121,50 @@ export class TurnLoop implements SessionWork {
       session: { id: sessionID, title, parentID },
       directory: scope.directory,
     };
-    let last = await this.#playAll(script(input), prompt.message, call);
-    if (last?.hasTools === true) last = await this.#beginNext(last, prompt.message);
-    const isMissing = prompt.message.format?.type === 'json_schema';
-    if (last !== undefined) await this.#finish(last, signal, isMissing ? { error: NO_OBJECT } : undefined);
-    return last === undefined;
+    const last = await player.play(script(input), call);
+    if (last === undefined) return true;
+    const isObjectMissing = prompt.message.format?.type === 'json_schema';
+    await this.#calls.finish(last, signal, isObjectMissing ? { error: NO_OBJECT } : undefined);
+    return false;
   }
 
-  /** Plays steps from this call of the model on. Returns the last call, `undefined` when the user has ended the turn. */
-  async #playAll(steps: MockSteps, prompt: UserMessage, first: ModelCall): Promise<ModelCall | undefined> {
-    const signal = this.#aborted.signal;
-    let call = first;
-    for await (const step of stepsOf(steps, signal)) {
-      if (BEGINS_CALL.has(step.type) && call.hasTools) {
-        const next = await this.#beginNext(call, prompt);
-        if (next === undefined) return undefined;
-        call = next;
-      }
-      if (step.type === 'empty') {
-        if (call.hasBegun) throw new TypeError(EMPTY_TOO_LATE);
-        call.use(0, 0);
-        await this.#finish(call, signal, { reason: 'unknown' });
-        await nextMacrotask(signal);
-        call = this.#begin(prompt);
-      } else if (step.type === 'after-tools') {
-        const last = await this.#playAll(step.next(this.#results), prompt, call);
-        if (last === undefined) return undefined;
-        call = last;
-      } else {
-        await this.#play(step, call, prompt, signal);
-      }
-    }
-    return call;
+  async #fail(error: unknown): Promise<void> {
+    if (error instanceof PromptRefusedError) this.#refuse(error);
+    else if (this.#isKilled) return;
+    else if (this.#calls.status.type === 'retry') this.#stopRetrying();
+    else await this.#break(this.#aborted.signal.aborted ? ABORTED : errorInfoOf(error));
   }
 
-  /** Waits for the tools of a call, and begins the next, unless the user has ended the turn. */
-  async #beginNext(call: ModelCall, prompt: UserMessage): Promise<ModelCall | undefined> {
-    await this.#finish(call, this.#aborted.signal);
-    this.#results = call.results;
-    return call.endsTurn ? undefined : this.#begin(prompt);
-  }
-
-  async #play(
-    step: Exclude<MockStep, { type: 'after-tools' | 'empty' }>,
-    call: ModelCall,
-    prompt: UserMessage,
-    signal: AbortSignal,
-  ): Promise<void> {
-    switch (step.type) {
-      case 'text':
-      case 'reasoning':
-        for (const [index, delta] of piecesOf(step.text, step.chunks).entries()) {
-          if (index > 0 && step.delayMs > 0) await sleep(this.#init.clock, step.delayMs, signal);
-          call.addText(step.type, delta);
-          await nextMacrotask(signal);
-        }
-        return;
-      case 'tool':
-        if (step.tool === STRUCTURED_OUTPUT && prompt.format?.type === 'json_schema') {
-          return this.#giveObject(step, call, signal);
-        }
-        return this.#callTool(step, call, signal);
-      case 'question':
-        return this.#askQuestion(step, call, signal);
-      case 'subtask':
-        return this.#delegate(step, call, signal);
-      case 'usage':
-        call.use(step.input, step.output);
-        return;
-      case 'wait':
-        return sleep(this.#init.clock, step.ms, signal);
-      case 'wait-for':
-        await abortable(Promise.resolve(step.gate), signal);
-        return;
-      case 'hang':
-        return abortable(new Promise<never>(() => undefined), signal);
-      case 'retry':
-        return this.#retry(step, call, signal);
-      case 'fail':
-        throw new ScriptedFailure(failureOf(step));
-      default:
-        throw new TypeError(`The script yielded no step: ${JSON.stringify(step)}.`);
-    }
-  }
-
-  async #retry(step: MockStepOf<'retry'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    if (call.hasBegun) throw new TypeError(RETRY_TOO_LATE);
-    const { message, afterMs } = step;
-    this.#retries += 1;
-    if (this.#retries > MAX_RETRIES) {
-      const data = { message, statusCode: RETRY_STATUS, isRetryable: true };
-      throw new ScriptedFailure({ name: 'APIError', data });
-    }
-    const next = this.#init.clock.now() + afterMs;
-    this.#tellStatus({ type: 'retry', attempt: this.#retries, message, next });
-    if (afterMs > 0) await sleep(this.#init.clock, afterMs, signal);
-    else await nextMacrotask(signal);
-    this.#tellStatus({ type: 'busy' });
-  }
-
-  async #callTool(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    const { store, scope, asks, sessionID } = this.#init;
-    const rules = [...this.#init.rules, ...(store.find(sessionID)?.permission ?? [])];
-    const input = { ...step.input };
-    const tool = call.addTool(step.tool);
-    await nextMacrotask(signal);
-    const need = needOf(step.tool, input, step.ask);
-    const decided = asks.decide(rules, need);
-    const decision = decided === 'allow' && step.ask !== undefined ? 'ask' : decided;
-    if (decision === 'ask') {
-      const asked = asks.askPermission({ sessionID, tool: tool.id }, rules, need);
-      tool.isAsking = true;
-      tool.run(input);
-      const answered = asked.then((outcome) => {
-        tool.isAsking = false;
-        return permissionResult(outcome, step.output);
-      });
-      call.endTool(tool, answered);
-    } else {
-      if (step.tool === 'todowrite' && decision === 'allow') store.setTodos(scope, sessionID, input['todos']);
-      tool.run(input);
-      call.endTool(tool, decision === 'deny' ? denied(rules) : { status: 'completed', output: step.output });
-    }
-    await nextMacrotask(signal);
-  }
-
-  async #giveObject(step: MockStepOf<'tool'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    const input = { ...step.input };
-    const tool = call.addTool(step.tool);
-    await nextMacrotask(signal);
-    tool.run(input);
-    const output = 'Structured output captured successfully.';
-    call.endTool(tool, {
-      status: 'completed',
-      output,
-      title: 'Structured Output',
-      metadata: { valid: true },
-    });
-    call.structure(input);
-  }
-
-  async #askQuestion(step: MockStepOf<'question'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    const { asks, sessionID } = this.#init;
-    const questions = structuredClone(step.questions) as Parameters<Asks['askQuestion']>[1];
-    const tool = call.addTool('question');
-    await nextMacrotask(signal);
-    const asked = asks.askQuestion({ sessionID, tool: tool.id }, questions);
-    tool.isAsking = true;
-    tool.run({ questions });
-    const answered = asked.then((outcome) => {
-      tool.isAsking = false;
-      return questionResult(step.questions, outcome);
-    });
-    call.endTool(tool, answered);
-    await nextMacrotask(signal);
-  }
-
-  async #delegate(step: MockStepOf<'subtask'>, call: ModelCall, signal: AbortSignal): Promise<void> {
-    const { prompt, description, agent } = step;
-    const { sessionID: parentSessionId } = this.#init;
-    const tool = call.addTool('task');
-    await nextMacrotask(signal);
-    const input = { description, prompt, subagent_type: agent };
-    tool.run(input);
-    if (!this.#init.catalog.hasAgent(agent)) {
-      const error = `Unknown agent type: ${agent} is not a valid agent type`;
-      call.endTool(tool, { status: 'error', error });
-      return;
-    }
-    const subtask = this.#init.startSubtask(step);
-    this.#subtasks.add(subtask);
-    const metadata = { parentSessionId, sessionId: subtask.sessionID };
-    tool.run(input, { title: description, metadata });
-    const answered = subtask.answer.then((answer): ToolResult => {
-      this.#subtasks.delete(subtask);
-      const result = `<task_result>\n${answer}\n</task_result>`;
-      const output = `<task id="${subtask.sessionID}" state="completed">\n${result}\n</task>`;
-      return { status: 'completed', output, title: description, metadata };
-    });
-    call.endTool(tool, answered);
-  }
-
-  #begin(prompt: UserMessage, title?: string): ModelCall {
-    this.#tellStatus({ type: 'busy' });
-    this.#init.catalog.assertModel(prompt.model);
-    this.#retries = 0;
-    this.#call = new ModelCall(this.#init, prompt);
-    this.#answerID = this.#call.messageID;
-    this.#tellUpdate();
-    if (title !== undefined && this.#init.summary !== true) {
-      this.#init.store.setTitle(
-        this.#init.scope,
-        this.#init.sessionID,
-        title.split('\n', 1)[0]?.slice(0, 50) ?? '',
-      );
-    }
-    this.#tellStatus({ type: 'busy' });
-    return this.#call;
-  }
-
-  async #finish(call: ModelCall, signal: AbortSignal, end?: CallEnd): Promise<void> {
-    const { store, sessionID } = this.#init;
-    call.close();
-    await abortable(call.toolsEnd(), signal);
-    const used = call.finish(end);
-    this.#call = undefined;
-    const session = store.find(sessionID);
-    if (session?.tokens === undefined) return;
-    session.cost = (session.cost ?? 0) + used.cost;
-    session.tokens.input += used.tokens.input;
-    session.tokens.output += used.tokens.output;
-  }
-
-  /** There is no such model: no answer is begun. */
+  /** Ends the turn for a model that does not exist: the session gets no answer. */
   #refuse(error: PromptRefusedError): void {
     this.#refusal = error;
-    const { sessionID, events, scope } = this.#init;
-    events.emit(scope, 'session.error', { sessionID, error: error.info });
-    this.#emitIdle();
+    this.#emitError(error.info);
+    this.#calls.setIdle();
   }
 
-  /** Aborted between two attempts: the answer is over without saying why. */
+  /** Ends a turn that is aborted between two attempts: its answer names no error. */
   #stopRetrying(): void {
-    if (this.#isKilled) return;
-    if (this.#init.store.find(this.#init.sessionID) !== undefined) this.#call?.break();
-    this.#emitIdle();
+    this.#calls.break();
+    this.#calls.setIdle();
   }
 
-  /** The end of a turn that was cut off: the session is idle before its message says why, and again after. */
+  /** Ends a turn that was cut off: the session is idle before its message names the error, and again after that. */
   async #break(error: ServerErrorInfo): Promise<void> {
-    const { sessionID, events, scope, store } = this.#init;
-    events.emit(scope, 'session.error', { sessionID, error });
-    this.#emitIdle();
+    this.#emitError(error);
+    this.#calls.setIdle();
     await nextMacrotask();
     if (this.#isKilled) return;
-    if (store.find(sessionID) !== undefined) this.#call?.break(error);
-    this.#emitIdle();
+    this.#calls.break(error);
+    this.#calls.setIdle();
   }
 
-  #tellStatus(status: SessionStatus): void {
-    this.#status = status;
+  #emitError(error: ServerErrorInfo): void {
     const { sessionID, events, scope } = this.#init;
-    events.emit(scope, 'session.status', { sessionID, status });
-  }
-
-  #emitIdle(): void {
-    const { sessionID, events, scope } = this.#init;
-    this.#status = { type: 'idle' };
-    events.emitIdle(scope, sessionID);
-  }
-
-  #tellUpdate(): void {
-    const { sessionID, events, scope, store } = this.#init;
-    store.update(scope, sessionID);
-    events.emit(scope, 'session.diff', { sessionID, diff: [] });
+    events.emit(scope, 'session.error', { sessionID, error });
   }
 }
 
 function errorInfoOf(error: unknown): ServerErrorInfo {
   if (error instanceof ScriptedFailure) return error.info;
   return { name: 'UnknownError', data: { message: String(error) } };
-}
-
-function failureOf({ name, message, data }: MockStepOf<'fail'>): ServerErrorInfo {
-  const common =
-    name === 'APIError'
-      ? { statusCode: 400, isRetryable: false }
-      : name === 'ProviderAuthError'
-        ? { providerID: 'mock' }
-        : {};
-  return { name, data: { message, ...common, ...data } } as ServerErrorInfo;
 }
