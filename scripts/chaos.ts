@@ -14,7 +14,7 @@ import { gitRepo } from '../test/support/git-repo.js';
 import { startHost, type HostProcess } from '../test/support/host-process.js';
 import { commandLineOf, endProcessesWith, groupMembers, processesWith } from '../test/support/processes.js';
 import { realServerOptions } from '../test/support/real-opencode.js';
-import { toolCall } from '../test/support/scripted-model.js';
+import { toolCall } from '../test/support/model-steps.js';
 import { until } from '../test/support/wait.js';
 
 const LIMIT_MS = 5_000;

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ModelStep } from '../../src/testing/real/model-steps.js';
+import type { ModelTurn } from '../../src/testing/real/model-turn.js';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { gitRepo } from '../../test/support/git-repo.js';
 import { realServerOptions } from '../../test/support/real-opencode.js';
-import { text, toolCall, waitFor, type ModelTurn, type Step } from '../../test/support/scripted-model.js';
+import { text, toolCall } from '../../test/support/model-steps.js';
 import { deferred } from '../../test/support/wait.js';
 import type { Stage } from './stage.js';
 
@@ -59,7 +62,7 @@ class Script {
     this.#isFinished = true;
   }
 
-  async *answer(turn: ModelTurn): AsyncGenerator<Step> {
+  async *answer(turn: ModelTurn): AsyncGenerator<ModelStep> {
     if (turn.prompt.includes(AGAIN)) {
       yield text(`It was: ${firstQuestion(turn)}`, { chunks: 10, delayMs: 40 });
       return;

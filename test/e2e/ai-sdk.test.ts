@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask, languageModel } from '../../examples/ai-sdk.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 
 const ROUNDS = 10;
 

@@ -10,9 +10,12 @@ import {
   type Turn,
   type TurnStep,
 } from 'jarvis-opencode';
+import type { ModelStep } from '../../src/testing/real/model-steps.js';
+import type { ModelTurn } from '../../src/testing/real/model-turn.js';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
 import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
-import { text, toolCall, waitFor, type ModelTurn, type Step } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { deferred, until } from '../support/wait.js';
 
 const PASSWORD = 'asks';
@@ -61,7 +64,7 @@ async function connect(options: JarvisOptions): Promise<RepoClient> {
 }
 
 /** Calls the shell with each command at once, then says `done`. */
-function bash(...commands: readonly string[]): (turn: ModelTurn) => Step[] {
+function bash(...commands: readonly string[]): (turn: ModelTurn) => ModelStep[] {
   return ({ step }) =>
     step === 0
       ? commands.map((command) => toolCall('bash', { command, description: command }))
@@ -78,7 +81,7 @@ const COLOUR = {
 };
 
 /** Asks the user once, then says `noted`. */
-function asksColour({ step }: ModelTurn): Step[] {
+function asksColour({ step }: ModelTurn): ModelStep[] {
   return step === 0 ? [toolCall('question', { questions: [COLOUR] })] : [text('noted')];
 }
 
@@ -474,7 +477,7 @@ describe('an ask that comes while the event stream is down', () => {
   it('reaches who reads the turn, once, and of a child too', async () => {
     const { mine, cut, mend } = await flaky({});
     const gate = deferred();
-    real.model.use(async function* ({ prompt, step }): AsyncGenerator<Step> {
+    real.model.use(async function* ({ prompt, step }): AsyncGenerator<ModelStep> {
       if (prompt === 'delegate late' && step === 0) {
         yield waitFor(gate.promise);
         yield toolCall('task', { description: 'sub', prompt: 'late child', subagent_type: 'general' });

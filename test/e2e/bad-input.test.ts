@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TurnError, type RepoClient, type Session } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 
 let world: RealJarvis;
 let repo: RepoClient;

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RepoClient, Session } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 
 let world: RealJarvis;
 let repo: RepoClient;

@@ -11,7 +11,7 @@ import {
   processesWith,
 } from '../support/processes.js';
 import { realJarvis } from '../support/real-jarvis.js';
-import { text, toolCall } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
 
 // What can become of a server while its host lives on: another one takes its place, and nothing of it is left.

@@ -15,7 +15,7 @@ import {
   waitForNone,
 } from '../support/processes.js';
 import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
-import { toolCall } from '../support/scripted-model.js';
+import { toolCall } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
 
 // A host that is killed without a word, while its server does what is hardest to end: a tool in the middle of `sleep 600`, one that

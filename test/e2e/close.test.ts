@@ -13,6 +13,7 @@ import {
   type StartOptions,
 } from 'jarvis-opencode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hang } from '../../src/testing/script/steps.js';
 import { fakeServer, mcpServer, type FakeServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
 import { freePort } from '../support/ports.js';
@@ -26,7 +27,7 @@ import {
 } from '../support/processes.js';
 import { realJarvis } from '../support/real-jarvis.js';
 import { realServerOptions } from '../support/real-opencode.js';
-import { hang, text, toolCall } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
 import { waitingWorktree } from '../support/waiting-worktree.js';
 

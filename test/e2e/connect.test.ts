@@ -15,6 +15,7 @@ import {
   type ServerHandle,
 } from 'jarvis-opencode';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { hang, waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
 import { freePort } from '../support/ports.js';
@@ -25,7 +26,7 @@ import {
   type PlainOpenCode,
   type RealServerOptions,
 } from '../support/real-opencode.js';
-import { hang, text, waitFor } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { deferred, until } from '../support/wait.js';
 
 let real: RealServerOptions;

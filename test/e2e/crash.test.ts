@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ServerLostError, TurnError } from 'jarvis-opencode';
+import { hang } from '../../src/testing/script/steps.js';
 import { realJarvis } from '../support/real-jarvis.js';
-import { hang, text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { waitingWorktree } from '../support/waiting-worktree.js';
 
 describe('a server that is killed and not to be restarted', () => {

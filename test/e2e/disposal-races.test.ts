@@ -11,12 +11,13 @@ import {
   type FetchFunction,
   type RepoClient,
 } from 'jarvis-opencode';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
 import { descendantsOf } from '../support/processes.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { realServerOptions, spawnPlainOpenCode } from '../support/real-opencode.js';
-import { text, waitFor } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { deferred, until } from '../support/wait.js';
 
 // What comes at the worst moment of a disposal.

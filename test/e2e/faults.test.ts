@@ -1,9 +1,10 @@
 import { getEventListeners } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JarvisError, JarvisOpenCode, TurnError, type Session, type TurnResult } from 'jarvis-opencode';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { faultProxy, type FaultProxy, type ProxyConnection } from '../support/fault-proxy.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, toolCall, waitFor } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { deferred, until } from '../support/wait.js';
 
 /** `npm run test:faults` runs 200 turns, which takes some minutes; the normal run takes fewer. */

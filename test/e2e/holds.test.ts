@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DisposeRefusedError, type RepoClient, type Session, type TurnResult } from 'jarvis-opencode';
+import { httpError } from '../../src/testing/real/model-steps.js';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { fail, text, toolCall, waitFor } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 // For each reason to keep an instance: a disposal attempt while it lasts is refused by its name, and what runs is unharmed.
@@ -110,7 +112,7 @@ describe('an instance is not disposed during', () => {
   it('a turn that another client began, while its provider fails too', async () => {
     let calls = 0;
     const retryLater = { 'retry-after-ms': '1000' };
-    world.model.use(() => (calls++ === 0 ? [fail(429, undefined, retryLater)] : [text('in the end')]));
+    world.model.use(() => (calls++ === 0 ? [httpError(429, undefined, retryLater)] : [text('in the end')]));
     const session = await repo.sessions.create();
     const retrying = repo.events({ types: ['session.status'], sessionID: session.id });
     await retrying.ready;

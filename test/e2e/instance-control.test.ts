@@ -1,9 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it, vi } from 'vitest';
 import type { InstanceDecision, RepoClient, RepoOverview } from 'jarvis-opencode';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, waitFor } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 const PATIENCE = { timeout: 20_000 };

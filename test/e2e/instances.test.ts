@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DisposeRefusedError, type RepoClient } from 'jarvis-opencode';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
 import { descendantsOf } from '../support/processes.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, toolCall, waitFor } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 const IDLE_TIMEOUT_MS = 500;

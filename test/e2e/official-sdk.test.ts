@@ -2,8 +2,9 @@ import { createOpencodeClient as createV1 } from '@opencode-ai/sdk/client';
 import { createOpencodeClient as createV2 } from '@opencode-ai/sdk/v2/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionDirectoryError, type RepoClient } from 'jarvis-opencode';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, waitFor } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 // A name the official SDK alone gets wrong: it sends its GETs and its POSTs to different directories.

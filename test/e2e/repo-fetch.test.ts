@@ -6,8 +6,9 @@ import { OperationRefusedError, SessionDirectoryError, type RepoClient, type Ses
 import { operationsOf, readDoc, type Operation } from '../../scripts/api-coverage/doc.js';
 import { canonicalRequest } from '../../src/client/repo/canonical.js';
 import { FETCH_OPERATIONS } from '../../src/client/repo/operations.js';
+import { waitFor } from '../../src/testing/script/steps.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, waitFor } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 let world: RealJarvis;

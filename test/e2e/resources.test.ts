@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RequestError, ResponseShapeError, type RepoClient } from 'jarvis-opencode';
 import type { GitRepo, GitRepoOptions } from '../support/git-repo.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, toolCall } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
 
 // Every operation must reach this directory, whose name the server itself would decode once too often.

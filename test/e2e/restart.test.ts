@@ -13,10 +13,11 @@ import {
   type RepoClient,
   type ServerState,
 } from 'jarvis-opencode';
+import { hang } from '../../src/testing/script/steps.js';
 import { fakeServer } from '../support/fixtures.js';
 import { isAlive } from '../support/processes.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { hang, text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
 import { waitingWorktree } from '../support/waiting-worktree.js';
 

@@ -3,7 +3,7 @@ import { dirname, join, sep } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RequestError, TurnError, type RepoClient, type Session } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, toolCall } from '../support/scripted-model.js';
+import { text, toolCall } from '../support/model-steps.js';
 
 // Every operation must reach this directory, whose name the server itself would decode once too often.
 const NAME = `a b%20ü日#?+'`;

@@ -8,8 +8,10 @@ import {
   type Session,
   type TurnStep,
 } from 'jarvis-opencode';
+import { cut, httpError } from '../../src/testing/real/model-steps.js';
+import { hang, usage, waitFor } from '../../src/testing/script/steps.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { cut, fail, hang, reasoning, text, toolCall, usage, waitFor } from '../support/scripted-model.js';
+import { reasoning, text, toolCall } from '../support/model-steps.js';
 import { deferred } from '../support/wait.js';
 
 let world: RealJarvis;
@@ -122,7 +124,7 @@ describe('a turn', () => {
 
 describe('a turn that ends without an answer', () => {
   it('rejects with reason provider and the error of the provider', async () => {
-    world.model.use(() => [fail(400, { error: { message: 'no such thing' } })]);
+    world.model.use(() => [httpError(400, { error: { message: 'no such thing' } })]);
     const session = await repo.sessions.create();
     const error = await errorOf(session.prompt('x'));
     expect(error).toBeInstanceOf(TurnError);
@@ -332,7 +334,7 @@ describe('a turn that goes on under another prompt', () => {
     ],
     [
       'the provider says that it is',
-      [fail(400, { error: { code: 'context_length_exceeded', message: 'too long' } })],
+      [httpError(400, { error: { code: 'context_length_exceeded', message: 'too long' } })],
     ],
   ])('because the context was compacted when %s is answered when it has ended', async (_why, first) => {
     const session = await repo.sessions.create();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RepoClient } from 'jarvis-opencode';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text } from '../support/scripted-model.js';
+import { text } from '../support/model-steps.js';
 
 /** Node's own `fetch` gives up on an answer whose headers take longer than 300 s. */
 const PAUSES = 31;

@@ -1,4 +1,4 @@
-import { httpError, type ModelStep } from '../../src/testing/real/model-steps.js';
+import type { ModelStep } from '../../src/testing/real/model-steps.js';
 import {
   reasoning as thinking,
   text as saying,
@@ -6,21 +6,12 @@ import {
   type TextOptions,
 } from '../../src/testing/script/steps.js';
 
-export { cut, type ModelStep as Step } from '../../src/testing/real/model-steps.js';
-export {
-  hang,
-  usage,
-  wait,
-  waitFor,
-  type TextOptions as StreamingOptions,
-} from '../../src/testing/script/steps.js';
-
-/** Streams `content` as answer text, in one piece unless told otherwise. */
+/** Streams `content` as answer text, in one piece unless `options` say otherwise. */
 export function text(content: string, options: TextOptions = {}): ModelStep {
   return saying(content, { chunks: 1, ...options });
 }
 
-/** Streams `content` as what the model thinks, in one piece unless told otherwise. */
+/** Streams `content` as what the model thinks, in one piece unless `options` say otherwise. */
 export function reasoning(content: string, options: TextOptions = {}): ModelStep {
   return thinking(content, { chunks: 1, ...options });
 }
@@ -29,6 +20,3 @@ export function reasoning(content: string, options: TextOptions = {}): ModelStep
 export function toolCall(name: string, input: Readonly<Record<string, unknown>>): ModelStep {
   return tool(name, input);
 }
-
-/** Answers with an HTTP error; only as the first step. */
-export const fail = httpError;

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { OpenCodeConfig } from '../../src/testing/real/opencode-config.js';
 import { opencodeBinary } from './opencode-binary.js';
-import type { OpenCodeConfig } from './opencode-config.js';
 import { until } from './wait.js';
 
 /** How {@link spawnPlainOpenCode} starts the server. */

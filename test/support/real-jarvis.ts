@@ -1,7 +1,7 @@
 import { JarvisOpenCode, type JarvisOptions, type StartOptions } from 'jarvis-opencode';
+import type { ScriptedModel } from '../../src/testing/real/scripted-model.js';
 import { gitRepo, type GitRepo, type GitRepoOptions } from './git-repo.js';
 import { realServerOptions, type RealServerSetup } from './real-opencode.js';
-import type { ScriptedModel } from './scripted-model.js';
 
 /** A real server, its client, its model, and the repositories made for it. */
 export interface RealJarvis extends AsyncDisposable {

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { isolatedEnv } from './isolated-env.js';
-import { endProcessesWith } from './processes.js';
+import { isolatedEnv } from '../../src/testing/real/isolated-env.js';
+import { opencodeConfig, type OpenCodeConfig } from '../../src/testing/real/opencode-config.js';
 import {
-  opencodeConfig,
   startScriptedModel,
   type ModelAnswers,
   type ModelScript,
-  type OpenCodeConfig,
   type ScriptedModel,
-} from './scripted-model.js';
+} from '../../src/testing/real/scripted-model.js';
+import { endProcessesWith } from './processes.js';
 
 export { spawnPlainOpenCode, type PlainOpenCode, type PlainOpenCodeOptions } from './plain-opencode.js';
 

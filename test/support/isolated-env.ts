@@ -1,1 +1,0 @@
-export { isolatedEnv, type IsolatedEnv } from '../../src/testing/real/isolated-env.js';

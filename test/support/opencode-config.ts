@@ -1,1 +1,0 @@
-export { opencodeConfig, type OpenCodeConfig } from '../../src/testing/real/opencode-config.js';
