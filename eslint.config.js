@@ -18,7 +18,7 @@ const globalClock = { name: 'performance', message: 'Use realTime.now(), which f
 
 const houseRules = [
   {
-    files: ['src/{index,browser,testing,testing-browser}.ts'],
+    files: ['src/{index,browser,testing,testing-browser}.ts', 'src/**/surface.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

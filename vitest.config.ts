@@ -27,6 +27,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          // A busy machine is no failure.
+          testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },

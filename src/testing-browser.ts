@@ -1,5 +1,5 @@
 // Every export of this file is public API in a browser: the test kit without what needs a process.
-import { JarvisClient as JarvisOpenCode } from './app/jarvis-client.js';
+import { JarvisOpenCode } from './app/jarvis-opencode-browser.js';
 import type { JarvisOptions } from './app/options.js';
 import { withClients, type WithClients } from './testing/clients.js';
 import { makeMockServer } from './testing/mock-opencode.js';

@@ -1,38 +1,18 @@
-import { channel } from 'node:diagnostics_channel';
-import { WebSocket } from 'ws';
-import type { FetchFunction } from '../client/http/request-options.js';
-import type { WebSocketConstructor } from '../client/pty/connection.js';
 import { serverApi } from '../client/http/server-calls.js';
+import type { FetchFunction } from '../client/http/request-options.js';
 import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js';
-import type { InstanceDecision } from '../core/instance.js';
+import type { ServerHandle } from '../lifecycle/server/handle.js';
+import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
+import { OwnedServer } from '../lifecycle/server/owned-server.js';
+import type { ServerCalls } from '../lifecycle/server/server-process.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './options.js';
-import { canonicalPath } from '../lifecycle/paths/canonical-path.js';
-import { configLine } from '../lifecycle/server/config-line.js';
-import { usageOf, type TreeUsage } from '../lifecycle/process/usage.js';
-import { OwnedServer } from '../lifecycle/server/owned-server.js';
-import { assertNoPlugins } from '../lifecycle/paths/project-plugins.js';
-import { DirectoryTraps } from '../lifecycle/paths/directory-traps.js';
-import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
-import type { ServerCalls } from '../lifecycle/server/server-process.js';
-import { silentLogger } from '../core/logger.js';
-
-/** Every decision about an instance, for whoever subscribes to it by its name. */
-const instanceChannel = channel('jarvis-opencode:instance');
+import { nodePlatform } from './platform-node.js';
 
 /** How to start a server and use it. */
 export interface StartOptions extends ServerOptions, JarvisOptions {}
 
 const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, ...jarvisOptionChecks };
-
-/** OpenCode 1.18.33 keeps 2 Mi UTF-16 code units of output and sends them in one message: 6 MiB of UTF-8 at most. */
-const MAX_TERMINAL_MESSAGE_BYTES = 16 * 1024 * 1024;
-
-class BoundedWebSocket extends WebSocket {
-  constructor(url: string) {
-    super(url, { maxPayload: MAX_TERMINAL_MESSAGE_BYTES });
-  }
-}
 
 /**
  * One OpenCode server and the repositories behind it.
@@ -45,8 +25,15 @@ class BoundedWebSocket extends WebSocket {
  * ```
  */
 export class JarvisOpenCode extends JarvisClient {
-  #trustsProjects = true;
-  #traps: DirectoryTraps | undefined;
+  /**
+   * Wraps a server you have a handle of.
+   *
+   * @throws {TypeError} for an option that is unknown or of the wrong type, and a `restore` that no `snapshot()` gave.
+   * @throws {RangeError} for an option out of bounds.
+   */
+  constructor(server: ServerHandle, options?: JarvisOptions) {
+    super(server, options, nodePlatform);
+  }
 
   /**
    * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it runs, and so
@@ -59,58 +46,22 @@ export class JarvisOpenCode extends JarvisClient {
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
     // All of it, before anything is started.
     assertOptions('JarvisOpenCode.start()', startOptionChecks, options);
-    const serverOptions = pickOptions(serverOptionChecks, options);
-    const server = await OwnedServer.start(serverOptions, serverCalls(options.fetch));
+    const server = await OwnedServer.start(
+      pickOptions(serverOptionChecks, options),
+      serverCalls(options.fetch),
+    );
     try {
-      const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
-      jarvis.#trustsProjects = options.trustProjectConfig ?? true;
-      jarvis.#traps = directoryTraps(serverOptions, server.pid);
-      return jarvis;
+      return wrap(server, pickOptions(jarvisOptionChecks, options));
     } catch (error) {
       await server.stop();
       throw error;
     }
   }
-
-  protected override defaultWebSocket(): WebSocketConstructor {
-    return BoundedWebSocket;
-  }
-
-  protected override serverUsage(): TreeUsage | undefined {
-    const { pid } = this.server;
-    return pid === undefined ? undefined : usageOf(pid);
-  }
-
-  protected override configLine(body: unknown): number | undefined {
-    return configLine(body);
-  }
-
-  protected override publish(decision: InstanceDecision): void {
-    if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
-  }
-
-  protected override checkTraps(canonical: string): void {
-    if (this.paths === 'local') this.#traps?.check(canonical);
-  }
-
-  protected override canonicalDirectory(directory: string): string {
-    const canonical = this.paths === 'local' ? canonicalPath(directory) : super.canonicalDirectory(directory);
-    if (!this.#trustsProjects) assertNoPlugins(canonical);
-    return canonical;
-  }
 }
 
-function directoryTraps(options: ServerOptions, pid: number): DirectoryTraps {
-  const { env, cwd } = parseServerOptions(options);
-  return new DirectoryTraps({
-    env,
-    cwd,
-    pid,
-    ownsData: options.dataDir !== undefined,
-    snapshot: options.config?.['snapshot'] as boolean | undefined,
-    trustsProjects: options.trustProjectConfig ?? true,
-    logger: options.logger ?? silentLogger,
-  });
+/** Stands outside of the class: a bundler renames a class that names itself. */
+function wrap(server: ServerHandle, options: JarvisOptions): JarvisOpenCode {
+  return new JarvisOpenCode(server, options);
 }
 
 function serverCalls(fetch: FetchFunction | undefined): ServerCalls {

@@ -48,6 +48,14 @@ export interface ProcessUsage {
   readonly rssBytes: number;
 }
 
+/** What the processes of a server use. */
+export interface TreeUsage {
+  /** The server itself with all below it. */
+  readonly total: ProcessUsage;
+  /** What runs below it, by working directory: MCP and LSP servers, tools and terminals start in that of their instance. */
+  readonly byDirectory: ReadonlyMap<string, ProcessUsage>;
+}
+
 /** What is known of one repository's instance; a picture of this moment. */
 export interface RepoStats {
   readonly directory: string;

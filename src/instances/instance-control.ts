@@ -10,7 +10,7 @@ import {
   sendDisposeAll,
 } from '../client/instances/api.js';
 import type { PendingAsks } from '../client/asks/api.js';
-import type { EventHub } from '../client/events/hub.js';
+import type { EventHub, HubObserver } from '../client/events/hub.js';
 import type { Http } from '../client/http/http.js';
 import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../client/http/request-options.js';
 import { disposeOptionChecks, type DisposeOptions } from '../client/repo/repo-client.js';
@@ -28,10 +28,10 @@ import {
   type ProcessUsage,
   type RepoOverview,
   type RepoStats,
+  type TreeUsage,
 } from '../core/instance.js';
 import { isSign, takeSign } from './activity-events.js';
 import { DISPOSE_TIMEOUT_MS, Disposer } from './disposer.js';
-import type { TreeUsage } from '../lifecycle/process/usage.js';
 import type { Logger } from '../core/logger.js';
 import { IdleClock, parseIdlePolicy, type IdleOutcome, type IdlePolicy } from './idle-clock.js';
 import type { LoadOutcome, RepoEntry } from '../registry/instance-entry.js';
@@ -84,7 +84,7 @@ const DISPOSED = 'server.instance.disposed';
 const LEVELS = { loaded: 'debug', broken: 'warn', kept: 'debug', disposed: 'info', failed: 'warn' } as const;
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
-export class InstanceControl {
+export class InstanceControl implements HubObserver {
   readonly #init: InstanceControlInit;
   readonly #repos: RepoRegistry;
   readonly #idle: IdleClock | undefined;
@@ -347,7 +347,7 @@ export class InstanceControl {
   }
 
   /** Takes note of what an event says about the instance of its directory. */
-  observe(event: OpenCodeEvent): void {
+  event(event: OpenCodeEvent): void {
     if (event.directory === undefined) return;
     // On a server of somebody else, the directories this client never asked for are not its to care for.
     const entry = this.#init.ownsServer

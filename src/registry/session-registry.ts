@@ -90,7 +90,7 @@ const MAX_SEEN_SESSIONS = 10_000;
 const MAX_SEEN_CHARACTERS = 32 * 1024 * 1024;
 
 /** What is known about sessions: which directory and parent each has, and which jarvis session it serves. */
-export class SessionRegistry implements SessionMap {
+export class SessionRegistry {
   readonly #byJarvisSession = new Map<string, SessionBinding>();
   readonly #bySession = new Map<string, SessionBinding>();
   readonly #reserved = new Map<string, SessionBinding>();
@@ -99,12 +99,6 @@ export class SessionRegistry implements SessionMap {
     maxSize: MAX_SEEN_CHARACTERS,
     sizeCalculation: ({ id, directory, parentID = '' }) => 1 + id.length + directory.length + parentID.length,
   });
-  readonly #locate: LocateSessions;
-
-  constructor(locate: LocateSessions) {
-    this.#locate = locate;
-  }
-
   bind(jarvisSessionID: string, session: BindableSession): void {
     assertJarvisSessionID(jarvisSessionID);
     const owner = this.directoryOf(session.id);
@@ -170,13 +164,14 @@ export class SessionRegistry implements SessionMap {
     return [...this.#byJarvisSession.values()];
   }
 
-  async reconcile(options?: ReconcileOptions): Promise<ReconcileResult> {
+  /** Compares every binding with what `locate` finds. */
+  async reconcile(locate: LocateSessions, options?: ReconcileOptions): Promise<ReconcileResult> {
     assertOptions('reconcile()', reconcileChecks, options);
     const kept: SessionBinding[] = [];
     const gone: SessionBinding[] = [];
     const moved: (SessionBinding & { readonly foundDirectory: string })[] = [];
     const bindings = this.list();
-    const found = await this.#locate(bindings, options);
+    const found = await locate(bindings, options);
     for (const binding of bindings) {
       // Unbound or bound otherwise meanwhile: not ours to judge.
       if (this.#byJarvisSession.get(binding.jarvisSessionID) !== binding) continue;
@@ -249,4 +244,16 @@ function assertJarvisSessionID(jarvisSessionID: unknown): void {
   if (typeof jarvisSessionID !== 'string' || jarvisSessionID === '') {
     throw new TypeError('Expected jarvisSessionID to be a non-empty string.');
   }
+}
+
+/** What a user of the client sees of the registry. */
+export function sessionMapOf(registry: SessionRegistry, locate: LocateSessions): SessionMap {
+  return {
+    bind: (jarvisSessionID, session) => registry.bind(jarvisSessionID, session),
+    unbind: (jarvisSessionID) => registry.unbind(jarvisSessionID),
+    get: (jarvisSessionID) => registry.get(jarvisSessionID),
+    directoryOf: (sessionID) => registry.directoryOf(sessionID),
+    list: () => registry.list(),
+    reconcile: (options) => registry.reconcile(locate, options),
+  };
 }

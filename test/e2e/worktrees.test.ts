@@ -49,12 +49,6 @@ beforeAll(async () => {
   hub = new EventHub({
     open: (signal) => http.open('/global/event', signal),
     probe: (signal) => http.send({ method: 'GET', path: '/global/health', schema: healthSchema }, { signal }),
-    observer: {
-      wants: () => false,
-      event: () => undefined,
-      connection: () => undefined,
-      resync: () => Promise.resolve([]),
-    },
     logger: silentLogger,
   });
   repo = await world.repo({ name: NAME });

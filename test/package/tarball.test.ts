@@ -163,6 +163,21 @@ describe('the entry points', () => {
     expect(await evaluate(code)).toBe(true);
   });
 
+  it.each([
+    ['jarvis-opencode', []],
+    ['jarvis-opencode', ['--conditions=browser']],
+    ['jarvis-opencode/testing', []],
+  ])('keep the names of all classes and functions: %s %j', async (specifier, flags) => {
+    const code = `
+      import * as surface from '${specifier}';
+      const named = Object.entries(surface).filter(([, value]) => typeof value === 'function');
+      console.log(JSON.stringify(named.map(([key, value]) => [key, value.name])));
+    `;
+    const named = (await evaluate(code, ...flags)) as [key: string, name: string][];
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.filter(([key, name]) => key !== name)).toEqual([]);
+  });
+
   it('import declared dependencies only, msw only in /testing, no ky in a declaration', async () => {
     const packages = (names: Set<string>): string[] =>
       [...names].filter((name) => !/\.(js|d\.ts)$/.test(name) && !name.startsWith('node:'));

@@ -38,7 +38,11 @@ export class FakeEventSource {
     alive: () => (this.signs += 1),
     probe: () => this.answer(),
     link: this.link,
-    observer: {
+    logger: this.#logger(),
+  });
+
+  constructor() {
+    this.hub.observe({
       wants: (type, directory) => this.wants(type, directory),
       event: (event) => this.observed.push(event.type),
       connection: (live) => this.observed.push(live ? 'live' : 'down'),
@@ -47,9 +51,8 @@ export class FakeEventSource {
         this.subscribed = { '/a': isSubscribed('/a'), '/b': isSubscribed('/b') };
         return this.reading.then(() => this.changes);
       },
-    },
-    logger: this.#logger(),
-  });
+    });
+  }
 
   send(directory: string | undefined, type: string, properties: object = {}): void {
     const payload = { id: `evt_${type}`, type, properties };

@@ -35,24 +35,25 @@ const REREAD_TYPES: readonly EventType[] = [
 export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe' | 'maxEventBytes'> {
   /** Tells when the server is replaced by another one. @default it never is */
   readonly link?: ServerLink | undefined;
-  /** Sees events before any subscriber does, and every change of the connection. */
-  readonly observer: HubObserver;
   readonly logger: Logger;
 }
 
-/** The registry's view of the stream. */
+/** A part of the library that sees events before any subscriber does. */
 export interface HubObserver {
-  /** Whether it needs an event of which no more is known yet. What nobody needs is not parsed. */
-  wants(type: string, directory: string | undefined): boolean;
-  /** Takes one that it wants, and one that could not be told before it was parsed. */
+  /**
+   * Whether it needs an event of which no more is known yet. The hub parses what somebody needs, and shows it to every observer.
+   *
+   * @default never
+   */
+  wants?(type: string, directory: string | undefined): boolean;
   event(event: OpenCodeEvent): void;
   /**
-   * While the stream is down, nobody can say what the server is doing. That it is down is told again when it breaks before it
-   * was live.
+   * Called with `true` when the stream delivers and with `false` when it breaks: nobody can say what the server does then. Called
+   * with `false` again when a reconnect fails before it delivers.
    */
-  connection(live: boolean): void;
-  /** Reads again what may have been missed, before subscribers are told of the gap; tells what was not as it was known. */
-  resync(
+  connection?(live: boolean): void;
+  /** Reads again what may have been missed, before subscribers are told of the gap; resolves with what has changed. */
+  resync?(
     isSubscribed: (directory: string) => boolean,
     signal: AbortSignal,
   ): Promise<readonly DirectoryChange[]>;
@@ -73,6 +74,7 @@ export interface HubListener {
 /** One `/global/event` connection for any number of repositories and subscribers, opened when first needed. */
 export class EventHub {
   readonly #init: HubInit;
+  readonly #observers: HubObserver[] = [];
   /** Who listens to one directory. */
   readonly #listeners = new Map<string, Set<HubListener>>();
   /** Who listens to all. */
@@ -98,6 +100,11 @@ export class EventHub {
       this.#hasRestarted = true;
       this.#setLive(false);
     });
+  }
+
+  /** Shows events to the observer from now on, in the order in which observers came. */
+  observe(observer: HubObserver): void {
+    this.#observers.push(observer);
   }
 
   /** How many listen. */
@@ -229,12 +236,22 @@ export class EventHub {
   async #becomeLive(isGap: boolean, connection: AbortSignal): Promise<void> {
     const isSubscribed = (directory: string): boolean =>
       REREAD_TYPES.some((type) => this.#isNeeded(type, directory));
-    const resync = isGap ? this.#init.observer.resync(isSubscribed, connection) : Promise.resolve([]);
+    const resync = isGap ? this.#resync(isSubscribed, connection) : Promise.resolve([]);
     const changed = await abortable(resync, connection);
     this.#setLive(true);
     const reason = this.#hasRestarted ? 'restart' : 'reconnect';
     this.#hasRestarted = false;
     if (isGap) this.#tellGap(reason, changed);
+  }
+
+  async #resync(
+    isSubscribed: (directory: string) => boolean,
+    signal: AbortSignal,
+  ): Promise<DirectoryChange[]> {
+    const changes = await Promise.all(
+      this.#observers.map((observer) => observer.resync?.(isSubscribed, signal) ?? []),
+    );
+    return changes.flat();
   }
 
   /** Tells of the gap where it was: before what came after it. */
@@ -253,12 +270,11 @@ export class EventHub {
   }
 
   #take(data: string): void {
-    const { observer } = this.#init;
     const head = peekEnvelope(data);
     if (head?.type === DUPLICATE_TYPE || this.#isForged(head?.type)) return;
     let isObserved: boolean | undefined;
     if (head !== undefined) {
-      isObserved = observer.wants(head.type, head.directory);
+      isObserved = this.#isObserved(head.type, head.directory);
       if (!isObserved && !this.#isNeeded(head.type, head.directory)) return;
     }
     const envelope = decodeEnvelope(data, head);
@@ -267,7 +283,8 @@ export class EventHub {
     } else if (envelope.kind === 'event') {
       const { event } = envelope;
       if (this.#isForged(event.type)) return;
-      if (isObserved ?? observer.wants(event.type, event.directory)) this.#tell(observer, event, data.length);
+      if (isObserved ?? this.#isObserved(event.type, event.directory))
+        for (const observer of this.#observers) this.#tell(observer, event, data.length);
       if (this.#heldBack === undefined) this.#publish(event, data.length);
       else this.#heldBack.push(event, data.length);
     }
@@ -280,6 +297,11 @@ export class EventHub {
       this.#init.logger.warn('event of the server with a name of ours dropped', { type: type.slice(0, 100) });
     this.#hasToldForgery = true;
     return true;
+  }
+
+  #isObserved(type: string, directory: string | undefined): boolean {
+    for (const observer of this.#observers) if (observer.wants?.(type, directory) === true) return true;
+    return false;
   }
 
   /** Whether anyone listens to events of a type, here or everywhere. */
@@ -318,7 +340,7 @@ export class EventHub {
     this.#isLive = live;
     if (live) this.#live?.resolve();
     else if (isChange) this.#live = deferred();
-    this.#init.observer.connection(live);
+    for (const observer of this.#observers) observer.connection?.(live);
   }
 
   /** Nobody is going to be told anything any more; the next one to ask opens a new connection, if there can be one. */

@@ -12,6 +12,11 @@ export interface GlobalGuard {
   updateConfig(config: Config, options?: RequestOptions): Promise<Config>;
 }
 
+/** Merges `config` into the configuration of the server's user. The server disposes every instance for it. */
+export function sendGlobalConfig(http: Http, config: Config, options: RequestOptions): Promise<Config> {
+  return http.send({ method: 'PATCH', path: '/global/config', json: config, schema: configSchema }, options);
+}
+
 /** The configuration of the server's user, which every repository inherits. */
 export class GlobalConfigResource {
   readonly #http: Http;

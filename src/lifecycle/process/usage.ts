@@ -1,14 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { ProcessUsage } from '../../core/instance.js';
+import type { ProcessUsage, TreeUsage } from '../../core/instance.js';
 import { descendantsOf } from './process-table.js';
-
-/** What the processes of a server use. */
-export interface TreeUsage {
-  /** The server itself with all below it. */
-  readonly total: ProcessUsage;
-  /** What runs below it, by working directory: MCP and LSP servers, tools and terminals start in that of their instance. */
-  readonly byDirectory: ReadonlyMap<string, ProcessUsage>;
-}
 
 /** Reads what a process and all below it use; `undefined` where the platform does not tell, or when it has ended. */
 export function usageOf(pid: number): TreeUsage | undefined {

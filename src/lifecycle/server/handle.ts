@@ -116,6 +116,13 @@ export interface ServerHandle extends AsyncDisposable {
   restart(options?: RestartOptions): Promise<void>;
   /** @internal Asks `guard` before each restart that was asked for. */
   guardRestart?(guard: RestartGuard): void;
+  /**
+   * @internal Refuses a directory that this server must not work in, or could not.
+   *
+   * @param directory - canonical.
+   * @throws {RepoPathError}
+   */
+  checkDirectory?(directory: string): void;
   /** @internal Notes that the server has answered or sent something. */
   noteLife?(): void;
   /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */

@@ -19,7 +19,9 @@ import {
   type ServerState,
   type StopOptions,
 } from './handle.js';
-import { nextPlan, parseServerOptions, type ServerOptions } from './options.js';
+import { DirectoryTraps } from '../paths/directory-traps.js';
+import { assertNoPlugins } from '../paths/project-plugins.js';
+import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
 import { ServerProcess, type ServerCalls } from './server-process.js';
 
 /** One run of a server, as its supervision needs it. */
@@ -46,6 +48,8 @@ export interface Supervision {
   readonly logger: Logger;
   /** OpenCode's own, in the environment of every run. */
   readonly dataDirectory?: string | undefined;
+  /** Refuses a directory that the server must not work in, or could not. */
+  readonly checkDirectory?: ((directory: string) => void) | undefined;
 }
 
 /** Why a run ends and the next one begins. */
@@ -100,7 +104,16 @@ export class OwnedServer implements ServerHandle {
       return ServerProcess.launch(plan, calls, { signal, onLog, logger, guards });
     };
     const { dataDirectory } = plan;
-    return new OwnedServer(first, { launch, health, restart, signals, logger, dataDirectory });
+    const checkDirectory = directoryCheck(options, plan, first.pid);
+    return new OwnedServer(first, {
+      launch,
+      health,
+      restart,
+      signals,
+      logger,
+      dataDirectory,
+      checkDirectory,
+    });
   }
 
   get url(): string {
@@ -137,6 +150,10 @@ export class OwnedServer implements ServerHandle {
 
   guardRestart(guard: RestartGuard): void {
     this.#guards.push(guard);
+  }
+
+  checkDirectory(directory: string): void {
+    this.#supervision.checkDirectory?.(directory);
   }
 
   noteLife(): void {
@@ -290,4 +307,29 @@ export class OwnedServer implements ServerHandle {
     this.#closed.resolve(exit);
     this.#supervision.logger.info('server stopped', { pid: this.pid });
   }
+}
+
+function directoryCheck(
+  options: ServerOptions,
+  { env, cwd }: Pick<ServerPlan, 'env' | 'cwd'>,
+  pid: number,
+): (directory: string) => void {
+  const trustsProjects = options.trustProjectConfig ?? true;
+  const traps = new DirectoryTraps({
+    env,
+    cwd,
+    pid,
+    ownsData: options.dataDir !== undefined,
+    snapshot: options.config?.['snapshot'] as boolean | undefined,
+    trustsProjects,
+    logger: options.logger ?? silentLogger,
+  });
+  const free = new Set<string>();
+  return (directory) => {
+    // A plugin may come at any time. Looking for traps runs git, so it is done once.
+    if (!trustsProjects) assertNoPlugins(directory);
+    if (free.has(directory)) return;
+    traps.check(directory);
+    free.add(directory);
+  };
 }

@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { SessionAlreadyBoundError, SessionDirectoryError } from 'jarvis-opencode';
-import { SessionRegistry, type LocateSessions } from '../../../src/registry/session-registry.js';
+import {
+  SessionRegistry,
+  sessionMapOf,
+  type LocateSessions,
+  type SessionMap,
+} from '../../../src/registry/session-registry.js';
 
 const one = { id: 'ses_1', directory: '/a' };
 const two = { id: 'ses_2', directory: '/b' };
 
-function registry(locate: LocateSessions = () => Promise.resolve(new Map())): SessionRegistry {
-  return new SessionRegistry(locate);
-}
-
 describe('the session map', () => {
   it('binds one to one, and the same pair again without a word', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     sessions.bind('chat-1', one);
     sessions.bind('chat-1', one);
     expect(sessions.get('chat-1')).toEqual({
@@ -30,18 +31,18 @@ describe('the session map', () => {
   });
 
   it('refuses to bind a session to another directory than its own', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     sessions.learn(one);
     expect(() => sessions.bind('chat-1', { id: 'ses_1', directory: '/b' })).toThrow(SessionDirectoryError);
     expect(sessions.list()).toEqual([]);
   });
 
   it.each(['', undefined, 42])('refuses the jarvis session id %o', (id) => {
-    expect(() => registry().bind(id as string, one)).toThrow(TypeError);
+    expect(() => new SessionRegistry().bind(id as string, one)).toThrow(TypeError);
   });
 
   it('keeps a reserved id from everybody else until it is bound or released', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     const reservation = sessions.reserve('chat-1', '/a');
     expect(() => sessions.reserve('chat-1', '/b')).toThrow(SessionAlreadyBoundError);
     expect(() => sessions.bind('chat-1', two)).toThrow(SessionAlreadyBoundError);
@@ -53,7 +54,7 @@ describe('the session map', () => {
   });
 
   it('knows the directory of bound and of seen sessions, and forgets both with a deleted one', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     sessions.learn(one);
     sessions.bind('chat-2', two);
     expect([sessions.directoryOf('ses_1'), sessions.directoryOf('ses_2')]).toEqual(['/a', '/b']);
@@ -65,7 +66,7 @@ describe('the session map', () => {
   });
 
   it('attributes children of any depth to their root', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     sessions.learn(one);
     sessions.learn({ id: 'ses_child', directory: '/a', parentID: 'ses_1' });
     sessions.learn({ id: 'ses_grandchild', directory: '/a', parentID: 'ses_child' });
@@ -79,10 +80,10 @@ describe('the session map', () => {
 describe('reconcile()', () => {
   const three = { id: 'ses_3', directory: '/c' };
 
-  function bound(locate: LocateSessions): SessionRegistry {
-    const sessions = registry(locate);
+  function bound(locate: LocateSessions): SessionMap {
+    const sessions = new SessionRegistry();
     for (const [index, session] of [one, two, three].entries()) sessions.bind(`chat-${index + 1}`, session);
-    return sessions;
+    return sessionMapOf(sessions, locate);
   }
 
   it('tells what is kept, gone and moved; what is gone is unbound, what moved is refused', async () => {
@@ -130,7 +131,7 @@ describe('reconcile()', () => {
   });
 
   it('keeps a bounded amount of what a server says at endless length', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     const directory = `/${'x'.repeat(1024 * 1024)}`;
     for (let n = 0; n < 50; n += 1) sessions.learn({ id: `ses_${n}`, directory });
     expect([sessions.directoryOf('ses_0'), sessions.directoryOf('ses_49')]).toEqual([undefined, directory]);
@@ -139,7 +140,7 @@ describe('reconcile()', () => {
   });
 
   it('comes to an end when the server says that sessions are parents of each other', () => {
-    const sessions = registry();
+    const sessions = new SessionRegistry();
     sessions.learn({ id: 'ses_1', directory: '/a', parentID: 'ses_2' });
     sessions.learn({ id: 'ses_2', directory: '/a', parentID: 'ses_1' });
     sessions.learn({ id: 'ses_3', directory: '/a', parentID: 'ses_3' });

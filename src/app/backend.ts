@@ -1,0 +1,337 @@
+import { RepoAsks } from '../client/asks/broker.js';
+import { AskWire } from '../client/asks/api.js';
+import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
+import type { EventOptions, EventStream } from '../client/events/event-stream.js';
+import { EventHub } from '../client/events/hub.js';
+import { EVENTS_PATH } from '../client/events/sse.js';
+import { Http } from '../client/http/http.js';
+import { RepoTransport } from '../client/http/repo-transport.js';
+import type { RequestOptions } from '../client/http/request-options.js';
+import { ServerLink } from '../client/http/server-link.js';
+import { sendDispose } from '../client/instances/api.js';
+import type { WebSocketConstructor } from '../client/pty/connection.js';
+import { RepoClient } from '../client/repo/repo-client.js';
+import { GlobalResource } from '../client/resources/global.js';
+import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
+import type { SessionInfo } from '../client/schema/session.js';
+import { SessionChoices } from '../client/sessions/choices.js';
+import { locateSessions } from '../client/sessions/locate-sessions.js';
+import type { Session, SessionContext } from '../client/sessions/session.js';
+import { TurnEngine } from '../client/turns/engine.js';
+import type { RepoOverview } from '../core/instance.js';
+import { silentLogger } from '../core/logger.js';
+import { ClosedError, ServerLostError } from '../errors.js';
+import { acquireThrough } from '../instances/acquire.js';
+import { InstanceControl } from '../instances/instance-control.js';
+import type { ServerChange, ServerHandle, StopOptions } from '../lifecycle/server/handle.js';
+import type { RepoEntry } from '../registry/instance-entry.js';
+import type { LocateSessions, SessionBinding, SessionRegistry } from '../registry/session-registry.js';
+import type { Directories } from './directories.js';
+import { GlobalConfig } from './global-config.js';
+import type { JarvisOptions } from './options.js';
+import type { Platform } from './platform.js';
+
+/** How long an instance may take to load: one with plugins installs packages first. */
+const BOOT_TIMEOUT_MS = 300_000;
+/** How long a server may take to show that it answers, while a new event stream waits for it. */
+const PROBE_LIMIT_MS = 2_000;
+
+/** What a backend shares with the others of its client. */
+export interface BackendInit {
+  readonly platform: Platform;
+  readonly directories: Directories;
+  readonly sessions: SessionRegistry;
+  /** Checked before. */
+  readonly options: JarvisOptions;
+}
+
+/** Everything that belongs to one server: the connection to it, its instances, and the clients of its repositories. */
+export class Backend {
+  readonly server: ServerHandle;
+  /** Whether the server is ours: then so is every instance it loads, whoever asked for it. */
+  readonly isOwned: boolean;
+  /** What has no directory. */
+  readonly global: GlobalResource;
+  /** Tells to which directory each session belongs, without loading an instance. */
+  readonly locate: LocateSessions;
+  readonly #directories: Directories;
+  readonly #sessions: SessionRegistry;
+  readonly #link: ServerLink;
+  readonly #http: Http;
+  readonly #hub: EventHub;
+  readonly #instances: InstanceControl;
+  readonly #turns: TurnEngine;
+  readonly #choices = new SessionChoices();
+  readonly #askSettings: AskSettings;
+  readonly #asks = new Map<string, RepoAsks>();
+  readonly #clients = new Map<string, RepoClient>();
+  readonly #webSocket: WebSocketConstructor | undefined;
+  /** Aborts when this client can do no more: with `ClosedError`, or with `ServerLostError`. */
+  readonly #over = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  constructor(server: ServerHandle, { platform, directories, sessions, options }: BackendInit) {
+    const { logger = silentLogger } = options;
+    const { pid } = server;
+    const isOwned = pid !== undefined;
+    const onActivity = (): void => server.noteLife?.();
+    this.server = server;
+    this.isOwned = isOwned;
+    this.#directories = directories;
+    this.#sessions = sessions;
+    this.#webSocket = options.webSocket ?? platform.webSocket;
+    this.#link = new ServerLink(isOwned);
+    this.#http = new Http({
+      endpoint: () => ({ url: server.url, authorization: server.authorization }),
+      signal: this.#over.signal,
+      fetch: options.fetch,
+      maxResponseBytes: options.maxResponseBytes,
+      link: this.#link,
+      answered: onActivity,
+      lineOf: (body) => (directories.areLocal ? platform.configLine(body) : undefined),
+    });
+    this.locate = (bindings, requestOptions) => locateSessions(this.#http, bindings, requestOptions);
+    this.#hub = new EventHub({
+      open: (signal) => this.#http.open(EVENTS_PATH, signal),
+      maxEventBytes: options.maxEventBytes,
+      alive: onActivity,
+      probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
+      link: this.#link,
+      logger,
+    });
+    this.#instances = new InstanceControl({
+      http: this.#http,
+      hub: this.#hub,
+      transportOf: (entry) => this.#transportOf(entry),
+      bootTimeoutMs: options.bootTimeoutMs ?? BOOT_TIMEOUT_MS,
+      ownsServer: isOwned,
+      idle: options.idle,
+      clock: options.clock,
+      closed: this.#over.signal,
+      logger,
+      usage: () => (pid === undefined ? undefined : platform.usage(server.pid ?? pid)),
+      assertSame: (directory) => directories.assertSame(directory),
+      asksReread: (directory, asks) => this.#asks.get(directory)?.reread(asks),
+      publish: (decision) => platform.publish(decision),
+    });
+    this.#hub.observe({ event: (event) => this.#learn(event) });
+    this.#hub.observe(this.#instances);
+    this.#turns = new TurnEngine(options.turns, this.#over.signal);
+    this.#askSettings = parseAskSettings(options, {
+      ownsServer: isOwned,
+      isBound: (sessionID) => sessions.isBound(sessionID),
+      logger,
+    });
+    const globalConfig = new GlobalConfig(this.#http, this.#hub, this.#instances);
+    this.global = new GlobalResource(this.#http, {
+      dispose: async (requestOptions) => {
+        this.assertOpen();
+        await this.#instances.disposeAll(requestOptions);
+      },
+      updateConfig: async (config, requestOptions) => {
+        this.assertOpen();
+        const updated = await globalConfig.update(config, requestOptions);
+        return updated ?? this.global.config.get(requestOptions);
+      },
+    });
+    this.#follow(server);
+    // On a server of ours, what others do is observed from the start, also while this client sends nothing.
+    if (isOwned) this.#hub.connect().catch(() => undefined);
+  }
+
+  /** @throws {ClosedError} after `close()`. */
+  assertOpen(): void {
+    if (this.#closing !== undefined) throw new ClosedError();
+  }
+
+  /**
+   * The client of one repository; the same object for every spelling of its path.
+   *
+   * @throws {RepoPathError}
+   */
+  forRepo(directory: string): RepoClient {
+    const canonical = this.#canonicalize(directory);
+    let client = this.#clients.get(canonical);
+    if (client === undefined) {
+      client = this.#makeClient(canonical);
+      this.#clients.set(canonical, client);
+    }
+    return client;
+  }
+
+  /** The session behind a jarvis session. */
+  session({ directory, sessionID }: SessionBinding): Session {
+    return this.#clientOf(directory).sessions.session(sessionID);
+  }
+
+  events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
+    return this.#hub.stream(undefined, options);
+  }
+
+  overview(): RepoOverview[] {
+    return this.#instances.overview();
+  }
+
+  /** Ends all work, and a server of ours with all it runs. Idempotent; callers share one end. */
+  close(options?: StopOptions): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: StopOptions | undefined): Promise<void> {
+    this.#end(new ClosedError());
+    await this.#hub.close(this.#over.signal.reason);
+    await this.server.stop(options);
+  }
+
+  /** Ends all work with the first reason there is. */
+  #end(reason: ClosedError | ServerLostError): void {
+    if (this.#over.signal.aborted) return;
+    this.#instances.stop();
+    this.#over.abort(reason);
+    void this.#hub.close(reason);
+  }
+
+  /** Goes along with what becomes of the server. */
+  #follow(server: ServerHandle): void {
+    if (server.state === 'restarting') this.#link.lose(new ServerLostError('The work on the server'));
+    let failure: ErrorOptions | undefined;
+    server.on('change', (change) => {
+      if (change.error !== undefined) failure = { cause: change.error };
+      this.#serverChanged(change);
+    });
+    server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
+    void server.closed.then(() => this.#end(new ServerLostError('The work on the server', failure)));
+  }
+
+  #serverChanged(change: ServerChange): void {
+    const { state, attempt, exit, isRequested = false } = change;
+    if (this.#over.signal.aborted) return;
+    const isLoss = this.#link.isUp && (state === 'restarting' || state === 'failed');
+    const interrupted = isLoss ? this.#lose(isRequested) : undefined;
+    const { url, pid } = this.server;
+    if (state === 'ready') this.#link.found();
+    this.#hub.tellServer({
+      state,
+      ...(state === 'ready' && { url, ...(pid !== undefined && { pid }) }),
+      ...(attempt !== undefined && { attempt }),
+      ...(exit !== undefined && { exit }),
+      ...(interrupted !== undefined && { interrupted }),
+    });
+  }
+
+  /** The server has ended, or is being ended, and with it all it did. Returns the ids of the sessions that were at work. */
+  #lose(isRequested: boolean): string[] {
+    const error = new ServerLostError('The work on the server');
+    this.#link.lose(error);
+    const ids = new Set([
+      ...this.#turns.interrupt(error),
+      ...this.#instances.lose(error, isRequested ? 'server' : 'external'),
+    ]);
+    // A child was at work for the turn of its parent.
+    const isChild = (id: string): boolean =>
+      [...ids].some((other) => other !== id && this.#sessions.isWithin(id, other));
+    return [...ids].filter((id) => !isChild(id));
+  }
+
+  /** Learns from the events of sessions where each belongs. */
+  #learn(event: OpenCodeEvent): void {
+    if (event.type === 'session.created' || event.type === 'session.updated')
+      this.#sessions.learn(event.properties.info);
+    if (event.type === 'session.deleted') this.#sessions.forget(event.properties.sessionID);
+  }
+
+  #canonicalize(directory: string): string {
+    const canonical = this.#directories.canonicalize(directory);
+    this.server.checkDirectory?.(canonical);
+    return canonical;
+  }
+
+  #clientOf(directory: string): RepoClient {
+    return this.#clients.get(directory) ?? this.forRepo(directory);
+  }
+
+  #makeClient(directory: string): RepoClient {
+    const entry = this.#instances.entry(directory);
+    const sessions = this.#sessions;
+    const known = {
+      directoryOf: (sessionID: string) => sessions.directoryOf(sessionID),
+      isWithin: (sessionID: string, rootID: string) => sessions.isWithin(sessionID, rootID),
+      learn: (info: SessionInfo) => {
+        sessions.learn(info);
+        this.#choices.learn(info);
+        // Asking for a session loads the instance of its own directory, whatever directory was asked.
+        if (info.directory !== directory) this.#instances.entry(info.directory).notice();
+      },
+    };
+    const transport = this.#transportOf(entry, () => asks.watch());
+    const asks = new RepoAsks({
+      ...this.#askSettings,
+      wire: new AskWire(transport),
+      hub: this.#hub,
+      sessions: { ...known, unseen: (sessionID) => sessions.unseen(sessionID) },
+      isLoaded: () => entry.loaded,
+    });
+    this.#asks.set(directory, asks);
+    const context: SessionContext = {
+      ...known,
+      transport,
+      hub: this.#hub,
+      turns: this.#turns,
+      choices: this.#choices,
+      dataDirectory: this.server.dataDirectory,
+      asks,
+      forget: (sessionID) => {
+        sessions.forget(sessionID);
+        this.#choices.forget(sessionID);
+      },
+      holdEvents: (sessionID) => entry.hold('subscription', sessionID),
+      reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
+    };
+    const runAsDisposal = async <T>(
+      target: RepoEntry,
+      send: (signal: AbortSignal) => Promise<T>,
+      options?: RequestOptions,
+    ): Promise<T> => {
+      this.assertOpen();
+      const load = async (): Promise<void> => void (await this.#clientOf(target.directory).path(options));
+      return this.#instances.disposing(target, load, send, options);
+    };
+    return new RepoClient(this.#http, context, {
+      hold: (kind, reason) => entry.hold(kind, reason),
+      stats: () => this.#instances.stats(entry),
+      dispose: async (options) => {
+        this.assertOpen();
+        return this.#instances.dispose(entry, options);
+      },
+      disposing: (send, options) => runAsDisposal(entry, send, options),
+      global: this.global,
+      sockets: {
+        webSocket: this.#webSocket,
+        endpoint: () => ({ url: this.server.url, authorization: this.server.authorization }),
+        closed: this.#over.signal,
+        link: this.#link,
+      },
+      worktrees: {
+        hub: this.#hub,
+        link: this.#link,
+        forWorktree: (worktree) => {
+          this.assertOpen();
+          return this.forRepo(worktree);
+        },
+        transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonicalize(worktree))),
+        guard: (worktree, run) => {
+          const target = this.#instances.entry(worktree);
+          return runAsDisposal(target, async (signal) => {
+            await sendDispose(this.#http, target.directory, { signal });
+            return run();
+          });
+        },
+      },
+    });
+  }
+
+  #transportOf(entry: RepoEntry, onAcquired?: () => void): RepoTransport {
+    return new RepoTransport(this.#http, entry.directory, acquireThrough(this.#link, entry, onAcquired));
+  }
+}

@@ -1,0 +1,46 @@
+import { RepoPathError } from '../errors.js';
+import { assertPathText, assertServable, normalizePath } from '../registry/path.js';
+import type { Platform } from './platform.js';
+
+/** Gives each directory one spelling, whoever names it. */
+export class Directories {
+  /** Whether the paths are on this machine. */
+  readonly areLocal: boolean;
+  readonly #platform: Platform;
+
+  constructor(paths: 'local' | 'remote', platform: Platform) {
+    this.areLocal = paths === 'local';
+    this.#platform = platform;
+  }
+
+  /**
+   * The one spelling of a directory.
+   *
+   * @throws {TypeError} {@link RepoPathError} for what is no directory that the server can work in.
+   */
+  canonicalize(directory: unknown): string {
+    assertPathText(directory);
+    const canonical = this.#spell(directory);
+    assertServable(canonical);
+    return canonical;
+  }
+
+  /**
+   * Makes sure that a canonical path still leads to the same directory. One that is gone passes: nothing else has taken its path.
+   *
+   * @throws {RepoPathError} with reason `replaced` when it has become a link to another directory.
+   */
+  assertSame(canonical: string): void {
+    let found: string;
+    try {
+      found = this.#spell(canonical);
+    } catch {
+      return;
+    }
+    if (found !== canonical) throw new RepoPathError(canonical, 'replaced');
+  }
+
+  #spell(directory: string): string {
+    return this.areLocal ? this.#platform.canonicalize(directory) : normalizePath(directory);
+  }
+}

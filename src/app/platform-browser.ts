@@ -1,0 +1,14 @@
+import type { Platform } from './platform.js';
+
+/** A browser has no file system, no processes and no diagnostics channel. */
+export const browserPlatform: Platform = {
+  get webSocket() {
+    return globalThis.WebSocket;
+  },
+  canonicalize: () => {
+    throw new TypeError("Paths can only be 'remote' here: there is no file system.");
+  },
+  configLine: () => undefined,
+  usage: () => undefined,
+  publish: () => undefined,
+};

@@ -1,0 +1,21 @@
+import type { WebSocketConstructor } from '../client/pty/connection.js';
+import type { InstanceDecision, TreeUsage } from '../core/instance.js';
+
+/** What differs between Node and a browser. */
+export interface Platform {
+  /** Connects to terminals, unless the client's options name another one; `undefined` where there is none. */
+  readonly webSocket: WebSocketConstructor | undefined;
+  /**
+   * The one spelling of a directory on this machine.
+   *
+   * @throws {RepoPathError} when it is not absolute, does not exist, is not a directory, or cannot be read.
+   * @throws {TypeError} where there is no file system.
+   */
+  canonicalize(directory: string): string;
+  /** The line of a configuration file on this machine that the body of an error complains of. */
+  configLine(body: unknown): number | undefined;
+  /** What a process and all below it use now; `undefined` where that cannot be told. */
+  usage(pid: number): TreeUsage | undefined;
+  /** Publishes a decision about an instance to whoever diagnoses this process. */
+  publish(decision: InstanceDecision): void;
+}

@@ -1,0 +1,24 @@
+import type { Enter } from '../client/http/repo-transport.js';
+import type { ServerLink } from '../client/http/server-link.js';
+import type { RepoEntry } from '../registry/instance-entry.js';
+
+/**
+ * Makes what a request calls before it is sent: it waits for a server, passes the gate of the instance, takes a hold and loads the
+ * instance if need be. Nothing is loaded, or held, while there is no server.
+ *
+ * @param onAcquired - called each time a hold was taken.
+ */
+export function acquireThrough(link: ServerLink, entry: RepoEntry, onAcquired?: () => void): Enter {
+  const always = new AbortController().signal;
+  return async (kind, detail, signal = always, suspend) => {
+    for (;;) {
+      if (!link.isUp) await link.untilUp(signal);
+      const release = await entry.enter(kind, detail, signal, suspend);
+      if (link.isUp) {
+        onAcquired?.();
+        return release;
+      }
+      release();
+    }
+  };
+}

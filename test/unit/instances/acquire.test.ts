@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { ServerLostError } from 'jarvis-opencode';
+import { ServerLink } from '../../../src/client/http/server-link.js';
+import { acquireThrough } from '../../../src/instances/acquire.js';
+import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+
+/** An instance that counts its holds and calls `onEnter` when one is taken. */
+function instance(onEnter: () => void = () => undefined): { entry: RepoEntry; holds: () => number } {
+  let holds = 0;
+  const enter = (): Promise<() => void> => {
+    holds += 1;
+    onEnter();
+    return Promise.resolve(() => (holds -= 1));
+  };
+  return { entry: { enter } as unknown as RepoEntry, holds: () => holds };
+}
+
+const lost = (): ServerLostError => new ServerLostError('The work');
+
+describe('acquiring an instance for a request', () => {
+  it('takes a hold, reports it, and lets go of it once', async () => {
+    const { entry, holds } = instance();
+    let acquired = 0;
+    const release = await acquireThrough(
+      new ServerLink(true),
+      entry,
+      () => (acquired += 1),
+    )('request', 'GET /');
+    expect([acquired, holds()]).toEqual([1, 1]);
+    release();
+    expect(holds()).toBe(0);
+  });
+
+  it('holds nothing while there is no server, and goes on with the next one', async () => {
+    const link = new ServerLink(true);
+    const { entry, holds } = instance();
+    link.lose(lost());
+    const acquiring = acquireThrough(link, entry)('request', 'GET /');
+    await Promise.resolve();
+    expect(holds()).toBe(0);
+    link.found();
+    await acquiring;
+    expect(holds()).toBe(1);
+  });
+
+  it('lets go and waits again when the server is lost while the instance loads', async () => {
+    const link = new ServerLink(true);
+    let times = 0;
+    const { entry, holds } = instance(() => {
+      if (++times === 1) link.lose(lost());
+    });
+    const acquiring = acquireThrough(link, entry)('turn', 'ses_1');
+    await expect.poll(() => times).toBe(1);
+    expect(holds()).toBe(0);
+    link.found();
+    await acquiring;
+    expect([times, holds()]).toEqual([2, 1]);
+  });
+
+  it('rejects with the reason of the signal while it waits for a server', async () => {
+    const link = new ServerLink(true);
+    link.lose(lost());
+    const reason = new Error('no longer');
+    await expect(
+      acquireThrough(link, instance().entry)('request', 'GET /', AbortSignal.abort(reason)),
+    ).rejects.toBe(reason);
+  });
+});
