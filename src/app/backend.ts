@@ -260,8 +260,6 @@ export class Backend {
       learn: (info: SessionInfo) => {
         sessions.learn(info);
         this.#choices.learn(info);
-        // Asking for a session loads the instance of its own directory, whatever directory was asked.
-        if (info.directory !== directory) this.#instances.entry(info.directory).notice();
       },
     };
     const transport = this.#transportOf(entry, () => asks.watch());

@@ -1,10 +1,12 @@
-import type { RepoClient, Session } from 'jarvis-opencode';
+import type { Part, RepoClient, Session } from 'jarvis-opencode';
 import { hang, reasoning, subtask, text, tool, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { gate } from './helpers.js';
 import { worlds, type WireRequest, type World } from './worlds.js';
 
 const UNKNOWN = 'ses_00000000000000000000000000';
+const NO_MESSAGE = { name: 'RequestError', status: 404, serverError: 'NotFoundError' };
+const NO_PART = { ...NO_MESSAGE, data: { message: 'Part not found: prt_unknown' } };
 
 // What can be done to a session and its messages, beside prompting.
 describe.each(worlds)('the history of a session in $name', ({ open }) => {
@@ -101,7 +103,9 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect((await fork.fork()).info?.title).toBe('History (fork #2)');
     const part = await session.fork({ messageID: messages[2]?.info.id ?? '' });
     expect(await textsOf(part)).toEqual(['one', 'Re: one']);
-    expect(await textsOf(await session.fork({ messageID: 'msg_unknown' }))).toHaveLength(4);
+    const before = await ask('/session');
+    await expect(session.fork({ messageID: 'msg_unknown' })).rejects.toMatchObject(NO_MESSAGE);
+    expect(await ask('/session')).toEqual(before);
     await fork.prompt('three');
     expect(await textsOf(session)).toHaveLength(4);
   });
@@ -153,17 +157,68 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await session.updatePart({ ...part, text: 'changed' })).toMatchObject({ text: 'changed' });
     expect(await textsOf(session)).toEqual(['one', 'changed']);
     await session.deletePart(answer.info.id, part.id);
-    await session.deletePart(answer.info.id, part.id);
     expect(await textsOf(session)).toEqual(['one', '']);
-    await session.deleteMessage(answer.info.id);
     await session.deleteMessage(answer.info.id);
     expect(await textsOf(session)).toEqual(['one']);
     await session.delete();
     const types = (await typesUntil(events, 'session.deleted')).filter((type) => type.startsWith('message'));
-    expect(types).toEqual([
-      'message.part.updated',
-      ...['message.part.removed', 'message.part.removed', 'message.removed', 'message.removed'],
-    ]);
+    expect(types).toEqual(['message.part.updated', 'message.part.removed', 'message.removed']);
+  });
+
+  it('is not edited where there is nothing', async () => {
+    const session = await prompted('one');
+    const [, answer] = await session.messages();
+    const part = answer?.parts.find(({ type }) => type === 'text');
+    if (answer === undefined || part === undefined) throw new Error('no answer');
+    const messageID = 'msg_unknown';
+    await expect(session.deleteMessage(messageID)).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.deletePart(messageID, part.id)).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.updatePart({ ...part, messageID })).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.diff({ messageID })).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.deletePart(answer.info.id, 'prt_unknown')).rejects.toMatchObject(NO_PART);
+    await expect(session.updatePart({ ...part, id: 'prt_unknown' })).rejects.toMatchObject(NO_PART);
+    expect((await session.messages())[1]).toEqual(answer);
+    expect(await session.diff({ messageID: answer.info.id })).toEqual([]);
+  });
+
+  it('is not edited from another session', async () => {
+    const [session, other] = [await prompted('one'), await prompted('two')];
+    const theirs = await other.messages();
+    const [, answer] = await session.messages();
+    const part = theirs[1]?.parts.find(({ type }) => type === 'text');
+    if (answer === undefined || part?.type !== 'text') throw new Error('no answer');
+    const { messageID } = part;
+    const mine = { ...part, sessionID: session.id, text: 'changed' };
+    await expect(session.updatePart(part)).rejects.toThrow(
+      new TypeError(`Invalid part: its sessionID is ${other.id}, expected ${session.id}.`),
+    );
+    await expect(session.updatePart(mine)).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.updatePart({ ...mine, messageID: answer.info.id })).rejects.toMatchObject({
+      ...NO_MESSAGE,
+      data: { message: `Part not found: ${part.id}` },
+    });
+    await expect(session.deleteMessage(messageID)).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.deletePart(messageID, part.id)).rejects.toMatchObject(NO_MESSAGE);
+    await expect(session.fork({ messageID })).rejects.toMatchObject(NO_MESSAGE);
+    expect(await other.messages()).toEqual(theirs);
+  });
+
+  it('is edited from another session by a bare request', async () => {
+    const [session, other] = [await prompted('one'), await prompted('two')];
+    const [, answer] = await session.messages();
+    const part = (await other.messages())[1]?.parts.find(({ type }) => type === 'text');
+    if (answer === undefined || part?.type !== 'text') throw new Error('no answer');
+    const patch = (messageID: string, json: object): Promise<[number, unknown]> =>
+      ask(`/session/${session.id}/message/${messageID}/part/${(json as Part).id}`, { method: 'PATCH', json });
+    const mine = { ...part, sessionID: session.id, messageID: answer.info.id, text: 'changed' };
+    expect(await patch(answer.info.id, mine)).toEqual([200, mine]);
+    expect(await textsOf(other)).toEqual(['two', 'changed']);
+    expect(await textsOf(session)).toEqual(['one', 'Re: one']);
+    const added = { ...mine, id: 'prt_zzz', messageID: part.messageID, text: 'added' };
+    expect(await patch(part.messageID, added)).toEqual([200, added]);
+    expect(await textsOf(other)).toEqual(['two', 'changed,added']);
+    const lost = { ...mine, id: 'prt_zzzz', messageID: 'msg_unknown' };
+    expect(await patch('msg_unknown', lost)).toMatchObject([500, { name: 'UnknownError' }]);
   });
 
   it('refuses edits that make no sense', async () => {

@@ -1,4 +1,5 @@
 import {
+  type SessionInfo,
   type StoredMessage,
   RequestError,
   SessionAlreadyBoundError,
@@ -17,6 +18,12 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
   });
   afterAll(() => world?.close());
   beforeEach(() => world.script(() => [text('ok')]));
+
+  /** Creates a session past the library, which has never seen it then. */
+  async function create(directory: string, json: object): Promise<SessionInfo> {
+    const response = await world.fetch('/session', { method: 'POST', directory, json });
+    return (await response.json()) as SessionInfo;
+  }
 
   it('are created, read and listed, newest updated first', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
@@ -75,6 +82,81 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     const unseen = (await world.connect({ idle: false })).forRepo(other).sessions.session(id);
     await expect(unseen.prompt('Hello')).rejects.toMatchObject(refused);
     expect(await world.jarvis.forRepo(owner).sessions.session(id).messages()).toEqual([]);
+  });
+
+  it('of another repository are looked at without loading it', async () => {
+    const [owner, other] = [await world.repo(), await world.repo()];
+    const { id } = await create(owner, {});
+    const stranger = (await world.connect({ idle: false })).forRepo(other).sessions;
+    await using events = world.jarvis.events({ types: ['server.instance.disposed', 'global.disposed'] });
+    await events.ready;
+    const reader = events[Symbol.asyncIterator]();
+    /** What was loaded. */
+    const disposeAll = async (): Promise<string[]> => {
+      await world.fetch('/global/dispose', { method: 'POST' });
+      const disposed: string[] = [];
+      for (;;) {
+        const { value, done } = await reader.next();
+        if (done === true || value.type === 'global.disposed') return disposed;
+        disposed.push(value.directory ?? '');
+      }
+    };
+    expect(await disposeAll()).toContain(owner);
+    await expect(stranger.get(id)).rejects.toThrow(SessionDirectoryError);
+    expect(await disposeAll()).toEqual([other]);
+  });
+
+  it('begin under a parent of their own repository only', async () => {
+    const [owner, other] = [await world.repo(), await world.repo()];
+    const { id: parentID } = await create(owner, {});
+    const { sessions } = world.jarvis.forRepo(other);
+    const refused = { name: 'SessionDirectoryError', sessionID: parentID, expected: other, found: owner };
+    await expect(sessions.create({ parentID })).rejects.toMatchObject(refused);
+    const unknown = 'ses_00000000000000000000000000';
+    await expect(sessions.create({ parentID: unknown })).rejects.toMatchObject({ status: 404 });
+    expect(await sessions.list()).toEqual([]);
+    const invalid = await world.fetch('/session', {
+      method: 'POST',
+      directory: other,
+      json: { parentID: 'x' },
+    });
+    expect([invalid.status, await invalid.json()]).toEqual([400, { _tag: 'BadRequest' }]);
+  });
+
+  it('are not deleted with what another repository has under them', async () => {
+    const [here, there] = [await world.repo(), await world.repo()];
+    const repo = world.jarvis.forRepo(here);
+    const session = await repo.sessions.create();
+    const child = await repo.sessions.create({ parentID: session.id });
+    const foreign = await create(there, { parentID: child.id });
+    const refused = { name: 'SessionDirectoryError', sessionID: foreign.id, expected: here, found: there };
+    await expect(session.delete()).rejects.toMatchObject(refused);
+    expect((await session.children()).map(({ id }) => id)).toEqual([child.id]);
+    expect(await child.children()).toEqual([]);
+    await world.jarvis.forRepo(there).sessions.session(foreign.id).delete();
+    await session.delete();
+    expect(await repo.sessions.list()).toEqual([]);
+    // The server itself deletes them all.
+    const parent = await create(here, {});
+    const { id } = await create(there, { parentID: parent.id });
+    await world.fetch(`/session/${parent.id}`, { method: 'DELETE', directory: here });
+    expect((await world.fetch(`/session/${id}`, { directory: there })).status).toBe(404);
+  });
+
+  it('are listed by their path in the project, those of this clone only', async () => {
+    const [here, there] = await world.clones();
+    const { sessions } = world.jarvis.forRepo(here);
+    const mine = [await sessions.create(), await sessions.create()].map(({ id }) => id).reverse();
+    const theirs = [await create(there, {}), await create(there, {})].map(({ id }) => id).reverse();
+    const ids = async (filter: Parameters<typeof sessions.list>[0]): Promise<string[]> =>
+      (await sessions.list(filter)).map(({ id }) => id);
+    expect(await ids({ path: '' })).toEqual(mine);
+    expect(await ids({ path: '', limit: 1 })).toEqual(mine.slice(0, 1));
+    expect(await ids({ path: 'nowhere' })).toEqual([]);
+    const bare = await world.fetch(`/session?path=&directory=${encodeURIComponent(here)}`, {
+      directory: here,
+    });
+    expect(((await bare.json()) as { id: string }[]).map(({ id }) => id)).toEqual([...theirs, ...mine]);
   });
 
   it('that do not exist are refused with 404', async () => {

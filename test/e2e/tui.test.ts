@@ -14,7 +14,6 @@ let repo: RepoClient;
 let tui: TuiResource;
 /** What a TUI in the repository would have been told. */
 const told: { type: string; properties: unknown }[] = [];
-const elsewhere = new Map<string, string>();
 
 beforeAll(async () => {
   world = await realJarvis({ idle: false });
@@ -24,7 +23,8 @@ beforeAll(async () => {
   const http = new Http({ endpoint, signal: new AbortController().signal });
   const enter = () => Promise.resolve(() => undefined);
   tui = new TuiResource(new RepoTransport(http, repo.directory, enter), {
-    directoryOf: (sessionID) => elsewhere.get(sessionID),
+    directoryOf: () => undefined,
+    learn: () => undefined,
   });
   const events = repo.events();
   await events.ready;
@@ -70,10 +70,13 @@ describe('the TUI', () => {
     expect(await toldBy(tui.selectSession({ sessionID }))).toEqual(select);
     const event = { type: 'tui.session.select', properties: { sessionID } } as const;
     expect(await toldBy(tui.publish(event))).toEqual(select);
-    await expect(tui.selectSession({ sessionID: 'ses_unknown' })).rejects.toMatchObject({ status: 404 });
-    elsewhere.set(sessionID, '/elsewhere');
-    await expect(tui.selectSession({ sessionID })).rejects.toThrow(SessionDirectoryError);
-    await expect(tui.publish(event)).rejects.toThrow(SessionDirectoryError);
+    const unknown = { sessionID: 'ses_unknown' };
+    await expect(tui.selectSession(unknown)).rejects.toMatchObject({ status: 404 });
+    await expect(tui.publish({ ...event, properties: unknown })).rejects.toMatchObject({ status: 404 });
+    const other = world.jarvis.forRepo((await world.repo()).directory);
+    const properties = { sessionID: (await other.sessions.create()).id };
+    await expect(tui.selectSession(properties)).rejects.toThrow(SessionDirectoryError);
+    await expect(tui.publish({ ...event, properties })).rejects.toThrow(SessionDirectoryError);
     expect(told).toEqual([]);
   });
 

@@ -41,7 +41,7 @@ export class FakeOpenCode {
 
   readonly fetch: FetchFunction = async (input, init) => {
     const request = new Request(input, init);
-    const { pathname } = new URL(request.url);
+    const pathname = decodeURIComponent(new URL(request.url).pathname);
     request.signal.throwIfAborted();
     if (pathname === '/global/event' && !this.#answers.has('GET /global/event'))
       return this.#open(request.signal);

@@ -74,8 +74,10 @@ export class SimulatedServer {
     if (pathname === '/global/health')
       return Promise.resolve(Response.json({ healthy: true, version: '1.18.33' }));
     const header = new Headers(init.headers).get('x-opencode-directory');
-    const session = this.sessions.get(pathname.split('/')[2] ?? '');
-    const directory = session?.directory ?? decodeURIComponent(header ?? '');
+    const named = pathname.split('/')[2] ?? '';
+    const session = this.sessions.get(decodeURIComponent(named));
+    // It finds the directory of a session by the text of the path.
+    const directory = this.sessions.get(named)?.directory ?? decodeURIComponent(header ?? '');
     const exchange: Exchange = {
       directory,
       path: `${init.method ?? 'GET'} ${pathname}`,

@@ -2,7 +2,7 @@ import { RequestError, ResponseShapeError } from '../../errors.js';
 import { answersOf, permissionReplyOf } from './reply.js';
 import type { PermissionDecision, QuestionDecision } from './policy.js';
 import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
+import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import {
   permissionListSchema,
@@ -71,7 +71,7 @@ export class AskWire {
   }
 
   session(sessionID: string, options?: RequestOptions): Promise<SessionInfo> {
-    const path = route`/session/${sessionID}`;
+    const path = pathAnywhere(sessionID);
     return this.#transport.send({ method: 'GET', path, schema: sessionSchema }, options);
   }
 

@@ -1,18 +1,13 @@
 import PQueue from 'p-queue';
 import * as z from 'zod';
-import {
-  OperationRefusedError,
-  RequestError,
-  SessionDirectoryError,
-  type RequestTarget,
-} from '../../errors.js';
+import { OperationRefusedError, RequestError, type RequestTarget } from '../../errors.js';
 import type { Http } from '../http/http.js';
 import { locatedSessions } from '../sessions/locate-sessions.js';
 import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
-import { sessionListSchema } from '../schema/session.js';
 import { fieldOf } from './body-rules.js';
 import type { Changes } from './operations.js';
+import { assertOwnChildren } from './own-session.js';
 
 /** What is known of a request when it is looked into. */
 export interface Changing {
@@ -45,7 +40,7 @@ export async function assertOwn(
     const why = `${what} is not of session ${sessionID}`;
     return new OperationRefusedError({ ...target, why, instead: 'an id of that session' });
   };
-  if (changes === 'children') return assertOwnChildren(transport, sessionID, signal);
+  if (changes === 'children') return assertOwnChildren(transport, sessionID, { signal });
   if (changes === 'part') {
     const parts = await partsOf(transport, sessionID, messageID, signal);
     if (parts?.includes(partID) !== true) throw refusal(`part ${partID} of message ${messageID}`);
@@ -81,21 +76,6 @@ async function partsOf(
   } catch (error) {
     if (error instanceof RequestError && error.status === 404) return undefined;
     throw error;
-  }
-}
-
-async function assertOwnChildren(
-  transport: RepoTransport,
-  sessionID: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const path = route`/session/${sessionID}/children`;
-  const children = await transport.send({ method: 'GET', path, schema: sessionListSchema }, { signal });
-  for (const { id, directory } of children) {
-    if (directory !== transport.directory) {
-      throw new SessionDirectoryError({ sessionID: id, expected: transport.directory, found: directory });
-    }
-    await assertOwnChildren(transport, id, signal);
   }
 }
 

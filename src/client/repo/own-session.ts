@@ -1,6 +1,8 @@
 import { SessionDirectoryError } from '../../errors.js';
 import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
-import { sessionSchema, type SessionInfo } from '../schema/session.js';
+import type { RequestOptions } from '../http/request-options.js';
+import { route } from '../http/route.js';
+import { sessionListSchema, sessionSchema, type SessionInfo } from '../schema/session.js';
 
 /** What is known of sessions. */
 export interface KnownSessions {
@@ -19,15 +21,39 @@ export async function assertOwnSession(
   transport: RepoTransport,
   known: KnownSessions,
   sessionID: string,
-  signal: AbortSignal,
+  options?: RequestOptions,
 ): Promise<void> {
   const expected = transport.directory;
   let found = known.directoryOf(sessionID);
   if (found === undefined) {
     const path = pathAnywhere(sessionID);
-    const info = await transport.send({ method: 'GET', path, schema: sessionSchema }, { signal });
+    const info = await transport.send({ method: 'GET', path, schema: sessionSchema }, options);
     if (info.directory === expected) known.learn(info);
     found = info.directory;
   }
   if (found !== expected) throw new SessionDirectoryError({ sessionID, expected, found });
+}
+
+/**
+ * Makes sure that all children of a session of the repository, at any depth, are of the repository too: OpenCode 1.18.33
+ * deletes them with it, in whichever directory they are.
+ *
+ * @throws {SessionDirectoryError} for one that is not.
+ */
+export async function assertOwnChildren(
+  transport: RepoTransport,
+  sessionID: string,
+  options?: RequestOptions,
+): Promise<void> {
+  const expected = transport.directory;
+  // What a server says of children may lead round in a circle.
+  const parents = new Set([sessionID]);
+  for (const parentID of parents) {
+    const path = route`/session/${parentID}/children`;
+    const children = await transport.send({ method: 'GET', path, schema: sessionListSchema }, options);
+    for (const { id, directory: found } of children) {
+      if (found !== expected) throw new SessionDirectoryError({ sessionID: id, expected, found });
+      parents.add(id);
+    }
+  }
 }

@@ -120,7 +120,7 @@ export class RepoClient {
       hub: context.hub,
       transport: context.transport,
       hold: (detail) => control.hold('request', detail),
-      verify: (sessionID, signal) => assertOwnSession(context.transport, context, sessionID, signal),
+      verify: (sessionID, signal) => assertOwnSession(context.transport, context, sessionID, { signal }),
       projectID: async (signal) => (await this.project.current({ signal })).id,
       guarded: {
         dispose: async (signal) => void (await control.dispose({ signal })),

@@ -2,6 +2,7 @@ import { aString, assertOptions, type OptionChecks } from '../../core/checks.js'
 import { SessionDirectoryError } from '../../errors.js';
 import { parseInput, requestOptionChecks, type RequestOptions } from '../http/request-options.js';
 import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
+import { assertOwnSession } from '../repo/own-session.js';
 import {
   createSessionInputSchema,
   listSessionsInputSchema,
@@ -28,6 +29,11 @@ const createOptionChecks: OptionChecks<CreateSessionOptions> = {
   jarvisSessionID: aString,
 };
 
+/** How many sessions OpenCode 1.18.33 lists unless it is told otherwise. */
+const DEFAULT_LIMIT = 100;
+/** More than a project has. */
+const MAX_LISTED = 1_000_000;
+
 /** The sessions of one repository. */
 export class SessionsResource {
   readonly #transport: RepoTransport;
@@ -43,7 +49,9 @@ export class SessionsResource {
    * Creates a session in this repository.
    *
    * @throws {SessionAlreadyBoundError} when `jarvisSessionID` is bound already; nothing is sent then.
-   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @throws {SessionDirectoryError} when the parent belongs to another repository; nothing is created then.
+   * @throws {RequestError} with status 404 when there is no such parent.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async create(input: CreateSessionInput = {}, options: CreateSessionOptions = {}): Promise<Session> {
     assertOptions('sessions.create()', createOptionChecks, options);
@@ -51,6 +59,10 @@ export class SessionsResource {
     const { jarvisSessionID, ...requestOptions } = options;
     const reservation = jarvisSessionID === undefined ? undefined : this.#context.reserve(jarvisSessionID);
     try {
+      // OpenCode 1.18.33 takes any.
+      if (json.parentID !== undefined) {
+        await assertOwnSession(this.#transport, this.#context, json.parentID, requestOptions);
+      }
       const info = await this.#transport.send(
         { method: 'POST', path: '/session', json, schema: sessionSchema },
         requestOptions,
@@ -70,17 +82,26 @@ export class SessionsResource {
    */
   async list(input: ListSessionsInput = {}, options?: RequestOptions): Promise<Session[]> {
     const filter = parseInput(listSessionsInputSchema, 'session filter', input);
+    const { directory } = this.#transport;
+    // With a path OpenCode 1.18.33 lists the sessions of the whole project there, and the limit would count them all.
+    const isMixed = filter.path !== undefined;
+    const { limit = DEFAULT_LIMIT } = filter;
     const infos = await this.#transport.send(
       {
         method: 'GET',
         path: '/session',
         // By the header alone the server lists the whole project.
-        query: { ...filter, directory: directoryQuery(this.#transport.directory) },
+        query: {
+          ...filter,
+          ...(isMixed && { limit: MAX_LISTED }),
+          directory: directoryQuery(directory),
+        },
         schema: sessionListSchema,
       },
       options,
     );
-    return infos.map((info) => this.#own(info));
+    const own = infos.filter((info) => info.directory === directory);
+    return own.slice(0, limit).map((info) => this.#own(info));
   }
 
   /**

@@ -1,6 +1,6 @@
-import { SessionDirectoryError } from '../../errors.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
+import { assertOwnSession, type KnownSessions } from '../repo/own-session.js';
 import { booleanSchema } from '../schema/server.js';
 import {
   tuiAppendPromptInputSchema,
@@ -17,24 +17,18 @@ import {
   type TuiShowToastInput,
 } from '../schema/tui.js';
 
-/** What the control of the TUI needs of the registry. */
-export interface TuiContext {
-  /** The directory a session is known to belong to. */
-  directoryOf(sessionID: string): string | undefined;
-}
-
 /**
  * Controls an OpenCode TUI that is attached to this repository. The server only publishes an event `tui.*` for it, so without
  * one every method but `controlNext()` succeeds and does nothing else.
  */
 export class TuiResource {
   readonly #transport: RepoTransport;
-  readonly #context: TuiContext;
+  readonly #sessions: KnownSessions;
 
   /** @internal */
-  constructor(transport: RepoTransport, context: TuiContext) {
+  constructor(transport: RepoTransport, sessions: KnownSessions) {
     this.#transport = transport;
-    this.#context = context;
+    this.#sessions = sessions;
   }
 
   /**
@@ -124,25 +118,26 @@ export class TuiResource {
   /**
    * Publishes one of the events that the TUI obeys. Without a TUI it does nothing else.
    *
-   * @throws {SessionDirectoryError} when it names a session that is known to belong to another repository.
-   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @throws {SessionDirectoryError} when it names a session of another repository; nothing is published then.
+   * @throws {RequestError} with status 404 when it names a session that there is not.
+   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async publish(input: TuiPublishInput, options?: RequestOptions): Promise<void> {
     const json = parseInput(tuiPublishInputSchema, 'event', input);
-    if (json.type === 'tui.session.select') this.#assertOwner(json.properties.sessionID);
+    if (json.type === 'tui.session.select') await this.#assertOwn(json.properties.sessionID, options);
     await this.#post('/tui/publish', json, options);
   }
 
   /**
    * Shows a session. Without a TUI it does nothing.
    *
-   * @throws {SessionDirectoryError} when the session is known to belong to another repository.
+   * @throws {SessionDirectoryError} when the session belongs to another repository; nothing is sent then.
    * @throws {RequestError} with status 404 when there is no such session.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async selectSession(input: TuiSelectSessionInput, options?: RequestOptions): Promise<void> {
     const json = parseInput(tuiSelectSessionInputSchema, 'session', input);
-    this.#assertOwner(json.sessionID);
+    await this.#assertOwn(json.sessionID, options);
     await this.#post('/tui/select-session', json, options);
   }
 
@@ -174,10 +169,8 @@ export class TuiResource {
     await this.#transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
   }
 
-  #assertOwner(sessionID: string): void {
-    const expected = this.#transport.directory;
-    const found = this.#context.directoryOf(sessionID);
-    if (found !== undefined && found !== expected)
-      throw new SessionDirectoryError({ sessionID, expected, found });
+  /** OpenCode 1.18.33 shows the session of any directory. */
+  #assertOwn(sessionID: string, options: RequestOptions | undefined): Promise<void> {
+    return assertOwnSession(this.#transport, this.#sessions, sessionID, options);
   }
 }

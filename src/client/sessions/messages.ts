@@ -61,6 +61,17 @@ export async function readMessage(
   }
 }
 
+/**
+ * Makes sure that a message has a part.
+ *
+ * @throws {RequestError} with status 404, as for a message that there is not.
+ */
+export function assertPart({ info, parts }: StoredMessage, partID: string): void {
+  if (parts.some(({ id }) => id === partID)) return;
+  const body = { name: 'NotFoundError', data: { message: `Part not found: ${partID}` } };
+  throw new RequestError({ method: 'GET', path: messagePath(info.sessionID, info.id), status: 404, body });
+}
+
 /** Reads smaller and smaller windows, until only the message that cannot be encoded is left. */
 async function readAround(
   transport: RepoTransport,

@@ -14,7 +14,8 @@ import { eventOptionChecks, type EventOptions, type EventStream } from '../event
 import type { HttpRequest, Page } from '../http/http.js';
 import { assertRequestOptions, parseInput, type RequestOptions } from '../http/request-options.js';
 import { Paged } from '../http/paged.js';
-import type { RepoTransport } from '../http/repo-transport.js';
+import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import { assertOwnChildren } from '../repo/own-session.js';
 import { assertPathParam, route } from '../http/route.js';
 import { permissionResponseSchema, type PermissionResponse } from '../schema/ask.js';
 import type { EventType } from '../schema/event.js';
@@ -52,7 +53,7 @@ import {
 import { sendAbort, untilAnswering } from '../turns/abort.js';
 import type { Choice, SessionChoices } from './choices.js';
 import { readAgentModel, readDefaultModel } from './default-model.js';
-import { readMessage, readMessagePage } from './messages.js';
+import { assertPart, readMessage, readMessagePage } from './messages.js';
 import { revertSession } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
@@ -150,7 +151,7 @@ export class Session {
   }
 
   /**
-   * Reads the session again.
+   * Reads the session again, without loading the instance of another repository.
    *
    * @throws {SessionDirectoryError} when it belongs to another repository.
    * @throws {RequestError} with status 404 when it is gone.
@@ -159,7 +160,7 @@ export class Session {
   async refresh(options?: RequestOptions): Promise<SessionInfo> {
     this.#assertOwner(this.#context.directoryOf(this.id));
     const info = await this.#context.transport.send(
-      { method: 'GET', path: route`/session/${this.id}`, schema: sessionSchema },
+      { method: 'GET', path: pathAnywhere(this.id), schema: sessionSchema },
       options,
     );
     this.#context.learn(info);
@@ -283,42 +284,57 @@ export class Session {
    * Deletes one message with its parts.
    *
    * @throws {RequestError} with status 404 when there is none, 409 while the session is busy.
-   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async deleteMessage(messageID: string, options?: RequestOptions): Promise<void> {
+    // OpenCode 1.18.33 answers `true` for one that there is not.
+    await this.message(messageID, options);
     await this.#send('DELETE', route`/message/${messageID}`, booleanSchema, {}, options);
   }
 
   /**
    * Replaces one part of a message by `part`, which carries its ids.
    *
-   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
-   * @throws {ResponseShapeError}
+   * @throws {TypeError} for what is no part, and for a part of another session.
+   * @throws {RequestError} with status 404 when the session has no such message, or the message no such part.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async updatePart(part: Part, options?: RequestOptions): Promise<Part> {
     const json = parseInput(partSchema, 'part', part);
     const path = route`/message/${json.messageID}/part/${json.id}`;
+    if (json.sessionID !== this.id) {
+      throw new TypeError(`Invalid part: its sessionID is ${json.sessionID}, expected ${this.id}.`);
+    }
+    // OpenCode 1.18.33 replaces the part of that id, whichever session has it, and else makes one.
+    assertPart(await this.message(json.messageID, options), json.id);
     return this.#send('PATCH', path, partSchema, { json }, options);
   }
 
   /**
    * Deletes one part of a message.
    *
-   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {RequestError} with status 404 when the session has no such message, or the message no such part.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async deletePart(messageID: string, partID: string, options?: RequestOptions): Promise<void> {
-    await this.#send('DELETE', route`/message/${messageID}/part/${partID}`, booleanSchema, {}, options);
+    const path = route`/message/${messageID}/part/${partID}`;
+    // OpenCode 1.18.33 answers `true` for one that there is not.
+    const message = await this.message(messageID, options);
+    // Nobody knows the parts of one that cannot be read.
+    if (message.info.role !== 'unreadable') assertPart(message, partID);
+    await this.#send('DELETE', path, booleanSchema, {}, options);
   }
 
   /**
-   * Lists the sessions that this one's agents began.
+   * Lists the sessions that this one's agents began. Those of other repositories are left out.
    *
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
    */
   async children(options?: RequestOptions): Promise<Session[]> {
     const infos = await this.#send('GET', '/children', sessionListSchema, {}, options);
-    return infos.map((info) => this.#own(info));
+    // OpenCode 1.18.33 gives a session any parent that it is told.
+    return infos.filter(({ directory }) => directory === this.directory).map((info) => this.#own(info));
   }
 
   /**
@@ -334,23 +350,27 @@ export class Session {
   /**
    * Reads what a turn changed in the files.
    *
-   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
-   * @throws {ResponseShapeError}
+   * @throws {RequestError} with status 404 when the session has no such message.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async diff(input: DiffInput = {}, options?: RequestOptions): Promise<FileDiff[]> {
     const query = parseInput(diffInputSchema, 'diff filter', input);
+    // OpenCode 1.18.33 answers an empty list for one that there is not.
+    if (query.messageID !== undefined) await this.message(query.messageID, options);
     return this.#send('GET', '/diff', fileDiffListSchema, { query }, options);
   }
 
   /**
    * Copies the session, or its beginning, into a new one of the same repository. Works while it is busy.
    *
-   * @throws {RequestError} with status 500 when a prompt of the session had a `format`: OpenCode 1.18.33 cannot copy it.
-   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
-   * @throws {ResponseShapeError}
+   * @throws {RequestError} with status 404 when the session has no such message, 500 when a prompt of the session had a
+   *   `format`: OpenCode 1.18.33 cannot copy it.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async fork(input: ForkInput = {}, options?: RequestOptions): Promise<Session> {
     const json = parseInput(forkInputSchema, 'fork', input);
+    // OpenCode 1.18.33 copies everything up to one that there is not.
+    if (json.messageID !== undefined) await this.message(json.messageID, options);
     return this.#own(await this.#send('POST', '/fork', sessionSchema, { json }, options));
   }
 
@@ -461,9 +481,13 @@ export class Session {
    * Deletes the session, its children and its binding. What it is doing is aborted first, because the server would let
    * it run on.
    *
-   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {SessionDirectoryError} also when a child of it, at any depth, belongs to another repository: OpenCode 1.18.33
+   *   would delete that too. Nothing is deleted then.
+   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async delete(options?: RequestOptions): Promise<void> {
+    await this.verify(options);
+    await assertOwnChildren(this.#context.transport, this.id, options);
     await this.abort(options);
     await this.#send('DELETE', '', booleanSchema, {}, options);
     this.#context.forget(this.id);

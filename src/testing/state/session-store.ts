@@ -14,6 +14,8 @@ export type NewSession = Partial<
 export interface SessionFilter {
   readonly projectID: string;
   readonly directory: string | undefined;
+  /** That and all below. */
+  readonly path: string | undefined;
   readonly roots: boolean;
   readonly start: number | undefined;
   readonly search: string | undefined;
@@ -80,6 +82,7 @@ export class SessionStore {
     return this.all()
       .filter((info) => info.projectID === filter.projectID)
       .filter((info) => filter.directory === undefined || info.directory === filter.directory)
+      .filter(({ path = '' }) => isBelow(path, filter.path ?? ''))
       .filter((info) => !filter.roots || info.parentID === undefined)
       .filter((info) => filter.start === undefined || info.time.updated >= filter.start)
       .filter((info) => search === undefined || info.title.toLowerCase().includes(search))
@@ -176,6 +179,21 @@ export class SessionStore {
     this.#events.emit(scope, 'message.part.updated', { sessionID, part, time: this.#clock.now() });
   }
 
+  /**
+   * Writes a part under its id, whichever session has it, else into its message, whichever session has that; `false` when
+   * there is neither.
+   */
+  writePart(place: Place, part: Part): boolean {
+    const messages = [...this.#entries.values()].flatMap((entry) => entry.messages);
+    const holder =
+      messages.find(({ parts }) => parts.some(({ id }) => id === part.id)) ??
+      messages.find(({ info }) => info.id === part.messageID);
+    if (holder === undefined) return false;
+    const { id: messageID, sessionID } = holder.info;
+    this.savePart(place, { ...part, messageID, sessionID });
+    return true;
+  }
+
   /** Deletes a message; what is not there is told of all the same. */
   removeMessage(scope: EventScope, sessionID: string, messageID: string): void {
     const { messages } = this.#entry(sessionID);
@@ -202,4 +220,8 @@ export class SessionStore {
 /** The tokens of what has not begun. */
 export function noTokens(): Tokens {
   return { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } };
+}
+
+function isBelow(path: string, top: string): boolean {
+  return top === '' || path === top || path.startsWith(`${top}/`);
 }

@@ -39,8 +39,8 @@ export const messageRoutes: readonly Route[] = [
         const { sessionID, messageID, partID } = context.params;
         const isSame = part.id === partID && part.messageID === messageID && part.sessionID === sessionID;
         if (!isSame) return otherPart();
-        context.server.sessions.savePart(context.instance, part);
-        return Response.json(part);
+        const { instance, server } = context;
+        return server.sessions.writePart(instance, part) ? Response.json(part) : unknownError();
       }),
     ),
   ),

@@ -23,11 +23,13 @@ export const sessionRoutes: readonly Route[] = [
       const message = `Expected "true" | "false", got ${JSON.stringify(roots)}\n  at ["roots"]`;
       return badRequest(message, 'Query');
     }
-    // By the header alone the whole project is listed.
-    const directory = query.get('directory');
+    // By the header alone the whole project is listed, as it is with a path.
+    const path = query.get('path') ?? undefined;
+    const directory = path === undefined ? query.get('directory') : null;
     const sessions = server.sessions.list({
       projectID: instance.projectID,
       directory: directory ? decodeOnce(directory) : undefined,
+      path,
       roots: roots === 'true',
       start: numberOf(query.get('start')),
       search: query.get('search') ?? undefined,
@@ -169,6 +171,7 @@ function parseNewSession(bodyText: string): NewSession | undefined {
     body[key] === undefined ? [] : [[key, body[key]] as const],
   );
   if (given.some(([key, value]) => TEXT_KEYS.includes(key) && typeof value !== 'string')) return undefined;
+  if (typeof body['parentID'] === 'string' && !body['parentID'].startsWith('ses')) return undefined;
   return Object.fromEntries(given);
 }
 

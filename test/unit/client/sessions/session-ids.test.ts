@@ -26,7 +26,10 @@ const METHODS: readonly [name: string, call: (session: Session) => unknown, suff
   [
     'updatePart',
     (session) =>
-      session.updatePart({ id: 'prt_1', messageID: 'msg_1', sessionID: 'x', type: 'snapshot', snapshot: '' }),
+      session.updatePart({
+        ...{ id: 'prt_1', messageID: 'msg_1', sessionID: session.id },
+        ...{ type: 'snapshot', snapshot: '' },
+      }),
     ['message', 'msg_1', 'part', 'prt_1'],
   ],
   [
@@ -49,7 +52,7 @@ const METHODS: readonly [name: string, call: (session: Session) => unknown, suff
   ['delete', (session) => session.delete(), []],
 ];
 
-/** A repository whose server knows one session, of `directory`, and refuses all else; and what it was asked. */
+/** A repository whose server knows one session, of `directory`, with a message, and refuses all else; and what it was asked. */
 function repoWith(directory: string): { readonly repo: RepoClient; readonly paths: string[] } {
   const paths: string[] = [];
   const fetch: FetchFunction = async (input, init) => {
@@ -67,7 +70,13 @@ function repoWith(directory: string): { readonly repo: RepoClient; readonly path
     if (pathname === '/path') return Response.json({});
     paths.push(pathname);
     const [, collection, id = '', ...rest] = pathname.split('/');
-    if (request.method === 'GET' && collection === 'session' && rest.length === 0 && id !== 'status') {
+    const isRead = request.method === 'GET' && collection === 'session';
+    if (isRead && rest[0] === 'children') return Response.json([]);
+    if (isRead && rest.length === 2) {
+      const info = { id: 'msg_1', sessionID: id, role: 'user' };
+      return Response.json({ info, parts: [{ id: 'prt_1', messageID: 'msg_1', type: 'snapshot' }] });
+    }
+    if (isRead && rest.length === 0 && id !== 'status') {
       const time = { created: 1, updated: 1 };
       return Response.json({ id: decodeURIComponent(id), directory, title: 't', time });
     }
@@ -106,10 +115,10 @@ describe.each(METHODS)('session.%s()', (_name, call, suffix) => {
     const { repo, paths } = repoWith('/srv/other');
     const session = repo.sessions.session('ses_1');
     expect(await settle(() => call(session))).toBeInstanceOf(SessionDirectoryError);
-    expect(paths).toEqual(['/session/ses_1']);
+    expect(paths).toEqual(['/session/ses%5F1']);
     expect(await settle(() => call(session))).toBeInstanceOf(SessionDirectoryError);
     expect(() => repo.sessions.session('ses_1')).toThrow(SessionDirectoryError);
-    expect(paths).toEqual(['/session/ses_1']);
+    expect(paths).toEqual(['/session/ses%5F1']);
   });
 });
 

@@ -65,7 +65,7 @@ class Working {
   /** Each request is a point when it arrives, and one when it is answered. */
   readonly fetch: FetchFunction = async (input, init) => {
     const { method, url } = new Request(input, init);
-    const name = `${method} ${new URL(url).pathname}`;
+    const name = `${method} ${decodeURIComponent(new URL(url).pathname)}`;
     init?.signal?.throwIfAborted();
     if (!/\/global\/(event|health)$/.test(name)) this.sent.push({ name, at: performance.now() });
     const answering = this.server.fetch(input, init);
