@@ -29,11 +29,9 @@ function ptyOf(path: string, closed?: AbortSignal, jarvis = world.jarvis): PtyRe
       isHeld = false;
     });
   };
-  return new PtyResource(new RepoTransport(http, path, enter), {
-    webSocket: NodeWebSocket,
-    endpoint,
-    closed,
-  });
+  const sockets = { webSocket: NodeWebSocket, endpoint, closed };
+  const opening = { accepted: () => undefined, over: () => undefined };
+  return new PtyResource(new RepoTransport(http, path, enter), sockets, () => opening);
 }
 
 /** A terminal that prints `text`, then echoes each line it is given as `<line>`. */

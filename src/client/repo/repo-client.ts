@@ -1,5 +1,6 @@
 import { aBoolean, aString, type OptionChecks } from '../../core/checks.js';
 import { ResponseShapeError } from '../../errors.js';
+import { AcceptedWork, terminalOpens } from './accepted-work.js';
 import type { DisposeResult, RepoStats } from '../../core/instance.js';
 import type { EventHub } from '../events/hub.js';
 import type { EventOptions, EventStream } from '../events/event-stream.js';
@@ -142,7 +143,20 @@ export class RepoClient {
     this.permissions = new PermissionsResource(context.asks);
     this.project = new ProjectResource(context.transport, control.disposing);
     this.providers = new ProvidersResource(context.transport);
-    this.pty = new PtyResource(context.transport, control.sockets);
+    this.pty = new PtyResource(
+      context.transport,
+      control.sockets,
+      () =>
+        new AcceptedWork(
+          {
+            hub: context.hub,
+            directory: this.directory,
+            closed: http.closed,
+            hold: () => control.hold('request', 'POST /pty'),
+          },
+          terminalOpens,
+        ),
+    );
     this.questions = new QuestionsResource(context.asks);
     this.sessions = new SessionsResource(context.transport, context);
     this.skills = new SkillsResource(context.transport);

@@ -1,7 +1,8 @@
 import { AbortScope, onAbort } from '../../core/abort.js';
 import { assertOptions, type OptionChecks } from '../../core/checks.js';
-import { ConnectionError, TimeoutError } from '../../errors.js';
-import type { Endpoint } from '../http/http.js';
+import { ConnectionError, RequestError, TimeoutError } from '../../errors.js';
+import type { AcceptedWork } from '../repo/accepted-work.js';
+import { wasRefused, type Endpoint } from '../http/http.js';
 import {
   parseInput,
   parseTimeoutMs,
@@ -27,6 +28,9 @@ import {
   type UpdatePtyInput,
 } from '../schema/pty.js';
 import { booleanSchema } from '../schema/server.js';
+
+/** A terminal that the server is asked to make. */
+type Opening = Pick<AcceptedWork, 'accepted' | 'over'>;
 
 /** How terminals are connected to. */
 export interface PtySockets {
@@ -70,11 +74,16 @@ const OPEN_TIMEOUT_MS = 60_000;
 export class PtyResource {
   readonly #transport: RepoTransport;
   readonly #sockets: PtySockets;
+  readonly #keepUntilOpen: () => Opening;
 
-  /** @internal */
-  constructor(transport: RepoTransport, sockets: PtySockets) {
+  /**
+   * @internal
+   * @param keepUntilOpen - keeps the instance until a terminal that is being made is seen.
+   */
+  constructor(transport: RepoTransport, sockets: PtySockets, keepUntilOpen: () => Opening) {
     this.#transport = transport;
     this.#sockets = sockets;
+    this.#keepUntilOpen = keepUntilOpen;
   }
 
   /**
@@ -94,7 +103,21 @@ export class PtyResource {
    */
   async create(input: CreatePtyInput = {}, options?: RequestOptions): Promise<Pty> {
     const json = parseInput(createPtyInputSchema, 'terminal', input);
-    return this.#transport.send({ method: 'POST', path: '/pty', json, schema: ptySchema }, options);
+    let opening: Opening | undefined;
+    const sending = (): void => {
+      opening ??= this.#keepUntilOpen();
+    };
+    try {
+      const request = { method: 'POST', path: '/pty', json, schema: ptySchema, sending } as const;
+      const pty = await this.#transport.send(request, options);
+      opening?.accepted();
+      return pty;
+    } catch (error) {
+      // It may have arrived, whoever has given up on it.
+      if (error instanceof RequestError || wasRefused(error)) opening?.over();
+      else opening?.accepted();
+      throw error;
+    }
   }
 
   /**

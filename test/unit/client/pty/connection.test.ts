@@ -98,11 +98,13 @@ function setUp(init: { webSocket?: WebSocketConstructor | undefined; status?: nu
       release.done = true;
     });
   };
-  const pty = new PtyResource(new RepoTransport(http, DIRECTORY, enter), {
+  const sockets = {
     webSocket: 'webSocket' in init ? init.webSocket : FakeWebSocket,
     endpoint,
     closed: closed.signal,
-  });
+  };
+  const opening = { accepted: () => undefined, over: () => undefined };
+  const pty = new PtyResource(new RepoTransport(http, DIRECTORY, enter), sockets, () => opening);
   return { pty, requests, closed, held: () => held };
 }
 
