@@ -45,6 +45,9 @@ const turn = {
 
 const disposal = { beside: ['GET /global/event', 'GET /session/status', 'GET /pty'], once: true };
 
+/** What is changed, or named, is read before. */
+const readMessage = ['GET /session/{sessionID}/message/{messageID}'];
+
 const sessionCalls: readonly Call[] = [
   { method: 'session.refresh', call: ({ session }) => session.refresh() },
   { method: 'session.prompt', call: ({ session }) => session.prompt(prompt), ...turn },
@@ -76,7 +79,11 @@ const sessionCalls: readonly Call[] = [
   { method: 'session.messages', call: ({ session }) => session.messages({ limit: 2, before: 'cursor' }) },
   { method: 'session.messages', call: ({ session }) => drain(session.messages({ limit: 2 })) },
   { method: 'session.message', call: ({ session }) => session.message(IDS.message) },
-  { method: 'session.deleteMessage', call: ({ session }) => session.deleteMessage(IDS.message) },
+  {
+    method: 'session.deleteMessage',
+    call: ({ session }) => session.deleteMessage(IDS.message),
+    beside: readMessage,
+  },
   {
     method: 'session.updatePart',
     call: ({ session }) =>
@@ -91,12 +98,25 @@ const sessionCalls: readonly Call[] = [
         time: { start: 1, end: 2 },
         metadata: { key: 'value' },
       }),
+    beside: readMessage,
   },
-  { method: 'session.deletePart', call: ({ session }) => session.deletePart(IDS.message, IDS.part) },
+  {
+    method: 'session.deletePart',
+    call: ({ session }) => session.deletePart(IDS.message, IDS.part),
+    beside: readMessage,
+  },
   { method: 'session.children', call: ({ session }) => session.children() },
   { method: 'session.todos', call: ({ session }) => session.todos() },
-  { method: 'session.diff', call: ({ session }) => session.diff({ messageID: IDS.message }) },
-  { method: 'session.fork', call: ({ session }) => session.fork({ messageID: IDS.message }) },
+  {
+    method: 'session.diff',
+    call: ({ session }) => session.diff({ messageID: IDS.message }),
+    beside: readMessage,
+  },
+  {
+    method: 'session.fork',
+    call: ({ session }) => session.fork({ messageID: IDS.message }),
+    beside: readMessage,
+  },
   {
     method: 'session.update',
     call: ({ session }) =>
@@ -128,7 +148,7 @@ const sessionCalls: readonly Call[] = [
   {
     method: 'session.delete',
     call: ({ session }) => session.delete(),
-    beside: ['POST /session/{sessionID}/abort'],
+    beside: ['GET /session/{sessionID}/children', 'POST /session/{sessionID}/abort'],
     once: true,
   },
   { method: 'session.events', call: ({ session }) => close(session.events()) },

@@ -150,6 +150,8 @@ export class World implements AsyncDisposable {
       samples = [turnOf(this.#prompted, samples)];
     } else if (operation.name === 'GET /session/{sessionID}/message' && this.#isSummarized) {
       samples = [summaryOf(samples)];
+    } else if (operation.name === 'GET /session/{sessionID}/message/{messageID}') {
+      samples = samples.map((sample) => withPart(sample as WireMessage));
     } else if (operation.name === 'POST /session/{sessionID}/revert') {
       samples = samples.map((sample) => ({ ...(sample as object), revert: body }));
     }
@@ -229,6 +231,12 @@ class PlayedSocket {
   #emit(type: string, event: object): void {
     this.#listeners.get(type)?.(event as never);
   }
+}
+
+/** The same message with the part that calls name. */
+function withPart({ info, parts }: WireMessage): WireMessage {
+  const part = { id: IDS.part, messageID: IDS.message, sessionID: IDS.session, type: 'text', text: 'a part' };
+  return { info, parts: [...(parts as unknown[]), part] };
 }
 
 /** The messages of a session whose turn has ended, made of the sample messages. */
