@@ -68,7 +68,7 @@ export interface RepoStats {
   readonly state: 'unloaded' | 'idle' | 'busy' | 'disposing' | 'broken';
   /**
    * Why the server could not load it, e.g. a {@link RequestError} that names the broken configuration file; `undefined` when it
-   * could. With OpenCode 1.18.33 a repaired file counts after `server.restart()`.
+   * could. With OpenCode 1.18.33 a repaired file counts after `server.restart()`, not after `repo.reload()`.
    */
   readonly error: Error | undefined;
   /** When it was last used, epoch milliseconds; `undefined` when it never was. */

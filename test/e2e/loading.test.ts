@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
+  DisposeRefusedError,
   JarvisOpenCode,
   TimeoutError,
   type IdlePolicy,
@@ -125,6 +127,56 @@ describe('the first load of a repository', () => {
     expect(String(error)).toContain('bootTimeoutMs');
     await world.jarvis.forRepo(directory).warm();
     await repo.sessions.create();
+  });
+});
+
+describe('warm()', () => {
+  it('starts the MCP servers of the repository', async () => {
+    const command = [process.execPath, fileURLToPath(new URL('../fixtures/mcp-server.mjs', import.meta.url))];
+    const mcp = { own: { type: 'local', command } };
+    const repo = await repoWith('opencode.json', JSON.stringify({ mcp }));
+    await repo.warm();
+    const own = world.jarvis.repos().find((each) => each.directory === repo.directory);
+    expect(own).toMatchObject({ loaded: true, holds: [], processes: { count: 1 } });
+  });
+});
+
+describe('reload()', () => {
+  const userOf = async (repo: RepoClient): Promise<unknown> => (await repo.config.get())['username'];
+
+  it('makes a change of the configuration count', async () => {
+    const repo = await repoWith('opencode.json', '{ "username": "before" }');
+    expect(await userOf(repo)).toBe('before');
+    await writeFile(join(repo.directory, 'opencode.json'), '{ "username": "after" }');
+    expect(await userOf(repo)).toBe('before');
+    await repo.reload();
+    expect(await userOf(repo)).toBe('after');
+    expect(repo.stats()).toMatchObject({ loaded: true, boots: 2, disposals: { explicit: 1 } });
+  });
+
+  it('is refused while something holds the instance, and goes on with force', async () => {
+    const repo = await repoWith('a.txt', 'a');
+    await repo.path();
+    using _ = repo.hold('a tab');
+    await expect(repo.reload()).rejects.toThrow(DisposeRefusedError);
+    expect(repo.stats()).toMatchObject({ boots: 1, disposals: { explicit: 0 } });
+    await repo.reload({ force: true });
+    expect(repo.stats()).toMatchObject({ boots: 2, disposals: { forced: 1 } });
+  });
+
+  it('says where a configuration is broken, and after a repair that the server must be restarted', async () => {
+    const repo = await repoWith('opencode.json', '{}');
+    const file = join(repo.directory, 'opencode.json');
+    await repo.path();
+    await writeFile(file, '{\n  "mcp": 5\n}');
+    await expect(repo.reload()).rejects.toThrow(/opencode\.json", line 2/);
+    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false });
+    await writeFile(file, '{ "username": "repaired" }');
+    await expect(repo.reload()).rejects.toThrow('server.restart()');
+    await world.jarvis.global.dispose();
+    await world.jarvis.server.restart();
+    await repo.reload();
+    expect(await userOf(repo)).toBe('repaired');
   });
 });
 

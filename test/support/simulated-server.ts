@@ -136,6 +136,10 @@ export class SimulatedServer {
     switch (pathname) {
       case '/path':
         return { home: '/', state: '/', config: '/', worktree: directory, directory };
+      case '/mcp':
+        return {};
+      case '/config/providers':
+        return { providers: [], default: {} };
       case '/session/status':
         instance.askedAt.turn = { count: this.#count, time: Date.now() };
         return Object.fromEntries(

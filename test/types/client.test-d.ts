@@ -141,6 +141,7 @@ describe('RepoClient', () => {
 
   it('loads, keeps and gives back its instance', () => {
     expectTypeOf(repo.warm()).resolves.toBeVoid();
+    expectTypeOf(repo.reload({ force: true, timeoutMs: 1 })).resolves.toBeVoid();
     expectTypeOf(repo.hold('a tab')).toEqualTypeOf<Disposable>();
     expectTypeOf(repo.dispose()).resolves.toEqualTypeOf<DisposeResult>();
     expectTypeOf(repo.stats()).toEqualTypeOf<RepoStats>();
