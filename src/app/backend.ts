@@ -110,12 +110,14 @@ export class Backend {
       closed: this.#over.signal,
       logger,
       usage: () => (pid === undefined ? undefined : platform.usage(server.pid ?? pid)),
+      knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.reread(asks),
       publish: (decision) => platform.publish(decision),
     });
-    this.#hub.observe({ event: (event) => this.#learn(event) });
+    // The instances ask which sessions were known before an event.
     this.#hub.observe(this.#instances);
+    this.#hub.observe({ event: (event) => this.#learn(event) });
     this.#turns = new TurnEngine(options.turns, this.#over.signal);
     this.#askSettings = parseAskSettings(options, {
       ownsServer: isOwned,

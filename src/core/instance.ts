@@ -73,7 +73,10 @@ export interface RepoStats {
   readonly error: Error | undefined;
   /** When it was last used, epoch milliseconds; `undefined` when it never was. */
   readonly lastUsedAt: number | undefined;
-  /** When it will be disposed if nothing uses it, epoch milliseconds; `undefined` when it is not loaded, held, or never. */
+  /**
+   * When it will be disposed if nothing uses it, epoch milliseconds; `undefined` when it is not loaded, held, kept by `keepForeign`,
+   * or never.
+   */
   readonly idleDeadline: number | undefined;
   readonly holds: readonly Hold[];
   /**

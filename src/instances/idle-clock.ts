@@ -1,5 +1,12 @@
 import { MAX_TIMER_MS, type Clock, type Timer } from '../core/clock.js';
-import { aNumber, policyOf, positiveInteger, positiveMs, type OptionChecks } from '../core/checks.js';
+import {
+  aBoolean,
+  aNumber,
+  policyOf,
+  positiveInteger,
+  positiveMs,
+  type OptionChecks,
+} from '../core/checks.js';
 import type { RepoEntry } from '../registry/instance-entry.js';
 import type { RepoRegistry } from '../registry/instance-registry.js';
 
@@ -26,6 +33,20 @@ export interface IdlePolicy {
    * @default no limit
    */
   readonly maxServerRssBytes?: number | undefined;
+  /**
+   * Whether an instance that somebody else uses is left alone: neither its idle time nor `maxLoaded` nor `maxServerRssBytes` disposes
+   * it, until it was disposed otherwise. It counts as used by somebody else when it was loaded without a call of this client, or
+   * when a session that this client has sent nothing to was created or at work in it. On a server that this client only connected to,
+   * nobody can tell who loaded an instance, so none is disposed by itself.
+   *
+   * Work of others holds an instance in any case, while it runs. This option is for those who only listen: OpenCode 1.18.33 gives no sign
+   * of a client that reads `GET /event`. The disposal ends its stream, after a last `server.instance.disposed`. An attached TUI goes on
+   * then; `opencode run --attach` ends at once, with code 0, when its stream ends before its prompt is at work.
+   * A client that listens and has done nothing yet in an instance of yours is not seen even with this option: `hold()` the instance then.
+   *
+   * @default false
+   */
+  readonly keepForeign?: boolean | undefined;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 600_000;
@@ -51,12 +72,13 @@ export interface IdleClockInit {
 }
 
 /** {@link IdlePolicy}, checked and complete. */
-export type ParsedIdlePolicy = Required<{ readonly [K in keyof IdlePolicy]: number }>;
+export type ParsedIdlePolicy = { readonly [K in keyof IdlePolicy]-?: NonNullable<IdlePolicy[K]> };
 
 const idleChecks: OptionChecks<IdlePolicy> = {
   idleTimeoutMs: positiveMs,
   maxLoaded: positiveInteger,
   maxServerRssBytes: aNumber('a positive number of bytes', (value) => value > 0),
+  keepForeign: aBoolean,
 };
 
 /**
@@ -71,8 +93,9 @@ export function parseIdlePolicy(policy: IdlePolicy | false | undefined): ParsedI
     idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS,
     maxLoaded = DEFAULT_MAX_LOADED,
     maxServerRssBytes = Number.POSITIVE_INFINITY,
+    keepForeign = false,
   } = given;
-  return { idleTimeoutMs, maxLoaded, maxServerRssBytes };
+  return { idleTimeoutMs, maxLoaded, maxServerRssBytes, keepForeign };
 }
 
 /** The idle clock: one timer for all instances, set to the earliest deadline, or to the next look at what keeps them. */
@@ -98,10 +121,10 @@ export class IdleClock {
     this.#init = init;
   }
 
-  /** When the entry will be disposed if nothing uses it; `undefined` while something holds it or it is not loaded. */
+  /** When the entry will be disposed if nothing uses it; `undefined` while something keeps it or it is not loaded. */
   deadline(entry: RepoEntry): number | undefined {
     if (!entry.loaded || entry.isDisposing || entry.lastUsedAt === undefined) return undefined;
-    if (entry.holds().length > 0) return undefined;
+    if (entry.holds().length > 0 || this.#isKept(entry)) return undefined;
     return Math.max(
       entry.lastUsedAt + this.#policy.idleTimeoutMs,
       this.#failed.get(entry)?.retryAt ?? Number.NEGATIVE_INFINITY,
@@ -132,7 +155,7 @@ export class IdleClock {
     let next = Number.POSITIVE_INFINITY;
     const due: [RepoEntry, 'idle' | 'cap'][] = [];
     for (const entry of this.#registry.idleEntries()) {
-      if (entry.isDisposing || this.#running.has(entry)) continue;
+      if (entry.isDisposing || this.#running.has(entry) || this.#isKept(entry)) continue;
       // A clock that was set back must not keep an instance for as long as it was ahead.
       if (entry.lastUsedAt === undefined || entry.lastUsedAt > now) entry.lastUsedAt = now;
       const retryAt = Math.min(this.#failed.get(entry)?.retryAt ?? now, now + MAX_RETRY_MS);
@@ -167,6 +190,10 @@ export class IdleClock {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #isKept(entry: RepoEntry): boolean {
+    return this.#policy.keepForeign && entry.foreign.isSeen;
   }
 
   /** One disposal at a time: what it gives back shows only afterwards. */

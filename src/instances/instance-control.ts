@@ -58,6 +58,8 @@ export interface InstanceControlInit {
   readonly logger: Logger;
   /** What the server's processes use now; `undefined` when it cannot be told. */
   readonly usage: () => TreeUsage | undefined;
+  /** Whether anything was heard of a session of the server, e.g. as the answer to a call that created it. */
+  readonly knowsSession: (sessionID: string) => boolean;
   /** Refuses a directory that has become another one: the server would take what is done to it for the other. */
   readonly assertSame: (directory: string) => void;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when that failed. */
@@ -110,6 +112,7 @@ export class InstanceControl implements HubObserver {
         this.#decide(entry, { decision: 'broken', error, text: `not loaded: ${error.message}` });
       },
       loaded: (entry) => {
+        if (!init.ownsServer) entry.foreign.loadedElsewhere();
         this.#decide(entry, { decision: 'loaded', text: 'loaded' });
         // Who does not watch the server cannot know when it is idle.
         if (this.#idle === undefined) return;
@@ -357,9 +360,19 @@ export class InstanceControl implements HubObserver {
     if (event.type === DISPOSED) this.#disposer.disposed(entry);
     else {
       takeSign(entry, event);
+      if (event.type === 'session.created') this.#noteCreated(entry, event.properties.info);
       this.#heed(entry);
       if (event.type === 'session.error') this.#noteInstanceError(entry, event.properties);
     }
+  }
+
+  /**
+   * The answer to a call comes before the event (OpenCode 1.18.33), so a session that is not known yet is somebody else's. A child
+   * session belongs to whom its parent belongs.
+   */
+  #noteCreated({ foreign }: RepoEntry, { id, parentID }: EventProperties['session.created']['info']): void {
+    if (parentID !== undefined || this.#init.knowsSession(id)) foreign.claim(id);
+    else foreign.saw(id);
   }
 
   /** An error without a session is one of the instance: that is how OpenCode 1.18.33 reports a plugin it could not load. */

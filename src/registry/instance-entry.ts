@@ -1,6 +1,7 @@
 import { abortable, deferred, type Deferred } from '../core/abort.js';
 import type { ActivityKind, DisposeReason, Hold, HoldKind, RepoStats } from '../core/instance.js';
 import { Activities, type ActivityItem } from './activity.js';
+import { ForeignUse } from './foreign-use.js';
 import { Gate } from './gate.js';
 import { HoldSet } from './holds.js';
 
@@ -32,6 +33,9 @@ export type LoadOutcome = 'loaded' | 'unknown' | { readonly error: Error };
 
 const MAX_PLUGIN_ERRORS = 20;
 
+/** Finds the session that a request changes or sets to work, in `POST /session/ses_1/message`. */
+const CHANGED_SESSION = /^(?!GET |HEAD )\S+ \/session\/(ses_[^/?]+)/;
+
 /** One attempt to load an instance, and how many wait for it. */
 interface Loading {
   readonly done: Promise<void>;
@@ -42,6 +46,8 @@ interface Loading {
 /** One directory and what the server has loaded for it. */
 export class RepoEntry {
   readonly directory: string;
+  /** Whether others use the instance. */
+  readonly foreign = new ForeignUse();
   lastUsedAt: number | undefined;
   boots = 0;
   #pluginErrors: readonly string[] = [];
@@ -142,6 +148,8 @@ export class RepoEntry {
       throw error;
     }
     const leave = this.#goInside(kind, release);
+    const sessionID = kind === 'turn' ? detail : CHANGED_SESSION.exec(detail)?.[1];
+    if (sessionID !== undefined) this.foreign.claim(sessionID);
     if (this.#isReady) {
       this.use();
       return leave;
@@ -196,7 +204,10 @@ export class RepoEntry {
   use(): void {
     this.lastUsedAt = this.#owner.now();
     const isBoot = this.#phase === 'unloaded';
-    if (isBoot) this.#phase = 'loaded';
+    if (isBoot) {
+      this.#phase = 'loaded';
+      this.foreign.loadedElsewhere();
+    }
     this.#owner.used(this);
     if (isBoot) this.#countBoot();
   }
@@ -222,6 +233,7 @@ export class RepoEntry {
   begin(kind: ActivityKind, item: ActivityItem): void {
     this.#activityVersion += 1;
     this.use();
+    if (kind === 'session-busy') this.foreign.saw(item.id);
     this.#activities.begin(kind, item);
   }
 
@@ -235,6 +247,7 @@ export class RepoEntry {
   /** Replaces what is known of one kind of activity by what the server says now. */
   replaceActivity(kind: ActivityKind, items: readonly ActivityItem[]): void {
     this.#activityVersion += 1;
+    if (kind === 'session-busy') for (const { id } of items) this.foreign.saw(id);
     this.#activities.replace(kind, items);
     this.#stir();
   }
@@ -312,6 +325,7 @@ export class RepoEntry {
     this.#phase = 'unloaded';
     this.#isReady = false;
     this.#doubt = undefined;
+    this.foreign.clear();
     this.#pluginErrors = [];
     // One that somebody opened during the disposal may be in the next instance already.
     this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch() : undefined;

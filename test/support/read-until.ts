@@ -1,9 +1,7 @@
-import type { PtyConnection } from 'jarvis-opencode';
-
-/** Reads what a terminal puts out until the text has appeared; returns all of it. */
-export async function readUntil(connection: PtyConnection, text: string): Promise<string> {
+/** Reads the output of a terminal, or a stream of text, until the text has appeared; returns all of it. */
+export async function readUntil(output: AsyncIterable<string>, text: string): Promise<string> {
   let seen = '';
-  for await (const chunk of connection) {
+  for await (const chunk of output) {
     seen += chunk;
     if (seen.includes(text)) return seen;
   }

@@ -65,6 +65,40 @@ describe('the idle clock', () => {
     expect(entry.stats(undefined)).toMatchObject({ loaded: false, disposals: { idle: 1 } });
   });
 
+  it('leaves alone with keepForeign what others loaded or work in, and counts it', async () => {
+    const { clock, registry, idle, disposed, use } = setUp({
+      idleTimeoutMs: 100,
+      maxLoaded: 2,
+      keepForeign: true,
+    });
+    const loaded = registry.entry('/loaded by others');
+    loaded.notice();
+    const shared = await use('/shared');
+    shared.begin('session-busy', { id: 'ses_theirs' });
+    shared.end('session-busy', 'ses_theirs');
+    const own = registry.entry('/own');
+    for (const [kind, detail] of [
+      ['turn', 'ses_1'],
+      ['request', 'POST /session/ses_2/command'],
+    ] as const) {
+      const release = await own.enter(kind, detail);
+      own.begin('session-busy', { id: detail.includes('ses_1') ? 'ses_1' : 'ses_2' });
+      release();
+    }
+    expect(disposed).toEqual([]);
+    for (const id of ['ses_1', 'ses_2']) own.end('session-busy', id);
+    expect(disposed).toEqual([['/own', 'cap']]);
+    clock.advance(1_000);
+    expect([loaded, shared].map((entry) => [entry.loaded, idle.deadline(entry)])).toEqual([
+      [true, undefined],
+      [true, undefined],
+    ]);
+    loaded.unload('explicit');
+    await use('/loaded by others');
+    clock.advance(100);
+    expect(disposed).toContainEqual(['/loaded by others', 'idle']);
+  });
+
   it('starts again with every use', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
     for (let round = 0; round < 5; round++) {
