@@ -249,7 +249,7 @@ export class EventHub {
     signal: AbortSignal,
   ): Promise<DirectoryChange[]> {
     const changes = await Promise.all(
-      this.#observers.map((observer) => observer.resync?.(isSubscribed, signal) ?? []),
+      this.#observers.map(async (observer) => (await observer.resync?.(isSubscribed, signal)) ?? []),
     );
     return changes.flat();
   }
