@@ -3,7 +3,7 @@ import type { IdlePolicy } from 'jarvis-opencode';
 import { fakeClock, type FakeClock } from '../support/fake-clock.js';
 import { readUntil } from '../support/read-until.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
-import { text, waitFor } from '../support/scripted-model.js';
+import { text, waitFor } from '../../src/testing/script/steps.js';
 
 const HOUR_MS = 3_600_000;
 

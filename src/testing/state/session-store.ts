@@ -183,14 +183,14 @@ export class SessionStore {
    * Writes a part under its id, whichever session has it, else into its message, whichever session has that; `false` when
    * there is neither.
    */
-  writePart(place: Place, part: Part): boolean {
+  writePart(scope: EventScope, part: Part): boolean {
     const messages = [...this.#entries.values()].flatMap((entry) => entry.messages);
     const holder =
       messages.find(({ parts }) => parts.some(({ id }) => id === part.id)) ??
       messages.find(({ info }) => info.id === part.messageID);
     if (holder === undefined) return false;
     const { id: messageID, sessionID } = holder.info;
-    this.savePart(place, { ...part, messageID, sessionID });
+    this.savePart(scope, { ...part, messageID, sessionID });
     return true;
   }
 
