@@ -536,13 +536,13 @@ const REVERT_TEXT: Record<RevertReason, string> = {
     'OpenCode took no snapshots while a turn used tools, so it cannot restore files. Restore them with git',
 };
 
-/** The server answered a revert with success and changed nothing; the session is as it was. */
+/** `revert()` reverted nothing, or `unrevert()` undid nothing, though the server answers with success; the session is as it was. */
 export class RevertError extends JarvisError {
   override readonly name = 'RevertError';
   override readonly code = 'REVERT_FAILED';
   readonly reason: RevertReason;
   readonly sessionID: string;
-  /** The message to go back to. */
+  /** The message to go back to; for `unrevert()` the one that the session stays reverted to. */
   readonly messageID: string;
   /** The file that locks the snapshots, on the server's disk; relative to OpenCode's data directory where that is not known. */
   readonly lockFile: string | undefined;
@@ -553,12 +553,17 @@ export class RevertError extends JarvisError {
       readonly sessionID: string;
       readonly messageID: string;
       readonly lockFile?: string | undefined;
+      /** Whether `unrevert()` was called. */
+      readonly isUndo?: boolean;
     },
     options?: ErrorOptions,
   ) {
-    const { reason, sessionID, messageID, lockFile } = init;
+    const { reason, sessionID, messageID, lockFile, isUndo = false } = init;
     const file = lockFile === undefined ? '' : ` ${lockFile}`;
-    super(`Session ${sessionID} was not reverted to ${messageID}: ${REVERT_TEXT[reason]}${file}.`, options);
+    const what = isUndo
+      ? `The revert of session ${sessionID} to ${messageID} was not undone`
+      : `Session ${sessionID} was not reverted to ${messageID}`;
+    super(`${what}: ${REVERT_TEXT[reason]}${file}.`, options);
     this.reason = reason;
     this.sessionID = sessionID;
     this.messageID = messageID;

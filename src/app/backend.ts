@@ -279,7 +279,10 @@ export class Backend {
       hub: this.#hub,
       turns: this.#turns,
       choices: this.#choices,
-      dataDirectory: this.server.dataDirectory,
+      serverDisk: {
+        dataDirectory: this.server.dataDirectory,
+        hasDataFile: (path) => this.server.hasDataFile?.(path) ?? false,
+      },
       asks,
       forget: (sessionID) => {
         sessions.forget(sessionID);

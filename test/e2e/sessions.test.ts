@@ -209,7 +209,7 @@ describe('a revert', () => {
       await turn.result;
       return turn.messageID;
     };
-    await write('v1');
+    const first = await write('v1');
     const messageID = await write('v2');
     expect((await one.revert({ messageID })).revert).toMatchObject({ messageID });
     expect(await readFile(file, 'utf8')).toBe('v1');
@@ -240,5 +240,22 @@ describe('a revert', () => {
     expect(await readFile(file, 'utf8')).toBe('v3');
     expect((await one.revert({ messageID })).revert).toMatchObject({ messageID });
     expect(await readFile(file, 'utf8')).toBe('v1');
+
+    await writeFile(lockFile, '');
+    const locked = { name: 'RevertError', reason: 'snapshot-locked', lockFile };
+    await expect(one.unrevert()).rejects.toMatchObject({
+      ...locked,
+      messageID,
+      message: expect.stringContaining('was not undone') as string,
+    });
+    await expect(one.revert({ messageID: first })).rejects.toMatchObject(locked);
+    expect((await one.refresh()).revert).toMatchObject({ messageID });
+    expect(await readFile(file, 'utf8')).toBe('v1');
+
+    // A lock that passes is waited for.
+    const unreverted = one.unrevert();
+    await rm(lockFile);
+    expect((await unreverted).revert).toBeUndefined();
+    expect(await readFile(file, 'utf8')).toBe('v3');
   });
 });

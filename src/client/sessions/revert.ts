@@ -1,7 +1,10 @@
+import { delay } from '../../core/abort.js';
+import { realTime } from '../../core/real-time.js';
 import { RequestError, RevertError } from '../../errors.js';
 import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
+import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
+import { configSchema } from '../schema/config.js';
 import type { StoredMessage } from '../schema/message.js';
 import { projectSchema } from '../schema/project.js';
 import type { RevertInput } from '../schema/prompt.js';
@@ -9,24 +12,42 @@ import { pathInfoSchema } from '../schema/server.js';
 import { sessionSchema, type SessionInfo } from '../schema/session.js';
 import { readMessage, readMessagePage } from './messages.js';
 
+/** How long a lock may last, and how often to look again: a turn of another session locks the snapshots while it takes one. */
+const LOCK_LIMIT_MS = 2_000;
+const LOCK_RECHECK_MS = 100;
+
+/** The files of the server. */
+export interface ServerDisk {
+  /** OpenCode's own data directory; `undefined` for a server that somebody else started. */
+  readonly dataDirectory: string | undefined;
+  /** Whether there is a file, by its path in the data directory; `false` when the data directory is not known. */
+  readonly hasDataFile: (path: string) => boolean;
+}
+
+/** A session, and the message or the part of it to go back to. */
+type Reverting = RevertInput & { readonly sessionID: string };
+
 /**
  * Reverts, and makes sure that something came of it: OpenCode 1.18.33 answers 200 also for a message that there is not,
- * and when git cannot use the snapshots. What reverted nothing is taken back, so that the next prompt deletes no messages.
+ * and when git cannot use the snapshots. Afterwards the second cannot be seen of a session that was reverted before, and
+ * files are deleted then: so a lock is looked for first, where the disk is known. What reverted nothing is taken back, so that the
+ * next prompt deletes no messages.
  *
- * @param dataDirectory - OpenCode's own on the server's disk, where that is known.
  * @throws {RevertError} when nothing was reverted.
  */
 export async function revertSession(
   transport: RepoTransport,
-  sessionID: string,
-  input: RevertInput,
-  { dataDirectory, ...options }: RequestOptions & { readonly dataDirectory: string | undefined },
+  disk: ServerDisk,
+  { sessionID, ...input }: Reverting,
+  options: RequestOptions | undefined,
 ): Promise<SessionInfo> {
   const { messageID } = input;
-  const info = await transport.send(
-    { method: 'POST', path: route`/session/${sessionID}/revert`, json: input, schema: sessionSchema },
-    options,
-  );
+  const { revert: before } = await readSession(transport, sessionID, options);
+  const lockedBy = await findLock(transport, disk, options);
+  if (lockedBy !== undefined) {
+    throw new RevertError({ reason: 'snapshot-locked', sessionID, messageID, lockFile: lockedBy });
+  }
+  const info = await sendRevert(transport, { sessionID, ...input }, options);
   const { revert } = info;
   const isExact = revert?.messageID === messageID && revert.partID === input.partID;
   // An answer is reverted with its prompt; but what is named may also be an earlier revert.
@@ -34,19 +55,87 @@ export async function revertSession(
   const reason = missing ?? (revert && (await findFault(transport, sessionID, revert, options)));
   if (reason === undefined) return info;
   if (missing === undefined) {
-    const path = route`/session/${sessionID}/unrevert`;
-    await transport.send({ method: 'POST', path, schema: sessionSchema }, options);
+    if (before === undefined) await sendUnrevert(transport, sessionID, options);
+    else
+      await sendRevert(transport, { sessionID, messageID: before.messageID, partID: before.partID }, options);
   }
   const lockFile =
-    reason === 'snapshot-locked' ? await lockFileOf(transport, dataDirectory, options) : undefined;
+    reason === 'snapshot-locked' ? fileOn(disk, await lockPathOf(transport, options)) : undefined;
   throw new RevertError({ reason, sessionID, messageID, lockFile });
+}
+
+/**
+ * Undoes a revert, unless the snapshots are locked.
+ *
+ * @throws {RevertError} when they are; nothing was sent then.
+ */
+export async function unrevertSession(
+  transport: RepoTransport,
+  disk: ServerDisk,
+  sessionID: string,
+  options: RequestOptions | undefined,
+): Promise<SessionInfo> {
+  const { revert } = await readSession(transport, sessionID, options);
+  const lockFile = revert?.snapshot ? await findLock(transport, disk, options) : undefined;
+  if (revert === undefined || lockFile === undefined) return sendUnrevert(transport, sessionID, options);
+  const { messageID } = revert;
+  throw new RevertError({ reason: 'snapshot-locked', sessionID, messageID, lockFile, isUndo: true });
+}
+
+function readSession(
+  transport: RepoTransport,
+  sessionID: string,
+  options: RequestOptions | undefined,
+): Promise<SessionInfo> {
+  return transport.send({ method: 'GET', path: pathAnywhere(sessionID), schema: sessionSchema }, options);
+}
+
+function sendRevert(
+  transport: RepoTransport,
+  { sessionID, ...json }: Reverting,
+  options: RequestOptions | undefined,
+): Promise<SessionInfo> {
+  const path = route`/session/${sessionID}/revert`;
+  return transport.send({ method: 'POST', path, json, schema: sessionSchema }, options);
+}
+
+function sendUnrevert(
+  transport: RepoTransport,
+  sessionID: string,
+  options: RequestOptions | undefined,
+): Promise<SessionInfo> {
+  const path = route`/session/${sessionID}/unrevert`;
+  return transport.send({ method: 'POST', path, schema: sessionSchema }, options);
+}
+
+/** The file that locks the snapshots, once it has been there for too long; `undefined` when nothing locks them, or nobody can tell. */
+async function findLock(
+  transport: RepoTransport,
+  disk: ServerDisk,
+  options: RequestOptions | undefined,
+): Promise<string | undefined> {
+  if (disk.dataDirectory === undefined) return undefined;
+  const path = await lockPathOf(transport, options);
+  if (!disk.hasDataFile(path)) return undefined;
+  const config = await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+  if (config.snapshot === false) return undefined;
+  const deadline = realTime.now() + LOCK_LIMIT_MS;
+  while (disk.hasDataFile(path)) {
+    if (realTime.now() >= deadline) return fileOn(disk, path);
+    await delay(LOCK_RECHECK_MS, options?.signal);
+  }
+  return undefined;
+}
+
+function fileOn({ dataDirectory }: ServerDisk, path: string): string {
+  return dataDirectory === undefined ? path : `${dataDirectory}/${path}`;
 }
 
 async function findMissing(
   transport: RepoTransport,
   sessionID: string,
   { messageID, partID }: RevertInput,
-  options: RequestOptions,
+  options: RequestOptions | undefined,
 ): Promise<'unknown-message' | 'unknown-part' | undefined> {
   try {
     const { info, parts } = await readMessage(transport, sessionID, messageID, options);
@@ -64,7 +153,7 @@ async function findFault(
   transport: RepoTransport,
   sessionID: string,
   { messageID, snapshot, diff }: NonNullable<SessionInfo['revert']>,
-  options: RequestOptions,
+  options: RequestOptions | undefined,
 ): Promise<'snapshot-locked' | 'no-snapshot' | undefined> {
   // Snapshots are switched off, or there is no git repository.
   if (snapshot === undefined) return undefined;
@@ -81,18 +170,13 @@ function isUnrecorded({ parts }: StoredMessage): boolean {
   return hasTools && parts.some((part) => part.type === 'step-start' && !part.snapshot);
 }
 
-/** Where OpenCode 1.18.33 keeps the snapshots of a worktree: by its project and the SHA-1 of its path. */
-async function lockFileOf(
-  transport: RepoTransport,
-  dataDirectory: string | undefined,
-  options: RequestOptions,
-): Promise<string> {
+/** Where OpenCode 1.18.33 keeps the snapshots of a worktree, in its data directory: by project and the SHA-1 of the path. */
+async function lockPathOf(transport: RepoTransport, options: RequestOptions | undefined): Promise<string> {
   const [{ worktree }, { id }] = await Promise.all([
     transport.send({ method: 'GET', path: '/path', schema: pathInfoSchema }, options),
     transport.send({ method: 'GET', path: '/project/current', schema: projectSchema }, options),
   ]);
-  const file = `snapshot/${id}/${await sha1(worktree)}/index.lock`;
-  return dataDirectory === undefined ? file : `${dataDirectory}/${file}`;
+  return `snapshot/${id}/${await sha1(worktree)}/index.lock`;
 }
 
 /** As hex digits; `*` on a page that came by plain http from another machine, which cannot compute it. */

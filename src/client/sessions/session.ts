@@ -54,7 +54,7 @@ import { sendAbort, untilAnswering } from '../turns/abort.js';
 import type { Choice, SessionChoices } from './choices.js';
 import { readAgentModel, readDefaultModel } from './default-model.js';
 import { assertPart, readMessage, readMessagePage } from './messages.js';
-import { revertSession } from './revert.js';
+import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
 import type { TurnEngine } from '../turns/engine.js';
@@ -77,8 +77,7 @@ export interface SessionContext {
   readonly hub: EventHub;
   readonly turns: TurnEngine;
   readonly choices: SessionChoices;
-  /** OpenCode's data directory on the server's disk, where that is known. */
-  readonly dataDirectory: string | undefined;
+  readonly serverDisk: ServerDisk;
   readonly asks: RepoAsks;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
@@ -405,25 +404,36 @@ export class Session {
   /**
    * Takes back what was said and changed from a message on, files included, until {@link unrevert}.
    *
-   * @throws {RevertError} when the server reverted nothing: there is no such message, or its snapshots are locked.
+   * While its snapshots are locked, OpenCode 1.18.33 restores nothing, and deletes files when the session was reverted before.
+   * On a server that this client started, nothing is sent then: the lock may last 2 s. With `connect()` the data directory is
+   * not known: a lock is seen in the answer, and not at all when the session was reverted before.
+   *
+   * @throws {RevertError} when nothing was reverted: there is no such message, or the snapshots are locked.
    * @throws {RequestError} with status 409 while the session is busy.
    * @throws {TypeError} {@link SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async revert(input: RevertInput, options?: RequestOptions): Promise<SessionInfo> {
     const json = parseInput(revertInputSchema, 'revert', input);
     await this.verify(options);
-    const { transport, dataDirectory } = this.#context;
-    return this.#keep(await revertSession(transport, this.id, json, { ...options, dataDirectory }));
+    const { transport, serverDisk } = this.#context;
+    return this.#keep(await revertSession(transport, serverDisk, { sessionID: this.id, ...json }, options));
   }
 
   /**
    * Undoes {@link revert}.
    *
+   * While its snapshots are locked, OpenCode 1.18.33 answers with success, forgets the revert and restores no file. On a server
+   * that this client started, nothing is sent then: the lock may last 2 s. With `connect()` the data directory is not known and
+   * the lock goes unseen: compare the files.
+   *
+   * @throws {RevertError} with reason `snapshot-locked`; the session stays reverted.
    * @throws {RequestError} with status 409 while the session is busy.
    * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async unrevert(options?: RequestOptions): Promise<SessionInfo> {
-    return this.#keep(await this.#send('POST', '/unrevert', sessionSchema, {}, options));
+    await this.verify(options);
+    const { transport, serverDisk } = this.#context;
+    return this.#keep(await unrevertSession(transport, serverDisk, this.id, options));
   }
 
   /**

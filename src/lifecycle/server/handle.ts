@@ -100,6 +100,8 @@ export interface ServerHandle extends AsyncDisposable {
   readonly recentOutput?: readonly string[] | undefined;
   /** @internal OpenCode's own data directory; `undefined` for a server we only connected to. */
   readonly dataDirectory?: string | undefined;
+  /** @internal Whether there is a file in {@link dataDirectory}, by its path in there. */
+  hasDataFile?(path: string): boolean;
   /** Resolves when the server has ended for good, so not while it is restarted; never rejects. */
   readonly closed: Promise<ServerExit>;
   /** Calls the listener for each state or log line; the returned function ends it. */

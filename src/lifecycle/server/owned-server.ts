@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { inspect, type InspectOptions } from 'node:util';
 import { deferred, delay } from '../../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
@@ -134,6 +136,10 @@ export class OwnedServer implements ServerHandle {
 
   get dataDirectory(): string | undefined {
     return this.#supervision.dataDirectory;
+  }
+
+  hasDataFile(path: string): boolean {
+    return this.dataDirectory !== undefined && existsSync(join(this.dataDirectory, path));
   }
 
   get recentOutput(): readonly string[] {
