@@ -592,7 +592,10 @@ export class DisposeRefusedError extends JarvisError {
   }
 }
 
-/** `repo.fetch` does not send this: it would reach beyond the repository, or nobody knows what it does. Nothing was sent. */
+/**
+ * The library does not send this: it would reach beyond the repository, or nobody knows what it does. Thrown by `repo.fetch`, and
+ * by `repo.project` for another project.
+ */
 export class OperationRefusedError extends JarvisError {
   override readonly name = 'OperationRefusedError';
   override readonly code = 'OPERATION_REFUSED';

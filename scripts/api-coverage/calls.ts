@@ -136,8 +136,13 @@ const sessionCalls: readonly Call[] = [
   {
     method: 'session.revert',
     call: ({ session }) => session.revert({ messageID: IDS.message, partID: IDS.part }),
+    beside: ['GET /session/{sessionID}'],
   },
-  { method: 'session.unrevert', call: ({ session }) => session.unrevert() },
+  {
+    method: 'session.unrevert',
+    call: ({ session }) => session.unrevert(),
+    beside: ['GET /session/{sessionID}'],
+  },
   { method: 'session.share', call: ({ session }) => session.share() },
   { method: 'session.unshare', call: ({ session }) => session.unshare() },
   {
@@ -233,14 +238,19 @@ const projectCalls: readonly Call[] = [
   },
   {
     method: 'repo.project.update',
-    call: ({ repo }) =>
-      repo.project.update('project', {
+    call: async ({ repo }) =>
+      repo.project.update((await repo.project.current()).id, {
         name: 'n',
         icon: { url: 'data:,', override: 'data:,', color: 'red' },
         commands: { start: 'true' },
       }),
+    beside: ['GET /project/current'],
   },
-  { method: 'repo.project.directories', call: ({ repo }) => repo.project.directories('project') },
+  {
+    method: 'repo.project.directories',
+    call: async ({ repo }) => repo.project.directories((await repo.project.current()).id),
+    beside: ['GET /project/current'],
+  },
   { method: 'repo.providers.list', call: ({ repo }) => repo.providers.list() },
   { method: 'repo.providers.authMethods', call: ({ repo }) => repo.providers.authMethods() },
   {

@@ -56,6 +56,12 @@ describe('mock.use()', () => {
 
   it('gives parameters, headers and the body', async () => {
     const mock = aMock();
+    mock.use('GET /project/current', () => ({
+      id: 'a b',
+      worktree: '/repo',
+      sandboxes: [],
+      time: { created: 1, updated: 1 },
+    }));
     mock.use('PATCH /project/{projectID}', ({ params, body, headers, path }) =>
       Response.json({ id: params.projectID, worktree: path, name: body.name, by: headers.get('x-by') }),
     );

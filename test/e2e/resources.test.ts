@@ -368,16 +368,22 @@ describe('project', () => {
     expect(listed.map(({ id }) => id)).toContain(current.id);
     const directories = await project.directories(current.id);
     expect(directories.map((entry) => entry.directory)).toContain(repo.directory);
-    expect(await project.directories('a/b')).toEqual([]);
 
     const changes = { name: 'Mine ü', icon: { color: 'red' }, commands: { start: 'true' } };
     expect(await project.update(current.id, changes)).toMatchObject({ id: current.id, ...changes });
     expect(await project.update(current.id, { name: '' })).toMatchObject({ ...changes, name: '' });
-    expect(await refusal(project.update('a/b', { name: 'x' }))).toMatchObject({
-      status: 404,
-      serverError: 'ProjectNotFoundError',
-      path: '/project/a%2Fb',
-    });
+  });
+
+  it('of another repository is neither changed nor listed', async () => {
+    const { client: repo } = await oddRepo();
+    const other = world.jarvis.forRepo((await world.repo({ files: { 'other.txt': 'other' } })).directory);
+    const { id } = await other.project.current();
+    expect((await repo.project.current()).id).not.toBe(id);
+    const refused = { name: 'OperationRefusedError', path: `/project/${id}` };
+    await expect(repo.project.update(id, { name: 'taken over' })).rejects.toMatchObject(refused);
+    await expect(repo.project.directories(id)).rejects.toMatchObject({ name: 'OperationRefusedError' });
+    await expect(repo.project.update('a/b', { name: 'x' })).rejects.toMatchObject({ path: '/project/a%2Fb' });
+    expect((await other.project.list()).find((one) => one.id === id)?.name).not.toBe('taken over');
   });
 });
 

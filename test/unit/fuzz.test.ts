@@ -246,6 +246,7 @@ describe.each(METHODS_WITH_IDS)('the ids of $name', ({ call, path }) => {
         await using jarvis = client((url) => {
           if (isSession(url)) return Response.json(SESSION);
           if (url.pathname === '/path') return Response.json({});
+          if (url.pathname === '/project/current') return Response.json({ id: a, worktree: '/repo' });
           sent.push(url);
           if (url.pathname.split('/').length === 5) return Response.json(messageWith(b));
           return Response.json({ name: 'NotFoundError', data: {} }, { status: 404 });

@@ -1,3 +1,4 @@
+import { OperationRefusedError, type RequestTarget } from '../../errors.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import type { Disposing, RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
@@ -63,28 +64,43 @@ export class ProjectResource {
   /**
    * Changes the name, the icon or the commands of a project; every clone and worktree shares them.
    *
-   * @param projectID - the `id` of the project, which sessions call `projectID`; any project of the server, not only this one.
-   * @throws {RequestError} with status 404 when there is no such project.
-   * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @param projectID - the `id` of {@link current}, which sessions call `projectID`. Directories without a commit share the
+   *   project `global`.
+   * @throws {OperationRefusedError} for every other project: OpenCode 1.18.33 would change it. It was not sent.
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async update(projectID: string, input: UpdateProjectInput, options?: RequestOptions): Promise<Project> {
     const json = parseInput(updateProjectInputSchema, 'project', input);
-    return this.#transport.send(
-      { method: 'PATCH', path: route`/project/${projectID}`, json, schema: projectSchema },
-      options,
-    );
+    const target = { method: 'PATCH', path: route`/project/${projectID}` } as const;
+    await this.#assertOwn(target, projectID, options);
+    return this.#transport.send({ ...target, json, schema: projectSchema }, options);
   }
 
   /**
-   * Lists the directories of a project that the server has seen; none when there is no such project.
+   * Lists the directories of the project that the server has seen.
    *
-   * @param projectID - the `id` of the project; any project of the server, not only this one.
-   * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
+   * @param projectID - the `id` of {@link current}.
+   * @throws {OperationRefusedError} for every other project; it was not sent.
+   * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async directories(projectID: string, options?: RequestOptions): Promise<ProjectDirectory[]> {
-    return this.#transport.send(
-      { method: 'GET', path: route`/project/${projectID}/directories`, schema: projectDirectoryListSchema },
-      options,
-    );
+    const target = { method: 'GET', path: route`/project/${projectID}/directories` } as const;
+    await this.#assertOwn(target, projectID, options);
+    return this.#transport.send({ ...target, schema: projectDirectoryListSchema }, options);
+  }
+
+  async #assertOwn(
+    target: RequestTarget,
+    projectID: string,
+    options: RequestOptions | undefined,
+  ): Promise<void> {
+    const { id } = await this.current(options);
+    if (projectID === id) return;
+    const why = 'the project is not the one of this repository';
+    throw new OperationRefusedError({
+      ...target,
+      why,
+      instead: 'forRepo() with a directory of that project',
+    });
   }
 }

@@ -137,22 +137,6 @@ const operations: readonly (readonly [
   ['project.list', (repo) => repo.project.list(), 'GET', '/project', undefined, [project]],
   ['project.current', (repo) => repo.project.current(), 'GET', '/project/current', undefined, project],
   [
-    'project.update',
-    (repo) => repo.project.update('a/b', { icon: { url: 'data:,' }, commands: {} }),
-    'PATCH',
-    '/project/a%2Fb',
-    { icon: { url: 'data:,' }, commands: {} },
-    project,
-  ],
-  [
-    'project.directories',
-    (repo) => repo.project.directories('a%2Fb'),
-    'GET',
-    '/project/a%252Fb/directories',
-    undefined,
-    [{ directory: '/d' }],
-  ],
-  [
     'providers.list',
     (repo) => repo.providers.list(),
     'GET',
@@ -317,6 +301,28 @@ const mistakes: readonly (readonly [what: string, call: (repo: Resources) => unk
     /^Invalid log entry: message: .*string/,
   ],
 ];
+
+describe('a project', () => {
+  const other = { name: 'OperationRefusedError', message: expect.stringContaining('forRepo()') as string };
+
+  it("is changed and listed by the id of the repository's own", async () => {
+    const id = 'a/b%2F';
+    const { project, sent } = resources({ id, worktree: '/w' });
+    await project.update(id, { icon: { url: 'data:,' }, commands: {} });
+    await project.directories(id).catch(() => undefined);
+    expect(sent.filter(({ target }) => target !== '/project/current')).toEqual([
+      { method: 'PATCH', target: '/project/a%2Fb%252F', body: { icon: { url: 'data:,' }, commands: {} } },
+      { method: 'GET', target: '/project/a%2Fb%252F/directories', body: undefined },
+    ]);
+  });
+
+  it('of another repository is refused, and only the own one was looked up', async () => {
+    const { project, sent } = resources({ id: 'own', worktree: '/w' });
+    await expect(project.update('other', { name: 'x' })).rejects.toMatchObject(other);
+    await expect(project.directories('other')).rejects.toMatchObject(other);
+    expect(new Set(sent.map(({ target }) => target))).toEqual(new Set(['/project/current']));
+  });
+});
 
 describe('an argument mistake', () => {
   it.each(mistakes)('is a TypeError that says so, and nothing is sent: %s', async (_what, call, message) => {
