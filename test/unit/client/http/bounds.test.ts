@@ -357,6 +357,20 @@ describe('a depth bomb', () => {
     expect(JSON.stringify(error).length).toBeLessThan(2_000);
   });
 
+  it.each([400, 500])(
+    'in a refusal with status %i is a RequestError with a short message and JSON',
+    async (status) => {
+      const http = new Http({
+        endpoint: () => ({ url: 'http://127.0.0.1:9' }),
+        signal: new AbortController().signal,
+        fetch: () => Promise.resolve(new Response(`{"name":"BadRequest","data":${deep}}`, { status })),
+      });
+      const error = await failure(http.send({ method: 'POST', path: '/x', schema: z.unknown() }));
+      expect(error).toMatchObject({ name: 'RequestError', status });
+      expect((error as Error).message.length + JSON.stringify(error).length).toBeLessThan(2_000);
+    },
+  );
+
   it('in an event is skipped or delivered, and the next event comes', async () => {
     const source = new FakeEventSource();
     const stream = source.hub.stream('/a', { types: ['session.idle'] });
