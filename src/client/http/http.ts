@@ -1,5 +1,4 @@
-import ky, { HTTPError, type RetryOptions } from 'ky';
-import type * as z from 'zod';
+import { HTTPError } from 'ky';
 import { abortable, AbortScope, onAbort } from '../../core/abort.js';
 import {
   ConnectionError,
@@ -17,60 +16,15 @@ import {
   type FetchFunction,
   type RequestOptions,
 } from './request-options.js';
+import {
+  DIRECTORY_HEADER,
+  type Endpoint,
+  type ForwardedRequest,
+  type HttpRequest,
+  type Page,
+} from './request.js';
+import { sendWithRetries, wasRefused } from './retry.js';
 import { ServerLink } from './server-link.js';
-
-/** Where the server is now, and how to prove that we may talk to it. */
-export interface Endpoint {
-  /** Origin, e.g. `http://127.0.0.1:4096`. */
-  readonly url: string;
-  /** Value of the `authorization` header. */
-  readonly authorization?: string | undefined;
-}
-
-/** Ends what {@link Admit} began; calling it again does nothing. */
-export type Release = () => void;
-
-/** Takes the time limit of a call off while its instance is being loaded; the returned function starts it anew. */
-export type SuspendLimit = () => () => void;
-
-/** Takes a hold on the instance a request needs and waits until it may be sent. */
-export type Admit = (signal: AbortSignal, suspendLimit: SuspendLimit) => Promise<Release>;
-
-/** One operation: where it goes, what it carries, and what it returns. */
-export interface HttpRequest<T> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
-  /** Encoded path, made with `route`. */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
-  readonly json?: unknown;
-  readonly schema: z.ZodType<T>;
-  /** The repository the request is pinned to, by its header unless its query has a `directory`. */
-  readonly directory?: string | undefined;
-  readonly admit?: Admit | undefined;
-  /** How long its answer may be, in bytes, whatever the options say. */
-  readonly maxBytes?: number | undefined;
-  /** Is told when it is about to be sent: from then on it may have an effect. */
-  readonly sending?: (() => void) | undefined;
-}
-
-/** A request that somebody else made. */
-export interface ForwardedRequest {
-  readonly method: string;
-  /** Path and query. */
-  readonly path: string;
-  readonly headers: Headers;
-  readonly body: ArrayBuffer | undefined;
-  /** The repository it is pinned to by its header; `undefined` when its query pins it, and for what concerns the server as a whole. */
-  readonly directory: string | undefined;
-  readonly signal: AbortSignal;
-}
-
-/** One page of a list. */
-export interface Page<T> {
-  readonly items: T[];
-  /** Asks for the page after this one; `undefined` when this is the last. */
-  readonly next: string | undefined;
-}
 
 export interface HttpInit {
   /** Asked for every request, because a server may come back elsewhere. */
@@ -92,16 +46,10 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 /** The longest answer measured, a prompt of 60 MB that is read again, four times over. */
 const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
-const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
-const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
-const RETRY_OTHER: RetryOptions = { ...RETRY, methods: ['post', 'put', 'patch', 'delete'] };
-/** What can be done twice. */
+/** Methods that change nothing: their requests can be sent twice. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
-/** The header that pins a request to a directory. The server decodes it once, so `%`, `#` and non-ASCII must be encoded. */
-export const DIRECTORY_HEADER = 'x-opencode-directory';
-
-/** Sends requests to one server: pinning, time limits, retries, error mapping and parsing have their home here. */
+/** Sends requests to one server: it pins them, limits their time, maps their errors and parses their answers. */
 export class Http {
   readonly #init: HttpInit;
   readonly #link: ServerLink;
@@ -298,7 +246,6 @@ export class Http {
   ): Promise<Response> {
     const { body, retries, signal, isForwarded = false } = prepared;
     const endpoint = this.#init.endpoint();
-    const { lost } = this.#link;
     const headers: Record<string, string> = { accept: 'application/json', ...prepared.headers };
     if (typeof body === 'string') headers['content-type'] = 'application/json';
     if (endpoint.authorization !== undefined) headers['authorization'] = endpoint.authorization;
@@ -317,42 +264,13 @@ export class Http {
       redirect: 'manual',
       ...(body === undefined ? {} : { body }),
     };
-    let answer: Response | undefined;
     const send = async (): Promise<Response> => {
-      // An answer that nobody reads, because the request is repeated, would keep its connection.
-      await answer?.body?.cancel().catch(() => undefined);
-      answer = await fetch(url, init);
+      const answer = await fetch(url, init);
       this.#init.answered?.();
       return answer;
     };
-    const first = send();
-    // ky judges what did not succeed, and repeats it. It costs a third of what sending a request does.
-    const judge = async (): Promise<Response> => {
-      let attempts = 0;
-      // Nobody waits for a repetition any more, or its server has ended.
-      const isOver = (): boolean => signal.aborted || lost.aborted;
-      return ky(url, {
-        method,
-        timeout: false,
-        throwHttpErrors: !isForwarded,
-        // Ends the pause before a repetition.
-        signal,
-        retry: {
-          ...(method === 'GET' ? RETRY_GET : RETRY_OTHER),
-          limit: retries,
-          shouldRetry: ({ error }) => {
-            if (isOver()) return false;
-            // What may change something is repeated only when it cannot have arrived.
-            return method === 'GET' ? undefined : wasRefused(error);
-          },
-        },
-        fetch: () => {
-          if (attempts++ === 0) return first;
-          return lost.aborted ? Promise.reject(lost.reason) : send();
-        },
-      });
-    };
-    return first.then((response) => (response.ok ? response : judge()), judge);
+    const { lost } = this.#link;
+    return sendWithRetries({ url, method, send, retries, signal, lost, passesAnyStatus: isForwarded });
   }
 
   /** The first cause wins: once the scope is aborted, its reason is what happened, whatever fetch made of it. */
@@ -368,12 +286,6 @@ export class Http {
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }
-}
-
-/** Nobody listened: no byte of the request was sent. */
-export function wasRefused(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }
 
 function searchOf(query: HttpRequest<unknown>['query']): string {

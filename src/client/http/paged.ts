@@ -1,4 +1,4 @@
-import type { Page } from './http.js';
+import type { Page } from './request.js';
 
 /** Reads the page at `cursor`, or the first one. */
 export type ReadPage<T> = (cursor: string | undefined) => Promise<Page<T>>;

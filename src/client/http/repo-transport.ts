@@ -1,4 +1,5 @@
-import type { Admit, Http, HttpRequest, Page, Release, SuspendLimit } from './http.js';
+import type { Http } from './http.js';
+import type { Admit, HttpRequest, Page, Release, SuspendLimit } from './request.js';
 import type { RequestOptions } from './request-options.js';
 import { route } from './route.js';
 

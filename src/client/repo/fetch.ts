@@ -8,7 +8,9 @@ import {
   type AcceptedWorkInit,
 } from './accepted-work.js';
 import type { EventHub } from '../events/hub.js';
-import { wasRefused, type Http, type Release } from '../http/http.js';
+import type { Http } from '../http/http.js';
+import type { Release } from '../http/request.js';
+import { wasRefused } from '../http/retry.js';
 import type { FetchFunction } from '../http/request-options.js';
 import { checkBody, fieldOf, parseBody } from './body-rules.js';
 import { canonicalRequest, type CanonicalRequest } from './canonical.js';

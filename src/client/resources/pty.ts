@@ -2,7 +2,8 @@ import { AbortScope, onAbort } from '../../core/abort.js';
 import { assertOptions, type OptionChecks } from '../../core/checks.js';
 import { ConnectionError, RequestError, TimeoutError } from '../../errors.js';
 import type { AcceptedWork } from '../repo/accepted-work.js';
-import { wasRefused, type Endpoint } from '../http/http.js';
+import type { Endpoint } from '../http/request.js';
+import { wasRefused } from '../http/retry.js';
 import {
   parseInput,
   parseTimeoutMs,

@@ -1,5 +1,5 @@
 import { RequestError } from '../../errors.js';
-import type { Page } from '../http/http.js';
+import type { Page } from '../http/request.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';

@@ -11,7 +11,7 @@ import type { AskOutcome } from '../asks/reply.js';
 import type { RepoAsks } from '../asks/broker.js';
 import type { EventHub } from '../events/hub.js';
 import { eventOptionChecks, type EventOptions, type EventStream } from '../events/event-stream.js';
-import type { HttpRequest, Page } from '../http/http.js';
+import type { HttpRequest, Page } from '../http/request.js';
 import { assertRequestOptions, parseInput, type RequestOptions } from '../http/request-options.js';
 import { Paged } from '../http/paged.js';
 import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { AbortScope, deferred, within } from '../../core/abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import { realTime } from '../../core/real-time.js';
-import { wasRefused } from '../http/http.js';
+import { wasRefused } from '../http/retry.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';

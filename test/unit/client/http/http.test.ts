@@ -6,7 +6,8 @@ import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { abortable, deferred } from '../../../../src/core/abort.js';
-import { DIRECTORY_HEADER, Http, type Endpoint, type HttpRequest } from '../../../../src/client/http/http.js';
+import { Http } from '../../../../src/client/http/http.js';
+import { DIRECTORY_HEADER, type Endpoint, type HttpRequest } from '../../../../src/client/http/request.js';
 import type { FetchFunction, RequestOptions } from '../../../../src/client/http/request-options.js';
 import { ConnectionError, RequestError, ResponseShapeError, TimeoutError } from '../../../../src/errors.js';
 

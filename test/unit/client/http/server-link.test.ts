@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { Http, type HttpRequest } from '../../../../src/client/http/http.js';
+import { Http } from '../../../../src/client/http/http.js';
+import type { HttpRequest } from '../../../../src/client/http/request.js';
 import type { FetchFunction } from '../../../../src/client/http/request-options.js';
 import { ServerLink } from '../../../../src/client/http/server-link.js';
 import { ClosedError, ConnectionError, ServerLostError, TimeoutError } from '../../../../src/errors.js';

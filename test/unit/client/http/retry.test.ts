@@ -1,0 +1,112 @@
+import { HTTPError } from 'ky';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { sendWithRetries, wasRefused, type RetriedRequest } from '../../../../src/client/http/retry.js';
+
+const refused = new TypeError('fetch failed', {
+  cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+});
+const reset = new TypeError('fetch failed', {
+  cause: Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
+});
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  return () => vi.useRealTimers();
+});
+
+/** A request whose attempts end like this, one after the other. */
+function requestOf(outcomes: readonly (number | Error)[], more: Partial<RetriedRequest> = {}) {
+  let sent = 0;
+  const answers: Response[] = [];
+  const request: RetriedRequest = {
+    url: 'http://127.0.0.1:4096/thing',
+    method: 'GET',
+    send: () => {
+      const outcome = outcomes[sent++] ?? expect.fail('sent once too often');
+      if (outcome instanceof Error) return Promise.reject(outcome);
+      const answer = new Response('{}', { status: outcome });
+      answers.push(answer);
+      return Promise.resolve(answer);
+    },
+    retries: 2,
+    signal: new AbortController().signal,
+    lost: new AbortController().signal,
+    passesAnyStatus: false,
+    ...more,
+  };
+  return { request, answers, sent: () => sent };
+}
+
+/** Sends it, and lets the pauses between attempts pass. */
+async function send(request: RetriedRequest): Promise<Response> {
+  const answer = sendWithRetries(request);
+  answer.catch(() => undefined);
+  await vi.advanceTimersByTimeAsync(10_000);
+  return answer;
+}
+
+describe('sendWithRetries()', () => {
+  it.each<readonly [string, string, readonly (number | Error)[]]>([
+    ['a GET that succeeds at once', 'GET', [200]],
+    ['a POST that succeeds at once', 'POST', [201]],
+    ['a GET after a status that passes', 'GET', [503, 502, 200]],
+    ['a GET after a lost connection', 'GET', [reset, 200]],
+    ['a POST that nobody took', 'POST', [refused, 200]],
+  ])('returns the answer to %s', async (_what, method, outcomes) => {
+    const { request, answers, sent } = requestOf(outcomes, { method });
+    expect(await send(request)).toBe(answers.at(-1));
+    expect(sent()).toBe(outcomes.length);
+  });
+
+  it.each<readonly [string, string, readonly (number | Error)[]]>([
+    ['a POST after a lost connection', 'POST', [reset]],
+    ['a GET that was refused for good', 'GET', [404]],
+    ['a POST after a status that passes', 'POST', [503]],
+    ['a GET more often than it may', 'GET', [503, 503, 503]],
+  ])('does not repeat %s', async (_what, method, outcomes) => {
+    const { request, sent } = requestOf(outcomes, { method });
+    const error: unknown = await send(request).catch((reason: unknown) => reason);
+    if (outcomes[0] instanceof Error) expect(error).toBe(outcomes[0]);
+    else expect(error).toBeInstanceOf(HTTPError);
+    expect(sent()).toBe(outcomes.length);
+  });
+
+  it('returns an answer of any status on request', async () => {
+    const { request, answers } = requestOf([404], { passesAnyStatus: true });
+    expect(await send(request)).toBe(answers[0]);
+  });
+
+  it('lets go of an answer before it repeats the request', async () => {
+    const { request, answers } = requestOf([503, 200]);
+    await send(request);
+    expect(answers[0]?.body?.locked === true || answers[0]?.bodyUsed).toBe(true);
+    expect(answers[1]?.bodyUsed).toBe(false);
+  });
+
+  it('repeats nothing once the server has ended', async () => {
+    const lost = new AbortController();
+    const { request, sent } = requestOf([reset], { lost: lost.signal });
+    lost.abort(new Error('ended'));
+    await expect(send(request)).rejects.toBe(reset);
+    expect(sent()).toBe(1);
+  });
+
+  it('repeats nothing once nobody waits', async () => {
+    const caller = new AbortController();
+    const { request, sent } = requestOf([503], { signal: caller.signal });
+    caller.abort('enough');
+    await expect(send(request)).rejects.toBeDefined();
+    expect(sent()).toBe(1);
+  });
+});
+
+describe('wasRefused()', () => {
+  it.each([
+    [refused, true],
+    [reset, false],
+    [new TypeError('Failed to fetch'), false],
+    ['a string', false],
+  ])('tells whether nobody listened: %s', (error, isRefusal) => {
+    expect(wasRefused(error)).toBe(isRefusal);
+  });
+});
