@@ -87,12 +87,12 @@ export class Backend {
       fetch: options.fetch,
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
-      answered: onActivity,
+      onActivity,
       lineOf: (body) => (directories.areLocal ? platform.configLine(body) : undefined),
     });
     this.locate = (bindings, requestOptions) => locateSessions(this.#http, bindings, requestOptions);
     this.#hub = new EventHub({
-      open: (signal) => this.#http.open(EVENTS_PATH, signal),
+      open: (signal) => this.#http.openEventStream(EVENTS_PATH, signal),
       maxEventBytes: options.maxEventBytes,
       alive: onActivity,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
@@ -196,7 +196,7 @@ export class Backend {
 
   /** Goes along with what becomes of the server. */
   #follow(server: ServerHandle): void {
-    if (server.state === 'restarting') this.#link.lose(new ServerLostError('The work on the server'));
+    if (server.state === 'restarting') this.#link.markLost(new ServerLostError('The work on the server'));
     let failure: ErrorOptions | undefined;
     server.on('change', (change) => {
       if (change.error !== undefined) failure = { cause: change.error };
@@ -209,10 +209,10 @@ export class Backend {
   #serverChanged(change: ServerChange): void {
     const { state, attempt, exit, isRequested = false } = change;
     if (this.#over.signal.aborted) return;
-    const isLoss = this.#link.isUp && (state === 'restarting' || state === 'failed');
+    const isLoss = this.#link.isReady && (state === 'restarting' || state === 'failed');
     const interrupted = isLoss ? this.#lose(isRequested) : undefined;
     const { url, pid } = this.server;
-    if (state === 'ready') this.#link.found();
+    if (state === 'ready') this.#link.markReady();
     this.#hub.tellServer({
       state,
       ...(state === 'ready' && { url, ...(pid !== undefined && { pid }) }),
@@ -225,7 +225,7 @@ export class Backend {
   /** The server has ended, or is being ended, and with it all it did. Returns the ids of the sessions that were at work. */
   #lose(isRequested: boolean): string[] {
     const error = new ServerLostError('The work on the server');
-    this.#link.lose(error);
+    this.#link.markLost(error);
     const ids = new Set([
       ...this.#turns.interrupt(error),
       ...this.#instances.lose(error, isRequested ? 'server' : 'external'),
@@ -307,7 +307,7 @@ export class Backend {
         this.assertOpen();
         return this.#instances.dispose(entry, options);
       },
-      disposing: (send, options) => runAsDisposal(entry, send, options),
+      runAsDisposal: (send, options) => runAsDisposal(entry, send, options),
       global: this.global,
       sockets: {
         webSocket: this.#webSocket,

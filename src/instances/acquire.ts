@@ -1,4 +1,4 @@
-import type { Enter } from '../client/http/repo-transport.js';
+import type { AcquireInstance } from '../client/http/repo-transport.js';
 import type { ServerLink } from '../client/http/server-link.js';
 import type { RepoEntry } from '../registry/instance-entry.js';
 
@@ -8,13 +8,13 @@ import type { RepoEntry } from '../registry/instance-entry.js';
  *
  * @param onAcquired - called each time a hold was taken.
  */
-export function acquireThrough(link: ServerLink, entry: RepoEntry, onAcquired?: () => void): Enter {
+export function acquireThrough(link: ServerLink, entry: RepoEntry, onAcquired?: () => void): AcquireInstance {
   const always = new AbortController().signal;
   return async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (!link.isUp) await link.untilUp(signal);
+      if (!link.isReady) await link.whenReady(signal);
       const release = await entry.enter(kind, detail, signal, suspend);
-      if (link.isUp) {
+      if (link.isReady) {
         onAcquired?.();
         return release;
       }

@@ -47,7 +47,7 @@ beforeAll(async () => {
   const endpoint = () => ({ url: server.url, authorization: server.authorization });
   http = new Http({ endpoint, signal: closing.signal });
   hub = new EventHub({
-    open: (signal) => http.open('/global/event', signal),
+    open: (signal) => http.openEventStream('/global/event', signal),
     probe: (signal) => http.send({ method: 'GET', path: '/global/health', schema: healthSchema }, { signal }),
     logger: silentLogger,
   });

@@ -192,8 +192,8 @@ export class EventHub {
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
-      if (!this.#link.isUp) {
-        await this.#link.untilUp(signal).catch(() => undefined);
+      if (!this.#link.isReady) {
+        await this.#link.whenReady(signal).catch(() => undefined);
         if (signal.aborted) return;
         attempt = 0;
       }
@@ -225,7 +225,7 @@ export class EventHub {
       }
       this.#setLive(false);
       if (liveSince !== undefined && realTime.now() - liveSince > STABLE_MS) attempt = 0;
-      if (!this.#link.isUp) continue;
+      if (!this.#link.isReady) continue;
       const capped = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt++);
       await delay(capped * (0.5 + Math.random() / 2), signal).catch(() => undefined);
       if (signal.aborted) return;

@@ -38,8 +38,8 @@ export interface HttpInit {
   readonly maxResponseBytes?: number | undefined;
   /** Finds the line of a configuration file that the body of an error complains of. @default it is not known */
   readonly lineOf?: ((body: unknown) => number | undefined) | undefined;
-  /** Is told of every answer. */
-  readonly answered?: (() => void) | undefined;
+  /** Called at every answer. */
+  readonly onActivity?: (() => void) | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -122,10 +122,10 @@ export class Http {
     });
     const prepared = { headers, body, retries, signal: scope.signal };
     const attempt = async (begin: () => void): Promise<T> => {
-      const release = await request.admit?.(scope.signal, () => scope.suspendLimit());
+      const release = await request.acquire?.(scope.signal, () => scope.suspendLimit());
       try {
         begin();
-        request.sending?.();
+        request.onSend?.();
         const answering = this.#fetch(request, prepared);
         return await scope.race(answering.then((response) => read(target, response, { maxBytes })));
       } finally {
@@ -136,7 +136,7 @@ export class Http {
     try {
       if (this.closed.aborted) scope.abort(this.closed.reason);
       scope.signal.throwIfAborted();
-      return await this.following(target, scope.signal, attempt);
+      return await this.withFailover(target, scope.signal, attempt);
     } catch (error) {
       throw await this.#translate(target, error, scope.signal);
     } finally {
@@ -151,7 +151,7 @@ export class Http {
    * @param attempt - calls the function it is given when it begins to send.
    * @throws {ServerLostError} when the server ended and may have executed it, and it cannot be repeated.
    */
-  async following<T>(
+  async withFailover<T>(
     target: RequestTarget,
     signal: AbortSignal,
     attempt: (begin: () => void) => Promise<T>,
@@ -162,7 +162,7 @@ export class Http {
       ({ lost } = link);
     };
     for (;;) {
-      if (!link.isUp) await link.untilUp(signal);
+      if (!link.isReady) await link.whenReady(signal);
       try {
         return await attempt(begin);
       } catch (error) {
@@ -181,7 +181,7 @@ export class Http {
    *
    * @throws {RequestError} {@link ConnectionError} {@link ResponseShapeError}
    */
-  async open(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async openEventStream(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const target = { method: 'GET', path };
     try {
       const request = { method: 'GET', path } as const;
@@ -266,7 +266,7 @@ export class Http {
     };
     const send = async (): Promise<Response> => {
       const answer = await fetch(url, init);
-      this.#init.answered?.();
+      this.#init.onActivity?.();
       return answer;
     };
     const { lost } = this.#link;

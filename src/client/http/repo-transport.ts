@@ -1,5 +1,5 @@
 import type { Http } from './http.js';
-import type { Admit, HttpRequest, Page, Release, SuspendLimit } from './request.js';
+import type { Acquire, HttpRequest, Page, Release, SuspendLimit } from './request.js';
 import type { RequestOptions } from './request-options.js';
 import { route } from './route.js';
 
@@ -9,7 +9,7 @@ import { route } from './route.js';
  *
  * @throws {TimeoutError} with phase `boot` when loading takes too long.
  */
-export type Enter = (
+export type AcquireInstance = (
   kind: 'request' | 'turn',
   detail: string,
   signal?: AbortSignal,
@@ -22,25 +22,25 @@ export type Enter = (
  *
  * @throws {DisposeRefusedError} when something holds the instance; nothing was sent then.
  */
-export type Disposing = <T>(
+export type RunAsDisposal = <T>(
   send: (signal: AbortSignal) => Promise<T>,
   options: RequestOptions | undefined,
 ) => Promise<T>;
 
 /** A request before it is pinned. */
-export type RepoRequest<T> = Omit<HttpRequest<T>, 'directory' | 'admit'>;
+export type RepoRequest<T> = Omit<HttpRequest<T>, 'directory' | 'acquire'>;
 
 /** Sends requests of one repository: each is pinned to its directory and holds its instance until it is answered. */
 export class RepoTransport {
   readonly directory: string;
-  readonly enter: Enter;
+  readonly acquire: AcquireInstance;
   readonly #http: Http;
   readonly #pinPath: (path: string) => string;
 
-  constructor(http: Http, directory: string, enter: Enter) {
+  constructor(http: Http, directory: string, acquire: AcquireInstance) {
     this.#http = http;
     this.directory = directory;
-    this.enter = enter;
+    this.acquire = acquire;
     this.#pinPath = pathPin(directory);
   }
 
@@ -59,18 +59,18 @@ export class RepoTransport {
   }
 
   /** For a call that needs no instance, or itself disposes it and cannot wait at the gate it has closed. */
-  sendPastGate<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
+  sendUngated<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
     const path = this.#pinPath(request.path);
     return this.#http.send({ ...request, path, directory: this.directory }, options);
   }
 
   #pin<R extends Pick<HttpRequest<unknown>, 'method' | 'path'>>(
     request: R,
-  ): R & { directory: string; admit: Admit } {
+  ): R & { directory: string; acquire: Acquire } {
     const { directory } = this;
     const detail = `${request.method} ${request.path}`;
-    const admit: Admit = (signal, suspendLimit) => this.enter('request', detail, signal, suspendLimit);
-    return { ...request, path: this.#pinPath(request.path), directory, admit };
+    const acquire: Acquire = (signal, suspendLimit) => this.acquire('request', detail, signal, suspendLimit);
+    return { ...request, path: this.#pinPath(request.path), directory, acquire };
   }
 }
 

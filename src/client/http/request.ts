@@ -8,14 +8,14 @@ export interface Endpoint {
   readonly authorization?: string | undefined;
 }
 
-/** Ends what {@link Admit} began; calling it again does nothing. */
+/** Releases the hold that {@link Acquire} took; calling it again does nothing. */
 export type Release = () => void;
 
 /** Takes the time limit of a call off while its instance is being loaded; the returned function starts it anew. */
 export type SuspendLimit = () => () => void;
 
 /** Takes a hold on the instance a request needs and waits until it may be sent. */
-export type Admit = (signal: AbortSignal, suspendLimit: SuspendLimit) => Promise<Release>;
+export type Acquire = (signal: AbortSignal, suspendLimit: SuspendLimit) => Promise<Release>;
 
 /** One operation: where it goes, what it carries, and what it returns. */
 export interface HttpRequest<T> {
@@ -27,11 +27,11 @@ export interface HttpRequest<T> {
   readonly schema: z.ZodType<T>;
   /** The repository the request is pinned to, by its header unless its query has a `directory`. */
   readonly directory?: string | undefined;
-  readonly admit?: Admit | undefined;
+  readonly acquire?: Acquire | undefined;
   /** How long its answer may be, in bytes, whatever the options say. */
   readonly maxBytes?: number | undefined;
-  /** Is told when it is about to be sent: from then on it may have an effect. */
-  readonly sending?: (() => void) | undefined;
+  /** Called just before sending: from then on the request may have an effect on the server. */
+  readonly onSend?: (() => void) | undefined;
 }
 
 /** A request that somebody else made. */

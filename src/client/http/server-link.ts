@@ -25,12 +25,12 @@ export class ServerLink {
     return this.#lost.signal;
   }
 
-  get isUp(): boolean {
+  get isReady(): boolean {
     return this.#next === undefined;
   }
 
   /** Waits for a server; rejects with the reason of `signal` when that aborts first. */
-  async untilUp(signal: AbortSignal): Promise<void> {
+  async whenReady(signal: AbortSignal): Promise<void> {
     while (this.#next !== undefined) await abortable(this.#next.promise, signal);
   }
 
@@ -40,7 +40,7 @@ export class ServerLink {
   }
 
   /** The server has ended. */
-  lose(error: ServerLostError): void {
+  markLost(error: ServerLostError): void {
     if (this.#next !== undefined) return;
     this.#next = deferred();
     this.#lost.abort(error);
@@ -48,7 +48,7 @@ export class ServerLink {
   }
 
   /** There is another one. */
-  found(): void {
+  markReady(): void {
     if (this.#next === undefined) return;
     this.#lost = new AbortController();
     this.#next.resolve();

@@ -139,7 +139,7 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
     subscription.abort();
   };
   try {
-    const body = await http.open(EVENTS_PATH, subscription.signal);
+    const body = await http.openEventStream(EVENTS_PATH, subscription.signal);
     const options = { signal: subscription.signal, maxFrameBytes: MAX_FIRST_FRAME_BYTES };
     await readFrames(body, { alive: () => undefined, frame }, options);
     if (id === undefined) subscription.signal.throwIfAborted();

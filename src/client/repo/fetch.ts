@@ -189,7 +189,7 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
   const send = async (begin: () => void): Promise<Response> => {
     const leave = isGlobal
       ? () => undefined
-      : await transport.enter('request', `${method} ${path}`, scope.signal);
+      : await transport.acquire('request', `${method} ${path}`, scope.signal);
     const work = acceptedWork(init, request, rule, json);
     try {
       begin();
@@ -215,7 +215,7 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
     }
   };
   try {
-    return await http.following({ method, path }, scope.signal, send);
+    return await http.withFailover({ method, path }, scope.signal, send);
   } catch (error) {
     scope.end();
     throw scope.signal.aborted ? scope.signal.reason : error;

@@ -14,7 +14,7 @@ import {
 } from '../http/request-options.js';
 import { createRepoFetch, REPO_BASE_URL } from './fetch.js';
 import { assertOwnSession } from './own-session.js';
-import type { Disposing, RepoTransport } from '../http/repo-transport.js';
+import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { AgentsResource } from '../resources/agents.js';
 import { CommandsResource } from '../resources/commands.js';
 import { ConfigResource } from '../resources/config.js';
@@ -46,7 +46,7 @@ export interface RepoControl {
   hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
   stats(): RepoStats;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
-  readonly disposing: Disposing;
+  readonly runAsDisposal: RunAsDisposal;
   /** What concerns every repository, guarded. */
   readonly global: Pick<GlobalResource, 'dispose' | 'config'>;
   readonly sockets: PtySockets;
@@ -142,7 +142,7 @@ export class RepoClient {
     });
     this.agents = new AgentsResource(context.transport);
     this.commands = new CommandsResource(context.transport);
-    this.config = new ConfigResource(context.transport, control.disposing);
+    this.config = new ConfigResource(context.transport, control.runAsDisposal);
     this.files = new FilesResource(context.transport);
     this.find = new FindResource(context.transport);
     this.formatter = new FormatterResource(context.transport);
@@ -150,7 +150,7 @@ export class RepoClient {
     this.lsp = new LspResource(context.transport);
     this.mcp = new McpResource(context.transport);
     this.permissions = new PermissionsResource(context.asks);
-    this.project = new ProjectResource(context.transport, control.disposing);
+    this.project = new ProjectResource(context.transport, control.runAsDisposal);
     this.providers = new ProvidersResource(context.transport);
     this.pty = new PtyResource(
       context.transport,

@@ -1,5 +1,5 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { Disposing, RepoTransport } from '../http/repo-transport.js';
+import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
 
@@ -9,12 +9,12 @@ import { configProvidersSchema, type ConfigProviders } from '../schema/providers
  */
 export class ConfigResource {
   readonly #transport: RepoTransport;
-  readonly #disposing: Disposing;
+  readonly #runAsDisposal: RunAsDisposal;
 
   /** @internal */
-  constructor(transport: RepoTransport, disposing: Disposing) {
+  constructor(transport: RepoTransport, runAsDisposal: RunAsDisposal) {
     this.#transport = transport;
-    this.#disposing = disposing;
+    this.#runAsDisposal = runAsDisposal;
   }
 
   /**
@@ -36,9 +36,9 @@ export class ConfigResource {
    */
   async update(config: Config, options?: RequestOptions): Promise<Config> {
     const json = parseInput(configInputSchema, 'configuration', config);
-    return this.#disposing(
+    return this.#runAsDisposal(
       (signal) =>
-        this.#transport.sendPastGate(
+        this.#transport.sendUngated(
           { method: 'PATCH', path: '/config', json, schema: configSchema },
           { ...options, signal },
         ),

@@ -33,9 +33,6 @@ export class LogResource {
    */
   async write(input: LogEntry, options?: RequestOptions): Promise<void> {
     const json = parseInput(logEntrySchema, 'log entry', input);
-    await this.#transport.sendPastGate(
-      { method: 'POST', path: '/log', json, schema: booleanSchema },
-      options,
-    );
+    await this.#transport.sendUngated({ method: 'POST', path: '/log', json, schema: booleanSchema }, options);
   }
 }

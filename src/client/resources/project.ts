@@ -1,6 +1,6 @@
 import { OperationRefusedError, type RequestTarget } from '../../errors.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { Disposing, RepoTransport } from '../http/repo-transport.js';
+import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import {
   projectDirectoryListSchema,
@@ -15,12 +15,12 @@ import {
 /** The project that one repository belongs to, with its clones and worktrees. */
 export class ProjectResource {
   readonly #transport: RepoTransport;
-  readonly #disposing: Disposing;
+  readonly #runAsDisposal: RunAsDisposal;
 
   /** @internal */
-  constructor(transport: RepoTransport, disposing: Disposing) {
+  constructor(transport: RepoTransport, runAsDisposal: RunAsDisposal) {
     this.#transport = transport;
-    this.#disposing = disposing;
+    this.#runAsDisposal = runAsDisposal;
   }
 
   /**
@@ -51,9 +51,9 @@ export class ProjectResource {
   async initGit(options?: RequestOptions): Promise<Project> {
     const current = await this.current(options);
     if (current.vcs === 'git') return current;
-    return this.#disposing(
+    return this.#runAsDisposal(
       (signal) =>
-        this.#transport.sendPastGate(
+        this.#transport.sendUngated(
           { method: 'POST', path: '/project/git/init', schema: projectSchema },
           { ...options, signal },
         ),

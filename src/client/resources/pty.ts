@@ -105,11 +105,11 @@ export class PtyResource {
   async create(input: CreatePtyInput = {}, options?: RequestOptions): Promise<Pty> {
     const json = parseInput(createPtyInputSchema, 'terminal', input);
     let opening: Opening | undefined;
-    const sending = (): void => {
+    const onSend = (): void => {
       opening ??= this.#keepUntilOpen();
     };
     try {
-      const request = { method: 'POST', path: '/pty', json, schema: ptySchema, sending } as const;
+      const request = { method: 'POST', path: '/pty', json, schema: ptySchema, onSend } as const;
       const pty = await this.#transport.send(request, options);
       opening?.accepted();
       return pty;
@@ -219,7 +219,7 @@ export class PtyResource {
     };
     try {
       signal.throwIfAborted();
-      release = await this.#transport.enter('request', `GET ${path}`, signal);
+      release = await this.#transport.acquire('request', `GET ${path}`, signal);
       const { ticket } = await this.connectToken(ptyID, { signal, timeoutMs: false });
       signal.throwIfAborted();
       const { lost } = link;

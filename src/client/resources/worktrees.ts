@@ -84,14 +84,14 @@ export class WorktreesResource<Repo> {
     return within(`POST ${PATH}`, options, async (signal) => {
       const outcomes = new Outcomes(hub);
       let { lost } = link;
-      const sending = (): void => {
+      const onSend = (): void => {
         ({ lost } = link);
       };
       try {
         // The answer comes before the work is done, and its end is told once only.
         await abortable(hub.connect(), signal);
         const worktree = await this.#transport.send(
-          { method: 'POST', path: PATH, json, schema: worktreeSchema, sending },
+          { method: 'POST', path: PATH, json, schema: worktreeSchema, onSend },
           { ...options, signal, timeoutMs: false },
         );
         // The next server knows nothing of what this one was at.

@@ -95,7 +95,7 @@ export class TurnDelivery {
           path: `${route`/session/${sessionID}`}/${request.route}`,
           json: request.body(messageID, choice),
           schema: z.unknown(),
-          sending: () => {
+          onSend: () => {
             this.#sentAt = realTime.now();
             tracker.lastEventAt = this.#sentAt;
             tracker.progress.note();

@@ -165,7 +165,7 @@ export class TurnRun {
     const { sessionID, transport } = this.#context;
     const signal = this.#callerGone.signal;
     try {
-      this.#release = await transport.enter('turn', sessionID, signal);
+      this.#release = await transport.acquire('turn', sessionID, signal);
       await this.#prepare(signal);
       await this.#connect(signal);
       this.#unlisten = this.#listen();

@@ -34,11 +34,11 @@ describe('acquiring an instance for a request', () => {
   it('holds nothing while there is no server, and goes on with the next one', async () => {
     const link = new ServerLink(true);
     const { entry, holds } = instance();
-    link.lose(lost());
+    link.markLost(lost());
     const acquiring = acquireThrough(link, entry)('request', 'GET /');
     await Promise.resolve();
     expect(holds()).toBe(0);
-    link.found();
+    link.markReady();
     await acquiring;
     expect(holds()).toBe(1);
   });
@@ -47,19 +47,19 @@ describe('acquiring an instance for a request', () => {
     const link = new ServerLink(true);
     let times = 0;
     const { entry, holds } = instance(() => {
-      if (++times === 1) link.lose(lost());
+      if (++times === 1) link.markLost(lost());
     });
     const acquiring = acquireThrough(link, entry)('turn', 'ses_1');
     await expect.poll(() => times).toBe(1);
     expect(holds()).toBe(0);
-    link.found();
+    link.markReady();
     await acquiring;
     expect([times, holds()]).toEqual([2, 1]);
   });
 
   it('rejects with the reason of the signal while it waits for a server', async () => {
     const link = new ServerLink(true);
-    link.lose(lost());
+    link.markLost(lost());
     const reason = new Error('no longer');
     await expect(
       acquireThrough(link, instance().entry)('request', 'GET /', AbortSignal.abort(reason)),

@@ -349,13 +349,13 @@ describe('the connection of the event hub', () => {
   it('waits for the next server when this one ends, and its gap says so', async () => {
     const stream = source.hub.stream('/a', { types: ['file.edited'] });
     await connected();
-    source.link.lose(new ServerLostError('The work'));
+    source.link.markLost(new ServerLostError('The work'));
     source.hub.tellServer({ state: 'restarting', attempt: 1 });
     expect(source.observed.at(-1)).toBe('down');
     const ready = source.hub.connect();
     await vi.advanceTimersByTimeAsync(600_000);
     expect([source.attempts, source.open]).toEqual([1, 0]);
-    source.link.found();
+    source.link.markReady();
     await vi.advanceTimersByTimeAsync(250);
     await ready;
     expect(await take(stream, 2)).toMatchObject([
@@ -378,10 +378,10 @@ describe('the connection of the event hub', () => {
     source.refusal = new ConnectionError(target);
     source.connections.at(-1)?.close();
     await vi.advanceTimersByTimeAsync(60_000);
-    source.link.lose(new ServerLostError('The work'));
+    source.link.markLost(new ServerLostError('The work'));
     await vi.advanceTimersByTimeAsync(10_000);
     const before = source.attempts;
-    source.link.found();
+    source.link.markReady();
     await vi.advanceTimersByTimeAsync(110);
     expect(source.attempts).toBe(before + 2);
   });
@@ -397,10 +397,10 @@ describe('the connection of the event hub', () => {
 
   it('ends while it waits for the next server when the hub is closed', async () => {
     await connected();
-    source.link.lose(new ServerLostError('The work'));
+    source.link.markLost(new ServerLostError('The work'));
     await vi.advanceTimersByTimeAsync(0);
     await source.hub.close(new ClosedError());
-    source.link.found();
+    source.link.markReady();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(source.attempts).toBe(1);
   });

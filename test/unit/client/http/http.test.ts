@@ -707,7 +707,9 @@ describe('a redirect', () => {
     const http = client({ url: 'http://127.0.0.1:1' }, { fetch });
     const redirected = { name: 'ConnectionError', isRedirect: true, path: '/thing' };
     expect(await rejection(http.send(get()))).toMatchObject(redirected);
-    expect(await rejection(http.open('/thing', new AbortController().signal))).toMatchObject(redirected);
+    expect(await rejection(http.openEventStream('/thing', new AbortController().signal))).toMatchObject(
+      redirected,
+    );
     expect(sent).toBe(2);
   });
 });
@@ -720,7 +722,7 @@ describe('the time limit', () => {
     [
       'waiting at the gate',
       (response) => json(response, thing),
-      get({ admit: (signal) => abortable(deferred<() => void>().promise, signal) }),
+      get({ acquire: (signal) => abortable(deferred<() => void>().promise, signal) }),
     ],
   ])('ends %s', async (_what, answer, request) => {
     const server = await serve(answer);
@@ -793,10 +795,12 @@ describe('the signal', () => {
   it('aborted before, sends nothing', async () => {
     const server = await serve((response) => json(response, thing));
     const reason = new Error('too late');
-    const admit = vi.fn(async () => () => undefined);
-    const error = await rejection(client(server).send(get({ admit }), { signal: AbortSignal.abort(reason) }));
+    const acquire = vi.fn(async () => () => undefined);
+    const error = await rejection(
+      client(server).send(get({ acquire }), { signal: AbortSignal.abort(reason) }),
+    );
     expect(error).toBe(reason);
-    expect(admit).not.toHaveBeenCalled();
+    expect(acquire).not.toHaveBeenCalled();
     expect(server.requests).toHaveLength(0);
   });
 
@@ -870,11 +874,11 @@ describe('whatever the ending', () => {
   it.each(endings)('after %s the hold is released, once', async (_what, answer, request, options) => {
     const server = await serve(answer);
     const release = vi.fn();
-    const admit = vi.fn(async () => release);
+    const acquire = vi.fn(async () => release);
     await client(server)
-      .send({ ...request, admit }, options)
+      .send({ ...request, acquire }, options)
       .catch(() => undefined);
-    expect(admit).toHaveBeenCalledTimes(1);
+    expect(acquire).toHaveBeenCalledTimes(1);
     expect(release).toHaveBeenCalledTimes(1);
   });
 
@@ -902,7 +906,7 @@ describe('whatever the ending', () => {
     const release = vi.fn();
     const http = client(server, { signal: closing.signal });
     const before = getEventListeners(closing.signal, 'abort');
-    const sent = http.send(get({ admit: async () => release }), { signal: abort.signal });
+    const sent = http.send(get({ acquire: async () => release }), { signal: abort.signal });
     await arrived.promise;
     expect(release).not.toHaveBeenCalled();
     abort.abort();
@@ -925,7 +929,7 @@ describe('whatever the ending', () => {
       headersRead.resolve();
       return response;
     };
-    const sent = client(server, { fetch }).send(get({ admit: async () => release }));
+    const sent = client(server, { fetch }).send(get({ acquire: async () => release }));
     await headersRead.promise;
     expect(release).not.toHaveBeenCalled();
     finish.resolve();
@@ -936,7 +940,7 @@ describe('whatever the ending', () => {
   it('a gate that refuses is what the call rejects with, and nothing is sent', async () => {
     const server = await serve((response) => json(response, thing));
     const refusal = new TimeoutError('Disposing', { phase: 'dispose', timeoutMs: 5 });
-    const error = await rejection(client(server).send(get({ admit: () => Promise.reject(refusal) })));
+    const error = await rejection(client(server).send(get({ acquire: () => Promise.reject(refusal) })));
     expect(error).toBe(refusal);
     expect(server.requests).toHaveLength(0);
   });
@@ -953,11 +957,11 @@ describe('whatever the ending', () => {
       const server = await serve((response) => json(response, thing));
       const { signal } = new AbortController();
       const release = vi.fn();
-      const admit = vi.fn(async () => release);
-      const error = await rejection(client(server).send({ ...request, admit }, { ...options, signal }));
+      const acquire = vi.fn(async () => release);
+      const error = await rejection(client(server).send({ ...request, acquire }, { ...options, signal }));
       expect(error).toBeInstanceOf(TypeError);
       expect(server.requests).toHaveLength(0);
-      expect(release).toHaveBeenCalledTimes(admit.mock.calls.length);
+      expect(release).toHaveBeenCalledTimes(acquire.mock.calls.length);
       expect(getEventListeners(signal, 'abort')).toEqual([]);
     },
   );
@@ -1017,7 +1021,7 @@ describe('a stream', () => {
   it('is there as soon as its headers are, with the credentials', async () => {
     const server = await serve(stream);
     const abort = new AbortController();
-    const body = await client({ url: server.url, authorization: 'Basic right' }).open(
+    const body = await client({ url: server.url, authorization: 'Basic right' }).openEventStream(
       '/global/event',
       abort.signal,
     );
@@ -1038,7 +1042,7 @@ describe('a stream', () => {
       stream(response, request, attempt);
     });
     const abort = new AbortController();
-    const body = await client(server).open('/global/event', abort.signal);
+    const body = await client(server).openEventStream('/global/event', abort.signal);
     const reader = body.getReader();
     await reader.read();
     abort.abort(new Error('enough'));
@@ -1048,7 +1052,9 @@ describe('a stream', () => {
 
   it('that is refused is a RequestError', async () => {
     const server = await serve((response) => response.writeHead(401).end());
-    const error = await rejection(client(server).open('/global/event', new AbortController().signal));
+    const error = await rejection(
+      client(server).openEventStream('/global/event', new AbortController().signal),
+    );
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ status: 401, method: 'GET', path: '/global/event' });
   });
@@ -1062,7 +1068,9 @@ describe('a stream', () => {
       response.once('close', () => closed.resolve());
       response.writeHead(200, { 'content-type': type }).write('and so on');
     });
-    const error = await rejection(client(server).open('/global/event', new AbortController().signal));
+    const error = await rejection(
+      client(server).openEventStream('/global/event', new AbortController().signal),
+    );
     expect(error).toBeInstanceOf(ResponseShapeError);
     expect((error as Error).message).toContain(`expected an event stream, got ${type}`);
     await closed.promise;
@@ -1073,7 +1081,7 @@ describe('a stream', () => {
     const server = await serve(() => arrived.resolve());
     const abort = new AbortController();
     const reason = new Error('enough');
-    const error = rejection(client(server).open('/global/event', abort.signal));
+    const error = rejection(client(server).openEventStream('/global/event', abort.signal));
     await arrived.promise;
     abort.abort(reason);
     expect(await error).toBe(reason);
@@ -1081,7 +1089,9 @@ describe('a stream', () => {
 
   it('that is cut before its headers is a ConnectionError', async () => {
     const server = await serve(cutOff);
-    const error = await rejection(client(server).open('/global/event', new AbortController().signal));
+    const error = await rejection(
+      client(server).openEventStream('/global/event', new AbortController().signal),
+    );
     expect(error).toBeInstanceOf(ConnectionError);
     expect(error).toMatchObject({ method: 'GET', path: '/global/event' });
     expect(server.requests).toHaveLength(1);

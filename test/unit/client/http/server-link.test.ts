@@ -40,7 +40,7 @@ class World {
   found(): void {
     this.#run += 1;
     this.answer = () => Promise.resolve(Response.json(`from ${this.#run}`));
-    this.link.found();
+    this.link.markReady();
   }
 }
 
@@ -49,7 +49,7 @@ const hangs = (): Promise<Response> => new Promise(() => undefined);
 describe('a request while the server is replaced', () => {
   it('is not sent before there is another one, and then with its credentials', async () => {
     const world = new World();
-    world.link.lose(lost);
+    world.link.markLost(lost);
     const answers = [world.http.send(get), world.http.send(post)];
     await Promise.resolve();
     expect(world.sent).toEqual([]);
@@ -60,7 +60,7 @@ describe('a request while the server is replaced', () => {
 
   it('waits no longer than its own limits, and leaves nothing on the signals', async () => {
     const world = new World();
-    world.link.lose(lost);
+    world.link.markLost(lost);
     await expect(world.http.send(get, { timeoutMs: 5 })).rejects.toBeInstanceOf(TimeoutError);
     const caller = new AbortController();
     const waiting = world.http.send(post, { signal: caller.signal });
@@ -81,7 +81,7 @@ describe('a request under way when the server is lost', () => {
     world.answer = hangs;
     const answer = world.http.send(get);
     await vi.waitFor(() => expect(world.sent).toHaveLength(1));
-    world.link.lose(lost);
+    world.link.markLost(lost);
     world.found();
     expect(await answer).toBe('from 2');
     expect(world.sent).toHaveLength(2);
@@ -92,7 +92,7 @@ describe('a request under way when the server is lost', () => {
     world.answer = hangs;
     const answer = world.http.send({ ...get, method });
     await vi.waitFor(() => expect(world.sent).toHaveLength(1));
-    world.link.lose(lost);
+    world.link.markLost(lost);
     const error = await answer.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ServerLostError);
     expect((error as Error).message).toContain(`${method} /thing`);
@@ -105,7 +105,7 @@ describe('a request under way when the server is lost', () => {
     world.answer = () => Promise.reject(broken('ECONNRESET'));
     const answers = Promise.allSettled([world.http.send(get), world.http.send(post)]);
     await vi.waitFor(() => expect(world.sent).toHaveLength(2));
-    world.link.lose(lost);
+    world.link.markLost(lost);
     world.found();
     expect(await answers).toMatchObject([
       { status: 'fulfilled', value: 'from 2' },
@@ -118,7 +118,7 @@ describe('a request under way when the server is lost', () => {
     world.answer = () => Promise.reject(broken('ECONNREFUSED'));
     const answer = world.http.send(post, { retry: false });
     await vi.waitFor(() => expect(world.sent).toHaveLength(1));
-    world.link.lose(lost);
+    world.link.markLost(lost);
     world.found();
     expect(await answer).toBe('from 2');
   });
@@ -134,14 +134,14 @@ describe('a request under way when the server is lost', () => {
     const world = new World();
     world.answer = hangs;
     const holds: string[] = [];
-    const admit = async (): Promise<() => void> => {
+    const acquire = async (): Promise<() => void> => {
       holds.push('taken');
       return () => void holds.push('released');
     };
     const sending = deferred();
-    const answer = world.http.send({ ...get, admit, sending: sending.resolve });
+    const answer = world.http.send({ ...get, acquire, onSend: sending.resolve });
     await sending.promise;
-    world.link.lose(lost);
+    world.link.markLost(lost);
     world.found();
     await answer;
     expect(holds).toEqual(['taken', 'released', 'taken', 'released']);

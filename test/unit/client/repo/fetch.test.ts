@@ -217,9 +217,9 @@ describe('GET /event', () => {
 
   it('tells what becomes of the server, and of the gap that its restart has left', async () => {
     const response = await subscribe();
-    source.link.lose(new ServerLostError('The work on the server'));
+    source.link.markLost(new ServerLostError('The work on the server'));
     source.hub.tellServer({ state: 'restarting', attempt: 1 });
-    source.link.found();
+    source.link.markReady();
     source.hub.tellServer({ state: 'ready' });
     expect(await firstFrames(response, 4)).toMatchObject([
       { type: 'server.connected' },

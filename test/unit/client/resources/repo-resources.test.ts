@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Http } from '../../../../src/client/http/http.js';
-import { RepoTransport, type Disposing } from '../../../../src/client/http/repo-transport.js';
+import { RepoTransport, type RunAsDisposal } from '../../../../src/client/http/repo-transport.js';
 import { AgentsResource } from '../../../../src/client/resources/agents.js';
 import { CommandsResource } from '../../../../src/client/resources/commands.js';
 import { ConfigResource } from '../../../../src/client/resources/config.js';
@@ -38,18 +38,18 @@ function resources(answer: unknown = []) {
     },
   });
   const transport = new RepoTransport(http, DIRECTORY, async () => () => undefined);
-  const disposing: Disposing = (send) => send(new AbortController().signal);
+  const runAsDisposal: RunAsDisposal = (send) => send(new AbortController().signal);
   return {
     sent,
     agents: new AgentsResource(transport),
     commands: new CommandsResource(transport),
-    config: new ConfigResource(transport, disposing),
+    config: new ConfigResource(transport, runAsDisposal),
     files: new FilesResource(transport),
     find: new FindResource(transport),
     formatter: new FormatterResource(transport),
     log: new LogResource(transport),
     lsp: new LspResource(transport),
-    project: new ProjectResource(transport, disposing),
+    project: new ProjectResource(transport, runAsDisposal),
     providers: new ProvidersResource(transport),
     skills: new SkillsResource(transport),
     tools: new ToolsResource(transport),

@@ -298,12 +298,12 @@ describe('making a worktree', () => {
   it('does not wait for what a server that has ended would have told', async () => {
     const { worktrees, listeners, link, order } = setUp([]);
     const lost = new ServerLostError('The work on the server');
-    link.lose(lost);
-    link.found();
+    link.markLost(lost);
+    link.markReady();
     const pending = worktrees.create();
     await expect.poll(() => order).toContain('post');
-    link.lose(lost);
-    link.found();
+    link.markLost(lost);
+    link.markReady();
     await expect(pending).rejects.toBe(lost);
     expect(listeners.size).toBe(0);
   });
