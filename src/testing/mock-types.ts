@@ -6,72 +6,78 @@ import type { SessionInfo } from '../client/schema/session.js';
 import type { MockHandler, MockOperation } from './http/operations.js';
 import type { RequestFailure } from './http/request-faults.js';
 import type { MockRequest } from './http/route.js';
+import type { MockShell } from './model/turns.js';
 import type { MockScript, ScriptOptions } from './script/script.js';
-import type { MockShell } from './scripted-server.js';
 import type { MockInstance } from './state/instances.js';
 import type { MemorySocket } from './state/pty-socket.js';
 import type { MockEvent } from './state/stream-faults.js';
 import type { MockTerminalProgram } from './state/terminal.js';
 
-/** How the mock presents itself. */
+/** How the mock presents itself, and how its model, tools and terminals answer. */
 export interface MockOpenCodeOptions {
   /**
-   * Its origin. Nothing listens there: requests to it are answered by `handlers`.
+   * The origin of the mock. Nothing listens there: `handlers` answer the requests to it.
    *
-   * @default one of its own for each mock, e.g. `http://opencode-1.invalid`
+   * @default another one for each mock, e.g. `http://opencode-1.invalid`
    */
   readonly url?: string | undefined;
-  /** Refuses requests without it. @default none */
+  /** The password; requests without it get status 401. @default every request passes */
   readonly password?: string | undefined;
-  /** @default 'opencode' */
+  /** The user name of the password. @default 'opencode' */
   readonly username?: string | undefined;
-  /** @default '1.18.33' */
+  /** The version that the server reports. @default '1.18.33' */
   readonly version?: string | undefined;
-  /** The directory of requests that name none. @default '/' */
+  /** The absolute directory of requests that name none. @default '/' */
   readonly cwd?: string | undefined;
   /**
-   * Which project a directory belongs to: on a real server the clones and worktrees of one repository are one project.
+   * Gives the id of the project that a directory belongs to: on a real server the clones and worktrees of one repository are
+   * one project.
    *
    * @default each directory is a project of its own
    */
   readonly projectOf?: ((directory: string) => string) | undefined;
-  /** How the model answers until `reply()` or `script()` says otherwise. @default every prompt with `ok` */
+  /** How the model answers until `reply()` or `script()` is called. @default every prompt with `ok` */
   readonly script?: MockScript | undefined;
-  /** For which permissions every tool asks, e.g. `['bash', 'edit']`. @default none */
+  /** The permissions that every tool asks for, e.g. `['bash', 'edit']`. @default none */
   readonly asks?: readonly string[] | undefined;
-  /** The agents there are beside `build`, `plan`, `general` and `explore`. A prompt for any other fails. @default none */
+  /** More agents beside `build`, `plan`, `general` and `explore`. A prompt for an unknown agent fails. @default none */
   readonly agents?: readonly string[] | undefined;
-  /** The models there are beside `mock/mock`, as `provider/model`. A prompt for any other fails. @default none */
+  /** More models beside `mock/mock`, as `provider/model`. A prompt for an unknown model fails. @default none */
   readonly models?: readonly string[] | undefined;
-  /** The commands there are. @default `init` */
+  /** The commands of the server. @default `init` */
   readonly commands?: readonly Command[] | undefined;
-  /** What the command lines of `session.shell()` put out. @default nothing */
+  /** Gives the output of the command lines of `session.shell()`. @default no output */
   readonly shell?: MockShell | undefined;
-  /** What runs in the terminals, whatever their command is. @default shows what is typed */
+  /** The program in every terminal, whatever its command is. @default one that shows what is typed */
   readonly terminal?: MockTerminalProgram | undefined;
   /**
-   * The time of what the mock stores, and of what takes time because a test says so: `wait()`, delays, slow disposals.
+   * The time source of what the mock stores, and of what takes time because a test asks for it: `wait()`, delays, slow disposals.
    *
-   * @default the system's, which fake timers replace
+   * @default the system clock, which fake timers replace
    */
   readonly clock?: Clock | undefined;
 }
 
-/** What goes wrong with the event streams; `server.connected`, the first event of each, always comes. */
+/** Faults of the event streams. The first event of each stream, `server.connected`, always arrives. */
 export interface MockStream {
-  /** Loses the events that match until the returned fault is disposed. @default all of them */
+  /** Loses matching events until the returned fault is disposed. @default all events match */
   drop(matches?: (event: MockEvent) => boolean): Disposable;
-  /** Keeps all events back until the returned fault is disposed; then they come, in their order. */
+  /** Holds all events back until the returned fault is disposed; then sends them in order. */
   hold(): Disposable;
-  /** Lets all events come `ms` milliseconds later until the returned fault is disposed. */
+  /**
+   * Delays all events until the returned fault is disposed.
+   *
+   * @param ms - milliseconds by the clock of the mock, 0 or more.
+   * @throws {RangeError} for a negative `ms`.
+   */
   delay(ms: number): Disposable;
-  /** Breaks every open stream in the middle of a frame; the clients may come again. */
+  /** Breaks every open stream in the middle of a frame; clients can connect again. */
   cut(): void;
 }
 
-/** An OpenCode server in memory, and what a test may tell it and ask it. */
+/** An OpenCode server in memory, with its scripting API. */
 export interface MockServer extends Disposable, AsyncDisposable {
-  /** Its origin. */
+  /** The origin of the mock. */
   readonly url: string;
   /** For `setupServer(...mock.handlers)` or `setupWorker(...mock.handlers)`. */
   readonly handlers: readonly HttpHandler[];
@@ -80,61 +86,71 @@ export interface MockServer extends Disposable, AsyncDisposable {
     readonly url: string;
     readonly username?: string;
     readonly password?: string;
-    /** Connects to the terminals: msw does not see the WebSockets of the package `ws`. */
+    /** Connects to the terminals of the mock: msw does not intercept WebSockets of the package `ws`. */
     readonly webSocket: new (url: string) => MemorySocket;
   };
-  /** A directory to work in: any absolute path is one, and this one is told apart by its name. */
+  /**
+   * Gives a directory that no other call gave. The mock has no disk, so any other absolute path works too.
+   *
+   * @param name - the last segment of the path. @default 'repo'
+   */
   repo(name?: string): Promise<string>;
-  /** Lets the model answer every prompt from now on with this text. */
+  /** Makes the model answer every prompt from now on with this text. */
   reply(answer: string, options?: ScriptOptions): void;
-  /** Lets the model answer every prompt from now on as the script says. */
+  /**
+   * Makes the model answer every prompt from now on by this script.
+   *
+   * @throws {TypeError} when `script` is not a function.
+   */
   script(script: MockScript, options?: ScriptOptions): void;
   /**
-   * Answers an operation in place of the mock, until the returned handler is disposed. The newest wins.
+   * Answers an operation in place of the mock, until the returned handler is disposed. The newest handler wins.
    *
    * @param operation - `METHOD /path`, with parameters in braces, as OpenCode documents it.
-   * @throws {TypeError} for what is no operation.
+   * @throws {TypeError} when `operation` is not written that way, or `handle` is not a function.
    */
   use<O extends MockOperation>(operation: O, handle: MockHandler<O>): Disposable;
   /**
-   * Lets the nth of the matching requests from now on fail.
+   * Fails the nth of the matching requests from now on, and `times` - 1 after it.
    *
-   * @throws {TypeError} {@link RangeError}
+   * @returns a fault that ends early when it is disposed.
+   * @throws {TypeError} {@link RangeError} for an invalid operation or failure.
    */
   failRequest(operation: MockOperation, failure?: RequestFailure): Disposable;
   readonly stream: MockStream;
   /**
-   * Breaks the configuration of a directory: once its instance is not loaded, everything that needs it is answered with 400 and
-   * `ConfigJsonError`. Disposing the returned object repairs the file; as OpenCode 1.18.33 does, the mock reads it again only
-   * after `crash()` and `restart()`, unless it has not read it yet.
+   * Breaks the configuration of a directory: while its instance is not loaded, every request that needs the instance gets
+   * status 400 and `ConfigJsonError`. Disposing the returned object repairs the file. Like OpenCode 1.18.33, the mock keeps an
+   * error that it has read until `crash()` and `restart()`.
    *
-   * @param reason - what the error says. @default 'CloseBraceExpected'
+   * @param reason - the reason in the error's message. @default 'CloseBraceExpected'
    */
   breakRepo(directory: string, reason?: string): Disposable;
   /**
-   * Lets every disposal from now on take this long.
+   * Makes every disposal from now on take longer.
    *
-   * @throws {RangeError} unless `ms` is a number that is not negative.
+   * @param ms - milliseconds by the clock of the mock, 0 or more.
+   * @throws {RangeError} for a negative `ms`.
    */
   slowDisposal(ms: number): void;
-  /** Disposes the instance of a directory as another client would, whatever runs in it; resolves when it is gone. */
+  /** Disposes the instance of a directory as another client would, whatever runs in it; resolves when it is disposed. */
   dispose(directory: string): Promise<void>;
-  /** Ends it like a process that is killed: streams break, turns stop where they are, requests get no answer. */
+  /** Ends the server like a process that is killed: streams break, turns stop where they are, requests get no answer. */
   crash(): void;
-  /** Starts it again after `crash()`: what was stored is there, and no instance is loaded. */
+  /** Starts the server again after `crash()`: stored sessions are there, and no instance is loaded. */
   restart(): void;
-  /** What was asked so far, oldest first. */
+  /** Copies of the requests so far, oldest first. */
   requests(): MockRequest[];
-  /** The directories that were used so far, with what became of their instances. */
+  /** The state of the instance of every directory that was used so far. */
   instances(): MockInstance[];
-  /** The sessions that exist, oldest first. */
+  /** Copies of the sessions that exist, oldest first. */
   sessions(): SessionInfo[];
   /**
-   * The messages of a session, oldest first.
+   * Copies of the messages of a session, oldest first.
    *
-   * @throws {Error} when there is no such session.
+   * @throws {Error} when the session does not exist.
    */
   messages(sessionID: string): Message[];
-  /** Ends it like a server that is gone, with the clients it made. Idempotent. */
+  /** Ends the server, and closes the clients that it made. Idempotent. */
   close(): Promise<void>;
 }

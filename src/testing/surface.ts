@@ -29,6 +29,7 @@ export type {
 } from './http/operations.js';
 export type { RequestFailure } from './http/request-faults.js';
 export type { MockRequest } from './http/route.js';
+export type { MockShell } from './model/turns.js';
 export type { MockScript, MockScriptInput, ScriptOptions } from './script/script.js';
 export {
   afterTools,
@@ -54,7 +55,6 @@ export {
   type QuestionInput,
   type TextOptions,
 } from './script/steps.js';
-export type { MockShell } from './scripted-server.js';
 export type { MockInstance } from './state/instances.js';
 export type { MockEvent } from './state/stream-faults.js';
 export type { MockTerminal, MockTerminalProgram } from './state/terminal.js';

@@ -7,14 +7,14 @@ import { withSession } from './sessions.js';
 
 const REPLIES: readonly unknown[] = ['once', 'always', 'reject'];
 
-/** What the sessions of a directory wait for. */
+/** The operations on the pending permissions and questions of a directory. */
 export const askRoutes: readonly Route[] = [
   scopedRoute('GET', '/permission', ({ instance }) => Response.json(instance.asks.permissions())),
   scopedRoute('POST', '/permission/:requestID/reply', (context) => {
     const requestID = context.params['requestID'] ?? '';
     return replyPermission(context, requestID, 'requestID', 'reply');
   }),
-  // A session route: it finds the directory by the session.
+  // The session in the path decides the directory.
   scopedRoute('POST', '/session/:sessionID/permissions/:permissionID', (context) => {
     const requestID = context.params['permissionID'] ?? '';
     return withSession(context, () => replyPermission(context, requestID, 'permissionID', 'response'));

@@ -6,7 +6,7 @@ import { badRequest, noContent, notFound, otherPart, unknownError, unsupportedTy
 import { scopedRoute, type InstanceContext, type Route } from '../route.js';
 import { withSession, whenIdle } from './sessions.js';
 
-/** The operations on the messages of a session, and what makes new ones. */
+/** The operations on the messages of a session, and those that make new messages. */
 export const messageRoutes: readonly Route[] = [
   scopedRoute('GET', '/session/:sessionID/message', (context) =>
     withSession(context, ({ id }) => messagePage(context.server.sessions.messages(id), context.query)),
@@ -57,7 +57,7 @@ export const messageRoutes: readonly Route[] = [
   scopedRoute('POST', '/session/:sessionID/prompt_async', (context) =>
     withPrompt(context, (body) =>
       withSession(context, (session) => {
-        void context.server.promptAsync(context.instance, session, body);
+        void context.server.turns.promptAsync(context.instance, session, body);
         return noContent();
       }),
     ),
@@ -65,7 +65,7 @@ export const messageRoutes: readonly Route[] = [
   scopedRoute('POST', '/session/:sessionID/message', (context) =>
     withPrompt(context, (body) =>
       withSession(context, async (session) => {
-        const answer = await context.server.prompt(context.instance, session, body);
+        const answer = await context.server.turns.prompt(context.instance, session, body);
         return answer === undefined ? unknownError() : Response.json(answer);
       }),
     ),
@@ -90,7 +90,7 @@ export const messageRoutes: readonly Route[] = [
     return withSession(context, (session) =>
       whenIdle(context, session, async () => {
         const input = { agent, command, messageID, model };
-        return Response.json(await context.server.shell(context.instance, session, input));
+        return Response.json(await context.server.turns.shell(context.instance, session, input));
       }),
     );
   }),
@@ -101,7 +101,7 @@ export const messageRoutes: readonly Route[] = [
     return withSession(context, (session) =>
       whenIdle(context, session, async () => {
         const model = { providerID, modelID };
-        await context.server.summarize(context.instance, session, model, body['auto'] === true);
+        await context.server.turns.summarize(context.instance, session, model, body['auto'] === true);
         return Response.json(true);
       }),
     );
@@ -115,7 +115,7 @@ interface ShellBody {
   readonly model: PromptBody['model'];
 }
 
-/** Prompts with the template of a command; of an unknown one the session says that there is none. */
+/** Prompts with the template of a command; for an unknown command it sends a `session.error`. */
 function runCommand(
   context: InstanceContext,
   name: string,
@@ -137,10 +137,10 @@ function runCommand(
     const text = command.template.replaceAll('$ARGUMENTS', given);
     const prompt = parsePromptBody({ ...body, parts: [{ type: 'text', text }, ...files] });
     if (prompt instanceof Response) return prompt;
-    const answer = await server.prompt(instance, session, prompt);
+    const answer = await server.turns.prompt(instance, session, prompt);
     if (answer === undefined) return unknownError();
-    const told = { name, sessionID, arguments: given, messageID: answer.info.id };
-    server.events.emit(instance, 'command.executed', told);
+    const properties = { name, sessionID, arguments: given, messageID: answer.info.id };
+    server.events.emit(instance, 'command.executed', properties);
     return Response.json(answer);
   });
 }

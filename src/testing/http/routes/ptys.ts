@@ -3,7 +3,7 @@ import { readBody } from '../body.js';
 import { ptyForbidden, ptyNotFound } from '../replies.js';
 import { scopedRoute, type InstanceContext, type Route } from '../route.js';
 
-/** The operations on the terminals of a directory; what is written and shown in them goes over a WebSocket. */
+/** The operations on the terminals of a directory, except their WebSockets. */
 export const ptyRoutes: readonly Route[] = [
   scopedRoute('GET', '/pty', ({ instance }) => Response.json(instance.ptys.list())),
   scopedRoute('POST', '/pty', ({ instance, bodyText }) => {

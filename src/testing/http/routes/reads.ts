@@ -2,7 +2,7 @@ import type { Project } from '../../../client/schema/project.js';
 import type { Instance } from '../../state/instances.js';
 import { scopedRoute, type InstanceContext, type Route } from '../route.js';
 
-/** What can be read of a directory: as of an empty repository on its main branch, without language servers. */
+/** The reads of a directory: an empty repository on its main branch, without language servers. */
 export const readRoutes: readonly Route[] = [
   read('/path', ({ instance: { directory } }) => ({
     home: '/home/mock',
@@ -36,7 +36,7 @@ export const readRoutes: readonly Route[] = [
   read('/find/file', () => []),
   read('/find/symbol', () => []),
   read('/file', () => []),
-  // What is not there is empty.
+  // The server reads a missing file as an empty one.
   read('/file/content', () => ({ type: 'text', content: '' })),
   read('/file/status', () => []),
 ];

@@ -1,6 +1,6 @@
 import { globalRoute, scopedRoute, type Route } from '../route.js';
 
-/** The operations on the server and on instances. */
+/** The operations on the server and on its instances. */
 export const serverRoutes: readonly Route[] = [
   globalRoute('GET', '/global/health', ({ server }) =>
     Response.json({ healthy: true, version: server.version }),
@@ -10,7 +10,7 @@ export const serverRoutes: readonly Route[] = [
     eventStream(server.events.open(signal, instance.directory)),
   ),
   globalRoute('GET', '/global/config', () => Response.json({})),
-  // Unlike the disposal of one instance it answers when all is done.
+  // Answers when all are disposed, unlike the disposal of one instance.
   globalRoute('POST', '/global/dispose', async ({ server }) => {
     await server.instances.disposeAll();
     return Response.json(true);

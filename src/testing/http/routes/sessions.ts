@@ -8,7 +8,7 @@ import { badRequest, badSessionBody, notFound, sessionBusy, unknownError } from 
 import { globalRoute, scopedRoute, type InstanceContext, type Route } from '../route.js';
 import type { NewSession } from '../../state/session-store.js';
 
-/** How many sessions a page of `GET /api/session` has unless it is told otherwise. */
+/** The number of sessions on a page of `GET /api/session` without `limit`. */
 const API_PAGE_SIZE = 50;
 
 /** The operations on sessions. */
@@ -23,7 +23,7 @@ export const sessionRoutes: readonly Route[] = [
       const message = `Expected "true" | "false", got ${JSON.stringify(roots)}\n  at ["roots"]`;
       return badRequest(message, 'Query');
     }
-    // By the header alone the whole project is listed, as it is with a path.
+    // The header does not limit the list: without `?directory=`, or with `?path=`, it has the whole project.
     const path = query.get('path') ?? undefined;
     const directory = path === undefined ? query.get('directory') : null;
     const sessions = server.sessions.list({
@@ -37,7 +37,7 @@ export const sessionRoutes: readonly Route[] = [
     });
     return Response.json(sessions);
   }),
-  // The one listing that loads no instance: newest first, of every project; the directory is decoded once.
+  // The only list that loads no instance: newest first, of every project. It decodes the directory once.
   globalRoute('GET', '/api/session', ({ server, query }) => {
     const { start, directory } = parseCursor(query.get('cursor')) ?? {
       start: 0,
@@ -89,14 +89,14 @@ export const sessionRoutes: readonly Route[] = [
   scopedRoute('GET', '/session/:sessionID/todo', (context) =>
     withSession(context, ({ id }) => Response.json(context.server.sessions.todos(id))),
   ),
-  // Without snapshots, and for unknown sessions too, there is no difference.
+  // The mock takes no snapshots. The server answers an unknown session in the same way.
   scopedRoute('GET', '/session/:sessionID/diff', () => Response.json([])),
   scopedRoute('POST', '/session/:sessionID/fork', (context) =>
     withSession(context, (session) => {
       const body = readBody(context.bodyText, ['messageID?']);
       if (body instanceof Response) return body;
       const { messageID } = body as { readonly messageID?: string };
-      // What cannot be encoded cannot be copied.
+      // OpenCode 1.18.33 cannot fork a session with a message that it cannot encode.
       if (context.server.sessions.messages(session.id).some(hasFormat)) return unknownError();
       return Response.json(context.server.history.fork(context.instance, session, messageID));
     }),
@@ -120,21 +120,21 @@ export const sessionRoutes: readonly Route[] = [
       }),
     ),
   ),
-  // Nobody publishes anything from here: as on a server with `share: "disabled"`.
+  // As on a server with `share: "disabled"`: a mock publishes nothing.
   scopedRoute('POST', '/session/:sessionID/share', (context) => withSession(context, () => unknownError())),
   scopedRoute('DELETE', '/session/:sessionID/share', (context) =>
     withSession(context, (session) => Response.json(session)),
   ),
-  // It answers `true` for an unknown session too.
+  // The server answers `true` for an unknown session too.
   scopedRoute('POST', '/session/:sessionID/abort', async ({ server, instance, params }) => {
     const sessionID = params['sessionID'] ?? '';
     if (!sessionID.startsWith('ses')) return unknownError();
-    await server.abort(instance, sessionID);
+    await server.turns.abort(instance, sessionID);
     return Response.json(true);
   }),
 ];
 
-/** Answers about the session that the path names, or that there is none. */
+/** Answers for the session that the path names, or that it does not exist. */
 export async function withSession(
   context: InstanceContext,
   answer: (session: SessionInfo) => Response | Promise<Response>,
@@ -151,7 +151,7 @@ export async function withSession(
   }
 }
 
-/** Answers, or refuses while the session is at work. */
+/** Answers, or refuses while the session is busy. */
 export function whenIdle(
   { instance }: InstanceContext,
   session: SessionInfo,
@@ -160,7 +160,7 @@ export function whenIdle(
   return instance.isBusy(session.id) ? sessionBusy(session.id) : answer();
 }
 
-/** What a session can be created with; anything else in the body is ignored. */
+/** The fields that a session can be created with; the server ignores all others. */
 const NEW_SESSION_KEYS = ['title', 'parentID', 'agent', 'model', 'metadata', 'permission'] as const;
 const TEXT_KEYS = ['title', 'parentID', 'agent'];
 
@@ -175,12 +175,12 @@ function parseNewSession(bodyText: string): NewSession | undefined {
   return Object.fromEntries(given);
 }
 
-/** The server ignores what is not a number. */
+/** The number in a query parameter; the server ignores one that is not a number. */
 function numberOf(text: string | null): number | undefined {
   return text === null || text === '' || Number.isNaN(Number(text)) ? undefined : Number(text);
 }
 
-/** Where a page begins, and in which directory: both are in the cursor. */
+/** The start of a page and its directory, which the cursor has. */
 function parseCursor(
   cursor: string | null,
 ): { readonly start: number; readonly directory: string | null } | undefined {
