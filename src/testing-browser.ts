@@ -7,13 +7,14 @@ import type { MockOpenCodeOptions, MockServer } from './testing/mock-types.js';
 
 export * from './testing/surface.js';
 
-/** An OpenCode server in memory, and what a test may tell it and ask it. */
+/** An OpenCode server in memory, with its scripting API and clients that are closed with it. */
 export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
 
 /**
  * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
  *
- * @throws {TypeError} for a `url` that is no http URL, and a model that is not written as `provider/model`.
+ * @throws {TypeError} for an invalid option, e.g. a `url` that is not an http URL, or a model that is not written as
+ * `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  *
  * @example

@@ -9,13 +9,14 @@ import { startRealServer, type RealOpenCodeOptions, type RealServer } from './te
 export * from './testing/surface.js';
 export type { RealOpenCodeOptions, RealServer } from './testing/real/real-opencode.js';
 
-/** An OpenCode server in memory, and what a test may tell it and ask it. */
+/** An OpenCode server in memory, with its scripting API and clients that are closed with it. */
 export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
 
 /**
  * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
  *
- * @throws {TypeError} for a `url` that is no http URL, and a model that is not written as `provider/model`.
+ * @throws {TypeError} for an invalid option, e.g. a `url` that is not an http URL, or a model that is not written as
+ * `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  *
  * @example
@@ -36,15 +37,16 @@ export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
   );
 }
 
-/** A real OpenCode server, told the same as a mock. */
+/** A real OpenCode server with the mock's scripting API, and clients that are closed with it. */
 export type RealOpenCode = RealServer & WithClients<JarvisOpenCode, JarvisOptions>;
 
 /**
- * Starts the user's own `opencode` with directories of its own and a scripted model on loopback: for end-to-end tests with
- * the scripts of the mock. It shares nothing with the user of the machine, and `close()` leaves nothing behind.
+ * Starts the user's own `opencode` with directories of its own and a scripted model on loopback, for end-to-end tests with the
+ * scripts of the mock. The server shares nothing with the user of the machine, and `close()` leaves nothing behind.
  *
- * @throws {ServerStartError} when there is no `opencode`, or it does not become ready.
- * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+ * @throws {TypeError} {@link RangeError} for an invalid option.
+ * @throws {ServerStartError} when `opencode` is not found or does not become ready.
+ * @throws {UnsupportedServerError} when this library does not support the version of `opencode`.
  */
 export async function realOpenCode(options: RealOpenCodeOptions = {}): Promise<RealOpenCode> {
   const server = await startRealServer(options, async (start) => {

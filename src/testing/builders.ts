@@ -18,18 +18,18 @@ import type { Pty } from '../client/schema/pty.js';
 import type { SessionInfo, Todo, Tokens } from '../client/schema/session.js';
 import { Ids } from './state/ids.js';
 
-/** What a builder leaves as it is unless it is told otherwise. */
+/** The fields that replace those of a builder. */
 type Given<T> = Readonly<Partial<T>>;
 
 const ids = new Ids();
-/** 1 January 2026: a fixture says the same at any time. */
+/** 1 January 2026: a fixture is the same at any time. */
 const SOME_TIME = 1_767_225_600_000;
 
 function someTokens(): Tokens {
   return { input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 } };
 }
 
-/** A session of `/repo`. */
+/** A session of the directory `/repo`. */
 export function aSession(given: Given<SessionInfo> = {}): SessionInfo {
   return {
     id: ids.next('ses'),
@@ -46,7 +46,7 @@ export function aSession(given: Given<SessionInfo> = {}): SessionInfo {
   };
 }
 
-/** What a user has prompted, without its parts. */
+/** The message of a prompt, without its parts. */
 export function aUserMessage(given: Given<UserMessage> = {}): UserMessage {
   return {
     id: ids.next('msg'),
@@ -59,7 +59,7 @@ export function aUserMessage(given: Given<UserMessage> = {}): UserMessage {
   };
 }
 
-/** A finished answer, without its parts. */
+/** The message of a finished answer, without its parts. */
 export function anAssistantMessage(given: Given<AssistantMessage> = {}): AssistantMessage {
   return {
     id: ids.next('msg'),
@@ -79,7 +79,7 @@ export function anAssistantMessage(given: Given<AssistantMessage> = {}): Assista
   };
 }
 
-/** A message with its parts, which get its ids. @param parts - texts stand for text parts. */
+/** A message with parts, which get the ids of the message. @param parts - a string stands for a text part. */
 export function aMessage(
   info: MessageInfo = anAssistantMessage(),
   parts: readonly (Part | string)[] = ['ok'],
@@ -95,21 +95,24 @@ export function aMessage(
   };
 }
 
+/** A part with answer text. */
 export function aTextPart(given: Given<TextPart> = {}): TextPart {
   return { ...partIDs(given), type: 'text', text: 'ok', ...given };
 }
 
+/** A part with the model's reasoning, ended. */
 export function aReasoningPart(given: Given<ReasoningPart> = {}): ReasoningPart {
   const time = { start: SOME_TIME, end: SOME_TIME };
   return { ...partIDs(given), type: 'reasoning', text: 'Let me see.', time, ...given };
 }
 
+/** A part with a text file in a data URL. */
 export function aFilePart(given: Given<FilePart> = {}): FilePart {
   const file = { mime: 'text/plain', filename: 'a.txt', url: 'data:text/plain,a' };
   return { ...partIDs(given), type: 'file', ...file, ...given };
 }
 
-/** The call of a tool, completed unless a `state` says otherwise. */
+/** A tool call, completed unless `state` is given. */
 export function aToolPart(given: Given<ToolPart> = {}): ToolPart {
   return {
     ...partIDs(given),
@@ -121,7 +124,7 @@ export function aToolPart(given: Given<ToolPart> = {}): ToolPart {
   };
 }
 
-/** Where a tool call is. */
+/** The state of a tool call. */
 export function aToolState<S extends ToolState['status']>(status: S): Extract<ToolState, { status: S }> {
   const input = { command: 'ls' };
   const time = { start: SOME_TIME, end: SOME_TIME + 100 };
@@ -134,15 +137,17 @@ export function aToolState<S extends ToolState['status']>(status: S): Extract<To
   return states[status];
 }
 
+/** The part that begins a call of the model. */
 export function aStepStartPart(given: Given<StepStartPart> = {}): StepStartPart {
   return { ...partIDs(given), type: 'step-start', ...given };
 }
 
+/** The part that ends a call of the model. */
 export function aStepFinishPart(given: Given<StepFinishPart> = {}): StepFinishPart {
   return { ...partIDs(given), type: 'step-finish', reason: 'stop', cost: 0, tokens: someTokens(), ...given };
 }
 
-/** What a tool asks before it runs. */
+/** A permission request of a tool. */
 export function aPermissionRequest(given: Given<PermissionRequest> = {}): PermissionRequest {
   return {
     id: ids.next('per'),
@@ -156,7 +161,7 @@ export function aPermissionRequest(given: Given<PermissionRequest> = {}): Permis
   };
 }
 
-/** What the model asks the user. */
+/** A question of the model to the user. */
 export function aQuestionRequest(given: Given<QuestionRequest> = {}): QuestionRequest {
   return {
     id: ids.next('que'),
@@ -190,11 +195,12 @@ export function aPty(given: Given<Pty> = {}): Pty {
   };
 }
 
+/** A pending item of a todo list. */
 export function aTodo(given: Given<Todo> = {}): Todo {
   return { content: 'Mend the fence', status: 'pending', priority: 'high', ...given };
 }
 
-/** An event of one type, as a client gets it. */
+/** An event of one type, as a client receives it. */
 export interface BuiltEvent<T extends EventType> {
   readonly directory: string | undefined;
   readonly id: string;
@@ -202,7 +208,7 @@ export interface BuiltEvent<T extends EventType> {
   readonly properties: EventProperties[T];
 }
 
-/** These belong to no repository. */
+/** The events that belong to no repository. */
 const WHOLE_SERVER: ReadonlySet<EventType> = new Set<EventType>([
   'server.connected',
   'server.heartbeat',
@@ -211,9 +217,9 @@ const WHOLE_SERVER: ReadonlySet<EventType> = new Set<EventType>([
 ]);
 
 /**
- * An event as `repo.events()` gives it.
+ * An event as `repo.events()` yields it.
  *
- * @param directory - of the repository it belongs to; `/repo` by default, none for events of the whole server.
+ * @param directory - the repository of the event. @default '/repo', or none for an event of the whole server
  */
 export function anEvent<T extends EventType>(
   type: T,

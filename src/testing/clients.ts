@@ -1,15 +1,19 @@
-/** A server of the kit, as far as clients are concerned. */
+/** What can be closed: a server of the kit, a client. */
 interface Closable {
   close(): Promise<void>;
 }
 
-/** Adds clients to a server: they are closed with it. */
+/** What {@link withClients} adds to a server. */
 export interface WithClients<Client, Options> {
-  /** Connects a client; it is closed with the server. */
+  /**
+   * Connects a client, which is closed with the server.
+   *
+   * @param options - override the server's own connection options.
+   */
   client(options?: Options): Promise<Client>;
 }
 
-/** Lets a server make clients of itself. */
+/** Adds `client()` to a server. Closing the server closes its clients too. */
 export function withClients<Server extends Closable, Client extends Closable, Options>(
   server: Server,
   connect: (options: Options | undefined) => Promise<Client>,
@@ -19,7 +23,7 @@ export function withClients<Server extends Closable, Client extends Closable, Op
 
   async function end(): Promise<void> {
     const ends = [...clients].map((client) => client.close());
-    // Up to here nothing has waited: who does not wait for the end has closed it all the same.
+    // No await before this line: the server is closed at once, also for a caller that does not await.
     await server.close();
     await Promise.all(ends);
   }

@@ -48,7 +48,7 @@ const mockOptionChecks: OptionChecks<MockOpenCodeOptions> = {
   clock: aClock,
 };
 
-/** The operations the mock has; the first that matches answers. */
+/** The operations that the mock answers; the first one that matches wins. */
 export const MOCKED_ROUTES: readonly Route[] = [
   ...serverRoutes,
   ...sessionRoutes,
@@ -71,8 +71,9 @@ let made = 0;
 /**
  * Makes an OpenCode server in memory.
  *
- * @param maker - the function the test called: the stack of a mock that was not closed begins above it.
- * @throws {TypeError} for an invalid option, e.g. a `url` that is no http URL, and a model that is not written as `provider/model`.
+ * @param maker - the function the test called; the stack of a mock that is never closed begins with its caller.
+ * @throws {TypeError} for an invalid option, e.g. a `url` that is not an http URL, or a model that is not written as
+ * `provider/model`.
  * @throws {Error} when another open mock has this `url`.
  */
 export function makeMockServer(
@@ -100,7 +101,7 @@ export function makeMockServer(
   const handlers = new CustomHandlers();
   const router = new Router({ server, routes: MOCKED_ROUTES, faults, handlers });
   const requests: MockRequest[] = [];
-  const giveBack = takeOrigin(url, maker);
+  const releaseOrigin = takeOrigin(url, maker);
   let repos = 0;
   let isDown = false;
   let isClosed = false;
@@ -113,7 +114,7 @@ export function makeMockServer(
     if (!isUp()) return Response.error();
     if (!credentials.accepts(request)) return unauthorized();
     const response = await router.answer(request, record);
-    // Nobody gets an answer of a process that has gone meanwhile.
+    // A server that crashed or was closed meanwhile sends no answer.
     return isUp() ? response : Response.error();
   }
 
@@ -121,12 +122,12 @@ export function makeMockServer(
     if (isClosed) return;
     isClosed = true;
     server.close();
-    giveBack();
+    releaseOrigin();
   }
 
   return {
     url,
-    // One for everything: the routes go by the path as it was sent, which msw's own patterns do not show.
+    // One handler for all paths: routing needs the path as it was sent, which msw's own patterns do not show.
     handlers: [withoutStreamLogs(http.all(everyPathOf(url), ({ request }) => answer(request)))],
     connectOptions: {
       url,
@@ -175,7 +176,7 @@ export function makeMockServer(
   };
 }
 
-/** A page that came by https may not send requests by http, whoever would answer them. */
+/** A page that was loaded by https may not send requests by http, although msw would answer them. */
 function defaultScheme(): string {
   const { location } = globalThis as { location?: { readonly protocol?: string } };
   return location?.protocol === 'https:' ? 'https' : 'http';
@@ -192,8 +193,8 @@ function originOf(url: string): string {
 }
 
 /**
- * The worker of msw logs what was answered, unless it is `quiet`. It would read a copy of an event stream to its end: a
- * stream that a client has left would stay open, and one that breaks would reject where nobody listens.
+ * Keeps msw's worker, which logs every answer unless it is `quiet`, away from event streams. It would read a copy of each to
+ * its end: a stream that its client has left would stay open, and one that breaks would be an unhandled rejection.
  */
 function withoutStreamLogs(handler: HttpHandler): HttpHandler {
   const log = handler.log.bind(handler);
@@ -205,7 +206,7 @@ function withoutStreamLogs(handler: HttpHandler): HttpHandler {
   return handler;
 }
 
-/** Without a group in it msw has nothing to decode, and so nothing that it could fail to. */
+/** Has no groups: msw decodes what groups match, and fails where that cannot be decoded. */
 function everyPathOf(origin: string): RegExp {
   return new RegExp(`^${origin.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}/`);
 }

@@ -1,14 +1,16 @@
 import { abortable } from '../core/abort.js';
 
 /**
- * Lets everybody else go on first: what the server does later than its answer happens after a moment. It needs no timer, so
- * fake timers that nobody advances stop nothing.
+ * Resolves in the next macrotask, so that work that is already queued runs first: the mock does then what the server does
+ * after its answer. Uses no timer, so fake timers that nobody advances do not stop it.
+ *
+ * @param signal - rejects with its reason when it aborts first.
  */
 export function nextMacrotask(signal?: AbortSignal): Promise<void> {
-  return abortable(turnOfTheLoop(), signal);
+  return abortable(messageTask(), signal);
 }
 
-function turnOfTheLoop(): Promise<void> {
+function messageTask(): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
     port1.onmessage = () => {

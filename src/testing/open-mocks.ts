@@ -1,11 +1,11 @@
-/** A mock that nobody has closed. */
+/** A mock that is not closed. */
 interface OpenMock {
   readonly url: string;
-  /** Where it was made. */
+  /** The frames of the code that made it, one a line. */
   readonly stack: string;
 }
 
-/** What Node offers to see the end of a process; a browser has nothing of it. */
+/** The part of Node's `process` that shows the end of the process; a browser has none of it. */
 interface HostProcess {
   readonly pid: number;
   readonly stderr: { write(text: string): unknown };
@@ -17,14 +17,16 @@ interface HostProcess {
 }
 
 const open = new Map<string, OpenMock>();
-/** The process whose end is watched, while a mock is open: a sandbox is emptied before that end. */
+/** The process that has our exit listeners while a mock is open. Kept, because a test sandbox loses its globals before the end. */
 let host: HostProcess | undefined;
 
 /**
- * Takes an origin for a mock. Whoever does not give it back is told at the end of the process, with the place it was made.
+ * Takes an origin for a mock. When the process ends, a warning on stderr names each mock that has not given its origin back,
+ * with the place that made it.
  *
- * @returns gives it back.
- * @throws {Error} when another mock has it.
+ * @param maker - the function the test called; the frames in the warning begin with its caller.
+ * @returns a function that gives the origin back.
+ * @throws {Error} when another open mock has the origin.
  */
 export function takeOrigin(url: string, maker: (...args: never[]) => unknown): () => void {
   const other = open.get(url);
@@ -35,16 +37,16 @@ export function takeOrigin(url: string, maker: (...args: never[]) => unknown): (
     );
   }
   const mock = { url, stack: stackFrom(maker) };
-  if (open.size === 0) watchEnd();
+  if (open.size === 0) addExitListeners();
   open.set(url, mock);
   return () => {
     if (open.get(url) !== mock) return;
     open.delete(url);
-    if (open.size === 0) unwatchEnd();
+    if (open.size === 0) removeExitListeners();
   };
 }
 
-/** The process itself: jest gives its tests a copy, which nobody tells of the end. */
+/** The process itself: jest gives its tests a copy, whose listeners never run. */
 function hostProcess(): HostProcess | undefined {
   const { process: given } = globalThis as { process?: Partial<HostProcess> };
   const process = given?.getBuiltinModule?.('node:process') ?? given;
@@ -53,20 +55,20 @@ function hostProcess(): HostProcess | undefined {
     : undefined;
 }
 
-function watchEnd(): void {
+function addExitListeners(): void {
   host = hostProcess();
   host?.on('beforeExit', warn);
   host?.on('exit', warn);
   host?.on('SIGTERM', warnAndEnd);
 }
 
-function unwatchEnd(): void {
+function removeExitListeners(): void {
   host?.off('beforeExit', warn);
   host?.off('exit', warn);
   host?.off('SIGTERM', warnAndEnd);
 }
 
-/** Written past the console, which test runners catch, and have let go of at this time. */
+/** Writes to stderr itself: test runners replace the console and drop its output at the end of the process. */
 function warn(): void {
   for (const { url, stack } of open.values()) {
     host?.stderr.write(
@@ -74,20 +76,20 @@ function warn(): void {
     );
   }
   open.clear();
-  unwatchEnd();
+  removeExitListeners();
 }
 
-/** Vitest ends its workers by a signal; a listener of ours must not keep it from doing so. */
+/** Vitest ends its workers by SIGTERM: without other listeners the signal must still end the process. */
 function warnAndEnd(): void {
   warn();
   if (host?.listenerCount('SIGTERM') === 0) host.kill(host.pid, 'SIGTERM');
 }
 
-/** The frames of whoever called `maker`. */
+/** The stack frames from the caller of `maker` on. */
 function stackFrom(maker: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {};
   const { captureStackTrace } = Error as { captureStackTrace?: (target: object, above: unknown) => void };
-  // Other engines than V8 show the frames of this file too.
+  // Only V8 can leave out the frames of this file.
   if (captureStackTrace === undefined) return new Error().stack ?? '';
   captureStackTrace(holder, maker);
   const [, ...frames] = (holder.stack ?? '').split('\n');

@@ -1,10 +1,10 @@
 import { isRecord } from './prompt-body.js';
 import { badRequest, unknownError } from './replies.js';
 
-/** The fields of a body that must be texts, or may be (`?` behind the name). */
+/** Names of the string fields of a body; `?` after a name makes the field optional. */
 type TextFields = readonly string[];
 
-/** Parses a JSON body; `undefined` when it is none. */
+/** Parses a JSON body; `undefined` when it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -13,7 +13,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Reads a body that must be an object with these text fields, or refuses it as the server does. An empty one is `{}`. */
+/** Reads a body that must be an object with these string fields, or refuses it as the server does. An empty body is `{}`. */
 export function readBody(bodyText: string, fields: TextFields = []): Record<string, unknown> | Response {
   const json = parseJson(bodyText === '' ? '{}' : bodyText);
   if (json === undefined) return unknownError();

@@ -1,8 +1,8 @@
-/** Says whether a request may pass: by Basic authentication, or by `?auth_token=` with the same text. */
+/** Checks the password of requests: Basic authentication, or `?auth_token=` with the same base64 text. */
 export class Credentials {
   readonly #token: string | undefined;
 
-  /** @param password - without one everybody may. */
+  /** @param password - `undefined` accepts every request. */
   constructor(username: string, password: string | undefined) {
     this.#token = password === undefined ? undefined : base64(`${username}:${password}`);
   }
@@ -14,7 +14,7 @@ export class Credentials {
   }
 }
 
-/** Works without Buffer, also for what is not Latin-1. */
+/** Encodes UTF-8 text as base64 without `Buffer`, which a browser does not have. */
 function base64(text: string): string {
   return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }

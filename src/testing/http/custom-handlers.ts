@@ -10,11 +10,15 @@ interface CustomHandler {
   readonly handle: MockHandler<MockOperation>;
 }
 
-/** What the test answers itself. */
+/** The handlers by which a test answers requests itself. */
 export class CustomHandlers {
   #handlers: readonly CustomHandler[] = [];
 
-  /** The newest wins. */
+  /**
+   * Adds a handler, which wins over older ones until the returned object is disposed.
+   *
+   * @throws {TypeError} for an invalid operation or handler.
+   */
   add(operation: MockOperation, handle: MockHandler<MockOperation>): Disposable {
     if (typeof handle !== 'function') {
       throw new TypeError(`Expected a handler to be a function, got ${typeof handle}.`);
@@ -28,7 +32,7 @@ export class CustomHandlers {
     };
   }
 
-  /** `undefined` when no handler is meant. */
+  /** The answer of the newest matching handler; `undefined` when none matches. */
   answer(request: MockRequest, headers: Headers): Promise<Response> | undefined {
     for (const handler of this.#handlers) {
       const params = handler.method === request.method ? matchPath(handler.pattern, request.path) : undefined;

@@ -1,22 +1,21 @@
 /** The header that pins a request to a directory. */
 const DIRECTORY_HEADER = 'x-opencode-directory';
 
-/** What is needed to say which directory a request is for. */
+/** The parts of a request that decide its directory. */
 export interface DirectoryInput {
-  /** The path as it was sent, with its escapes. */
+  /** The path as it was sent, percent-encoded. */
   readonly rawPath: string;
   readonly query: URLSearchParams;
   readonly headers: Headers;
-  /** The directory of the session with this id, if there is one. */
+  /** Gives the directory of a session; `undefined` for an unknown id. */
   readonly directoryOf: (sessionID: string) => string | undefined;
-  /** Where the server was started. */
+  /** The directory of the server. */
   readonly cwd: string;
 }
 
 /**
- * The directory of a request, by the rule of OpenCode 1.18.33 (measured): that of the session the path names, by the raw
- * text of the path and decoded once more; else `?directory=`, decoded twice; else the header, decoded once; else the
- * server's own.
+ * The directory of a request, by the rule of OpenCode 1.18.33: the directory of the session whose id is in the raw path,
+ * decoded once more; else `?directory=`, decoded twice; else the header, decoded once; else the directory of the server.
  */
 export function directoryOfRequest(input: DirectoryInput): string {
   const named = /^\/session\/([^/]+)/.exec(input.rawPath)?.[1];
@@ -26,7 +25,7 @@ export function directoryOfRequest(input: DirectoryInput): string {
   return first === undefined || first === null ? input.cwd : resolve(input.cwd, decodeOnce(first));
 }
 
-/** Decodes a text; one that cannot be decoded is taken as it is. */
+/** Decodes percent-encoded text; returns text that cannot be decoded as it is. */
 export function decodeOnce(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -35,9 +34,9 @@ export function decodeOnce(text: string): string {
   }
 }
 
-/** Resolves `.`, `..`, doubled and trailing slashes, and what is relative to the server's own directory. */
+/** Resolves `.`, `..`, double and trailing slashes, and a path relative to the directory of the server. */
 function resolve(cwd: string, directory: string): string {
-  // Nobody asks a Windows path to be resolved: it is one spelling already.
+  // A Windows path arrives in one spelling already.
   if (/^([A-Za-z]:)?\\|^[A-Za-z]:\//.test(directory)) return directory;
   const segments: string[] = [];
   for (const segment of (directory.startsWith('/') ? directory : `${cwd}/${directory}`).split('/')) {

@@ -1,7 +1,7 @@
 import type { Message } from '../../client/schema/message.js';
 import { badRequest, badCursor } from './replies.js';
 
-/** Answers a list of messages: all of them, or the newest `limit`, with the cursor of the page before in a header. */
+/** Answers a list of messages: all of them, or the newest `limit`, with the cursor of the next older page in a header. */
 export function messagePage(messages: readonly Message[], query: URLSearchParams): Response {
   const limit = Number(query.get('limit') ?? 0);
   if (!Number.isInteger(limit)) {
@@ -17,7 +17,7 @@ export function messagePage(messages: readonly Message[], query: URLSearchParams
   const start = limit === 0 ? 0 : Math.max(0, end - limit);
   const page = messages.slice(start, end);
   const oldest = page[0];
-  // A page that others follow is sent as it is stored.
+  // OpenCode 1.18.33 sends a page with a next cursor as it is stored.
   if (start > 0 && oldest !== undefined) {
     return Response.json(page, { headers: { 'x-next-cursor': cursorOf(oldest) } });
   }
@@ -30,7 +30,7 @@ export function singleMessage(message: Message): Response {
   return hasFormat(message) ? notEncoded(message, '["info"]["format"]') : Response.json(message);
 }
 
-/** Whether OpenCode 1.18.33 cannot encode it: it was prompted with a format. */
+/** Whether OpenCode 1.18.33 cannot encode the message: it is a prompt with a format. */
 export function hasFormat({ info }: Message): boolean {
   return info.role === 'user' && info.format !== undefined;
 }
@@ -41,7 +41,7 @@ function notEncoded({ info }: Message, path: string): Response {
   return badRequest(`Expected ${expected}, got ${JSON.stringify(format)}\n  at ${path}`, 'Body');
 }
 
-/** Names a message in the way of the server; nobody is to read it. */
+/** An opaque cursor, encoded as the server encodes it. */
 function cursorOf({ info }: Message): string {
   const text = btoa(JSON.stringify({ id: info.id, time: info.time.created }));
   return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');

@@ -61,7 +61,7 @@ import type {
 import type { CreateWorktreeInput, Worktree, WorktreeDirectoryInput } from '../../client/schema/worktrees.js';
 import type { MockRequest } from './route.js';
 
-/** What an operation takes and gives. */
+/** The body and the answer of an operation. */
 interface Operation<Body, Answer> {
   readonly body: Body;
   readonly answer: Answer;
@@ -69,7 +69,7 @@ interface Operation<Body, Answer> {
 type Read<Answer> = Operation<undefined, Answer>;
 type Turn = { readonly messageID?: string };
 
-/** The operations this library calls, by method and path as OpenCode documents them. */
+/** The operations that this library calls, by method and path as OpenCode documents them. */
 export interface MockOperations {
   'GET /global/health': Read<Health>;
   'GET /global/config': Read<Config>;
@@ -167,7 +167,7 @@ export interface MockOperations {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** `METHOD /path`, parameters in braces: one of {@link MockOperations}, or any other, then without types of its own. */
+/** `METHOD /path` with parameters in braces: one of {@link MockOperations}, or any other, whose body and answer are `unknown`. */
 export type MockOperation = keyof MockOperations | `${Method} /${string}`;
 
 /** The names in braces in a path. */
@@ -175,16 +175,16 @@ type ParamsIn<Path extends string> = Path extends `${string}{${infer Name}}${inf
   ? Name | ParamsIn<Rest>
   : never;
 
-/** What a handler is asked. */
+/** The request that a handler answers. */
 export type MockHandlerRequest<O extends MockOperation> = Omit<MockRequest, 'body'> & {
-  /** What the path has in the places in braces, decoded. */
+  /** The parameters of the path, decoded, by name. */
   readonly params: Readonly<Record<ParamsIn<O>, string>>;
   readonly headers: Headers;
-  /** As it was sent: nobody has checked it. */
+  /** The parsed body as it was sent; its type is not checked. */
   readonly body: O extends keyof MockOperations ? MockOperations[O]['body'] : unknown;
 };
 
-/** What a handler answers: sent as JSON; `undefined` for status 204; a `Response` as it is. */
+/** The answer of a handler: a value is sent as JSON, `undefined` as status 204, a `Response` as it is. */
 export type MockAnswer<O extends MockOperation> =
   Response | (O extends keyof MockOperations ? MockOperations[O]['answer'] : unknown);
 
@@ -193,7 +193,7 @@ export type MockHandler<O extends MockOperation> = (
   request: MockHandlerRequest<O>,
 ) => MockAnswer<O> | Promise<MockAnswer<O>>;
 
-/** @throws {TypeError} for what is no operation. */
+/** Splits an operation. @throws {TypeError} when it is not written as `METHOD /path`. */
 export function parseOperation(operation: string): { readonly method: string; readonly pattern: string } {
   const [, method, pattern] = /^(GET|POST|PUT|PATCH|DELETE) (\/\S*)$/.exec(operation) ?? [];
   if (method === undefined || pattern === undefined) {

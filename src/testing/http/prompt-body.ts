@@ -2,20 +2,20 @@ import type { OutputFormat } from '../../client/schema/message.js';
 import type { ModelRef, PromptPartInput } from '../../client/schema/prompt.js';
 import { badRequest } from './replies.js';
 
-/** How often OpenCode 1.18.33 lets a model try again to give an object. */
+/** The `retryCount` that OpenCode 1.18.33 stores when a format has none. */
 const DEFAULT_RETRIES = 2;
 
-/** The body of a prompt, as far as the mock looks at it. */
+/** The fields of a prompt's body that the mock uses. */
 export interface PromptBody {
   readonly messageID: string | undefined;
   readonly parts: readonly PromptPartInput[];
   readonly agent: string | undefined;
   readonly model: ModelRef | undefined;
-  /** Whether it is stored only, and not answered. */
+  /** Whether the prompt is stored and gets no answer. */
   readonly noReply: boolean;
-  /** Which tools are given, and which are taken away. */
+  /** The tools that the prompt allows (`true`) and denies (`false`). */
   readonly tools: Readonly<Record<string, boolean>>;
-  /** What the answer is to be. */
+  /** The format of the answer. */
   readonly format: OutputFormat | undefined;
 }
 
@@ -59,13 +59,13 @@ function parseFormat(format: unknown): OutputFormat | Response | undefined {
   return { type, schema, retryCount: retryCount as number };
 }
 
-/** Refuses an id that does not begin as it must. */
+/** Refuses an id that does not begin with its prefix. */
 export function notAnID(prefix: string, name: string, got: unknown, kind: 'Payload' | 'Params'): Response {
   const message = `Expected a string starting with "${prefix}", got ${JSON.stringify(got)}\n  at ["${name}"]`;
   return badRequest(message, kind);
 }
 
-/** What the user wrote: the text parts, one per line. */
+/** The text of a prompt: its text parts, joined by line breaks. */
 export function textOf(parts: readonly PromptPartInput[]): string {
   return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
 }

@@ -5,12 +5,13 @@ import type { ConnectSocket } from '../state/pty-socket.js';
 import { matchPath, type MockRequest } from './route.js';
 import type { ScriptedServer } from '../scripted-server.js';
 
-/** What a connection to a terminal goes through. */
+/** What a connection to a terminal needs of the mock. */
 export interface PtyConnectInit {
   readonly server: ScriptedServer;
   readonly credentials: Credentials;
-  /** Whether the server is there. */
+  /** Whether the server is up. */
   readonly isUp: () => boolean;
+  /** Called with every request for a connection. */
   readonly record: (request: MockRequest) => void;
 }
 

@@ -5,14 +5,15 @@ import { parseOperation } from './operations.js';
 
 /** How a request fails. */
 export interface RequestFailure {
-  /** The first of the matching requests that fails, counted from now. @default 1 */
+  /** The first matching request that fails, counted from now, a positive integer. @default 1 */
   readonly nth?: number | undefined;
-  /** How many fail from there on. @default 1 */
+  /** How many matching requests fail from there on; `Infinity` for all. @default 1 */
   readonly times?: number | undefined;
-  /** Without one the connection breaks and there is no answer. */
+  /** The status of the answer, 200 to 599. @default no answer: the connection breaks */
   readonly status?: number | undefined;
-  /** Sent as JSON. */
+  /** The body of the answer, sent as JSON. @default an empty body */
   readonly body?: unknown;
+  /** The headers of the answer. @default {} */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -35,11 +36,15 @@ interface Fault extends RequestFailure {
   seen: number;
 }
 
-/** Which requests are to fail. */
+/** The requests that are to fail. */
 export class RequestFaults {
   readonly #faults = new Set<Fault>();
 
-  /** @throws {RangeError} {@link TypeError} for what cannot be. */
+  /**
+   * Adds a fault, which ends early when the returned object is disposed.
+   *
+   * @throws {TypeError} {@link RangeError} for an invalid operation or failure.
+   */
   add(operation: MockOperation, failure: RequestFailure = {}): Disposable {
     assertOptions('failRequest()', failureChecks, failure);
     const { nth = 1, times = 1 } = failure;
@@ -48,7 +53,7 @@ export class RequestFaults {
     return { [Symbol.dispose]: () => void this.#faults.delete(fault) };
   }
 
-  /** The answer of a request that is to fail; `undefined` for any other. */
+  /** Counts a request. @returns its answer when it is to fail, else `undefined`. */
   take(method: string, path: string): Response | undefined {
     let failure: Fault | undefined;
     for (const fault of this.#faults) {

@@ -2,40 +2,40 @@ import { decodeOnce } from './directory.js';
 import type { Instance } from '../state/instances.js';
 import type { ScriptedServer } from '../scripted-server.js';
 
-/** What the mock was asked. */
+/** A request that the mock received. */
 export interface MockRequest {
   readonly method: string;
-  /** As it was sent, with its escapes, without the query. */
+  /** The path as it was sent, percent-encoded, without the query. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
-  /** The directory the server took it for; `undefined` for what concerns none. */
+  /** The directory by which the server handles it; `undefined` for an operation on the whole server. */
   readonly directory: string | undefined;
-  /** Parsed, when it is JSON; the text of any other; `undefined` when there was none. */
+  /** Parsed JSON; the text of a body that is not JSON; `undefined` without a body. */
   readonly body: unknown;
 }
 
-/** A request on its way to a route. */
+/** A request, as a route handles it. */
 export interface RouteContext {
   readonly server: ScriptedServer;
   readonly query: URLSearchParams;
-  /** What the path has in the places of the pattern that begin with a colon, decoded, by name. */
+  /** The parameters of the path, decoded, by name. */
   readonly params: Readonly<Record<string, string>>;
   readonly headers: Headers;
   /** @default `application/json` */
   readonly contentType: string;
   readonly bodyText: string;
-  /** Aborts when the client has gone. */
+  /** Aborts when the client hangs up. */
   readonly signal: AbortSignal;
 }
 
-/** A route that is about one directory: its instance is loaded by now. */
+/** A request for one directory, whose instance is loaded. */
 export interface InstanceContext extends RouteContext {
   readonly instance: Instance;
 }
 
 type Answer = Response | Promise<Response>;
 
-/** One operation. */
+/** One operation of the mock. `pattern` has parameters as `:name`. */
 export type Route =
   | { readonly method: string; readonly pattern: string; readonly global: (context: RouteContext) => Answer }
   | {
@@ -44,7 +44,7 @@ export type Route =
       readonly scoped: (context: InstanceContext) => Answer;
     };
 
-/** An operation on the server as a whole: it loads no instance. */
+/** An operation on the whole server, which loads no instance. */
 export function globalRoute(
   method: string,
   pattern: string,
@@ -53,7 +53,7 @@ export function globalRoute(
   return { method, pattern, global: answer };
 }
 
-/** An operation in a directory. */
+/** An operation in a directory, which loads its instance. */
 export function scopedRoute(
   method: string,
   pattern: string,
@@ -63,8 +63,9 @@ export function scopedRoute(
 }
 
 /**
- * What a path has in the places of a pattern that begin with a colon, or stand in braces, decoded, by name; `undefined` when
- * it is another path.
+ * The parameters of a path, decoded, by name; `undefined` when the path does not match the pattern.
+ *
+ * @param pattern - has parameters as `:name` or `{name}`.
  */
 export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const wanted = pattern.split('/');

@@ -5,7 +5,7 @@ import type { RequestFaults } from './request-faults.js';
 import { matchPath, type MockRequest, type Route } from './route.js';
 import type { ScriptedServer } from '../scripted-server.js';
 
-/** What the API of OpenCode 1.18.33 begins with; the server answers anything else with its web page. */
+/** The first path segments of the API of OpenCode 1.18.33; the server answers every other path with its web page. */
 const API_ROOTS: ReadonlySet<string> = new Set([
   ...[
     'agent',
@@ -24,19 +24,22 @@ const API_ROOTS: ReadonlySet<string> = new Set([
   ...['question', 'session', 'skill', 'sync', 'tui', 'vcs'],
 ]);
 
-/** How long the request line and the headers may be together (OpenCode 1.18.33: between 16,100 and 16,200 characters of either, with 200 to 300 of the rest). */
+/**
+ * The largest request line and headers together, in bytes. OpenCode 1.18.33 refuses a request whose longest part has between
+ * 16,100 and 16,200 characters, with 200 to 300 characters of other parts.
+ */
 const MAX_HEAD_BYTES = 16_384;
 
-/** What the router asks before it answers by itself. */
+/** What the router answers by. */
 export interface RouterInit {
   readonly server: ScriptedServer;
-  /** The first that matches answers. */
+  /** The first matching route answers. */
   readonly routes: readonly Route[];
   readonly faults: RequestFaults;
   readonly handlers: CustomHandlers;
 }
 
-/** Finds the route of a request and lets it answer: a fault before a handler of the test, and that before the mock. */
+/** Answers requests: by a fault, else by a handler of the test, else by a route of the mock. */
 export class Router {
   readonly #server: ScriptedServer;
   readonly #init: RouterInit;
@@ -46,7 +49,7 @@ export class Router {
     this.#init = init;
   }
 
-  /** @param record - is told of the request before it is answered. */
+  /** @param record - called with the request before it is answered. */
   async answer(request: Request, record: (request: MockRequest) => void): Promise<Response> {
     const { pathname: path, search, searchParams: query } = new URL(request.url);
     const { method, headers, signal } = request;
@@ -77,7 +80,7 @@ export class Router {
     if (refusal !== undefined) return Response.json(refusal, { status: 400 });
     const handled = handlers.answer(recorded, headers);
     if (handled !== undefined) {
-      // As on the server, whatever is asked of a directory loads its instance.
+      // As on the server, every request for a directory loads its instance.
       if (directory !== undefined) this.#server.instances.use(directory);
       return handled;
     }
@@ -95,13 +98,13 @@ export class Router {
   }
 }
 
-/** The length of the request line and the headers, each with what separates it from the next. */
+/** The length of the request line and the headers, each with its line break. */
 function headLength(method: string, target: string, headers: Headers): number {
   const lines = [`${method} ${target} HTTP/1.1`, ...[...headers].map(([name, value]) => `${name}: ${value}`)];
   return lines.reduce((length, line) => length + line.length + 2, 0);
 }
 
-/** What concerns no directory. */
+/** Whether a path belongs to the whole server. */
 function isGlobal(path: string): boolean {
   return /^\/(global|auth|doc|api)(\/|$)/.test(path);
 }

@@ -20,28 +20,29 @@ export interface ModelCallInit {
   readonly events: EventBus;
   readonly store: SessionStore;
   readonly clock: Clock;
-  /** Which agent answers. @default the one of the prompt */
+  /** The agent that answers. @default the agent of the prompt */
   readonly agent?: string;
-  /** Whether the answer is the summary of a session. */
+  /** Whether the answer is the summary of a session. @default false */
   readonly summary?: boolean;
 }
 
-/** How a call ends, if not as usual. */
+/** How a call ends. */
 export interface CallEnd {
+  /** The `finish` of the message. @default 'tool-calls' after a tool, else 'stop' */
   readonly reason?: 'tool-calls' | 'stop' | 'unknown';
   readonly error?: ServerErrorInfo;
 }
 
 type StreamedPart = TextPart | ReasoningPart;
 
-/** One call of the model: the assistant message that it writes, part by part. */
+/** One call of the model: writes an assistant message, part by part. */
 export class ModelCall {
-  /** How often the provider has refused it. */
+  /** How often the provider has refused this call. */
   retries = 0;
   readonly #init: ModelCallInit;
   readonly #message: AssistantMessage;
   readonly #tools: ToolCall[] = [];
-  /** Lets each tool come to its end. */
+  /** Ends each tool, in the order of their calls. */
   readonly #ends: (() => Promise<void> | void)[] = [];
   #streamed: { readonly part: StreamedPart; written: string } | undefined;
   #used: Tokens & { readonly total: number } = tokensOf(10, 5);
@@ -79,17 +80,17 @@ export class ModelCall {
     return this.#hasParts;
   }
 
-  /** Whether it called a tool: what the model says next, it says in another call. */
+  /** Whether it called a tool: the next text belongs to another call. */
   get hasTools(): boolean {
     return this.#tools.length > 0;
   }
 
-  /** What came of its tools. */
+  /** The results of its tools, in the order of their calls. */
   get results(): MockToolResult[] {
     return this.#tools.map((tool) => tool.result);
   }
 
-  /** Whether a tool was refused in a way that ends the turn. */
+  /** Whether the turn ends after this call: the user refused a tool, or the model gave the object it was asked for. */
   get endsTurn(): boolean {
     return this.#endsTurn;
   }
@@ -105,12 +106,12 @@ export class ModelCall {
       store.savePart(scope, part);
     }
     const { sessionID, messageID, id: partID } = this.#streamed.part;
-    // The server stores the text when it is complete; until then only the deltas tell it.
+    // The server stores the text when it is complete; until then it sends deltas only.
     this.#streamed.written += delta;
     events.emit(scope, 'message.part.delta', { sessionID, messageID, partID, field: 'text', delta });
   }
 
-  /** The model begins to write the call of a tool. */
+  /** Begins the call of a tool, whose input is not written yet. */
   addTool(tool: string): ToolCall {
     this.#open();
     const { store, scope, ids, clock } = this.#init;
@@ -122,7 +123,7 @@ export class ModelCall {
     return call;
   }
 
-  /** How the tool will end: at the end of this call, or when the promise resolves. */
+  /** Sets how the tool ends: at the end of this call, or when the promise resolves. */
   endTool(tool: ToolCall, result: ToolResult | Promise<ToolResult>): void {
     const end = (settled: ToolResult): void => {
       tool.end(settled);
@@ -136,29 +137,29 @@ export class ModelCall {
     }
   }
 
-  /** The model gives the object that was asked for, which ends the turn. */
+  /** Stores the object that the prompt asks for, which ends the turn. */
   structure(value: Readonly<Record<string, unknown>>): void {
     this.#message.structured = value;
     this.#endsTurn = true;
   }
 
-  /** What the call takes. */
+  /** Sets the tokens that the call takes. */
   use(input: number, output: number): void {
     this.#used = tokensOf(input, output);
   }
 
-  /** The model has said all: closes what it said. Its tools may still run. */
+  /** Ends the text. The tools may still run. */
   close(): void {
     this.#open();
     this.#closeText();
   }
 
-  /** Resolves when its tools have come to their ends. */
+  /** Resolves when the tools have ended. */
   async toolsEnd(): Promise<void> {
     for (const end of this.#ends) await end();
   }
 
-  /** All is done, but for the error. Returns what it used. */
+  /** Completes the message. @returns what the call used. */
   finish({ reason = this.hasTools ? 'tool-calls' : 'stop', error }: CallEnd = {}): {
     readonly tokens: Tokens;
     readonly cost: number;
@@ -168,13 +169,13 @@ export class ModelCall {
     store.savePart(scope, { ...this.#part(), type: 'step-finish', reason, ...used });
     Object.assign(this.#message, used, { finish: reason, ...(error && { error }) });
     this.#message.time.completed = clock.now();
-    // The server sends it twice.
+    // OpenCode sends the finished message twice.
     this.#save();
     this.#save();
     return used;
   }
 
-  /** The call was cut off. */
+  /** Cuts the call off: aborts its tools and stores the error. */
   break(error?: ServerErrorInfo): void {
     this.#closeText();
     for (const tool of this.#tools) tool.abort();
@@ -183,6 +184,7 @@ export class ModelCall {
     this.#save();
   }
 
+  /** Writes the part that begins every call. */
   #open(): void {
     if (this.#hasParts) return;
     this.#hasParts = true;

@@ -8,7 +8,7 @@ import type { SessionWork } from '../state/instances.js';
 import { nextMacrotask } from '../next-macrotask.js';
 import { noTokens, type SessionStore } from '../state/session-store.js';
 
-/** What a command line of the user needs of the server. */
+/** A command line of the user, and what it needs of the server. */
 export interface ShellRunInit {
   readonly scope: EventScope;
   readonly ids: Ids;
@@ -23,7 +23,7 @@ export interface ShellRunInit {
   readonly output: string;
 }
 
-/** A command line that the user runs in a session: a finished tool without a call of the model. */
+/** Runs a command line of the user in a session: stores a finished tool call without a call of the model. */
 export class ShellRun implements SessionWork {
   readonly #init: ShellRunInit;
   readonly #ended = deferred();
@@ -33,7 +33,7 @@ export class ShellRun implements SessionWork {
     this.#init = init;
   }
 
-  /** It ends by itself at once. */
+  /** Resolves when the command line has ended, which it does by itself at once. */
   abort(): Promise<void> {
     return this.#ended.promise;
   }

@@ -4,7 +4,7 @@ import type { EventScope } from '../state/event-bus.js';
 import type { SessionStore } from '../state/session-store.js';
 import type { MockToolResult } from '../script/steps.js';
 
-/** How the call of a tool came to its end. */
+/** How a tool call ended. */
 export type ToolResult =
   | {
       readonly status: 'completed';
@@ -16,25 +16,25 @@ export type ToolResult =
       readonly status: 'error';
       readonly error: string;
       readonly metadata?: Record<string, unknown>;
-      /** Whether the turn ends with it. */
+      /** Whether the turn ends with it. @default false */
       readonly endsTurn?: boolean;
     };
 
-/** What a tool has put out when its turn is ended while it runs. */
+/** The result of a running tool whose turn is aborted. */
 const ABORTED: ToolResult = {
   status: 'completed',
   output: '(no output)\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>',
 };
-/** What becomes of a tool that waits for the user when its turn is ended. */
+/** The result of a tool that waits for the user when its turn is aborted. */
 const INTERRUPTED: ToolResult = {
   status: 'error',
   error: 'Tool execution aborted',
   metadata: { interrupted: true },
 };
 
-/** One call of a tool, from `pending` to its end. */
+/** One call of a tool, from the state `pending` to its end. */
 export class ToolCall {
-  /** Whether it waits for the user. */
+  /** Whether it waits for an answer of the user. */
   isAsking = false;
   readonly #part: ToolPart;
   readonly #scope: EventScope;
@@ -54,7 +54,7 @@ export class ToolCall {
     return { messageID: this.#part.messageID, callID: this.#part.callID };
   }
 
-  /** What the model is told. */
+  /** The result as the model receives it. */
   get result(): MockToolResult {
     const { tool, state } = this.#part;
     const { input } = state;
@@ -62,7 +62,7 @@ export class ToolCall {
     return { tool, input, output };
   }
 
-  /** The model has written its input. Repeated when there is more to tell. */
+  /** Sets the state `running`. Called again when the title or the metadata change. */
   run(
     input: Record<string, unknown>,
     more: { title?: string; metadata?: Record<string, unknown> } = {},
@@ -73,7 +73,7 @@ export class ToolCall {
     this.#save();
   }
 
-  /** Only the first end counts. */
+  /** Ends the call. Later ends change nothing. */
   end(result: ToolResult): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -91,7 +91,7 @@ export class ToolCall {
     this.#save();
   }
 
-  /** Its turn is over. */
+  /** Ends the call because its turn is aborted. */
   abort(): void {
     this.end(this.isAsking ? INTERRUPTED : ABORTED);
   }

@@ -3,7 +3,7 @@ import type { PermissionOutcome, QuestionOutcome } from '../state/asks.js';
 import type { MockQuestion } from '../script/steps.js';
 import type { ToolResult } from './tool-call.js';
 
-/** What becomes of a tool when the user has answered. */
+/** The result of a tool whose permission request is answered. */
 export function permissionResult({ reply, message }: PermissionOutcome, output: string): ToolResult {
   if (reply !== 'reject') return { status: 'completed', output };
   const rejected = 'The user rejected permission to use this specific tool call';
@@ -12,7 +12,7 @@ export function permissionResult({ reply, message }: PermissionOutcome, output: 
     : { status: 'error', error: `${rejected} with the following feedback: ${message}` };
 }
 
-/** What becomes of a tool that a rule denies. */
+/** The result of a tool that a rule denies. */
 export function denied(rules: readonly PermissionRule[]): ToolResult {
   const error =
     'The user has specified a rule which prevents you from using this specific tool call. ' +
@@ -20,7 +20,7 @@ export function denied(rules: readonly PermissionRule[]): ToolResult {
   return { status: 'error', error };
 }
 
-/** What the model is told of the user's answers. */
+/** The result of a question that is answered or dismissed. */
 export function questionResult(questions: readonly MockQuestion[], answers: QuestionOutcome): ToolResult {
   if (answers === undefined) {
     return { status: 'error', error: 'The user dismissed this question', endsTurn: true };

@@ -6,28 +6,27 @@ import type { ModelStep } from './model-steps.js';
 import { resultsOf, type ModelTurn } from './model-turn.js';
 import type { ModelScript } from './scripted-model.js';
 
-/** What a script is told of a session, beside the prompt, and the rules for its tools. */
+/** The input of a script without the prompt, and the rules for its tools. */
 export interface SessionFacts extends Omit<MockScriptInput, 'prompt'> {
-  /** Those of the server come first; `undefined` when nobody knows them. */
+  /** The rules of the server, then those of the session; `undefined` when they are unknown. */
   readonly rules: readonly PermissionRule[] | undefined;
 }
 
 type StepIterator = Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown>;
 
-/** A script on its way through the calls of one turn. */
+/** A script while it plays through the calls of one turn. */
 interface Conversation {
-  /** The innermost last. */
+  /** The steps of the script and of its nested `afterTools()`, the innermost last. */
   readonly steps: StepIterator[];
   readonly rules: readonly PermissionRule[] | undefined;
-  /** Taken from the script too early: it belongs to the next call. */
+  /** A step that was read ahead: it belongs to the next call. */
   ahead: MockStep | undefined;
-  /** How many messages the call had that the provider did not answer: the same number makes it the same call. */
+  /** The number of messages of a call that the provider refused: a call with the same number repeats it. */
   repeatedAt: number | undefined;
 }
 
 /**
- * Plays a script for turns to a model that is asked once for each of its calls: what follows a tool is said in the next
- * call, as in the mock.
+ * Makes a script for the calls of a model from a script for turns: steps after a tool belong to the next call, as in the mock.
  *
  * @param factsOf - reads a session from the server.
  */
@@ -80,7 +79,7 @@ export function conversations(
   };
 }
 
-/** A tool that is to ask, and would not, is a mistake of the test that it should not have to search for. */
+/** @throws {Error} when a step is to ask and no rule makes the server ask: the test would wait for a request that never comes. */
 function assertAsks(step: MockStep, rules: readonly PermissionRule[] | undefined): void {
   if (step.type !== 'tool' || step.ask === undefined || rules === undefined) return;
   const need = needOf(step.tool, step.input, step.ask);

@@ -7,11 +7,11 @@ import { deflate } from 'node:zlib';
 const AUTHOR = 'Jarvis <jarvis@example.invalid> 1767225600 +0000';
 
 /**
- * Makes a git repository on the branch `main` with one commit that has no files, as `git init` and `git commit --allow-empty`
- * would; git itself is not needed, nor its configuration read.
+ * Makes a git repository on the branch `main` with one commit without files, like `git init` and `git commit --allow-empty`.
+ * Needs no git and reads no configuration of git.
  *
- * @param directory - exists, and is empty.
- * @param subject - of the commit: OpenCode takes repositories with the same first commit for one project.
+ * @param directory - an empty directory.
+ * @param subject - the subject of the commit. OpenCode takes repositories with the same first commit for one project.
  */
 export async function makeGitRepository(directory: string, subject: string): Promise<void> {
   const git = join(directory, '.git');
@@ -23,7 +23,7 @@ export async function makeGitRepository(directory: string, subject: string): Pro
   await writeFile(join(git, 'HEAD'), 'ref: refs/heads/main\n');
 }
 
-/** Stores an object under the hash of its content, which it returns. */
+/** Stores an object. @returns the hash of its content. */
 async function writeObject(git: string, type: 'tree' | 'commit', content: string): Promise<string> {
   const object = `${type} ${Buffer.byteLength(content)}\0${content}`;
   const hash = createHash('sha1').update(object).digest('hex');

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 /** An environment for an `opencode` process that shares nothing with the user of this machine. */
 export interface IsolatedEnv extends AsyncDisposable {
-  /** The whole environment of the process; nothing else is to be passed on. */
+  /** The whole environment of the process; pass nothing else on. */
   readonly env: Readonly<Record<string, string>>;
-  /** The temporary directory that holds HOME and whatever the process writes. */
+  /** The temporary directory with HOME and everything that the process writes. */
   readonly root: string;
   /** Removes the temporary directory; idempotent. */
   dispose(): Promise<void>;
@@ -15,12 +15,10 @@ export interface IsolatedEnv extends AsyncDisposable {
 /**
  * Makes an environment with an empty HOME that keeps the real binary off the network.
  *
- * Measured with `strace -e connect` on 1.18.33: a fresh HOME, and a repository with an `.opencode/`, makes the
- * server install `@opencode-ai/plugin` in the background, by npm code inside its own process. With a registry
- * that does not answer, the installer's signal handler swallows a SIGTERM for more than 15 s.
- * `npm_config_offline` lets the install fail at once: no connection, and SIGTERM works after 70 ms at any time.
- * (`npm_config_offline: 'false'` in `overrides` brings the swallowed SIGTERM back.) The dead proxies stop what
- * else tries: `grep` and `glob` download ripgrep where PATH has no `rg`, and fail.
+ * With a fresh HOME, or a repository with an `.opencode/`, OpenCode 1.18.33 installs `@opencode-ai/plugin` in the background, by
+ * npm code inside its own process. When the registry does not answer, the signal handler of the installer swallows a SIGTERM
+ * for more than 15 s. `npm_config_offline` makes the install fail at once: no connection, and SIGTERM works after 70 ms at any
+ * time. The dead proxies stop other downloads: `grep` and `glob` download ripgrep where PATH has no `rg`, and fail.
  *
  * @param overrides - variables to add or replace.
  */

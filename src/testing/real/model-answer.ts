@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** Token counts that an answer reports. */
+/** The token counts that an answer reports. */
 export interface Usage {
   readonly input: number;
   readonly output: number;
@@ -30,7 +30,7 @@ export class ModelAnswer {
     this.#streamed = streamed;
   }
 
-  /** Sends one delta, or keeps it for the end if the answer is not streamed; resolves when it is on its way. */
+  /** Sends one delta, or keeps it for the end when the answer is not streamed; resolves when the socket has taken it. */
   async write(delta: Delta): Promise<void> {
     this.#deltas.push(delta);
     if (this.#streamed)
@@ -56,12 +56,12 @@ export class ModelAnswer {
     sendJson(this.#response, 200, { ...envelope('chat.completion', { message, finish_reason }), usage });
   }
 
-  /** Answers with success and nothing in it. */
+  /** Answers with success and an empty stream. */
   finishEmpty(): void {
     this.#response.writeHead(200, { 'content-type': 'text/event-stream' }).end();
   }
 
-  /** Answers with an HTTP error; in a stream that has begun, with an event that says so, which OpenCode does not repeat. */
+  /** Answers with an HTTP error. In a stream that has begun it sends an error event, after which OpenCode does not retry. */
   fail(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
     if (this.#response.headersSent) this.#response.end(`data: ${JSON.stringify(body)}\n\n`);
     else sendJson(this.#response, status, body, headers);

@@ -3,10 +3,10 @@ import { piecesOf, RETRY_STATUS, type MockStep } from '../script/steps.js';
 import type { ModelAnswer, Usage } from './model-answer.js';
 import type { ModelStep } from './model-steps.js';
 
-/** How an answer of the model came to its end. */
+/** How an answer of the model ended. */
 export type ModelAnswerEnd = 'answered' | 'failed' | 'cut' | 'disconnected';
 
-/** The tool that a step calls, and with what. */
+/** The name and the input of a tool call, the input as JSON. */
 interface ModelToolCall {
   readonly name: string;
   readonly arguments: string;
@@ -15,9 +15,9 @@ interface ModelToolCall {
 /**
  * Plays the steps of a script into one answer, until they end or `signal` aborts.
  *
- * @param signal - aborts when the client has gone or the model is being closed; the answer is then cut.
- * @param nextToolCallID - must not repeat an id within a model: OpenCode pairs results with calls by it.
- * @throws what the script throws, with the answer still open.
+ * @param signal - aborts when the client hangs up or the model is closed; the answer is then cut.
+ * @param nextToolCallID - gives a new id within the model: OpenCode pairs results with calls by it.
+ * @throws the error of the script; the answer is still open then.
  */
 export async function play(
   steps: Iterable<ModelStep> | AsyncIterable<ModelStep>,
@@ -106,7 +106,7 @@ function toolCallOf(step: Extract<MockStep, { type: 'tool' | 'question' | 'subta
   }
 }
 
-/** Iterates like `for await`, but also leaves an iterator that is stuck in its own await. */
+/** Iterates like `for await`, but also ends while the iterator is stuck in an await of its own. */
 async function* untilAborted<T>(
   items: Iterable<T> | AsyncIterable<T>,
   signal: AbortSignal,

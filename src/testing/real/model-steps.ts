@@ -1,6 +1,6 @@
 import type { MockStep } from '../script/steps.js';
 
-/** What the model can do beside the steps of a script: fail as a transport, which OpenCode may try again. */
+/** The steps of a script, and failures of the transport, after which OpenCode can try again. */
 export type ModelStep =
   | MockStep
   | {
@@ -12,10 +12,10 @@ export type ModelStep =
   | { readonly type: 'cut' };
 
 /**
- * Answers with an HTTP error; only as the first step. OpenCode does not retry a 4xx other than 429; it retries the others
- * five times within about a minute, or as `headers` say (`{ 'retry-after-ms': '50' }`).
+ * Answers with an HTTP error; only as the first step. OpenCode 1.18.33 does not retry a 4xx except 429. It retries other errors
+ * five times within about a minute, or as `headers` ask for (`{ 'retry-after-ms': '50' }`).
  *
- * @param body - sent as JSON; by default an OpenAI error object.
+ * @param body - sent as JSON. @default an OpenAI error object
  */
 export function httpError(
   status: number,
@@ -26,7 +26,7 @@ export function httpError(
   return { type: 'http-error', status, body: body ?? { error }, headers };
 }
 
-/** Destroys the socket, in the middle of the stream if anything was streamed before. */
+/** Destroys the socket, in the middle of the stream when it has begun. */
 export function cut(): ModelStep {
   return { type: 'cut' };
 }

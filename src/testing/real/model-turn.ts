@@ -1,6 +1,6 @@
 import type { MockToolResult } from '../script/steps.js';
 
-/** A chat message as the provider receives it. */
+/** A chat message, as the provider receives it. */
 export interface ModelMessage {
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content?: string | readonly { readonly type: string; readonly text?: string }[] | null;
@@ -8,20 +8,20 @@ export interface ModelMessage {
     readonly id: string;
     readonly function: { readonly name: string; readonly arguments: string };
   }[];
-  /** Of a message with the role `tool`. */
+  /** The call that a message with the role `tool` answers. */
   readonly tool_call_id?: string;
 }
 
-/** What a script decides on: one request of OpenCode to its model. */
+/** One request of OpenCode to its model, which a script answers. */
 export interface ModelTurn {
-  /** Text of the last user message. */
+  /** The text of the last user message. */
   readonly prompt: string;
   readonly messages: readonly ModelMessage[];
-  /** Number of tool results since the last user message: 0 in the first call of a turn. */
+  /** The number of tool results since the last user message: 0 in the first call of a turn. */
   readonly step: number;
-  /** Names of the tools offered. */
+  /** The names of the tools that the model can call. */
   readonly tools: readonly string[];
-  /** The session that asks, as OpenCode 1.18.33 says in a header. */
+  /** The id of the session, which OpenCode 1.18.33 sends in the header `x-session-id`. */
   readonly sessionID: string | undefined;
 }
 
@@ -43,7 +43,7 @@ export function turnOf(
   };
 }
 
-/** What came of the tools that the model called last. */
+/** The results of the tools that the model called last. */
 export function resultsOf({ messages }: ModelTurn): MockToolResult[] {
   const calls = messages.findLast((message) => message.role === 'assistant')?.tool_calls ?? [];
   return calls.map(({ id, function: called }) => ({
@@ -53,12 +53,12 @@ export function resultsOf({ messages }: ModelTurn): MockToolResult[] {
   }));
 }
 
-/** Whether OpenCode asks for a session title: its title agent has a system prompt of its own and no tools. */
+/** Whether OpenCode asks for a session title: its title agent has its own system prompt and no tools. */
 export function isTitleRequest(turn: ModelTurn): boolean {
   return turn.tools.length === 0 && textOf(turn.messages[0]).startsWith('You are a title generator');
 }
 
-/** Whether OpenCode asks for the summary of a session. */
+/** Whether OpenCode asks for the summary of a session: that agent has its own system prompt and no tools. */
 export function isSummaryRequest(turn: ModelTurn): boolean {
   return (
     turn.tools.length === 0 && textOf(turn.messages[0]).startsWith('You are a context summarization agent')

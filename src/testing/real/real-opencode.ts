@@ -23,11 +23,11 @@ import { startScriptedModel } from './scripted-model.js';
 
 /** How the real server is started, and how its model answers. */
 export interface RealOpenCodeOptions {
-  /** How the model answers until `reply()` or `script()` says otherwise. @default every prompt with `ok` */
+  /** How the model answers until `reply()` or `script()` is called. @default every prompt with `ok` */
   readonly script?: MockScript | undefined;
   /**
-   * For which permissions every tool asks, e.g. `['bash', 'edit']`; the others are allowed. A session may have rules of its
-   * own beside: `sessions.create({ permission: […] })`.
+   * The permissions that every tool asks for, e.g. `['bash', 'edit']`; all others are allowed. A session can have more rules:
+   * `sessions.create({ permission: […] })`.
    *
    * @default none
    */
@@ -38,11 +38,11 @@ export interface RealOpenCodeOptions {
    * @default the `opencode-ai` package of the project at `process.cwd()`, else `opencode` on PATH
    */
   readonly command?: string | undefined;
-  /** OpenCode configuration; replaces whole top-level keys of that of the kit. */
+  /** OpenCode configuration, as in `opencode.json`; replaces whole top-level keys of the kit's own. @default {} */
   readonly config?: OpenCodeConfig | undefined;
-  /** Variables to add to the isolated environment or to replace in it. */
+  /** Variables to add to the isolated environment or to replace in it. @default {} */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Milliseconds until the server must be ready. @default 30_000 */
+  /** Milliseconds until the server must be ready, more than 0. @default 30_000 */
   readonly startTimeoutMs?: number | undefined;
 }
 
@@ -55,30 +55,39 @@ const realOptionChecks: OptionChecks<RealOpenCodeOptions> = {
   startTimeoutMs: positiveMs,
 };
 
-/** A real server of the user's own `opencode` with a scripted model, told the same as a mock. */
+/** A real server of the user's own `opencode` with a scripted model, and with the mock's scripting API. */
 export interface RealServer extends AsyncDisposable {
+  /** The origin of the server, on loopback. */
   readonly url: string;
-  /** They let requests to the server through, for a test that also uses msw. */
+  /** Handlers that let requests to the server through, for a test that also uses msw. */
   readonly handlers: readonly HttpHandler[];
   /** For `JarvisOpenCode.connect(real.connectOptions)`. */
   readonly connectOptions: { readonly url: string; readonly password: string };
-  /** Makes a git repository with one commit and no files, a project of its own; it is removed at the end. */
+  /**
+   * Makes a git repository with one commit and no files, a project of its own. `close()` removes it.
+   *
+   * @param name - the last segment of its path. @default 'repo'
+   */
   repo(name?: string): Promise<string>;
-  /** Lets the model answer every prompt from now on with this text. */
+  /** Makes the model answer every prompt from now on with this text. */
   reply(answer: string, options?: ScriptOptions): void;
-  /** Lets the model answer every prompt from now on as the script says. */
+  /**
+   * Makes the model answer every prompt from now on by this script.
+   *
+   * @throws {TypeError} when `script` is not a function.
+   */
   script(script: MockScript, options?: ScriptOptions): void;
-  /** Stops the server and removes all it has written. Idempotent. */
+  /** Stops the server and removes everything that it has written. Idempotent. */
   close(): Promise<void>;
 }
 
-/** What is known of a started server. */
+/** A started server. */
 export interface StartedServer {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** What a server is started with. */
+/** The options that a server is started with. */
 export interface RealStart {
   readonly command?: string | undefined;
   readonly startTimeoutMs?: number | undefined;
@@ -91,7 +100,8 @@ export interface RealStart {
 /**
  * Starts a real server with a scripted model on loopback.
  *
- * @param start - starts the server; it is the library's own way.
+ * @param start - starts the server by the library.
+ * @throws {TypeError} {@link RangeError} for an invalid option.
  */
 export async function startRealServer(
   options: RealOpenCodeOptions,
@@ -109,7 +119,7 @@ export async function startRealServer(
     const response = await fetch(`${url}/session/${sessionID}`, { headers: { authorization } });
     const { id, title, parentID, directory, permission = [] } = (await response.json()) as SessionInfo;
     const asked = asks.map((name) => ({ permission: name, pattern: '*', action: 'ask' as const }));
-    // The rules of a configuration of the test's own are not known here.
+    // When the test configures permissions itself, the rules are unknown here.
     const rules = config?.['permission'] === undefined ? [...asked, ...permission] : undefined;
     return { session: { id, title, parentID }, directory, rules };
   }
@@ -123,13 +133,13 @@ export async function startRealServer(
     await isolated.dispose();
   };
   const permission = { '*': 'allow', ...Object.fromEntries(asks.map((name) => [name, 'ask'])) };
-  // Nothing of this process's environment reaches the server.
+  // Removes the whole environment of this process from that of the server.
   const removed = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
   const server = await start({
     command,
     startTimeoutMs,
     password,
-    // A directory of its own: the server resolves relative paths against it.
+    // The server resolves relative paths against its directory.
     cwd: isolated.root,
     config: opencodeConfig(model, { permission, ...config }),
     env: { ...removed, ...isolated.env },

@@ -8,34 +8,35 @@ import { play, type ModelAnswerEnd } from './model-player.js';
 import type { ModelStep } from './model-steps.js';
 import { isSummaryRequest, isTitleRequest, turnOf, type ModelTurn } from './model-turn.js';
 
-/** One recorded chat request. */
+/** A recorded chat request. */
 export interface ModelRequest extends ModelTurn {
-  /** Position among all recorded requests, from 0. */
+  /** The position among all recorded requests, from 0. */
   readonly index: number;
   /** The parsed body. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** Resolves when the answer has ended, and with what; `disconnected` when OpenCode hung up first. */
+  /** Resolves with how the answer ended; `disconnected` when OpenCode hung up first. */
   readonly ended: Promise<ModelAnswerEnd>;
 }
 
-/** Decides how the model answers a request. */
+/** Gives the steps by which the model answers a request. */
 export type ModelScript = (turn: ModelTurn) => Iterable<ModelStep> | AsyncIterable<ModelStep>;
 
 /** A running scripted model. */
 export interface ScriptedModel extends AsyncDisposable {
-  /** Base URL for an OpenAI-compatible provider, ending in `/v1`. */
+  /** The base URL for an OpenAI-compatible provider, with `/v1` at its end. */
   readonly baseURL: string;
   readonly port: number;
-  /** Number of chat requests so far, those for titles and summaries not counted. */
+  /** The number of recorded chat requests; those for titles and summaries do not count. */
   readonly calls: number;
-  /** The chat requests so far, those for titles and summaries left out. */
+  /** The recorded chat requests, without those for titles and summaries. */
   requests(): readonly ModelRequest[];
   /** Answers later requests with another script; running answers go on with theirs. */
   use(script: ModelScript): void;
   /**
-   * Resolves with the first request that matches, also when it came already.
+   * Resolves with the first matching request, also when it is recorded already.
    *
-   * @throws when `signal` aborts (its reason) or the model is closed first.
+   * @throws the reason of `signal` when that aborts first.
+   * @throws {Error} when the model is closed first.
    */
   waitForRequest(
     predicate?: (request: ModelRequest) => boolean,
@@ -45,14 +46,14 @@ export interface ScriptedModel extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** The title that every session gets. */
+/** The title that every session gets by default. */
 export const SCRIPTED_TITLE = 'Scripted title';
 
-/** What is answered without the script, for the server's own purposes. */
+/** The answers to requests that OpenCode makes for its own purposes. */
 export interface ModelAnswers {
-  /** The title of a session, by its first prompt. @default {@link SCRIPTED_TITLE} */
+  /** Gives the title of a session by its first prompt. @default {@link SCRIPTED_TITLE} */
   readonly title?: (prompt: string) => string;
-  /** @default by the script, as a prompt */
+  /** The summary of a session. @default the script answers as to a prompt */
   readonly summary?: string | ModelScript;
 }
 
@@ -63,12 +64,12 @@ interface Waiter {
 }
 
 /**
- * Starts an OpenAI-compatible server on a free loopback port that answers as `script` says.
+ * Starts an OpenAI-compatible server on a free loopback port that answers by `script`.
  *
- * A script that throws is answered with HTTP 400 and its message, which OpenCode does not retry: the turn
- * under test ends with an error that names the mistake.
+ * When a script throws, the server answers with HTTP 400 and the message, which OpenCode does not retry: the turn under test
+ * ends with an error that names the mistake.
  *
- * @param script - by default every prompt is answered with `ok`.
+ * @param script - @default answers every prompt with `ok`
  *
  * @example
  * ```ts

@@ -2,25 +2,26 @@ import { abortable } from '../../core/abort.js';
 import { aBoolean, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { text, type MockStep, type MockSteps } from './steps.js';
 
-/** What a script decides on. */
+/** The prompt that a script answers. */
 export interface MockScriptInput {
   /** The text of the prompt, its text parts joined by line breaks. */
   readonly prompt: string;
-  /** The session that is prompted. */
+  /** The prompted session. */
   readonly session: { readonly id: string; readonly title: string; readonly parentID: string | undefined };
-  /** The directory it runs in. */
+  /** The directory of the session. */
   readonly directory: string;
 }
 
-/** Says how the model answers a prompt. A generator may decide each step when the one before is done. */
+/** Gives the steps by which the model answers a prompt. A generator can decide each step when the one before is done. */
 export type MockScript = (input: MockScriptInput) => MockSteps;
 
-/** For which prompts a script is meant. */
+/** The prompts that a script answers. */
 export interface ScriptOptions {
-  /** The directory of the repository, as `forRepo()` shows it. @default every one that has no script of its own */
+  /** The directory of one repository, as `forRepo()` shows it. @default every repository that has no script of its own */
   readonly directory?: string | undefined;
   /**
-   * Whether it makes the summaries of sessions instead of answering prompts. Until there is one, they say `Scripted summary`.
+   * Whether the script makes the summaries of sessions instead of answering prompts. Without such a script a summary is
+   * `Scripted summary`.
    *
    * @default false
    */
@@ -29,7 +30,7 @@ export interface ScriptOptions {
 
 const scriptOptionChecks: OptionChecks<ScriptOptions> = { directory: aString, summary: aBoolean };
 
-/** How the model of one server answers prompts and makes summaries. */
+/** The scripts of one server: for prompts and for summaries. */
 export class Scripts {
   readonly #answers: ScriptChoice;
   readonly #summaries = new ScriptChoice(() => [text('Scripted summary')]);
@@ -38,7 +39,11 @@ export class Scripts {
     this.#answers = new ScriptChoice(script);
   }
 
-  /** @throws {TypeError} for a script that is no function. */
+  /**
+   * Replaces a script.
+   *
+   * @throws {TypeError} when `script` is not a function.
+   */
   set(script: MockScript, options: ScriptOptions = {}): void {
     assertOptions('script() or reply()', scriptOptionChecks, options);
     const { directory, summary = false } = options;
@@ -53,7 +58,7 @@ export class Scripts {
   readonly summarize: MockScript = (input) => this.#summaries.of(input.directory)(input);
 }
 
-/** A script for all repositories, and others for single ones. */
+/** One script for all repositories, and others for single repositories. */
 class ScriptChoice {
   readonly #byDirectory = new Map<string, MockScript>();
   #general: MockScript;
@@ -72,7 +77,11 @@ class ScriptChoice {
   }
 }
 
-/** The steps that a script gave, until they end or `signal` aborts, also while the script is stuck in an await of its own. */
+/**
+ * Yields the steps of a script.
+ *
+ * @param signal - ends the iteration with its reason, also while the script is stuck in an await of its own.
+ */
 export async function* stepsOf(
   steps: MockSteps,
   signal: AbortSignal,
@@ -87,12 +96,12 @@ export async function* stepsOf(
       yield next.value;
     }
   } finally {
-    // Not awaited: a script that is stuck never gets there.
+    // Not awaited: a generator that is stuck never returns.
     if (!isDone) Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 
-/** @throws {TypeError} when a script gave no steps. */
+/** @throws {TypeError} when the script gave something that is not iterable. */
 export function iteratorOf(steps: MockSteps): Iterator<MockStep, unknown> | AsyncIterator<MockStep, unknown> {
   if (typeof steps !== 'object' || steps === null) {
     throw new TypeError(`The script gave no steps but ${steps === null ? 'null' : typeof steps}.`);

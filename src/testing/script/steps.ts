@@ -8,18 +8,19 @@ import {
   type OptionChecks,
 } from '../../core/checks.js';
 
-/** What a tool asks before it runs, as `GET /permission` shows it. */
+/** The permission request of a tool, as `GET /permission` shows it. */
 export interface MockAsk {
-  /** What for: `bash`, `edit`, `external_directory`, … */
+  /** The permission: `bash`, `edit`, `external_directory`, … */
   readonly permission: string;
-  /** What exactly. @default what the server would show for the input: the command, the path, else `*` */
+  /** The commands or paths that the tool needs. @default the command or the path of the input, else `*` */
   readonly patterns: readonly string[] | undefined;
-  /** What an answer of `always` allows from then on. @default `*` */
+  /** The patterns that an answer of `always` allows from then on. @default `*` */
   readonly always: readonly string[] | undefined;
+  /** More about the request. @default the command or the path of the input */
   readonly metadata: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** One question to the user. */
+/** One question to the user, as `GET /question` shows it. */
 export interface MockQuestion {
   readonly question: string;
   readonly header: string;
@@ -28,15 +29,15 @@ export interface MockQuestion {
   readonly custom?: boolean;
 }
 
-/** What came of a tool, as the model is told. */
+/** The result of a tool, as the model receives it. */
 export interface MockToolResult {
   readonly tool: string;
   readonly input: Readonly<Record<string, unknown>>;
-  /** What it put out, what the user answered, or why it failed. */
+  /** The output of the tool, the answer of the user, or the error. */
   readonly output: string;
 }
 
-/** One thing the model does while it answers a prompt, a union on `type`. Make them with `text()`, `tool()` and so on. */
+/** One thing that the model does while it answers a prompt, a union on `type`. `text()`, `tool()` and so on make them. */
 export type MockStep =
   | {
       readonly type: 'text' | 'reasoning';
@@ -78,7 +79,7 @@ export type MockSteps = Iterable<MockStep> | AsyncIterable<MockStep>;
 /** The step of one type. */
 export type MockStepOf<T extends MockStep['type']> = Extract<MockStep, { readonly type: T }>;
 
-/** What the model says after a tool, it says in its next call. */
+/** The steps that begin another call of the model when they come after a tool. */
 export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set<MockStep['type']>([
   'text',
   'reasoning',
@@ -87,15 +88,15 @@ export const BEGINS_CALL: ReadonlySet<MockStep['type']> = new Set<MockStep['type
   'after-tools',
 ]);
 
-/** How {@link text} and {@link reasoning} are streamed. */
+/** How {@link text} and {@link reasoning} stream. */
 export interface TextOptions {
   /**
-   * Number of deltas, never more than the text has characters.
+   * Number of deltas, a positive integer; never more than the text has characters.
    *
-   * @default one for each word
+   * @default one delta for each word
    */
   readonly chunks?: number | undefined;
-  /** Milliseconds between two deltas. @default 0 */
+  /** Milliseconds between two deltas, 0 or more, by the clock of the mock. @default 0 */
   readonly delayMs?: number | undefined;
 }
 
@@ -104,10 +105,10 @@ const waitMs = aNumber('a number that is not negative', (value) => value >= 0);
 const textOptionChecks: OptionChecks<TextOptions> = { chunks: positiveInteger, delayMs: waitMs };
 
 /**
- * Streams answer text. Texts that follow each other are one text part; after a {@link tool} a new message begins, as the
- * model is then called again.
+ * Streams answer text. Consecutive texts are one text part. After a {@link tool} a text begins a new message, because OpenCode
+ * calls the model again.
  *
- * @throws {RangeError} unless `chunks` is a positive integer, and `delayMs` a number that is not negative.
+ * @throws {TypeError} {@link RangeError} for an invalid option.
  */
 export function text(content: string, options: TextOptions = {}): MockStep {
   return streamed('text', content, options);
@@ -116,18 +117,18 @@ export function text(content: string, options: TextOptions = {}): MockStep {
 /**
  * Streams what the model thinks, as a reasoning part.
  *
- * @throws {RangeError} unless `chunks` is a positive integer, and `delayMs` a number that is not negative.
+ * @throws {TypeError} {@link RangeError} for an invalid option.
  */
 export function reasoning(content: string, options: TextOptions = {}): MockStep {
   return streamed('reasoning', content, options);
 }
 
 /**
- * Calls a tool. It stays `running` until the next text, or the end of the script, and then completes with `output`; a
- * `wait()` in between lets it run that long. Tools that follow each other run at the same time. A rule of the session, or
- * of the server, may let it ask first, or deny it. `tool('StructuredOutput', object)` answers a prompt that has a `format`.
+ * Calls a tool. It stays `running` until the next text or the end of the script, and then completes with `output`; a `wait()`
+ * in between lets it run that long. Consecutive tools run at the same time. A rule of the session or of the server can make
+ * the tool ask first, or deny it. `tool('StructuredOutput', object)` answers a prompt that has a `format`.
  *
- * @param output - what the mock's tool puts out. A real server runs the real tool, with this input.
+ * @param output - the output of the mock's tool. A real server runs the real tool with this input. @default ''
  */
 export function tool(name: string, input: Readonly<Record<string, unknown>> = {}, output = ''): MockStep {
   return { type: 'tool', tool: name, input, output, ask: undefined };
@@ -135,9 +136,9 @@ export function tool(name: string, input: Readonly<Record<string, unknown>> = {}
 
 /**
  * Waits for the tools that were called just before, questions and subtasks included, and goes on with the steps that `next`
- * gives for what came of them.
+ * gives for their results.
  *
- * @throws {TypeError} for a `next` that is no function.
+ * @throws {TypeError} when `next` is not a function.
  *
  * @example
  * ```ts
@@ -149,16 +150,17 @@ export function afterTools(next: (results: readonly MockToolResult[]) => MockSte
   return { type: 'after-tools', next };
 }
 
-/** What {@link ask} shows to the user, and what comes of the tool. */
+/** The request that {@link ask} makes, and the tool that makes it. */
 export interface AskOptions {
-  /** The tool that asks. @default the one of the permission's name */
+  /** The tool that asks. @default the tool with the name of the permission */
   readonly tool?: string | undefined;
-  /** What the tool puts out when it may run. @default '' */
+  /** The output of the tool when it may run. @default '' */
   readonly output?: string | undefined;
-  /** @default what the server would show for the input: the command, the path, else `*` */
+  /** The commands or paths that the tool needs. @default the command or the path of the input, else `*` */
   readonly patterns?: readonly string[] | undefined;
-  /** @default `['*']` */
+  /** The patterns that an answer of `always` allows from then on. @default `['*']` */
   readonly always?: readonly string[] | undefined;
+  /** More about the request. @default the command or the path of the input */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -171,13 +173,15 @@ const askOptionChecks: OptionChecks<AskOptions> = {
 };
 
 /**
- * Calls a tool that asks first: the turn waits until the request is answered. Allowed, the tool completes and the script
- * goes on; rejected with a message, the tool fails and the script goes on; rejected without one, the turn ends.
+ * Calls a tool that asks for a permission first: the turn waits until the request is answered. Allowed, the tool completes and
+ * the script goes on; rejected with a message, the tool fails and the script goes on; rejected without a message, the turn
+ * ends.
  *
- * On a real server it asks only if a rule says so: see `RealOpenCodeOptions.asks`.
+ * On a real server the tool asks only if a rule makes it: see `RealOpenCodeOptions.asks`.
  *
- * @param permission - what for: `bash`, `edit`, …
- * @param input - of the tool.
+ * @param permission - `bash`, `edit`, …
+ * @param input - the input of the tool. @default {}
+ * @throws {TypeError} for an invalid option.
  */
 export function ask(
   permission: string,
@@ -189,22 +193,24 @@ export function ask(
   return { type: 'tool', tool: name, input, output, ask: { permission, patterns, always, metadata } };
 }
 
-/** A question as it is written in a script: options may be labels only. */
+/** A question of a script. An option can be a label only. */
 export interface QuestionInput {
+  /** The text of the question. */
   readonly question: string;
   /** A short title. @default 'Question' */
   readonly header?: string | undefined;
+  /** The answers to choose from; a string is label and description. @default none */
   readonly options?: readonly (string | { readonly label: string; readonly description: string })[];
-  /** Whether several options may be chosen. */
+  /** Whether the user can choose several options. @default false */
   readonly multiple?: boolean;
-  /** Whether an answer of one's own is welcome. */
+  /** Whether the user can write another answer. @default left to the server */
   readonly custom?: boolean;
 }
 
 /**
- * Asks the user: the turn waits until the questions are answered; rejected, the turn ends.
+ * Asks the user: the turn waits until the questions are answered. Dismissing them ends the turn.
  *
- * @throws {TypeError} without a question.
+ * @throws {TypeError} when no question is given.
  */
 export function question(...questions: readonly (string | QuestionInput)[]): MockStep {
   if (questions.length === 0) throw new TypeError('Expected at least one question.');
@@ -225,15 +231,19 @@ export function question(...questions: readonly (string | QuestionInput)[]): Moc
 }
 
 interface SubtaskOptions {
+  /** The title of the child session. @default 'A subtask' */
   readonly description?: string;
+  /** The agent that works in the child session. @default 'general' */
   readonly agent?: string;
 }
 
 const subtaskOptionChecks: OptionChecks<SubtaskOptions> = { description: aString, agent: aString };
 
 /**
- * Lets another agent work in a child session: the script is asked for `prompt` there, with the child as its session. What it
- * answers is the output of a `task` tool.
+ * Lets another agent work in a child session: the script runs again with `prompt` and the child as its session. Its answer is
+ * the output of a `task` tool.
+ *
+ * @throws {TypeError} for an invalid option.
  */
 export function subtask(prompt: string, options: SubtaskOptions = {}): MockStep {
   assertOptions('subtask()', subtaskOptionChecks, options);
@@ -241,44 +251,45 @@ export function subtask(prompt: string, options: SubtaskOptions = {}): MockStep 
   return { type: 'subtask', prompt, description, agent };
 }
 
-/** Says how many tokens the call of the model took, instead of 10 and 5. */
+/** Sets the tokens that the call of the model takes, instead of 10 of input and 5 of output. */
 export function usage(tokens: { readonly input: number; readonly output: number }): MockStep {
   return { type: 'usage', input: tokens.input, output: tokens.output };
 }
 
 /**
- * Pauses for `ms` milliseconds, by the clock of the mock, so that fake timers drive it.
+ * Pauses by the clock of the mock, so that fake timers drive it.
  *
- * @throws {RangeError} unless `ms` is a number that is not negative.
+ * @param ms - milliseconds, 0 or more.
+ * @throws {TypeError} {@link RangeError} for an invalid `ms`.
  */
 export function wait(ms: number): MockStep {
   waitMs('ms', ms);
   return { type: 'wait', ms };
 }
 
-/** Pauses until `gate` resolves: a test opens it when it has seen enough. The turn fails when it rejects. */
+/** Pauses until `gate` resolves: a test resolves it when it has seen enough. The turn fails when it rejects. */
 export function waitFor(gate: PromiseLike<unknown>): MockStep {
   return { type: 'wait-for', gate };
 }
 
-/** What the provider answers to a call that is to be repeated: overloaded. */
+/** The status by which the provider refuses a call that OpenCode then repeats: overloaded. */
 export const RETRY_STATUS = 503;
 export const EMPTY_TOO_LATE = 'empty() must come before what the model says or does in that call.';
 export const RETRY_TOO_LATE = 'retry() must come before what the model says or does in that call.';
 
 interface RetryOptions {
-  /** Milliseconds until the call is repeated, as the provider asks for. @default 0 */
+  /** Milliseconds until OpenCode repeats the call, 0 or more, as the provider asks for. @default 0 */
   readonly afterMs?: number | undefined;
 }
 
 const retryOptionChecks: OptionChecks<RetryOptions> = { afterMs: waitMs };
 
 /**
- * Lets the provider refuse the call of the model: the status of the session is `retry` until OpenCode calls again, and then
- * the script goes on. Each one more is one more attempt; the sixth of one call ends the turn with an `APIError`.
+ * Makes the provider refuse the call of the model: the status of the session is `retry` until OpenCode calls again, and then
+ * the script goes on. The sixth refusal of one call ends the turn with an `APIError`.
  *
- * @param message - what the provider says.
- * @throws {RangeError} unless `afterMs` is a number that is not negative.
+ * @param message - the message of the provider.
+ * @throws {TypeError} {@link RangeError} for an invalid option.
  */
 export function retry(message = 'scripted overload', options: RetryOptions = {}): MockStep {
   assertOptions('retry()', retryOptionChecks, options);
@@ -287,19 +298,18 @@ export function retry(message = 'scripted overload', options: RetryOptions = {})
 }
 
 /**
- * Lets the provider answer the call of the model with an empty stream: its message has nothing in it and the finish
- * `unknown`, and OpenCode 1.18.33 calls the model again at once, with which the script goes on.
+ * Makes the provider answer the call of the model with an empty stream: its message is empty with the finish `unknown`.
+ * OpenCode 1.18.33 then calls the model again at once, and the script goes on in that call.
  */
 export function empty(): MockStep {
   return { type: 'empty' };
 }
 
 /**
- * Ends the turn with an error, as OpenCode names it: `APIError`, `ProviderAuthError`, `ContextOverflowError`, … A real
- * server makes an `APIError` of every one, because it is the provider that fails there, and an `UnknownError` when the
- * answer has begun.
+ * Ends the turn with an error, by its name in OpenCode: `APIError`, `ProviderAuthError`, `ContextOverflowError`, … On a real
+ * server the provider fails instead, so that the error is an `APIError`, or an `UnknownError` when the answer has begun.
  *
- * @param data - more of the error's `data`, beside `message`.
+ * @param data - more fields of the error's `data`, beside `message`. @default {}
  */
 export function fail(
   name: string,
@@ -309,12 +319,12 @@ export function fail(
   return { type: 'fail', name, message, data };
 }
 
-/** Does nothing more, for ever: the turn ends by an abort or a disposal only. */
+/** Never ends: only an abort or a disposal ends the turn. */
 export function hang(): MockStep {
   return { type: 'hang' };
 }
 
-/** The deltas of a text: its words with the blanks behind them, or as many pieces as were asked for. */
+/** The deltas of a text: its words, each with the blanks after it, or `chunks` pieces. */
 export function piecesOf(content: string, chunks: number | undefined): string[] {
   if (chunks === undefined) return content.match(/\S+\s*|\s+/g) ?? [];
   const characters = Array.from(content);

@@ -5,14 +5,14 @@ import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 import { decide, type PermissionNeed } from './permission-rules.js';
 
-/** What became of a permission request. */
+/** The answer to a permission request. */
 export interface PermissionOutcome {
   readonly reply: PermissionReplyInput['reply'];
-  /** What the user told the model with a rejection. */
+  /** The feedback of a rejection to the model. */
   readonly message: string | undefined;
 }
 
-/** The answers to a question, or nothing when it was dismissed. */
+/** The answers to a question; `undefined` when it was dismissed. */
 export type QuestionOutcome = readonly (readonly string[])[] | undefined;
 
 interface Pending<Request, Outcome> {
@@ -21,20 +21,20 @@ interface Pending<Request, Outcome> {
   readonly rules: readonly PermissionRule[];
 }
 
-/** Which call of a tool asks. */
+/** The tool call that asks. */
 interface Asker {
   readonly sessionID: string;
   readonly tool: { readonly messageID: string; readonly callID: string };
 }
 
-/** What the sessions of one instance wait for. Nobody takes a request back: that of an aborted turn stays (1.18.33). */
+/** The pending requests of one instance. A request of an aborted turn stays pending, as in OpenCode 1.18.33. */
 export class Asks {
   readonly #scope: EventScope;
   readonly #events: EventBus;
   readonly #ids: Ids;
   readonly #permissions = new Map<string, Pending<PermissionRequest, PermissionOutcome>>();
   readonly #questions = new Map<string, Pending<QuestionRequest, QuestionOutcome>>();
-  /** What was answered with `always`, until the instance is disposed. */
+  /** The rules of the answers `always`, until the instance is disposed. */
   #approved: PermissionRule[] = [];
 
   constructor(scope: EventScope, events: EventBus, ids: Ids) {
@@ -51,7 +51,7 @@ export class Asks {
     return [...this.#questions.values()].map(({ request }) => request);
   }
 
-  /** What these rules, and what was approved before, say to a call. */
+  /** Whether these rules, and earlier answers of `always`, allow a tool call. */
   decide(rules: readonly PermissionRule[], need: PermissionNeed): PermissionRule['action'] {
     return decide([...rules, ...this.#approved], need);
   }
@@ -86,7 +86,7 @@ export class Asks {
     return answered.promise;
   }
 
-  /** Answers a permission request; `false` when there is none of this id. */
+  /** Answers a permission request; `false` when none with this id is pending. */
   replyPermission(requestID: string, { reply, message }: PermissionReplyInput): boolean {
     const pending = this.#permissions.get(requestID);
     if (pending === undefined) return false;
@@ -94,7 +94,7 @@ export class Asks {
     const { sessionID, permission, always } = pending.request;
     const others = [...this.#permissions.values()].filter((one) => one.request.sessionID === sessionID);
     if (reply === 'reject') {
-      // Rejecting one rejects all that the session waits for.
+      // A rejection rejects every pending request of the session.
       for (const other of others) this.#settlePermission(other, { reply, message: undefined });
     } else if (reply === 'always') {
       this.#approved.push(...always.map((pattern) => ({ permission, pattern, action: 'allow' as const })));
@@ -106,7 +106,7 @@ export class Asks {
     return true;
   }
 
-  /** Answers a question, or dismisses it without answers; `false` when there is none of this id. */
+  /** Answers a question, or dismisses it without answers; `false` when none with this id is pending. */
   replyQuestion(requestID: string, answers: string[][] | undefined): boolean {
     const pending = this.#questions.get(requestID);
     if (pending === undefined) return false;
@@ -118,7 +118,7 @@ export class Asks {
     return true;
   }
 
-  /** The instance is gone, and with it what it waited for and what was allowed in it. */
+  /** Forgets the pending requests and the answers of `always`, because the instance is disposed. */
   clear(): void {
     this.#permissions.clear();
     this.#questions.clear();

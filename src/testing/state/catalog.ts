@@ -3,12 +3,12 @@ import type { ServerErrorInfo } from '../../client/schema/message.js';
 import type { ModelRef } from '../../client/schema/prompt.js';
 import type { Model, Provider } from '../../client/schema/providers.js';
 
-/** A prompt for an agent or a model that there is not: nobody answers it. */
+/** Thrown for a prompt whose agent or model does not exist. */
 export class PromptRefusedError extends Error {
   override readonly name = 'PromptRefusedError';
-  /** What the server tells of it at once. */
+  /** The error that the server sends at once. */
   readonly info: ServerErrorInfo;
-  /** What it tells once more to whoever did not wait for the answer; a real server adds its stack. */
+  /** The error that it sends again when the client does not wait for the answer; a real server adds its stack. */
   readonly repeated: ServerErrorInfo;
 
   constructor(message: string, repeated: string) {
@@ -25,12 +25,16 @@ const AGENTS: readonly (readonly [name: string, mode: Agent['mode']])[] = [
   ['explore', 'subagent'],
 ];
 
-/** The agents and models of a server: its own, and those of the test. */
+/** The agents and models of a server: the built-in ones and those of the test. */
 export class Catalog {
   readonly agents: readonly Agent[];
   readonly providers: readonly Provider[];
 
-  /** @throws {TypeError} for a model that is not written as `provider/model`. */
+  /**
+   * @param agents - names of more agents.
+   * @param models - more models, as `provider/model`.
+   * @throws {TypeError} for a model that is not written that way.
+   */
   constructor(agents: readonly string[], models: readonly string[]) {
     const own = agents.map((name) => agentOf(name, 'all', false));
     this.agents = [...AGENTS.map(([name, mode]) => agentOf(name, mode, true)), ...own];
@@ -41,7 +45,7 @@ export class Catalog {
     this.providers = [...byProvider].map(([id, modelIDs]) => providerOf(id, modelIDs));
   }
 
-  /** The first model of each provider. */
+  /** The id of the first model of each provider. */
   get defaultModels(): Record<string, string> {
     return Object.fromEntries(this.providers.map(({ id, models }) => [id, Object.keys(models)[0] ?? '']));
   }
@@ -50,7 +54,7 @@ export class Catalog {
     return this.agents.some((agent) => agent.name === name);
   }
 
-  /** @throws {PromptRefusedError} when there is no such agent. */
+  /** @throws {PromptRefusedError} when the agent does not exist. */
   assertAgent(name: string): void {
     if (this.hasAgent(name)) return;
     const names = this.agents.map((agent) => agent.name).sort();
@@ -60,7 +64,7 @@ export class Catalog {
     );
   }
 
-  /** @throws {PromptRefusedError} when there is no such model. */
+  /** @throws {PromptRefusedError} when the model does not exist. */
   assertModel({ providerID, modelID }: ModelRef): void {
     const provider = this.providers.find(({ id }) => id === providerID);
     if (provider !== undefined && Object.hasOwn(provider.models, modelID)) return;

@@ -5,16 +5,16 @@ import type { EventPayload } from './event-payload.js';
 import type { Ids } from './ids.js';
 import { StreamFaults } from './stream-faults.js';
 
-/** Where something happens: events name the directory and its project. */
+/** The directory and the project that an event names. */
 export interface EventScope {
   readonly directory: string;
   readonly projectID: string;
 }
 
-/** Like the server, so that a client's watchdog for silence is satisfied: it goes by real time, as that does. */
+/** As on OpenCode 1.18.33. In real time, like the watchdog of a client, which ends a silent stream. */
 const HEARTBEAT_MS = 10_000;
 
-/** These are stored by the server, which sends each of them a second time as a `sync` frame for replicating clients. */
+/** Events that the server stores; it sends each a second time, as a `sync` frame for replicating clients. */
 const DURABLE: ReadonlySet<EventType> = new Set<EventType>([
   'session.created',
   'session.updated',
@@ -25,20 +25,21 @@ const DURABLE: ReadonlySet<EventType> = new Set<EventType>([
   'message.part.removed',
 ]);
 
-/** A connection: to the events of all directories, or, as `GET /event`, of one. */
+/** A connection to the events of all directories, or, for `GET /event`, of one directory. */
 interface Reader {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   readonly directory: string | undefined;
+  /** Takes the listener off the signal of the connection. */
   readonly leave: () => void;
 }
 
-/** The event streams: whoever has opened one gets every event from then on. */
+/** The event streams. Each receives every event from its start on. */
 export class EventBus {
   readonly faults: StreamFaults;
   readonly #ids: Ids;
   readonly #encoder = new TextEncoder();
   readonly #readers = new Set<Reader>();
-  /** Durable events are numbered by session. */
+  /** The number of the next durable event, by session. */
   readonly #sequence = new Map<string, number>();
   #heartbeat: Timer | undefined;
 
@@ -50,8 +51,8 @@ export class EventBus {
   /**
    * Opens a connection; `server.connected` is its first frame.
    *
-   * @param signal - ends it, like a client that hangs up: msw does not tell when the body of a response is cancelled.
-   * @param directory - of `GET /event`, which ends when the instance is disposed.
+   * @param signal - ends the connection, like a client that hangs up: msw does not report that a response body is cancelled.
+   * @param directory - the directory of `GET /event`; the stream ends when its instance is disposed.
    */
   open(signal: AbortSignal, directory?: string): ReadableStream<Uint8Array> {
     let reader: Reader | undefined;
@@ -65,7 +66,7 @@ export class EventBus {
         this.#readers.add(reader);
         const connected = this.#payload('server.connected', {});
         controller.enqueue(this.#frame(directory === undefined ? { payload: connected } : connected));
-        this.#beat();
+        this.#scheduleHeartbeat();
       },
       cancel: () => {
         if (reader !== undefined) this.#leave(reader);
@@ -73,7 +74,7 @@ export class EventBus {
     });
   }
 
-  /** Sends an event of a scope, or of the whole server when there is none. */
+  /** Sends an event. @param scope - `undefined` for an event of the whole server. */
   emit<T extends EventType>(scope: EventScope | undefined, type: T, properties: EventProperties[T]): void {
     const payload = this.#payload(type, structuredClone(properties));
     const envelope =
@@ -86,13 +87,13 @@ export class EventBus {
     });
   }
 
-  /** Tells that a session is idle, by both events that the server has for it. */
+  /** Sends both events by which the server reports an idle session. */
   emitIdle(scope: EventScope, sessionID: string): void {
     this.emit(scope, 'session.status', { sessionID, status: { type: 'idle' } });
     this.emit(scope, 'session.idle', { sessionID });
   }
 
-  /** Breaks every connection in the middle of a frame; the clients may come again. */
+  /** Breaks every connection in the middle of a frame; clients can connect again. */
   cut(): void {
     for (const reader of this.#readers) {
       reader.controller.enqueue(this.#encoder.encode('data: {"payload":{"id":"ev'));
@@ -101,7 +102,7 @@ export class EventBus {
     }
   }
 
-  /** Breaks every connection, like a server that has gone. */
+  /** Breaks every connection, like a server that has ended. */
   close(): void {
     this.faults.clear();
     for (const reader of this.#readers) {
@@ -117,12 +118,12 @@ export class EventBus {
     return wasOpen;
   }
 
-  #beat(): void {
+  #scheduleHeartbeat(): void {
     this.#heartbeat?.cancel();
     this.#heartbeat = realClock.after(HEARTBEAT_MS, () => {
       const payload = this.#payload('server.heartbeat', {});
       this.faults.pass(payload, undefined, () => this.#send({}, payload));
-      this.#beat();
+      this.#scheduleHeartbeat();
     });
   }
 
@@ -131,13 +132,13 @@ export class EventBus {
   }
 
   #send(envelope: { readonly directory?: string }, payload: EventPayload): void {
-    const isBeat = payload.type === 'server.heartbeat';
-    const ofAll = this.#frame({ ...envelope, payload });
-    const ofOne = this.#frame(payload);
+    const isHeartbeat = payload.type === 'server.heartbeat';
+    const globalFrame = this.#frame({ ...envelope, payload });
+    const directoryFrame = this.#frame(payload);
     for (const reader of this.#readers) {
-      if (reader.directory === undefined) reader.controller.enqueue(ofAll);
-      else if (isBeat || reader.directory === envelope.directory) {
-        reader.controller.enqueue(ofOne);
+      if (reader.directory === undefined) reader.controller.enqueue(globalFrame);
+      else if (isHeartbeat || reader.directory === envelope.directory) {
+        reader.controller.enqueue(directoryFrame);
         if (payload.type !== 'server.instance.disposed') continue;
         this.#leave(reader);
         reader.controller.close();
@@ -145,7 +146,7 @@ export class EventBus {
     }
   }
 
-  /** The second delivery of a durable event, under the same id. */
+  /** Sends a durable event the second time, under the same id. */
   #sendSync(envelope: object, payload: EventPayload): void {
     const { sessionID } = payload.properties as { readonly sessionID: string };
     const seq = this.#sequence.get(sessionID) ?? 0;

@@ -1,7 +1,7 @@
-/** What an id names, as its first letters tell. */
+/** The kind of thing that an id names: its first letters. */
 export type IdKind = 'ses' | 'msg' | 'prt' | 'evt' | 'call' | 'per' | 'que' | 'pty';
 
-/** Makes ids that ascend in the order they are made, the same in every run. */
+/** Makes ascending ids, the same in every run. */
 export class Ids {
   #count = 0;
 

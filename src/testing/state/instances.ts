@@ -8,9 +8,10 @@ import { sleep } from '../sleep.js';
 import { Ptys } from './ptys.js';
 import { CONNECTION_LOST, type MockTerminalProgram } from './terminal.js';
 
-/** What is known of the instance of one directory. */
+/** The state of the instance of one directory. */
 export interface MockInstance {
   readonly directory: string;
+  /** Whether it is loaded now. */
   readonly loaded: boolean;
   /** How often it was loaded. */
   readonly boots: number;
@@ -18,22 +19,22 @@ export interface MockInstance {
   readonly disposals: number;
 }
 
-/** Work of a session: it is busy until the work has ended. */
+/** Work of a session, which is busy until the work has ended. */
 export interface SessionWork {
   readonly status: SessionStatus;
-  /** Ends it; resolves when everything about its end is stored and told. */
+  /** Ends the work; resolves when its end is stored and its last event is sent. */
   abort(): Promise<void>;
-  /** Ends it at once; nothing is stored or told any more. */
+  /** Ends the work at once: it stores nothing and sends no event any more. */
   kill(): void;
 }
 
-/** What every instance is made with. */
+/** What the instances need of the server. */
 export interface InstanceInit {
   readonly events: EventBus;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly projectOf: (directory: string) => string;
-  /** What runs in the terminals. */
+  /** The program in every terminal. */
   readonly terminal: MockTerminalProgram;
   /** Aborts when the mock is closed. */
   readonly closed: AbortSignal;
@@ -45,13 +46,14 @@ export class Instance implements EventScope {
   readonly projectID: string;
   readonly asks: Asks;
   readonly ptys: Ptys;
-  /** What has not ended, by session id. */
+  /** The work that has not ended, by session id. */
   readonly work = new Map<string, SessionWork>();
   loaded = false;
   boots = 0;
   disposals = 0;
-  /** The first prompts of an instance wait for this. */
+  /** What the first prompts of a loaded instance wait for. */
   warmUp: Promise<void> | 'done' | undefined;
+  /** The disposal that is under way. */
   disposal: Promise<void> | undefined;
 
   constructor(directory: string, { events, ids, projectOf, terminal }: InstanceInit) {
@@ -61,7 +63,7 @@ export class Instance implements EventScope {
     this.ptys = new Ptys(this, events, ids, terminal);
   }
 
-  /** The sessions that are not idle. */
+  /** The statuses of the sessions that are not idle, by id. */
   statuses(): Record<string, SessionStatus> {
     const statuses = [...this.work].map(([sessionID, { status }]) => [sessionID, status] as const);
     return Object.fromEntries(statuses.filter(([, { type }]) => type !== 'idle'));
@@ -72,9 +74,9 @@ export class Instance implements EventScope {
   }
 
   /**
-   * Forgets what only memory holds.
+   * Forgets what is not stored: pending requests and terminals.
    *
-   * @param code - how connections to its terminals are closed. @default normally
+   * @param code - the close code of the connections to its terminals. @default 1000
    */
   unload(code?: number): void {
     this.loaded = false;
@@ -85,7 +87,7 @@ export class Instance implements EventScope {
   }
 }
 
-/** A configuration that the server cannot read. Once it has tried, OpenCode 1.18.33 keeps the error until it ends. */
+/** A configuration that the server cannot parse. OpenCode 1.18.33 keeps the error that it has read until its process ends. */
 class BrokenConfig {
   readonly error: object;
   wasRead = false;
@@ -99,7 +101,7 @@ class BrokenConfig {
 
 /** The instances of all directories. */
 export class Instances {
-  /** How long a disposal takes, by the clock of the mock. */
+  /** How long a disposal takes, in milliseconds by the clock of the mock. */
   disposalMs = 0;
   readonly #init: InstanceInit;
   readonly #byDirectory = new Map<string, Instance>();
@@ -122,7 +124,7 @@ export class Instances {
     };
   }
 
-  /** What the server says instead of loading a directory; `undefined` when it has loaded it, or can. */
+  /** The error that a request gets instead of loading a directory; `undefined` when it is loaded or can be. */
   refusalOf(directory: string): object | undefined {
     if (this.#byDirectory.get(directory)?.loaded === true) return undefined;
     const config = this.#broken.get(directory);
@@ -130,7 +132,7 @@ export class Instances {
     return config?.error;
   }
 
-  /** The instance of a directory; loads it if it is not. */
+  /** The instance of a directory, loaded by this call unless it is already. */
   use(directory: string): Instance {
     const { events, clock } = this.#init;
     let instance = this.#byDirectory.get(directory);
@@ -143,7 +145,7 @@ export class Instances {
       instance.boots += 1;
       const now = clock.now();
       const { projectID } = instance;
-      // No event tells of the boot itself; this one comes with it.
+      // The server has no event for the boot itself; it sends this one with it.
       events.emit({ directory: 'global', projectID }, 'project.updated', {
         id: projectID,
         worktree: directory,
@@ -155,13 +157,13 @@ export class Instances {
     return instance;
   }
 
-  /** Aborts what runs in the instance and unloads it, a moment after it was asked for; resolves when that is told. */
+  /** Aborts what runs in the instance and unloads it, a macrotask after the call; resolves when the event about it is sent. */
   dispose(instance: Instance): Promise<void> {
     instance.disposal ??= this.#dispose(instance);
     return instance.disposal;
   }
 
-  /** Disposes every loaded instance; resolves when all are gone. */
+  /** Disposes every loaded instance; resolves when all are disposed. */
   async disposeAll(): Promise<void> {
     await Promise.all(this.loaded().map((instance) => this.dispose(instance)));
     this.#init.events.emit(undefined, 'global.disposed', {});
@@ -171,7 +173,7 @@ export class Instances {
     return [...this.#byDirectory.values()].filter((instance) => instance.loaded);
   }
 
-  /** Ends everything at once, like the process. */
+  /** Ends everything at once, like a process that is killed. */
   crash(): void {
     for (const [directory, config] of [...this.#broken]) {
       config.wasRead = false;

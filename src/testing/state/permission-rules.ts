@@ -1,18 +1,20 @@
 import type { PermissionRule } from '../../client/schema/session.js';
 import type { MockAsk } from '../script/steps.js';
 
-/** The tools whose permission has another name. */
+/** The tools whose permission has another name than the tool. */
 const PERMISSION_OF: Readonly<Record<string, string>> = { write: 'edit', apply_patch: 'edit', patch: 'edit' };
 
-/** What a tool needs a permission for. */
+/** The permission that a tool call needs. */
 export interface PermissionNeed {
   readonly permission: string;
+  /** The commands or paths it needs the permission for. */
   readonly patterns: readonly string[];
+  /** The patterns that an answer of `always` allows. */
   readonly always: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** What the call of a tool needs, as far as the script does not say. */
+/** The permission that a tool call needs: what the script gives, the rest by the tool and its input. */
 export function needOf(
   tool: string,
   input: Readonly<Record<string, unknown>>,
@@ -33,7 +35,7 @@ export function needOf(
   };
 }
 
-/** What the rules say: the last one that matches wins for a pattern, and the strictest of the patterns for all. */
+/** Applies the rules: the last matching rule decides each pattern, and the strictest decision counts for all patterns. */
 export function decide(
   rules: readonly PermissionRule[],
   need: Pick<PermissionNeed, 'permission' | 'patterns'>,
@@ -47,7 +49,7 @@ export function decide(
   return (['deny', 'ask'] as const).find((action) => actions.includes(action)) ?? 'allow';
 }
 
-/** `*` stands for any text, `?` for one character. */
+/** Whether the text matches the pattern: `*` stands for any text, `?` for one character. */
 function matches(pattern: string, text: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')

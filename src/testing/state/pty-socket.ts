@@ -13,20 +13,22 @@ interface SocketEvents {
   readonly close: { readonly code: number; readonly reason: string };
 }
 
-/** What a socket is connected to. */
+/** The terminal's end of a connection. */
 export interface SocketPeer {
+  /** Types text into the terminal. */
   input(text: string): void;
+  /** Ends the connection. */
   leave(): void;
 }
 
 /**
  * Connects a socket by its URL.
  *
- * @returns an HTTP status when it is refused, `undefined` when nobody answers.
+ * @returns the peer; an HTTP status when the connection is refused, `undefined` when the server is down.
  */
 export type ConnectSocket = (url: URL, reader: TerminalReader) => Promise<SocketPeer | number | undefined>;
 
-/** A WebSocket to a terminal of the mock, without a network: as much of the interface as clients of OpenCode use. */
+/** A WebSocket to a terminal of the mock without a network. It has the part of the interface that clients of OpenCode use. */
 export class MemorySocket {
   binaryType = 'blob';
   readonly url: string;
@@ -47,10 +49,10 @@ export class MemorySocket {
     this.#listeners.set(type, [...(this.#listeners.get(type) ?? []), listener]);
   }
 
-  /** @throws {Error} before it is open. */
+  /** @throws {Error} before the socket is open. */
   send(data: string): void {
     if (this.#readyState === CONNECTING) throw new Error('The WebSocket is not open.');
-    // Nobody is told what was typed before whoever typed it has gone on.
+    // The output arrives after the caller's synchronous code, as over a network.
     void Promise.resolve().then(() => this.#peer?.input(data));
   }
 
@@ -100,7 +102,7 @@ export class MemorySocket {
   }
 }
 
-/** Tells where in the output a connection began: a NUL, then JSON. */
+/** The frame with the position in the output where a connection begins: a NUL, then JSON. */
 function controlFrame(cursor: number): ArrayBuffer {
   const text = `\0${JSON.stringify({ cursor })}`;
   return new TextEncoder().encode(text).buffer;

@@ -5,14 +5,14 @@ import { NORMAL_CLOSURE, Terminal, type MockTerminalProgram } from './terminal.j
 
 const SHELLS = /(^|\/)(ba|z|da|k|fi)?sh$/;
 
-/** The terminals of one instance: what runs in them is the program of the test, and they stay until it or somebody ends them. */
+/** The terminals of one instance. Each runs the program of the test and stays until that exits or a client removes it. */
 export class Ptys {
   readonly #scope: EventScope;
   readonly #events: EventBus;
   readonly #ids: Ids;
   readonly #program: MockTerminalProgram;
   readonly #byID = new Map<string, Terminal>();
-  /** The terminal that each ticket is for; it is taken once. */
+  /** The id of the terminal, by its ticket. A ticket is valid once. */
   readonly #tickets = new Map<string, string>();
   #made = 0;
 
@@ -69,21 +69,21 @@ export class Ptys {
     this.#events.emit(this.#scope, 'pty.deleted', { id: pty.id });
   }
 
-  /** Makes a ticket, with which somebody may connect once. */
+  /** Makes a ticket for one connection to a terminal. */
   issueTicket(ptyID: string): string {
     const ticket = crypto.randomUUID();
     this.#tickets.set(ticket, ptyID);
     return ticket;
   }
 
-  /** Whether the ticket is for this terminal, and was not used. */
+  /** Uses a ticket up; `false` when it is not for this terminal or was used before. */
   takeTicket(ptyID: string, ticket: string): boolean {
-    const isRight = this.#tickets.get(ticket) === ptyID;
-    if (isRight) this.#tickets.delete(ticket);
-    return isRight;
+    const isValid = this.#tickets.get(ticket) === ptyID;
+    if (isValid) this.#tickets.delete(ticket);
+    return isValid;
   }
 
-  /** The instance is gone: its terminals with it, and nobody is told but who is connected, by the code of the closure. */
+  /** Ends all terminals without events, because the instance is unloaded. @param code - the close code of their connections. */
   clear(code = NORMAL_CLOSURE): void {
     for (const terminal of this.#byID.values()) terminal.end(code);
     this.#byID.clear();

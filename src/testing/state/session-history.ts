@@ -5,7 +5,7 @@ import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 import type { SessionStore } from './session-store.js';
 
-/** Copies sessions and takes them back to an earlier message. */
+/** Forks sessions and reverts them to an earlier message. */
 export class SessionHistory {
   readonly #ids: Ids;
   readonly #events: EventBus;
@@ -17,7 +17,7 @@ export class SessionHistory {
     this.#store = store;
   }
 
-  /** Copies a session up to a message, which is left out; an unknown one, or none, means all of it. */
+  /** Copies the messages of a session before `messageID`; all of them when that message does not exist. */
   fork(scope: EventScope, { id, title, metadata }: SessionInfo, messageID: string | undefined): SessionInfo {
     const copy = this.#store.create(scope, { title: forkTitle(title), ...(metadata && { metadata }) });
     const messages = this.#store.messages(id);
@@ -37,7 +37,7 @@ export class SessionHistory {
     return copy;
   }
 
-  /** Marks from where on a session is taken back; unknown messages change nothing. */
+  /** Marks the message from which on a session is reverted; an unknown message changes nothing. */
   revert(scope: EventScope, sessionID: string, input: RevertInput): void {
     const revert = revertPoint(this.#store.messages(sessionID), input);
     if (revert === undefined) return;
@@ -45,13 +45,14 @@ export class SessionHistory {
     this.#store.update(scope, sessionID, { revert });
   }
 
+  /** Takes the mark off. */
   unrevert(scope: EventScope, session: SessionInfo): void {
     if (session.revert === undefined) return;
     delete session.revert;
     this.#store.update(scope, session.id);
   }
 
-  /** The next prompt makes it final: what was taken back is deleted. */
+  /** Makes a revert final, as the next prompt does: deletes what is reverted. */
   settle(scope: EventScope, session: SessionInfo): void {
     const { id: sessionID, revert } = session;
     if (revert === undefined) return;
@@ -74,7 +75,7 @@ export class SessionHistory {
   }
 }
 
-/** An answer, or a part that nothing to read comes before, is taken back with its prompt. */
+/** Where a revert begins: a message of the assistant, or a part with no readable part before it, is reverted with its prompt. */
 function revertPoint(
   messages: readonly Message[],
   { messageID, partID }: RevertInput,

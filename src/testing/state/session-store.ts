@@ -5,20 +5,25 @@ import type { SessionInfo, Todo, Tokens } from '../../client/schema/session.js';
 import type { EventBus, EventScope } from './event-bus.js';
 import type { Ids } from './ids.js';
 
-/** What a session may be created with. */
+/** The fields that a client can create a session with. */
 export type NewSession = Partial<
   Pick<SessionInfo, 'title' | 'parentID' | 'agent' | 'model' | 'metadata' | 'permission'>
 >;
 
-/** Which sessions of a project to list. */
+/** The sessions of a project that a list has. */
 export interface SessionFilter {
   readonly projectID: string;
+  /** @default every directory of the project */
   readonly directory: string | undefined;
-  /** That and all below. */
+  /** The path of a session below its project's root; paths below it match too. @default every path */
   readonly path: string | undefined;
+  /** Whether to leave child sessions out. */
   readonly roots: boolean;
+  /** The earliest time of the last update, in epoch milliseconds. @default any time */
   readonly start: number | undefined;
+  /** A part of the title, in any case. @default every title */
   readonly search: string | undefined;
+  /** The largest number of sessions. @default 100 */
   readonly limit: number | undefined;
 }
 
@@ -26,18 +31,18 @@ interface Entry {
   readonly info: SessionInfo;
   readonly messages: Message[];
   todos: Todo[];
-  /** Whether nobody has given it a title yet. */
-  untitled: boolean;
+  /** Whether it has no title but the one of new sessions. */
+  isUntitled: boolean;
 }
 
 const DEFAULT_LIMIT = 100;
 
-/** Something was to be stored in a session that was deleted meanwhile. */
+/** Thrown when a deleted session is to be read or changed. */
 export class SessionGoneError extends Error {
   override readonly name = 'SessionGoneError';
 }
 
-/** Sessions with their messages. Every change is told by the event the server sends for it. */
+/** The sessions with their messages. Every change sends the event that the server sends for it. */
 export class SessionStore {
   readonly #ids: Ids;
   readonly #events: EventBus;
@@ -67,7 +72,7 @@ export class SessionStore {
       time: { created: now, updated: now },
       ...input,
     };
-    this.#entries.set(info.id, { info, messages: [], todos: [], untitled: input.title === undefined });
+    this.#entries.set(info.id, { info, messages: [], todos: [], isUntitled: input.title === undefined });
     this.#events.emit(scope, 'session.created', { sessionID: info.id, info });
     return info;
   }
@@ -76,7 +81,7 @@ export class SessionStore {
     return this.#entries.get(sessionID)?.info;
   }
 
-  /** Newest updated first. */
+  /** The sessions that match, last updated first. */
   list(filter: SessionFilter): SessionInfo[] {
     const search = filter.search?.toLowerCase();
     return this.all()
@@ -91,12 +96,12 @@ export class SessionStore {
       .slice(0, filter.limit ?? DEFAULT_LIMIT);
   }
 
-  /** Oldest first. */
+  /** All sessions, oldest first. */
   all(): SessionInfo[] {
     return [...this.#entries.values()].map((entry) => entry.info);
   }
 
-  /** Changes a session; it counts as updated now. */
+  /** Changes a session and marks it as updated now. */
   update(scope: EventScope, sessionID: string, change: Partial<SessionInfo> = {}): void {
     const { info } = this.#entry(sessionID);
     Object.assign(info, change);
@@ -104,7 +109,7 @@ export class SessionStore {
     this.#events.emit(scope, 'session.updated', { sessionID, info });
   }
 
-  /** Changes what a user may change. Each field is told by an event of its own; `permission` rules are appended. */
+  /** Changes the fields that a client can change, each with an event of its own. Appends `permission` rules. */
   edit(scope: EventScope, sessionID: string, input: UpdateSessionInput): void {
     const { info } = this.#entry(sessionID);
     const { title, metadata, permission, time } = input;
@@ -118,7 +123,7 @@ export class SessionStore {
     }
   }
 
-  /** The sessions that were made with it as their parent, oldest first. */
+  /** The child sessions of a session, oldest first. */
   children(sessionID: string): SessionInfo[] {
     return this.all().filter((info) => info.parentID === sessionID);
   }
@@ -127,23 +132,23 @@ export class SessionStore {
     return this.#entry(sessionID).todos;
   }
 
-  /** Keeps what a tool wrote, if it is a list. */
+  /** Stores the input of a tool as the todo list, if it is an array. */
   setTodos(scope: EventScope, sessionID: string, todos: unknown): void {
     if (!Array.isArray(todos)) return;
     this.#entry(sessionID).todos = todos as Todo[];
     this.#events.emit(scope, 'todo.updated', { sessionID, todos: todos as Todo[] });
   }
 
-  /** Gives a session that has none its title; `false` when it has one. */
+  /** Gives an untitled session its title; `false` when it has one already. */
   setTitle(scope: EventScope, sessionID: string, title: string): boolean {
     const entry = this.#entry(sessionID);
-    if (!entry.untitled || title === '') return false;
-    entry.untitled = false;
+    if (!entry.isUntitled || title === '') return false;
+    entry.isUntitled = false;
     this.update(scope, sessionID, { title });
     return true;
   }
 
-  /** Deletes a session after its children. What it is doing goes on. */
+  /** Deletes a session after its children. Its running work goes on. */
   remove(scope: EventScope, sessionID: string): void {
     const entry = this.#entry(sessionID);
     for (const child of this.children(sessionID)) this.remove(scope, child.id);
@@ -151,7 +156,7 @@ export class SessionStore {
     this.#events.emit(scope, 'session.deleted', { sessionID, info: entry.info });
   }
 
-  /** Oldest first. */
+  /** The messages of a session, oldest first. */
   messages(sessionID: string): readonly Message[] {
     return this.#entry(sessionID).messages;
   }
@@ -160,7 +165,7 @@ export class SessionStore {
     return this.messages(sessionID).find((message) => message.info.id === messageID);
   }
 
-  /** Adds a message, or replaces what is known of it. */
+  /** Adds a message or replaces its info. */
   saveMessage(scope: EventScope, info: MessageInfo): void {
     const { messages } = this.#entry(info.sessionID);
     const known = messages.find((message) => message.info.id === info.id);
@@ -169,7 +174,7 @@ export class SessionStore {
     this.#events.emit(scope, 'message.updated', { sessionID: info.sessionID, info });
   }
 
-  /** Adds a part to its message, or replaces it. */
+  /** Adds a part to its message or replaces it. */
   savePart(scope: EventScope, part: Part): void {
     const parts = this.message(part.sessionID, part.messageID)?.parts ?? [];
     const index = parts.findIndex((known) => known.id === part.id);
@@ -180,8 +185,8 @@ export class SessionStore {
   }
 
   /**
-   * Writes a part under its id, whichever session has it, else into its message, whichever session has that; `false` when
-   * there is neither.
+   * Replaces the part with this id in any session, else adds the part to its message in any session; `false` when neither
+   * exists. OpenCode 1.18.33 does not check that the part belongs to the session of the request.
    */
   writePart(scope: EventScope, part: Part): boolean {
     const messages = [...this.#entries.values()].flatMap((entry) => entry.messages);
@@ -194,7 +199,7 @@ export class SessionStore {
     return true;
   }
 
-  /** Deletes a message; what is not there is told of all the same. */
+  /** Deletes a message; sends the event also for an unknown one. */
   removeMessage(scope: EventScope, sessionID: string, messageID: string): void {
     const { messages } = this.#entry(sessionID);
     const index = messages.findIndex((message) => message.info.id === messageID);
@@ -202,7 +207,7 @@ export class SessionStore {
     this.#events.emit(scope, 'message.removed', { sessionID, messageID });
   }
 
-  /** Deletes a part; what is not there is told of all the same. */
+  /** Deletes a part; sends the event also for an unknown one. */
   removePart(scope: EventScope, sessionID: string, messageID: string, partID: string): void {
     const parts = this.message(sessionID, messageID)?.parts ?? [];
     const index = parts.findIndex((part) => part.id === partID);
@@ -217,7 +222,7 @@ export class SessionStore {
   }
 }
 
-/** The tokens of what has not begun. */
+/** No tokens, as in a new session or message. */
 export function noTokens(): Tokens {
   return { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } };
 }

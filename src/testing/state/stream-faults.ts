@@ -4,47 +4,48 @@ import type { EventPayload } from './event-payload.js';
 
 /** An event that is about to be sent. */
 export interface MockEvent {
-  /** `undefined` for what concerns the whole server. */
+  /** `undefined` for an event of the whole server. */
   readonly directory: string | undefined;
   readonly type: EventType;
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** What goes wrong between the server and everybody who reads its events; `server.connected` always arrives. */
+/** Faults between the server and the readers of its events. The first event of a stream does not pass through them. */
 export class StreamFaults {
   readonly #clock: Clock;
   readonly #drops = new Set<(event: MockEvent) => boolean>();
   readonly #delays = new Set<{ readonly ms: number }>();
   readonly #holds = new Set<object>();
   readonly #timers = new Set<Timer>();
-  #waiting: (() => void)[] = [];
+  #held: (() => void)[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Loses the events that match until the returned fault is disposed. @default all of them */
+  /** Loses matching events until the returned fault is disposed. @default all events match */
   drop(matches: (event: MockEvent) => boolean = () => true): Disposable {
     this.#drops.add(matches);
     return { [Symbol.dispose]: () => void this.#drops.delete(matches) };
   }
 
-  /** Keeps all events back until the returned fault is disposed; then they come, in their order. */
+  /** Holds all events back until the returned fault is disposed; then sends them in order. */
   hold(): Disposable {
     const hold = {};
     this.#holds.add(hold);
     return {
       [Symbol.dispose]: () => {
         this.#holds.delete(hold);
-        if (this.#holds.size === 0) for (const send of this.#waiting.splice(0)) send();
+        if (this.#holds.size === 0) for (const send of this.#held.splice(0)) send();
       },
     };
   }
 
   /**
-   * Lets all events come `ms` milliseconds later, by the clock of the mock, until the returned fault is disposed.
+   * Delays all events until the returned fault is disposed.
    *
-   * @throws {RangeError} unless `ms` is a number that is not negative.
+   * @param ms - milliseconds by the clock of the mock, 0 or more.
+   * @throws {RangeError} for a negative `ms`.
    */
   delay(ms: number): Disposable {
     if (!(ms >= 0)) throw new RangeError(`Expected ms to be a number that is not negative, got ${ms}.`);
@@ -53,7 +54,7 @@ export class StreamFaults {
     return { [Symbol.dispose]: () => void this.#delays.delete(delay) };
   }
 
-  /** Sends an event when the faults let it, if they do. */
+  /** Sends an event now or later, or loses it, as the faults demand. */
   pass(payload: EventPayload, directory: string | undefined, send: () => void): void {
     const { type, properties } = payload;
     const event = { directory, type, properties: properties as Record<string, unknown> };
@@ -67,18 +68,18 @@ export class StreamFaults {
     this.#timers.add(timer);
   }
 
-  /** Ends all faults; what they kept back is lost. */
+  /** Ends all faults; the events that they hold back are lost. */
   clear(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#drops.clear();
     this.#delays.clear();
     this.#holds.clear();
-    this.#waiting = [];
+    this.#held = [];
   }
 
   #sendInTurn(send: () => void): void {
-    if (this.#holds.size > 0) this.#waiting.push(send);
+    if (this.#holds.size > 0) this.#held.push(send);
     else send();
   }
 }

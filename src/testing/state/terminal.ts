@@ -1,10 +1,11 @@
 import type { Pty, PtySize } from '../../client/schema/pty.js';
 
-/** How much of its output a terminal keeps for those who connect later, in UTF-16 code units: as much as the server. */
+/** The newest output that a terminal keeps for later connections, in UTF-16 code units; as much as OpenCode 1.18.33 keeps. */
 const MAX_KEPT = 2 * 1024 * 1024;
 
-/** How a connection to a terminal ends when the terminal is gone, and when the process of the server is. */
+/** The close code of a connection whose terminal has ended. */
 export const NORMAL_CLOSURE = 1000;
+/** The close code of a connection whose server has ended. */
 export const CONNECTION_LOST = 1006;
 
 /** A terminal of the mock, as the program that runs in it sees it. */
@@ -12,34 +13,36 @@ export interface MockTerminal {
   readonly id: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Where it runs. */
+  /** The directory that the terminal runs in. */
   readonly cwd: string;
-  /** Puts out text; lines of a terminal end with `\r\n`. */
+  /** Writes output; lines of a terminal end with `\r\n`. */
   readonly write: (text: string) => void;
-  /** Calls the listener with what is typed, as it was sent: Enter is `\r`. */
+  /** Calls the listener with typed text, as it was sent: Enter is `\r`. */
   readonly onInput: (listener: (text: string) => void) => void;
-  /** Calls the listener when somebody gives the terminal another size. */
+  /** Calls the listener when a client changes the size of the terminal, in rows and columns. */
   readonly onResize: (listener: (size: PtySize) => void) => void;
-  /** Ends the program, and with it the terminal. @default 0 */
+  /** Ends the program and its terminal. @param code - the exit code. @default 0 */
   readonly exit: (code?: number) => void;
 }
 
-/** What runs in the terminals; called once for each, when it is created. */
+/** The program in the terminals; called once for each terminal, when it is created. */
 export type MockTerminalProgram = (terminal: MockTerminal) => void;
 
-/** Shows what is typed, as a terminal does by itself. */
+/** Echoes typed text, as a terminal does by itself. */
 export const echoProgram: MockTerminalProgram = ({ onInput, write }) =>
   onInput((text) => write(text.replaceAll('\r', '\r\n')));
 
-/** Someone who is connected. */
+/** A connection to a terminal. */
 export interface TerminalReader {
+  /** Receives output. */
   text(data: string): void;
-  /** How much of the output there was in all when the reader came. */
+  /** Receives the length of all output when the connection began, in UTF-16 code units. */
   position(cursor: number): void;
+  /** Receives the close code. */
   end(code: number): void;
 }
 
-/** A terminal with everybody who is connected to it. */
+/** A terminal with its program and its connections. */
 export class Terminal {
   readonly pty: Pty;
   readonly #onExit: (code: number) => void;
@@ -47,7 +50,7 @@ export class Terminal {
   readonly #inputs: ((text: string) => void)[] = [];
   readonly #sizes: ((size: PtySize) => void)[] = [];
   #kept = '';
-  /** How much of the output is not kept any more. */
+  /** The length of the output that is not kept any more, in UTF-16 code units. */
   #dropped = 0;
   #isOpen = true;
 
@@ -56,7 +59,7 @@ export class Terminal {
     this.#onExit = onExit;
   }
 
-  /** Lets the program run. */
+  /** Runs the program. */
   start(program: MockTerminalProgram): void {
     const { id, command, args, cwd } = this.pty;
     program({
@@ -70,7 +73,7 @@ export class Terminal {
     });
   }
 
-  /** Somebody types. */
+  /** Types text. */
   input(text: string): void {
     for (const listener of this.#inputs) listener(text);
   }
@@ -80,9 +83,10 @@ export class Terminal {
   }
 
   /**
-   * Shows what was put out since `cursor`, and then everything that is; the returned function ends that.
+   * Sends the reader the output since `cursor`, and then all later output.
    *
-   * @param cursor - how much of the output is known already; -1 for all of it.
+   * @param cursor - the length of the output that the reader knows, in UTF-16 code units; -1 for all of it.
+   * @returns a function that ends the connection.
    */
   connect(reader: TerminalReader, cursor: number): () => void {
     const end = this.#dropped + this.#kept.length;
@@ -93,7 +97,7 @@ export class Terminal {
     return () => void this.#readers.delete(reader);
   }
 
-  /** It is gone; `code` is that with which the connections end. */
+  /** Ends the terminal. @param code - the close code of its connections. */
   end(code: number): void {
     this.#isOpen = false;
     for (const reader of this.#readers) reader.end(code);
