@@ -203,7 +203,7 @@ export type {
   RepoOverview,
   RepoStats,
 } from './core/instance.js';
-export type { IdlePolicy } from './instances/idle-clock.js';
+export type { IdlePolicy } from './instances/idle-policy.js';
 export type {
   BindableSession,
   ReconcileOptions,

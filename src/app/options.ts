@@ -15,7 +15,7 @@ import {
   type OptionChecks,
 } from '../core/checks.js';
 import type { Logger } from '../core/logger.js';
-import { parseIdlePolicy, type IdlePolicy } from '../instances/idle-clock.js';
+import { parseIdlePolicy, type IdlePolicy } from '../instances/idle-policy.js';
 import { parseSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 
 /** What every way to make a client accepts. */

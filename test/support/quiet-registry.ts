@@ -1,0 +1,11 @@
+import { RepoRegistry } from '../../src/registry/instance-registry.js';
+import { fakeClock, type FakeClock } from './fake-clock.js';
+
+/** A registry that nobody listens to; a request loads an instance at once. */
+export function quietRegistry(clock: FakeClock = fakeClock()): RepoRegistry {
+  return new RepoRegistry(clock, {
+    loaded: () => undefined,
+    released: () => undefined,
+    reopened: () => undefined,
+  });
+}
