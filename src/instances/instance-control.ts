@@ -26,8 +26,11 @@ import { RepoRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
 import { ActivityReader } from './activity-reader.js';
 import { Decisions } from './decisions.js';
-import { DISPOSE_TIMEOUT_MS, Disposer, type DisposableInstances, type DisposalOptions } from './disposer.js';
+import type { DisposableInstances } from './disposable.js';
+import { DisposalsUnderWay } from './disposals-under-way.js';
+import { DISPOSE_TIMEOUT_MS, Disposer, type DisposalOptions } from './disposer.js';
 import { GapResync } from './gap-resync.js';
+import { GuardedRestart } from './guarded-restart.js';
 import { IdleClock, type IdleOutcome } from './idle-clock.js';
 import { parseIdlePolicy, type IdlePolicy } from './idle-policy.js';
 import { InstanceLoader } from './instance-loader.js';
@@ -72,6 +75,7 @@ export class InstanceControl implements HubObserver {
   readonly #decisions: Decisions;
   readonly #resync: GapResync;
   readonly #disposer: Disposer;
+  readonly #restarter: GuardedRestart;
   /** `undefined` when instances are never disposed for idleness; so are the next two. */
   readonly #idle: IdleClock | undefined;
   readonly #scheduler: Scheduler | undefined;
@@ -103,16 +107,21 @@ export class InstanceControl implements HubObserver {
       onConfirmed: (entry) => this.#staleWatch?.arm(entry),
     });
     this.#resync = new GapResync({ registry: this.#registry, reader, logger, asksReread: init.asksReread });
-    this.#disposer = new Disposer({
-      confirm: async (directory, signal) => {
+    const guard = {
+      underWay: new DisposalsUnderWay(),
+      confirm: async (directory: string, signal: AbortSignal) => {
         await reader.confirm(this.entry(directory), signal);
       },
+      streamLive: () => hub.connect(),
+      closed,
+    };
+    this.#restarter = new GuardedRestart(guard);
+    this.#disposer = new Disposer({
+      ...guard,
       send: (directory, signal) => this.#sendDispose(directory, { signal }),
       abort: (directory, sessionID, signal) =>
         sendAbort(init.transportOf(this.entry(directory)), sessionID, { signal }),
       unloaded: (directory, reason) => this.#decisions.disposed(directory, reason),
-      streamLive: () => hub.connect(),
-      closed,
     });
     const policy = parseIdlePolicy(init.idle);
     if (policy === undefined) return;
@@ -218,7 +227,7 @@ export class InstanceControl implements HubObserver {
    * @throws {DisposeRefusedError} {@link TimeoutError}
    */
   restart(restart: () => Promise<void>, force: boolean): Promise<void> {
-    return this.#disposer.restart(this.#loaded, restart, force);
+    return this.#restarter.run(this.#loaded, restart, force);
   }
 
   /**

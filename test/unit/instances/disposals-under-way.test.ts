@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { DisposalsUnderWay, type Disposal } from '../../../src/instances/disposals-under-way.js';
+import { deferred } from '../../support/wait.js';
+
+const DONE: Disposal = { disposed: true, aborted: [] };
+
+describe('the disposals under way', () => {
+  it('begin at once when there are none', () => {
+    const underWay = new DisposalsUnderWay();
+    const begun: string[] = [];
+    void underWay.whenNoneOfAll(undefined, () => begun.push('one'));
+    void underWay.whenNone(undefined, () => begun.push('all'));
+    expect(begun).toEqual(['one', 'all']);
+  });
+
+  it('let one instance begin while another one is disposed, but not all', async () => {
+    const underWay = new DisposalsUnderWay();
+    const disposal = deferred<Disposal>();
+    underWay.add('/a', disposal.promise);
+    expect([underWay.of('/a'), underWay.of('/b')]).toEqual([disposal.promise, undefined]);
+    const begun: string[] = [];
+    const all = underWay.whenNone(undefined, () => begun.push('all'));
+    await underWay.whenNoneOfAll(undefined, () => begun.push('one'));
+    expect(begun).toEqual(['one']);
+    disposal.resolve(DONE);
+    await all;
+    expect([begun, underWay.of('/a')]).toEqual([['one', 'all'], undefined]);
+  });
+
+  it('let nothing begin while all are disposed, whether that succeeds or fails', async () => {
+    const underWay = new DisposalsUnderWay();
+    for (const settle of ['resolve', 'reject'] as const) {
+      const disposal = deferred();
+      underWay.addOfAll(disposal.promise);
+      const begun: string[] = [];
+      const waiting = [
+        underWay.whenNoneOfAll(undefined, () => begun.push('one')),
+        underWay.whenNone(undefined, () => begun.push('all')),
+      ];
+      await Promise.resolve();
+      expect(begun).toEqual([]);
+      if (settle === 'resolve') disposal.resolve();
+      else disposal.reject(new Error('refused'));
+      await Promise.all(waiting);
+      expect(begun).toEqual(['one', 'all']);
+    }
+  });
+
+  it('wait on when another one began before', async () => {
+    const underWay = new DisposalsUnderWay();
+    const [first, second] = [deferred(), deferred()];
+    underWay.addOfAll(first.promise);
+    const begun: string[] = [];
+    const all = underWay.whenNone(undefined, () => {
+      underWay.addOfAll(second.promise);
+      begun.push('all');
+    });
+    const one = underWay.whenNone(undefined, () => begun.push('one'));
+    first.resolve();
+    await all;
+    expect(begun).toEqual(['all']);
+    second.resolve();
+    await one;
+    expect(begun).toEqual(['all', 'one']);
+  });
+
+  it('reject with the reason of a signal, and begin nothing then', async () => {
+    const underWay = new DisposalsUnderWay();
+    underWay.addOfAll(new Promise(() => undefined));
+    const controller = new AbortController();
+    const begun: string[] = [];
+    const waiting = underWay.whenNoneOfAll(controller.signal, () => begun.push('one'));
+    controller.abort('enough');
+    await expect(waiting).rejects.toBe('enough');
+    expect(begun).toEqual([]);
+  });
+});
