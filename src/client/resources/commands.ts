@@ -1,22 +1,15 @@
 import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import { commandListSchema, type Command } from '../schema/commands.js';
+import { RepoResource } from './repo-resource.js';
 
 /** The commands of one repository. `session.command()` runs one. */
-export class CommandsResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class CommandsResource extends RepoResource {
   /**
    * Lists the commands: built-in ones, those of the configuration, of MCP servers, which it starts, and every skill.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<Command[]> {
-    return this.#transport.send({ method: 'GET', path: '/command', schema: commandListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/command', schema: commandListSchema }, options);
   }
 }

@@ -2,18 +2,18 @@ import { parseInput, type RequestOptions } from '../http/request-options.js';
 import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { configProvidersSchema, type ConfigProviders } from '../schema/providers.js';
+import { RepoResource } from './repo-resource.js';
 
 /**
  * The configuration of one repository. It is read when the instance is loaded; an edit shows after `repo.dispose()`. A broken
  * one answers every call with the status 400, also after a repair, until the server is restarted.
  */
-export class ConfigResource {
-  readonly #transport: RepoTransport;
+export class ConfigResource extends RepoResource {
   readonly #runAsDisposal: RunAsDisposal;
 
   /** @internal */
   constructor(transport: RepoTransport, runAsDisposal: RunAsDisposal) {
-    this.#transport = transport;
+    super(transport);
     this.#runAsDisposal = runAsDisposal;
   }
 
@@ -24,7 +24,7 @@ export class ConfigResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   get(options?: RequestOptions): Promise<Config> {
-    return this.#transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
   }
 
   /**
@@ -38,7 +38,7 @@ export class ConfigResource {
     const json = parseInput(configInputSchema, 'configuration', config);
     return this.#runAsDisposal(
       (signal) =>
-        this.#transport.sendUngated(
+        this.transport.sendUngated(
           { method: 'PATCH', path: '/config', json, schema: configSchema },
           { ...options, signal },
         ),
@@ -52,7 +52,7 @@ export class ConfigResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   providers(options?: RequestOptions): Promise<ConfigProviders> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
       options,
     );

@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import {
   directoryPathSchema,
   fileContentSchema,
@@ -10,19 +9,13 @@ import {
   type FileNode,
   type FileStatus,
 } from '../schema/files.js';
+import { RepoResource } from './repo-resource.js';
 
 /**
  * The files of one repository. Paths are relative to it, or absolute within it. The server answers every other one with a
  * status 500 that does not say why, also when it leads outside only through a symbolic link.
  */
-export class FilesResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class FilesResource extends RepoResource {
   /**
    * Lists what is in a directory, directories first. `.` and an empty path are the repository itself.
    *
@@ -31,7 +24,7 @@ export class FilesResource {
    */
   async list(path: string, options?: RequestOptions): Promise<FileNode[]> {
     const query = { path: parseInput(directoryPathSchema, 'path', path) };
-    return this.#transport.send({ method: 'GET', path: '/file', query, schema: fileNodeListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/file', query, schema: fileNodeListSchema }, options);
   }
 
   /**
@@ -43,7 +36,7 @@ export class FilesResource {
    */
   async read(path: string, options?: RequestOptions): Promise<FileContent> {
     const query = { path: parseInput(filePathSchema, 'path', path) };
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/file/content', query, schema: fileContentSchema },
       options,
     );
@@ -55,7 +48,7 @@ export class FilesResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   status(options?: RequestOptions): Promise<FileStatus[]> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/file/status', schema: fileStatusListSchema },
       options,
     );

@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import {
   codeSymbolListSchema,
   findFilesInputSchema,
@@ -13,16 +12,10 @@ import {
   type FindTextInput,
   type TextMatch,
 } from '../schema/find.js';
+import { RepoResource } from './repo-resource.js';
 
 /** Searches one repository. What git ignores is left out. */
-export class FindResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class FindResource extends RepoResource {
   /**
    * Finds the first 10 lines that match a regular expression; an invalid one finds nothing. The server runs ripgrep, which it
    * downloads when its PATH has none.
@@ -32,10 +25,7 @@ export class FindResource {
    */
   async text(input: FindTextInput, options?: RequestOptions): Promise<TextMatch[]> {
     const query = parseInput(findTextInputSchema, 'text search', input);
-    return this.#transport.send(
-      { method: 'GET', path: '/find', query, schema: textMatchListSchema },
-      options,
-    );
+    return this.transport.send({ method: 'GET', path: '/find', query, schema: textMatchListSchema }, options);
   }
 
   /**
@@ -46,7 +36,7 @@ export class FindResource {
    */
   async files(input: FindFilesInput, options?: RequestOptions): Promise<string[]> {
     const query = parseInput(findFilesInputSchema, 'file search', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/find/file', query, schema: foundPathListSchema },
       options,
     );
@@ -59,7 +49,7 @@ export class FindResource {
    */
   async symbols(input: FindSymbolsInput, options?: RequestOptions): Promise<CodeSymbol[]> {
     const query = parseInput(findSymbolsInputSchema, 'symbol search', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/find/symbol', query, schema: codeSymbolListSchema },
       options,
     );

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import { booleanSchema } from '../schema/server.js';
+import { RepoResource } from './repo-resource.js';
 
 const logEntrySchema = z.strictObject({
   service: z.string().min(1),
@@ -18,14 +18,7 @@ const logEntrySchema = z.strictObject({
 export type LogEntry = z.infer<typeof logEntrySchema>;
 
 /** The log file of the server, which all repositories share. */
-export class LogResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class LogResource extends RepoResource {
   /**
    * Writes a line to the log, below the log level of the server nothing. Loads no instance.
    *
@@ -33,6 +26,6 @@ export class LogResource {
    */
   async write(input: LogEntry, options?: RequestOptions): Promise<void> {
     const json = parseInput(logEntrySchema, 'log entry', input);
-    await this.#transport.sendUngated({ method: 'POST', path: '/log', json, schema: booleanSchema }, options);
+    await this.transport.sendUngated({ method: 'POST', path: '/log', json, schema: booleanSchema }, options);
   }
 }

@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import {
   addMcpInputSchema,
@@ -14,23 +13,17 @@ import {
   type McpStatus,
 } from '../schema/mcp.js';
 import { booleanSchema } from '../schema/server.js';
+import { RepoResource } from './repo-resource.js';
 
 /** The MCP servers of one repository. They belong to its instance, and end with it; their credentials are the server's. */
-export class McpResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class McpResource extends RepoResource {
   /**
    * Reads how each MCP server is doing, by name, and waits for those that are being started.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   status(options?: RequestOptions): Promise<Record<string, McpStatus>> {
-    return this.#transport.send({ method: 'GET', path: '/mcp', schema: mcpStatusMapSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/mcp', schema: mcpStatusMapSchema }, options);
   }
 
   /**
@@ -41,7 +34,7 @@ export class McpResource {
    */
   async add(input: AddMcpInput, options?: RequestOptions): Promise<Record<string, McpStatus>> {
     const json = parseInput(addMcpInputSchema, 'MCP server', input);
-    return this.#transport.send({ method: 'POST', path: '/mcp', json, schema: mcpStatusMapSchema }, options);
+    return this.transport.send({ method: 'POST', path: '/mcp', json, schema: mcpStatusMapSchema }, options);
   }
 
   /**
@@ -51,7 +44,7 @@ export class McpResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async connect(name: string, options?: RequestOptions): Promise<void> {
-    await this.#transport.send(
+    await this.transport.send(
       { method: 'POST', path: route`/mcp/${name}/connect`, schema: booleanSchema },
       options,
     );
@@ -64,7 +57,7 @@ export class McpResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async disconnect(name: string, options?: RequestOptions): Promise<void> {
-    await this.#transport.send(
+    await this.transport.send(
       { method: 'POST', path: route`/mcp/${name}/disconnect`, schema: booleanSchema },
       options,
     );
@@ -78,7 +71,7 @@ export class McpResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async authStart(name: string, options?: RequestOptions): Promise<McpAuthorization> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'POST', path: route`/mcp/${name}/auth`, schema: mcpAuthorizationSchema },
       options,
     );
@@ -97,7 +90,7 @@ export class McpResource {
     options?: RequestOptions,
   ): Promise<McpStatus> {
     const json = parseInput(mcpAuthCallbackInputSchema, 'code', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'POST', path: route`/mcp/${name}/auth/callback`, json, schema: mcpStatusSchema },
       options,
     );
@@ -112,7 +105,7 @@ export class McpResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async authenticate(name: string, options?: RequestOptions): Promise<McpStatus> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'POST', path: route`/mcp/${name}/auth/authenticate`, schema: mcpStatusSchema },
       options,
     );
@@ -125,7 +118,7 @@ export class McpResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async authRemove(name: string, options?: RequestOptions): Promise<void> {
-    await this.#transport.send(
+    await this.transport.send(
       { method: 'DELETE', path: route`/mcp/${name}/auth`, schema: mcpAuthRemovedSchema },
       options,
     );

@@ -11,15 +11,15 @@ import {
   type ProjectDirectory,
   type UpdateProjectInput,
 } from '../schema/project.js';
+import { RepoResource } from './repo-resource.js';
 
 /** The project that one repository belongs to, with its clones and worktrees. */
-export class ProjectResource {
-  readonly #transport: RepoTransport;
+export class ProjectResource extends RepoResource {
   readonly #runAsDisposal: RunAsDisposal;
 
   /** @internal */
   constructor(transport: RepoTransport, runAsDisposal: RunAsDisposal) {
-    this.#transport = transport;
+    super(transport);
     this.#runAsDisposal = runAsDisposal;
   }
 
@@ -29,7 +29,7 @@ export class ProjectResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<Project[]> {
-    return this.#transport.send({ method: 'GET', path: '/project', schema: projectListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/project', schema: projectListSchema }, options);
   }
 
   /**
@@ -38,7 +38,7 @@ export class ProjectResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   current(options?: RequestOptions): Promise<Project> {
-    return this.#transport.send({ method: 'GET', path: '/project/current', schema: projectSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/project/current', schema: projectSchema }, options);
   }
 
   /**
@@ -53,7 +53,7 @@ export class ProjectResource {
     if (current.vcs === 'git') return current;
     return this.#runAsDisposal(
       (signal) =>
-        this.#transport.sendUngated(
+        this.transport.sendUngated(
           { method: 'POST', path: '/project/git/init', schema: projectSchema },
           { ...options, signal },
         ),
@@ -73,7 +73,7 @@ export class ProjectResource {
     const json = parseInput(updateProjectInputSchema, 'project', input);
     const target = { method: 'PATCH', path: route`/project/${projectID}` } as const;
     await this.#assertOwn(target, projectID, options);
-    return this.#transport.send({ ...target, json, schema: projectSchema }, options);
+    return this.transport.send({ ...target, json, schema: projectSchema }, options);
   }
 
   /**
@@ -86,7 +86,7 @@ export class ProjectResource {
   async directories(projectID: string, options?: RequestOptions): Promise<ProjectDirectory[]> {
     const target = { method: 'GET', path: route`/project/${projectID}/directories` } as const;
     await this.#assertOwn(target, projectID, options);
-    return this.#transport.send({ ...target, schema: projectDirectoryListSchema }, options);
+    return this.transport.send({ ...target, schema: projectDirectoryListSchema }, options);
   }
 
   async #assertOwn(

@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import {
   oauthAuthorizeInputSchema,
@@ -14,16 +13,10 @@ import {
   type ProviderList,
 } from '../schema/providers.js';
 import { booleanSchema } from '../schema/server.js';
+import { RepoResource } from './repo-resource.js';
 
 /** The providers of models for one repository, and signing in to them. Credentials belong to the server, not to a repository. */
-export class ProvidersResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class ProvidersResource extends RepoResource {
   /**
    * Lists every provider the configuration allows, with all models, and tells which are connected. It can be megabytes, and
    * contains credentials in the clear.
@@ -31,7 +24,7 @@ export class ProvidersResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<ProviderList> {
-    return this.#transport.send({ method: 'GET', path: '/provider', schema: providerListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/provider', schema: providerListSchema }, options);
   }
 
   /**
@@ -40,7 +33,7 @@ export class ProvidersResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   authMethods(options?: RequestOptions): Promise<Record<string, ProviderAuthMethod[]>> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/provider/auth', schema: providerAuthMethodsSchema },
       options,
     );
@@ -59,7 +52,7 @@ export class ProvidersResource {
     options?: RequestOptions,
   ): Promise<ProviderAuthAuthorization> {
     const json = parseInput(oauthAuthorizeInputSchema, 'authorization', input);
-    return this.#transport.send(
+    return this.transport.send(
       {
         method: 'POST',
         path: route`/provider/${providerID}/oauth/authorize`,
@@ -84,7 +77,7 @@ export class ProvidersResource {
     options?: RequestOptions,
   ): Promise<void> {
     const json = parseInput(oauthCallbackInputSchema, 'authorization', input);
-    await this.#transport.send(
+    await this.transport.send(
       { method: 'POST', path: route`/provider/${providerID}/oauth/callback`, json, schema: booleanSchema },
       options,
     );

@@ -29,6 +29,7 @@ import {
   type UpdatePtyInput,
 } from '../schema/pty.js';
 import { booleanSchema } from '../schema/server.js';
+import { RepoResource } from './repo-resource.js';
 
 /** A terminal that the server is asked to make. */
 type Opening = Pick<AcceptedWork, 'accepted' | 'over'>;
@@ -72,8 +73,7 @@ const OPEN_TIMEOUT_MS = 60_000;
  * The terminals of one repository. A running terminal holds the instance: it survives idleness, but not a disposal. One of
  * another repository does not exist here (status 404).
  */
-export class PtyResource {
-  readonly #transport: RepoTransport;
+export class PtyResource extends RepoResource {
   readonly #sockets: PtySockets;
   readonly #keepUntilOpen: () => Opening;
 
@@ -82,7 +82,7 @@ export class PtyResource {
    * @param keepUntilOpen - keeps the instance until a terminal that is being made is seen.
    */
   constructor(transport: RepoTransport, sockets: PtySockets, keepUntilOpen: () => Opening) {
-    this.#transport = transport;
+    super(transport);
     this.#sockets = sockets;
     this.#keepUntilOpen = keepUntilOpen;
   }
@@ -93,7 +93,7 @@ export class PtyResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<Pty[]> {
-    return this.#transport.send({ method: 'GET', path: '/pty', schema: ptyListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/pty', schema: ptyListSchema }, options);
   }
 
   /**
@@ -110,7 +110,7 @@ export class PtyResource {
     };
     try {
       const request = { method: 'POST', path: '/pty', json, schema: ptySchema, onSend } as const;
-      const pty = await this.#transport.send(request, options);
+      const pty = await this.transport.send(request, options);
       opening?.accepted();
       return pty;
     } catch (error) {
@@ -128,7 +128,7 @@ export class PtyResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async get(ptyID: string, options?: RequestOptions): Promise<Pty> {
-    return this.#transport.send({ method: 'GET', path: route`/pty/${ptyID}`, schema: ptySchema }, options);
+    return this.transport.send({ method: 'GET', path: route`/pty/${ptyID}`, schema: ptySchema }, options);
   }
 
   /**
@@ -139,7 +139,7 @@ export class PtyResource {
    */
   async update(ptyID: string, input: UpdatePtyInput, options?: RequestOptions): Promise<Pty> {
     const json = parseInput(updatePtyInputSchema, 'terminal', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'PUT', path: route`/pty/${ptyID}`, json, schema: ptySchema },
       options,
     );
@@ -152,7 +152,7 @@ export class PtyResource {
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async remove(ptyID: string, options?: RequestOptions): Promise<void> {
-    await this.#transport.send(
+    await this.transport.send(
       { method: 'DELETE', path: route`/pty/${ptyID}`, schema: booleanSchema },
       options,
     );
@@ -164,7 +164,7 @@ export class PtyResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   shells(options?: RequestOptions): Promise<PtyShell[]> {
-    return this.#transport.send({ method: 'GET', path: '/pty/shells', schema: ptyShellListSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/pty/shells', schema: ptyShellListSchema }, options);
   }
 
   /**
@@ -176,7 +176,7 @@ export class PtyResource {
    */
   async connectToken(ptyID: string, options?: RequestOptions): Promise<PtyConnectToken> {
     const headers = { ...options?.headers, 'x-opencode-ticket': '1' };
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'POST', path: route`/pty/${ptyID}/connect-token`, schema: ptyConnectTokenSchema },
       { ...options, headers },
     );
@@ -219,7 +219,7 @@ export class PtyResource {
     };
     try {
       signal.throwIfAborted();
-      release = await this.#transport.acquire('request', `GET ${path}`, signal);
+      release = await this.transport.acquire('request', `GET ${path}`, signal);
       const { ticket } = await this.connectToken(ptyID, { signal, timeoutMs: false });
       signal.throwIfAborted();
       const { lost } = link;
@@ -252,7 +252,7 @@ export class PtyResource {
     cursor: number | undefined,
     ticket: string,
   ): WebSocketLike {
-    const query = new URLSearchParams({ directory: directoryQuery(this.#transport.directory), ticket });
+    const query = new URLSearchParams({ directory: directoryQuery(this.transport.directory), ticket });
     if (cursor !== undefined) query.set('cursor', String(cursor));
     const origin = this.#sockets.endpoint().url.replace(/^http/, 'ws');
     try {

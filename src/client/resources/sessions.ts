@@ -17,6 +17,7 @@ import {
   type SessionStatus,
 } from '../schema/session.js';
 import { Session, type SessionContext } from '../sessions/session.js';
+import { RepoResource } from './repo-resource.js';
 
 /** Options of {@link SessionsResource.create}. */
 export interface CreateSessionOptions extends RequestOptions {
@@ -35,13 +36,12 @@ const DEFAULT_LIMIT = 100;
 const MAX_LISTED = 1_000_000;
 
 /** The sessions of one repository. */
-export class SessionsResource {
-  readonly #transport: RepoTransport;
+export class SessionsResource extends RepoResource {
   readonly #context: SessionContext;
 
   /** @internal */
   constructor(transport: RepoTransport, context: SessionContext) {
-    this.#transport = transport;
+    super(transport);
     this.#context = context;
   }
 
@@ -61,9 +61,9 @@ export class SessionsResource {
     try {
       // OpenCode 1.18.33 takes any.
       if (json.parentID !== undefined) {
-        await assertOwnSession(this.#transport, this.#context, json.parentID, requestOptions);
+        await assertOwnSession(this.transport, this.#context, json.parentID, requestOptions);
       }
-      const info = await this.#transport.send(
+      const info = await this.transport.send(
         { method: 'POST', path: '/session', json, schema: sessionSchema },
         requestOptions,
       );
@@ -82,11 +82,11 @@ export class SessionsResource {
    */
   async list(input: ListSessionsInput = {}, options?: RequestOptions): Promise<Session[]> {
     const filter = parseInput(listSessionsInputSchema, 'session filter', input);
-    const { directory } = this.#transport;
+    const { directory } = this.transport;
     // With a path OpenCode 1.18.33 lists the sessions of the whole project there, and the limit would count them all.
     const isMixed = filter.path !== undefined;
     const { limit = DEFAULT_LIMIT } = filter;
-    const infos = await this.#transport.send(
+    const infos = await this.transport.send(
       {
         method: 'GET',
         path: '/session',
@@ -132,17 +132,17 @@ export class SessionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   status(options?: RequestOptions): Promise<Record<string, SessionStatus>> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
       options,
     );
   }
 
   #own(info: SessionInfo): Session {
-    if (info.directory !== this.#transport.directory) {
+    if (info.directory !== this.transport.directory) {
       throw new SessionDirectoryError({
         sessionID: info.id,
-        expected: this.#transport.directory,
+        expected: this.transport.directory,
         found: info.directory,
       });
     }

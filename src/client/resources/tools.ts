@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import {
   listToolsInputSchema,
   toolIDListSchema,
@@ -7,23 +6,17 @@ import {
   type ListToolsInput,
   type ToolListItem,
 } from '../schema/tools.js';
+import { RepoResource } from './repo-resource.js';
 
 /** The tools that agents of one repository have. */
-export class ToolsResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class ToolsResource extends RepoResource {
   /**
    * Lists the ids of all tools.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   ids(options?: RequestOptions): Promise<string[]> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/experimental/tool/ids', schema: toolIDListSchema },
       options,
     );
@@ -36,7 +29,7 @@ export class ToolsResource {
    */
   async list(input: ListToolsInput, options?: RequestOptions): Promise<ToolListItem[]> {
     const query = parseInput(listToolsInputSchema, 'model', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/experimental/tool', query, schema: toolListSchema },
       options,
     );

@@ -16,18 +16,18 @@ import {
   type TuiSelectSessionInput,
   type TuiShowToastInput,
 } from '../schema/tui.js';
+import { RepoResource } from './repo-resource.js';
 
 /**
  * Controls an OpenCode TUI that is attached to this repository. The server only publishes an event `tui.*` for it, so without
  * one every method but `controlNext()` succeeds and does nothing else.
  */
-export class TuiResource {
-  readonly #transport: RepoTransport;
+export class TuiResource extends RepoResource {
   readonly #sessions: KnownSessions;
 
   /** @internal */
   constructor(transport: RepoTransport, sessions: KnownSessions) {
-    this.#transport = transport;
+    super(transport);
     this.#sessions = sessions;
   }
 
@@ -149,7 +149,7 @@ export class TuiResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   controlNext(options: RequestOptions = {}): Promise<TuiControlRequest> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/tui/control/next', schema: tuiControlRequestSchema },
       { ...options, timeoutMs: options.timeoutMs ?? false, retry: false },
     );
@@ -166,11 +166,11 @@ export class TuiResource {
   }
 
   async #post(path: string, json: unknown, options: RequestOptions | undefined): Promise<void> {
-    await this.#transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
+    await this.transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
   }
 
   /** OpenCode 1.18.33 shows the session of any directory. */
   #assertOwn(sessionID: string, options: RequestOptions | undefined): Promise<void> {
-    return assertOwnSession(this.#transport, this.#sessions, sessionID, options);
+    return assertOwnSession(this.transport, this.#sessions, sessionID, options);
   }
 }

@@ -1,5 +1,4 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
 import {
   vcsApplyInputSchema,
   vcsApplyResultSchema,
@@ -14,19 +13,13 @@ import {
   type VcsFileStatus,
   type VcsInfo,
 } from '../schema/vcs.js';
+import { RepoResource } from './repo-resource.js';
 
 /**
  * The version control of one repository, which is git. In a subdirectory it tells about what is below that, with paths from
  * the root of the git repository.
  */
-export class VcsResource {
-  readonly #transport: RepoTransport;
-
-  /** @internal */
-  constructor(transport: RepoTransport) {
-    this.#transport = transport;
-  }
-
+export class VcsResource extends RepoResource {
   /**
    * Reads the current and the default branch, as they were when the instance was loaded. The server notices a checkout, and
    * sends `vcs.branch.updated`, only after the first prompt or `files.list()`, which start its file watcher.
@@ -34,7 +27,7 @@ export class VcsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   get(options?: RequestOptions): Promise<VcsInfo> {
-    return this.#transport.send({ method: 'GET', path: '/vcs', schema: vcsInfoSchema }, options);
+    return this.transport.send({ method: 'GET', path: '/vcs', schema: vcsInfoSchema }, options);
   }
 
   /**
@@ -45,7 +38,7 @@ export class VcsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   status(options?: RequestOptions): Promise<VcsFileStatus[]> {
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/vcs/status', schema: vcsFileStatusListSchema },
       options,
     );
@@ -59,7 +52,7 @@ export class VcsResource {
    */
   async diff(input: VcsDiffInput, options?: RequestOptions): Promise<VcsFileDiff[]> {
     const query = parseInput(vcsDiffInputSchema, 'diff', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'GET', path: '/vcs/diff', query, schema: vcsFileDiffListSchema },
       options,
     );
@@ -71,7 +64,7 @@ export class VcsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   diffRaw(options?: RequestOptions): Promise<string> {
-    return this.#transport.sendText({ method: 'GET', path: '/vcs/diff/raw' }, options);
+    return this.transport.sendText({ method: 'GET', path: '/vcs/diff/raw' }, options);
   }
 
   /**
@@ -83,7 +76,7 @@ export class VcsResource {
    */
   async apply(input: VcsApplyInput, options?: RequestOptions): Promise<VcsApplyResult> {
     const json = parseInput(vcsApplyInputSchema, 'patch', input);
-    return this.#transport.send(
+    return this.transport.send(
       { method: 'POST', path: '/vcs/apply', json, schema: vcsApplyResultSchema },
       options,
     );

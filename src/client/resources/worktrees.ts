@@ -21,6 +21,7 @@ import {
   type Worktree,
   type WorktreeDirectoryInput,
 } from '../schema/worktrees.js';
+import { RepoResource } from './repo-resource.js';
 
 /** What worktrees need of the client they belong to, which makes a `Repo` for a directory. */
 export interface WorktreeContext<Repo> {
@@ -46,13 +47,12 @@ const CREATE_TIMEOUT_MS = 60_000;
  * The git worktrees of one repository. Each is a repository of its own, with its own sessions, events and instance:
  * {@link forWorktree} makes its client, a `Repo`.
  */
-export class WorktreesResource<Repo> {
-  readonly #transport: RepoTransport;
+export class WorktreesResource<Repo> extends RepoResource {
   readonly #context: WorktreeContext<Repo>;
 
   /** @internal */
   constructor(transport: RepoTransport, context: WorktreeContext<Repo>) {
-    this.#transport = transport;
+    super(transport);
     this.#context = context;
   }
 
@@ -63,7 +63,7 @@ export class WorktreesResource<Repo> {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<string[]> {
-    return this.#transport.send({ method: 'GET', path: PATH, schema: worktreeListSchema }, options);
+    return this.transport.send({ method: 'GET', path: PATH, schema: worktreeListSchema }, options);
   }
 
   /**
@@ -81,7 +81,7 @@ export class WorktreesResource<Repo> {
     const json = parseInput(createWorktreeInputSchema, 'worktree', input);
     assertRequestOptions(options);
     const { hub, link = new ServerLink(false) } = this.#context;
-    return within(`POST ${PATH}`, options, async (signal) => {
+    return withTimeLimit(`POST ${PATH}`, options, async (signal) => {
       const outcomes = new Outcomes(hub);
       let { lost } = link;
       const onSend = (): void => {
@@ -90,7 +90,7 @@ export class WorktreesResource<Repo> {
       try {
         // The answer comes before the work is done, and its end is told once only.
         await abortable(hub.connect(), signal);
-        const worktree = await this.#transport.send(
+        const worktree = await this.transport.send(
           { method: 'POST', path: PATH, json, schema: worktreeSchema, onSend },
           { ...options, signal, timeoutMs: false },
         );
@@ -113,7 +113,7 @@ export class WorktreesResource<Repo> {
   async reset(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
     const directory = await this.#linkedWorktree('reset', input, options);
     await this.#context.guard(directory, () =>
-      this.#transport.send(
+      this.transport.send(
         { method: 'POST', path: `${PATH}/reset`, json: { directory }, schema: booleanSchema },
         options,
       ),
@@ -131,7 +131,7 @@ export class WorktreesResource<Repo> {
   async remove(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
     const directory = await this.#linkedWorktree('remove', input, options);
     await this.#context.guard(directory, () =>
-      this.#transport.send(
+      this.transport.send(
         { method: 'DELETE', path: PATH, json: { directory }, schema: booleanSchema },
         options,
       ),
@@ -164,7 +164,7 @@ export class WorktreesResource<Repo> {
     const target = this.#context.transportOf(directory);
     if (!isPlainAbsolute(target.directory)) throw refusal('it is not an absolute path');
 
-    const own = this.#transport;
+    const own = this.transport;
     if (isWithin(own.directory, target.directory)) throw refusal('it contains this repository itself');
     const here = await readPath(own, options);
     for (const path of [here.directory, here.worktree]) {
@@ -231,7 +231,7 @@ function isOutcome(event: OpenCodeEvent): boolean {
 }
 
 /** A call of several steps under one time limit. */
-async function within<T>(
+async function withTimeLimit<T>(
   what: string,
   options: RequestOptions,
   run: (signal: AbortSignal) => Promise<T>,
