@@ -4,7 +4,7 @@
  *   npx tsx examples/ai-sdk.ts PATH PROVIDER/MODEL
  */
 import { resolve } from 'node:path';
-import { argv, exit, stdout } from 'node:process';
+import { argv, stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { generateText, streamText, type LanguageModel } from 'ai';
@@ -28,8 +28,6 @@ export async function* ask(model: LanguageModel, prompts: readonly [string, stri
 if (import.meta.url === pathToFileURL(argv[1] ?? '').href) {
   const [, , path, name] = argv;
   if (path === undefined || name === undefined) throw new TypeError('Expected a path and PROVIDER/MODEL.');
-  // Ends the server with this process; without it, Ctrl-C would leave the server behind.
-  process.once('SIGINT', () => exit(130));
   await using jarvis = await JarvisOpenCode.start();
   const model = languageModel(jarvis.forRepo(resolve(path)), name);
   for await (const text of ask(model, ['What is this repository?', 'How is it tested?'])) {

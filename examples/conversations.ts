@@ -19,7 +19,6 @@ if (chat === undefined || path === undefined || question === undefined) {
   stderr.write('Usage: npx tsx examples/conversations.ts CHAT PATH QUESTION\n');
   exit(2);
 }
-process.once('SIGINT', () => exit(130));
 
 await using jarvis = await JarvisOpenCode.start({ restore: load() });
 

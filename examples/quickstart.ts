@@ -6,11 +6,8 @@
  * It uses your own OpenCode configuration: its providers, its default model, its permissions.
  */
 import { resolve } from 'node:path';
-import { argv, exit, stdout } from 'node:process';
+import { argv, stdout } from 'node:process';
 import { JarvisOpenCode } from 'jarvis-opencode';
-
-// Ends the server with this process; without it, Ctrl-C would leave the server behind.
-process.once('SIGINT', () => exit(130));
 
 await using jarvis = await JarvisOpenCode.start();
 const repo = jarvis.forRepo(resolve(argv[2] ?? '.'));
