@@ -46,6 +46,7 @@ export interface SessionMap {
 
 /** Options of {@link SessionMap.reconcile}. */
 export interface ReconcileOptions {
+  /** Cancels the comparison; nothing was changed then. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds each request may take. @default 60_000 */
   readonly timeoutMs?: number | false | undefined;

@@ -3,17 +3,34 @@ import { wire } from './wire.js';
 
 /** Credentials of a provider, a union on `type`: an API key, an OAuth grant, or a token of a well-known endpoint. */
 export type AuthInput =
-  | { type: 'api'; key: string; metadata?: Record<string, string> }
   | {
+      /** An API key. */
+      type: 'api';
+      key: string;
+      /** What else the provider needs to know, e.g. the name of a resource. */
+      metadata?: Record<string, string>;
+    }
+  | {
+      /** What a sign-in gave. */
       type: 'oauth';
+      /** The token that gets new access tokens. */
       refresh: string;
+      /** The token of the requests. */
       access: string;
       /** Epoch milliseconds. */
       expires: number;
+      /** The provider's id of the account. */
       accountId?: string;
+      /** URL of a GitHub Enterprise server, for Copilot. */
       enterpriseUrl?: string;
     }
-  | { type: 'wellknown'; key: string; token: string };
+  | {
+      /** A token of an organisation that announces itself at `/.well-known/opencode`. */
+      type: 'wellknown';
+      /** Name of the environment variable that its configuration reads the token from. */
+      key: string;
+      token: string;
+    };
 
 export const authInputSchema = wire<AuthInput>(
   z.discriminatedUnion('type', [

@@ -17,8 +17,19 @@ export interface ChosenModel extends ModelRef {
  */
 export type ModelInput =
   | string
-  | { readonly providerID: string; readonly modelID: string; readonly variant?: string | undefined }
-  | { readonly providerID: string; readonly id: string; readonly variant?: string | undefined };
+  | {
+      readonly providerID: string;
+      readonly modelID: string;
+      /** Name of one of the model's variants, e.g. `high`. */
+      readonly variant?: string | undefined;
+    }
+  | {
+      readonly providerID: string;
+      /** The model's id, as lists of models name the field. */
+      readonly id: string;
+      /** Name of one of the model's variants, e.g. `high`. */
+      readonly variant?: string | undefined;
+    };
 
 const KEYS: ReadonlySet<string> = new Set(['providerID', 'modelID', 'id', 'variant']);
 
