@@ -11,7 +11,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fakeClock } from '../support/fake-clock.js';
 
-// What only the mock can do to an application: nobody wants a real server to do it.
+// Faults that only the mock has.
 
 const server = setupServer();
 const open: MockOpenCode[] = [];
@@ -41,7 +41,7 @@ async function typesUntil(events: AsyncIterable<OpenCodeEvent>, last: string): P
 }
 
 describe('the event stream', () => {
-  it('can lose events, and the turn ends all the same', async () => {
+  it('ends a turn although the mock loses its last events', async () => {
     const [mock, jarvis] = await aMock();
     const repo = jarvis.forRepo('/repo');
     const session = await repo.sessions.create();
@@ -56,7 +56,7 @@ describe('the event stream', () => {
     expect(await typesUntil(events, 'session.idle')).toEqual(['session.idle']);
   }, 20_000);
 
-  it('can be held, and then brings all in its order', async () => {
+  it('sends held events in order when the hold is disposed', async () => {
     const [mock, jarvis] = await aMock();
     const repo = jarvis.forRepo('/repo');
     await using events = repo.events({ types: ['session.created', 'session.deleted'] });
@@ -70,7 +70,7 @@ describe('the event stream', () => {
     expect(await seen).toEqual(['session.created', 'session.deleted']);
   });
 
-  it('can be late, by the clock of the mock', async () => {
+  it('delays events by the clock of the mock', async () => {
     const clock = fakeClock();
     const [mock, jarvis] = await aMock({ clock });
     const repo = jarvis.forRepo('/repo');
@@ -90,7 +90,7 @@ describe('the event stream', () => {
     expect(() => mock.stream.delay(-1)).toThrow(RangeError);
   });
 
-  it('can be cut, which subscribers are told', async () => {
+  it('reports a gap to subscribers when the stream is cut', async () => {
     const [mock, jarvis] = await aMock();
     await using events = jarvis.forRepo('/repo').events({ types: ['session.created'] });
     await events.ready;
@@ -108,7 +108,7 @@ describe('the event stream', () => {
 describe('a request', () => {
   const operation = 'PATCH /session/{sessionID}';
 
-  it('fails as often as it is told, with the body it is told', async () => {
+  it('fails as many requests as asked for, with the given body', async () => {
     const [mock, jarvis] = await aMock();
     const session = await jarvis.forRepo('/repo').sessions.create();
     const body = { name: 'UnknownError', data: { message: 'full' } };
@@ -119,7 +119,7 @@ describe('a request', () => {
     expect(outcomes).toMatchObject([{ title: 'x' }, body, body, { title: 'x' }]);
   });
 
-  it('breaks without an answer when there is no status', async () => {
+  it('breaks the connection when a request fails without a status', async () => {
     const [mock, jarvis] = await aMock();
     const session = await jarvis.forRepo('/repo').sessions.create();
     {
@@ -131,7 +131,7 @@ describe('a request', () => {
     expect(await session.update({ title: 'x' })).toMatchObject({ title: 'x' });
   });
 
-  it('is not failed by an order that makes no sense', async () => {
+  it('refuses an invalid failure of a request', async () => {
     const [mock] = await aMock();
     expect(() => mock.failRequest(operation, { nth: 0 })).toThrow(RangeError);
     expect(() => mock.failRequest(operation, { times: 0 })).toThrow(RangeError);
@@ -141,7 +141,7 @@ describe('a request', () => {
 });
 
 describe('an instance', () => {
-  it('can take its time to be disposed, while calls wait', async () => {
+  it('keeps calls waiting while a disposal is slow', async () => {
     const clock = fakeClock();
     const [mock, jarvis] = await aMock({ clock });
     const repo = jarvis.forRepo('/repo');
@@ -159,7 +159,7 @@ describe('an instance', () => {
     expect(() => mock.slowDisposal(-1)).toThrow(RangeError);
   });
 
-  it('can be disposed by another client, with what runs and what is asked in it', async () => {
+  it('disposes an instance as another client does, with its turns and requests', async () => {
     const [mock, jarvis] = await aMock();
     mock.script(() => [ask('bash', { command: 'ls' })]);
     const repo = jarvis.forRepo('/repo');
@@ -173,7 +173,7 @@ describe('an instance', () => {
 });
 
 describe('a crash', () => {
-  it('leaves what was stored, with a message that is never finished', async () => {
+  it('keeps what was stored before a crash, with a message that is never finished', async () => {
     const [mock, jarvis] = await aMock();
     mock.script(() => [text('Working'), hang()]);
     const repo = jarvis.forRepo('/repo');

@@ -35,7 +35,7 @@ function aMock(options?: MockOpenCodeOptions): MockOpenCode {
 }
 
 describe('mock.use()', () => {
-  it('answers what the mock has not, and what it has, newest first', async () => {
+  it('answers an operation in place of the mock, by the newest handler of use()', async () => {
     const mock = aMock();
     const repo = (await mock.client()).forRepo('/repo');
     await expect(repo.vcs.diff({ mode: 'git' })).rejects.toMatchObject({
@@ -54,7 +54,7 @@ describe('mock.use()', () => {
     expect(mock.instances()).toMatchObject([{ directory: '/repo', loaded: true }]);
   });
 
-  it('gives parameters, headers and the body', async () => {
+  it('gives parameters, headers and the body to a handler of use()', async () => {
     const mock = aMock();
     mock.use('GET /project/current', () => ({
       id: 'a b',
@@ -74,7 +74,7 @@ describe('mock.use()', () => {
     });
   });
 
-  it('says whose mistake it is when a handler throws', async () => {
+  it('names the operation of a handler that throws', async () => {
     const mock = aMock();
     mock.use('GET /agent', () => {
       throw new Error('a mistake in the test');
@@ -93,7 +93,7 @@ describe('mock.use()', () => {
 });
 
 describe('scripts', () => {
-  it('are for all repositories, or for one', async () => {
+  it('plays a script for all repositories or for one', async () => {
     const mock = aMock({ script: () => [text('from the start')] });
     const jarvis = await mock.client();
     const say = async (directory: string): Promise<string> =>
@@ -104,7 +104,7 @@ describe('scripts', () => {
     expect([await say('/one'), await say('/two')]).toEqual(['one', 'all']);
   });
 
-  it('say what the calls of the model take', async () => {
+  it('counts the tokens that usage() gives', async () => {
     const mock = aMock();
     mock.script(() => [usage({ input: 7, output: 3 }), text('ok')]);
     const session = await (await mock.client()).forRepo('/repo').sessions.create();
@@ -113,9 +113,9 @@ describe('scripts', () => {
   });
 
   it.each([
-    ['that are none', undefined as unknown as MockStep[], /gave no steps but undefined/],
-    ['that are no list', 'text' as unknown as MockStep[], /gave no steps but string/],
-  ])('give a turn that fails when they give steps %s', async (_what, steps, message) => {
+    ['undefined', undefined as unknown as MockStep[], /gave no steps but undefined/],
+    ['a string', 'text' as unknown as MockStep[], /gave no steps but string/],
+  ])('fails a turn whose script gives %s for steps', async (_what, steps, message) => {
     const mock = aMock();
     mock.script(() => steps);
     const session = await (await mock.client()).forRepo('/repo').sessions.create();
@@ -126,7 +126,7 @@ describe('scripts', () => {
     expect(() => question()).toThrow(TypeError);
   });
 
-  it('that never end are ended by an abort and by close(), and are told', async () => {
+  it('ends a script that never ends by an abort and by close()', async () => {
     const mock = aMock();
     let hasEnded = false;
     mock.script(function* () {
@@ -152,7 +152,7 @@ describe('scripts', () => {
 });
 
 describe('terminals', () => {
-  it('show what is typed until a test lets a program run in them', async () => {
+  it('shows typed text in a terminal unless a test gives a program', async () => {
     const repo = (await aMock().client()).forRepo('/repo');
     await using connection = await repo.pty.connect((await repo.pty.create()).id);
     connection.write('ls\r');
@@ -174,7 +174,7 @@ describe('terminals', () => {
     expect(connecting?.directory).toBe('/repo');
   });
 
-  it('are lost with a server that crashes, and need no timer', async () => {
+  it('closes the terminals of a server that crashes, without a timer', async () => {
     vi.useFakeTimers();
     const mock = aMock();
     const repo = (await mock.client()).forRepo('/repo');
@@ -188,7 +188,7 @@ describe('terminals', () => {
     expect(await closed.closed).toMatchObject({ code: 1000 });
   });
 
-  it('are connected to with a ticket, once', async () => {
+  it('connects to a terminal once per ticket', async () => {
     const mock = aMock({ password: 'secret' });
     const repo = (await mock.client()).forRepo('/repo');
     const { id } = await repo.pty.create();
@@ -242,7 +242,7 @@ describe('isolation', () => {
     expect(() => jarvis.forRepo('/repo')).toThrow('closed');
   });
 
-  it('needs no timer, so that fake ones that nobody advances stop nothing', async () => {
+  it('answers under fake timers that nobody advances', async () => {
     vi.useFakeTimers();
     const mock = aMock();
     const post = async (path: string, json: unknown): Promise<unknown> => {
@@ -287,7 +287,7 @@ describe('isolation', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('does what a page may: no request from https to http, no randomUUID() without https', async () => {
+  it('works in a page that must not send requests to http and has no randomUUID()', async () => {
     vi.stubGlobal('location', { protocol: 'https:' });
     vi.spyOn(crypto, 'randomUUID').mockImplementation(() => {
       throw new TypeError('crypto.randomUUID is not a function');
@@ -298,7 +298,7 @@ describe('isolation', () => {
     expect((await session.prompt('Hello')).text).toBe('ok');
   });
 
-  it('lets go of the copy of an event stream that the worker of msw makes for its log', async () => {
+  it('cancels the copy of an event stream that the worker of msw makes for its log', async () => {
     const mock = aMock();
     const cancelled = vi.fn();
     const body = new ReadableStream({ cancel: cancelled });
@@ -308,7 +308,7 @@ describe('isolation', () => {
     expect(cancelled).toHaveBeenCalledOnce();
   });
 
-  it('tells who forgot to close a mock, at the end of the process', async () => {
+  it('warns of a mock that was never closed when the process ends', async () => {
     const fixture = fileURLToPath(new URL('../fixtures/forgets-to-close.mjs', import.meta.url));
     const { stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', fixture], {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),

@@ -18,7 +18,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { gate } from './helpers.js';
 
-// What only the mock has: the rest of its behaviour is held to the real server's by the suites beside this one.
+// What only the mock has: the other suites of this folder compare its behaviour with a real server's.
 
 const server = setupServer();
 const open: { close(): unknown }[] = [];
@@ -44,13 +44,13 @@ async function aClient(mock: MockOpenCode): Promise<JarvisOpenCode> {
   return jarvis;
 }
 
-describe('what a test tells the mock', () => {
-  it('is nothing at first: every prompt is answered with ok', async () => {
+describe('the script of a mock', () => {
+  it('answers every prompt with ok by default', async () => {
     const session = await (await aClient(aMock())).forRepo('/repo').sessions.create();
     expect((await session.prompt('Hello')).text).toBe('ok');
   });
 
-  it('can be one text, streamed by words', async () => {
+  it('streams one text by words', async () => {
     const mock = aMock();
     mock.reply('It is a  small\ncalculator.');
     const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
@@ -65,7 +65,7 @@ describe('what a test tells the mock', () => {
     expect(deltas).toEqual(['It ', 'is ', 'a  ', 'small\n', 'calculator.']);
   });
 
-  it('can be a script that goes by prompt, session and directory', async () => {
+  it('gives a script the prompt, the session and the directory', async () => {
     const mock = aMock();
     mock.script(({ prompt, session, directory }) => [
       text([prompt, session.id, session.title, directory].join()),
@@ -77,7 +77,7 @@ describe('what a test tells the mock', () => {
     }
   });
 
-  it('can be a generator that waits for what it likes', async () => {
+  it('plays a generator that waits between its steps', async () => {
     const mock = aMock();
     const resumed = gate();
     mock.script(async function* () {
@@ -98,7 +98,7 @@ describe('what a test tells the mock', () => {
     expect(mock.sessions()).toMatchObject([{ id: session.id, title: 'Mend the fence' }]);
   });
 
-  it('is which agents and models there are, beside its own', async () => {
+  it('adds the agents and models of its options', async () => {
     const mock = aMock({ agents: ['review'], models: ['anthropic/claude', 'anthropic/claude-2'] });
     const repo = (await aClient(mock)).forRepo('/repo');
     const session = await repo.sessions.create();
@@ -115,7 +115,7 @@ describe('what a test tells the mock', () => {
     expect(first).toEqual({ mock: 'mock', anthropic: 'claude' });
   });
 
-  it('can leave a tool running for a while, and let the turn fail after it', async () => {
+  it('leaves a tool running until the next text, and fails the turn after it', async () => {
     const mock = aMock();
     const seen = gate();
     mock.script(() => [
@@ -143,15 +143,15 @@ describe('what a test tells the mock', () => {
 
   it.each<[string, () => Iterable<MockStep>, RegExp]>([
     [
-      'that throws',
+      'throws',
       () => {
         throw new Error('a mistake in the test');
       },
       /a mistake in the test/,
     ],
-    ['that yields no step', () => [{ type: 'sing' } as unknown as MockStep], /no step: \{"type":"sing"\}/],
-    ['that waits for what never comes', () => [waitFor(Promise.reject(new Error('lost')))], /lost/],
-  ])('fails the turn by a script %s, and says why', async (_what, script, message) => {
+    ['yields no step', () => [{ type: 'sing' } as unknown as MockStep], /no step: \{"type":"sing"\}/],
+    ['waits for a promise that rejects', () => [waitFor(Promise.reject(new Error('lost')))], /lost/],
+  ])('fails the turn when the script %s, with the reason', async (_what, script, message) => {
     const mock = aMock();
     mock.script(script);
     const session = await (await aClient(mock)).forRepo('/repo').sessions.create();
@@ -161,7 +161,7 @@ describe('what a test tells the mock', () => {
     });
   });
 
-  it('is refused where it is written when it makes no sense', () => {
+  it('refuses an invalid step or option where it is written', () => {
     expect(() => text('x', { chunks: 0 })).toThrow(RangeError);
     expect(() => wait(-1)).toThrow(RangeError);
     expect(() => wait(Number.NaN)).toThrow(RangeError);
@@ -173,8 +173,8 @@ describe('what a test tells the mock', () => {
   });
 });
 
-describe('what a test asks the mock', () => {
-  it('is which requests came, for which directory, with which body', async () => {
+describe('the state of a mock', () => {
+  it('records requests with their directory and body', async () => {
     const mock = aMock();
     const directory = '/a b/%20';
     const session = await (await aClient(mock)).forRepo(directory).sessions.create({ title: 'T' });
@@ -202,7 +202,7 @@ describe('what a test asks the mock', () => {
     });
   });
 
-  it('is which instances were loaded, and how often', async () => {
+  it('counts the boots and disposals of instances', async () => {
     const mock = aMock();
     const jarvis = await aClient(mock);
     expect(mock.instances()).toEqual([]);
@@ -219,7 +219,7 @@ describe('what a test asks the mock', () => {
     expect(mock.instances().map(({ loaded }) => loaded)).toEqual([false, false]);
   });
 
-  it('cannot be changed through what it gives', async () => {
+  it('gives copies of its state', async () => {
     const mock = aMock();
     const session = await (await aClient(mock)).forRepo('/repo').sessions.create({ title: 'T' });
     for (const info of mock.sessions()) info.title = 'changed';
@@ -230,7 +230,7 @@ describe('what a test asks the mock', () => {
 });
 
 describe('the origin of a mock', () => {
-  it('is one of its own, so that two of them do not meet', async () => {
+  it('has another origin than the other open mocks', async () => {
     const [one, two] = [aMock(), aMock()];
     expect(one.url).not.toBe(two.url);
     one.reply('one');
@@ -247,7 +247,7 @@ describe('the origin of a mock', () => {
     ['GET', '/vcs/diff'],
     ['PUT', '/session'],
     ['POST', '/session/ses_1/no-such-thing'],
-  ])('says of %s %s that it has it not', async (method, path) => {
+  ])('answers %s %s, which it does not have, with status 501', async (method, path) => {
     const mock = aMock();
     const response = await fetch(mock.url + path, { method });
     expect(response.status).toBe(501);
@@ -272,7 +272,7 @@ describe('the origin of a mock', () => {
     expect(await (await fetch(`${mock.url}/config`)).json()).toEqual({ model: 'mine' });
   });
 
-  it('can be of a version that is not supported, and can need a password', async () => {
+  it('presents a version and demands a password', async () => {
     await expect(aClient(aMock({ version: '2.0.1' }))).rejects.toThrow(UnsupportedServerError);
     const mock = aMock({ url: 'http://opencode.test/ignored', username: 'me', password: 'secret' });
     expect(mock.url).toBe('http://opencode.test');
@@ -298,7 +298,7 @@ describe('the origin of a mock', () => {
 });
 
 describe('a mock that is closed', () => {
-  it('is like a server that is gone', async () => {
+  it('breaks turns and requests when it is closed', async () => {
     const mock = aMock();
     mock.script(() => [text('Working'), hang()]);
     const jarvis = await aClient(mock);
@@ -313,7 +313,7 @@ describe('a mock that is closed', () => {
     await expect(turn.result).rejects.toMatchObject({ name: 'ClosedError' });
   });
 
-  it('leaves no timer', async () => {
+  it('leaves no timer when it is closed', async () => {
     vi.useFakeTimers();
     using mock = aMock();
     mock.script(() => [wait(60_000)]);
@@ -332,7 +332,7 @@ describe('a mock that is closed', () => {
 });
 
 describe('fake timers', () => {
-  it('drive what takes time because the test says so, however long it takes', async () => {
+  it('lets fake timers drive wait() and time limits', async () => {
     vi.useFakeTimers();
     const mock = aMock();
     const hour = 3_600_000;

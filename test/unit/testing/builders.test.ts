@@ -42,19 +42,19 @@ const BUILDERS: readonly (readonly [string, () => object, z.ZodType])[] = [
 ];
 
 describe.each(BUILDERS)('%s()', (_name, build, schema) => {
-  it('is what the library reads', () => {
+  it('builds what the library reads', () => {
     expect(schema.safeParse(build()).error?.issues ?? []).toEqual([]);
   });
 
-  it('gives another object each time, with an id of its own', () => {
+  it('builds another object each time, with an id of its own', () => {
     const [one, two] = [build(), build()] as { id?: string }[];
     expect(one).not.toBe(two);
     if (one?.id !== undefined) expect(one.id).not.toBe(two?.id);
   });
 });
 
-describe('a fixture', () => {
-  it('says what it is told', () => {
+describe('builders', () => {
+  it('builds the given fields', () => {
     expect(aSession({ id: 'ses_x', title: 'Mine' })).toMatchObject({ id: 'ses_x', title: 'Mine' });
     expect(anAssistantMessage({ error: { name: 'UnknownError', data: { message: 'm' } } })).toMatchObject({
       error: { data: { message: 'm' } },
@@ -62,7 +62,7 @@ describe('a fixture', () => {
     expect(aToolPart({ state: aToolState('error') }).state).toMatchObject({ status: 'error' });
   });
 
-  it('has parts that belong to its message', () => {
+  it('gives the parts of aMessage() the ids of the message', () => {
     const info = aUserMessage({ sessionID: 'ses_x' });
     const { parts } = aMessage(info, ['one', aToolPart()]);
     expect(parts).toMatchObject([
@@ -71,7 +71,7 @@ describe('a fixture', () => {
     ]);
   });
 
-  it('can be an event of any type', () => {
+  it('builds an event of any type', () => {
     const info = aSession();
     expect(anEvent('session.created', { sessionID: info.id, info })).toEqual({
       directory: '/repo',

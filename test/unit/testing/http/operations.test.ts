@@ -6,7 +6,7 @@ import { parseOperation } from '../../../../src/testing/http/operations.js';
 const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
 
 describe('the operations of the mock', () => {
-  it('are those that the README names', () => {
+  it('names the same operations of the mock as the README', () => {
     const block = /### Which operations the mock has\n\n```text\n([^`]*)```/.exec(readme)?.[1] ?? '';
     const named = block
       .trim()
@@ -20,9 +20,12 @@ describe('the operations of the mock', () => {
     expect(new Set(mocked).size).toBe(mocked.length);
   });
 
-  it.each(['GET', 'get /x', 'GET x', 'GET /x y', '', 'HEAD /x'])('are not written as %j', (operation) => {
-    expect(() => parseOperation(operation)).toThrow(TypeError);
-  });
+  it.each(['GET', 'get /x', 'GET x', 'GET /x y', '', 'HEAD /x'])(
+    'refuses %j as an operation',
+    (operation) => {
+      expect(() => parseOperation(operation)).toThrow(TypeError);
+    },
+  );
 });
 
 function templateOf(pattern: string): string {

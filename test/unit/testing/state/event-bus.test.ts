@@ -9,7 +9,7 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 describe('the event stream of the mock', () => {
-  it('has a heartbeat every ten seconds, while somebody reads', async () => {
+  it('sends a heartbeat every ten seconds while a stream is open', async () => {
     const bus = new EventBus(new Ids(), systemClock);
     const reading = new AbortController();
     let received = '';
