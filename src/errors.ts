@@ -119,13 +119,21 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 const REDIRECT_ADVICE =
   'Redirects are not followed, so that nobody else gets the password. Connect to the address that the server itself listens on.';
 
-function adviceFor(status: number, serverError: string | undefined): string {
+/** What makes the server load an instance. OpenCode 1.18.33 answers it with 500 for nothing but an instance that it cannot load. */
+const LOAD_PATH = '/path';
+const LOAD_ADVICE =
+  "The server could not load the repository; the log in its data directory says why, under the error's ref. If it cannot read a " +
+  'configuration file (no permission, or a directory of that name), repair that, then call server.restart(): the server reads it ' +
+  'again only after a restart.';
+
+function adviceFor({ status, path }: RequestErrorInit, serverError: string | undefined): string {
   if (status === 200) return 'The server does not know this path: is it an OpenCode 1.18 server?';
   if (status === 401) return 'Check the username and password of the server.';
   if (status >= 300 && status < 400) return REDIRECT_ADVICE;
   if (isConfigError(serverError)) {
     return 'Repair the configuration file it names, then call server.restart(): the server reads it again only after a restart.';
   }
+  if (status === 500 && path === LOAD_PATH) return LOAD_ADVICE;
   return '';
 }
 
@@ -151,9 +159,7 @@ export class RequestError extends JarvisError {
     const detail = [serverError, text].filter(Boolean).join(': ');
     const head = `${init.method} ${init.path} failed with status ${init.status}`;
     super(
-      [head + (detail && ` (${detail})`) + '.', adviceFor(init.status, serverError)]
-        .filter(Boolean)
-        .join(' '),
+      [head + (detail && ` (${detail})`) + '.', adviceFor(init, serverError)].filter(Boolean).join(' '),
       options,
     );
     this.status = init.status;

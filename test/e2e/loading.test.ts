@@ -68,8 +68,14 @@ describe('a repository that cannot be loaded', () => {
     const { directory } = await world.repo();
     await mkdir(join(directory, 'opencode.json'));
     const repo = world.jarvis.forRepo(directory);
-    await expect(repo.sessions.create()).rejects.toMatchObject({ status: 500 });
+    const broken = { status: 500, message: expect.stringContaining('server.restart()') as string };
+    await expect(repo.sessions.create()).rejects.toMatchObject(broken);
     expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, holds: [] });
+    await rm(join(directory, 'opencode.json'), { recursive: true });
+    await expect(repo.reload()).rejects.toMatchObject(broken);
+    await world.jarvis.server.restart();
+    await repo.warm();
+    expect(repo.stats()).toMatchObject({ loaded: true, error: undefined });
   });
 
   it('takes no place of the others, keeps nothing, and works after a repair and a restart', async () => {

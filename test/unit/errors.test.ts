@@ -168,6 +168,15 @@ describe('an error of a large or deep answer', () => {
 });
 
 describe('RequestError', () => {
+  it('advises a restart when the server could not load the repository, and only then', () => {
+    const body = { name: 'UnknownError', data: { message: 'Unexpected server error.', ref: 'err_1' } };
+    const messageOf = (path: string): string =>
+      new RequestError({ method: 'GET', path, status: 500, body }).message;
+    expect(messageOf('/path')).toContain('configuration file');
+    expect(messageOf('/path')).toContain('server.restart()');
+    expect(messageOf('/file')).not.toContain('restart');
+  });
+
   it('tells what failed, how, and what the server called it', () => {
     const body = { name: 'NotFoundError', data: { message: 'Session not found: ses_1' } };
     const error = new RequestError({ ...target, status: 404, body });
