@@ -50,7 +50,9 @@ export class TurnProgress {
 
   /** How many steps in a row have given nothing, in the session where that is most. */
   get emptySteps(): number {
-    return Math.max(0, ...Array.from(this.#steps.values(), ({ empty }) => empty));
+    let most = 0;
+    for (const { empty } of this.#steps.values()) most = Math.max(most, empty);
+    return most;
   }
 
   /** Milliseconds since there was progress. */

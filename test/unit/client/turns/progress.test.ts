@@ -61,4 +61,18 @@ describe('steps in which the model gives nothing', () => {
     expect(emptySteps(step('msg_1', []), step('msg_2', [], child), step('msg_3', [], child))).toBe(2);
     expect(emptySteps(step('msg_1', []), step('msg_2', [{ type: 'text', text: 'x' }], child))).toBe(1);
   });
+
+  it('are counted however many child sessions there are', () => {
+    const progress = new TurnProgress();
+    for (let index = 0; index < 150_000; index++) {
+      const info = {
+        id: `msg_${index}`,
+        sessionID: `ses_${index}`,
+        role: 'assistant',
+        time: { completed: 1 },
+      };
+      progress.onEvent(event('message.updated', { sessionID: info.sessionID, info }));
+    }
+    expect(progress.emptySteps).toBe(1);
+  });
 });
