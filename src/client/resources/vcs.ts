@@ -33,7 +33,8 @@ export class VcsResource extends RepoResource {
   /**
    * Lists the files that differ from the last commit, untracked ones included. Empty without git. The server takes
    * milliseconds for each untracked file (OpenCode 1.18.33 on a busy machine with 2 cores: 7 to 20 s for 1,000, 52 s for
-   * 10,000; the same without this library). Give a long `timeoutMs` where there may be thousands, or let git ignore them.
+   * 10,000; the same without this library). The `timeoutMs` of the call, 60 s by default, ends it: give a longer one where there
+   * may be thousands, or let git ignore them.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -45,8 +46,8 @@ export class VcsResource extends RepoResource {
   }
 
   /**
-   * Reads what changed, file by file, untracked files included, which take even longer than for {@link status}. Empty without git; with the mode `branch` also where `get()`
-   * answers the default branch, or none.
+   * Reads what changed, file by file, untracked files included, which take even longer than for {@link status}; the same
+   * `timeoutMs` ends it. Empty without git; with the mode `branch` also where `get()` answers the default branch, or none.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -19,7 +19,7 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' 
    * Milliseconds without progress of the session or its children, after which the turn is aborted and rejects with reason
    * `stalled`. Progress is text, reasoning, what a tool does, a child that begins, and an answer to a question or permission.
    * That the model is asked once more, that OpenCode waits to ask a provider again that failed, or that a question or permission
-   * waits for an answer, is none.
+   * waits for an answer, is none. Text that repeats is progress; `timeoutMs` bounds it.
    *
    * Without it, too, a turn is stalled when the model is asked ten times in a row and gives nothing: OpenCode 1.18.33 asks one
    * that answers with an empty stream without pause or end.
