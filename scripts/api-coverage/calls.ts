@@ -148,6 +148,7 @@ const sessionCalls: readonly Call[] = [
   {
     method: 'session.replyPermission',
     call: ({ session }) => session.replyPermission(IDS.permission, { reply: 'always' }),
+    beside: ['GET /permission'],
   },
   { method: 'session.abort', call: ({ session }) => session.abort() },
   {

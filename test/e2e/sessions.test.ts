@@ -134,16 +134,21 @@ describe('a session', () => {
     expect((await session.unshare()).share).toBeUndefined();
   });
 
-  it('answers a permission request by its own route', async () => {
+  it('answers a permission request by its own route, and none of another session', async () => {
     const asking = await repo.sessions.create({
       permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
     });
     world.model.use(({ step }) =>
       step === 0 ? [toolCall('bash', { command: 'pwd', description: 'Where' })] : [text('done')],
     );
+    const other = await repo.sessions.create();
     const turn = asking.stream('x');
     for await (const step of turn) {
-      if (step.type === 'permission') await asking.replyPermission(step.request.id, { reply: 'once' });
+      if (step.type !== 'permission') continue;
+      const { id } = step.request;
+      expect(await other.replyPermission(id, { reply: 'reject' })).toBe('gone');
+      expect(await asking.replyPermission(id, { reply: 'once' })).toBe('answered');
+      expect(await asking.replyPermission(id, { reply: 'once' })).toBe('gone');
     }
     const parts = (await turn.result).messages.flatMap((message) => message.parts);
     expect(parts.find((part) => part.type === 'tool')).toMatchObject({

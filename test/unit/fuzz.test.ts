@@ -246,6 +246,8 @@ describe.each(METHODS_WITH_IDS)('the ids of $name', ({ call, path }) => {
         await using jarvis = client((url) => {
           if (isSession(url)) return Response.json(SESSION);
           if (url.pathname === '/path') return Response.json({});
+          if (url.pathname === '/permission')
+            return Response.json([{ id: a, sessionID: 'ses_1', permission: 'bash' }]);
           if (url.pathname === '/project/current') return Response.json({ id: a, worktree: '/repo' });
           sent.push(url);
           if (url.pathname.split('/').length === 5) return Response.json(messageWith(b));

@@ -193,6 +193,16 @@ export class RepoAsks {
     return 'answered';
   }
 
+  /** Reads who the session and its parents are, as far as they are unknown. */
+  async learnParents(sessionID: string, options?: RequestOptions): Promise<void> {
+    const { sessions, wire } = this.#init;
+    for (let level = 0; level < MAX_PARENTS; level++) {
+      const next = sessions.unseen(sessionID);
+      if (next === undefined) return;
+      sessions.learn(await wire.session(next, options));
+    }
+  }
+
   get #isListening(): boolean {
     return this.#unlisten !== undefined;
   }
@@ -335,17 +345,12 @@ export class RepoAsks {
 
   /** Reads who the session and its parents are, as far as they are unknown, again and again when that fails. Never rejects. */
   async #learn({ ask, closed: { signal } }: OpenAsk): Promise<void> {
-    const { sessions, wire, logger } = this.#init;
+    const { logger } = this.#init;
     const { sessionID } = ask.request;
     let pauseMs = FIRST_PAUSE_MS;
     for (let attempt = 1; !signal.aborted && attempt <= ATTEMPTS; attempt++) {
       try {
-        for (let level = 0; level < MAX_PARENTS; level++) {
-          const next = sessions.unseen(sessionID);
-          if (next === undefined) return;
-          sessions.learn(await wire.session(next, { ...OWN_REQUEST, signal }));
-        }
-        return;
+        return await this.learnParents(sessionID, { ...OWN_REQUEST, signal });
       } catch (error) {
         if (signal.aborted) return;
         logger.warn('asking session not read', { sessionID, error: String(error) });

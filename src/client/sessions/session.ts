@@ -457,9 +457,10 @@ export class Session {
   }
 
   /**
-   * Answers a permission request of this session, for who knows the session and not the repository it asks in. Where both
-   * are known, `repo.permissions.reply` also takes a message.
+   * Answers a permission request of this session or of a child of it. `repo.permissions.reply` also takes a message, and answers
+   * any session of the repository. OpenCode 1.18.33 would take the id of any request here, so the pending ones are read first.
    *
+   * @returns `gone` when it is not pending here: unknown, answered, or of another session.
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   async replyPermission(
@@ -470,9 +471,14 @@ export class Session {
     const { reply } = parseInput(permissionResponseSchema, 'permission reply', input);
     const json = { response: reply };
     const path = route`/permissions/${requestID}`;
-    return this.#context.asks.settle(requestID, () =>
-      this.#send('POST', path, booleanSchema, { json }, options),
-    );
+    await this.verify(options);
+    const { asks, isWithin } = this.#context;
+    const pending = await asks.wire.permissions(options);
+    const request = pending.find(({ id }) => id === requestID);
+    if (request === undefined) return 'gone';
+    await asks.learnParents(request.sessionID, options);
+    if (!isWithin(request.sessionID, this.id)) return 'gone';
+    return asks.settle(requestID, () => this.#send('POST', path, booleanSchema, { json }, options));
   }
 
   /**

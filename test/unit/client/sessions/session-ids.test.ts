@@ -55,6 +55,7 @@ const METHODS: readonly [name: string, call: (session: Session) => unknown, suff
 /** A repository whose server knows one session, of `directory`, with a message, and refuses all else; and what it was asked. */
 function repoWith(directory: string): { readonly repo: RepoClient; readonly paths: string[] } {
   const paths: string[] = [];
+  let sessionID = '';
   const fetch: FetchFunction = async (input, init) => {
     const request = new Request(input, init);
     const { pathname } = new URL(request.url);
@@ -68,6 +69,8 @@ function repoWith(directory: string): { readonly repo: RepoClient; readonly path
     if (pathname === '/global/health') return Response.json({ healthy: true, version: '1.18.33' });
     // Loads the instance.
     if (pathname === '/path') return Response.json({});
+    // The request that `replyPermission` answers is of whichever session was asked for last.
+    if (pathname === '/permission') return Response.json([{ id: 'per_1', sessionID, permission: 'bash' }]);
     paths.push(pathname);
     const [, collection, id = '', ...rest] = pathname.split('/');
     const isRead = request.method === 'GET' && collection === 'session';
@@ -78,7 +81,8 @@ function repoWith(directory: string): { readonly repo: RepoClient; readonly path
     }
     if (isRead && rest.length === 0 && id !== 'status') {
       const time = { created: 1, updated: 1 };
-      return Response.json({ id: decodeURIComponent(id), directory, title: 't', time });
+      sessionID = decodeURIComponent(id);
+      return Response.json({ id: sessionID, directory, title: 't', time });
     }
     return Response.json({ name: 'BadRequest', data: {} }, { status: 400 });
   };
