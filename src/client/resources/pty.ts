@@ -115,7 +115,8 @@ export class PtyResource extends RepoResource {
       return pty;
     } catch (error) {
       // It may have arrived, whoever has given up on it.
-      if (error instanceof RequestError || wasRefused(error)) opening?.over();
+      const isRefused = error instanceof ConnectionError && wasRefused(error.cause);
+      if (error instanceof RequestError || isRefused) opening?.over();
       else opening?.accepted();
       throw error;
     }

@@ -50,6 +50,14 @@ describe('a terminal that is made', () => {
     expect(holdsOf(repo)).toEqual([]);
   });
 
+  it('holds nothing when the connection was refused', async () => {
+    const { repo, server } = await setUp();
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+    server.answer('POST /pty', () => Promise.reject(new TypeError('fetch failed', { cause: refused })));
+    await expect(repo.pty.create({}, { retry: false })).rejects.toMatchObject({ name: 'ConnectionError' });
+    expect(holdsOf(repo)).toEqual([]);
+  });
+
   it('holds the instance when nobody knows whether the server has made it', async () => {
     const { repo, server } = await setUp();
     server.answer('POST /pty', () => Promise.reject(new TypeError('reset')));
