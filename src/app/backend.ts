@@ -24,7 +24,7 @@ import { ClosedError, ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
 import type { ServerChange, ServerHandle, StopOptions } from '../lifecycle/server/handle.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { LocateSessions, SessionBinding, SessionRegistry } from '../registry/session-registry.js';
 import type { Directories } from './directories.js';
 import { GlobalConfig } from './global-config.js';
@@ -269,7 +269,7 @@ export class Backend {
       ...this.#askSettings,
       wire: new AskWire(transport),
       hub: this.#hub,
-      sessions: { ...known, unseen: (sessionID) => sessions.unseen(sessionID) },
+      sessions: { ...known, unseen: (sessionID) => sessions.firstUnknownAncestor(sessionID) },
       isLoaded: () => entry.loaded,
     });
     this.#asks.set(directory, asks);
@@ -292,13 +292,13 @@ export class Backend {
       reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
     };
     const runAsDisposal = async <T>(
-      target: RepoEntry,
+      target: InstanceEntry,
       send: (signal: AbortSignal) => Promise<T>,
       options?: RequestOptions,
     ): Promise<T> => {
       this.assertOpen();
       const load = async (): Promise<void> => void (await this.#clientOf(target.directory).path(options));
-      return this.#instances.disposing(target, load, send, options);
+      return this.#instances.runAsDisposal(target, load, send, options);
     };
     return new RepoClient(this.#http, context, {
       hold: (kind, reason) => entry.hold(kind, reason),
@@ -334,7 +334,7 @@ export class Backend {
     });
   }
 
-  #transportOf(entry: RepoEntry, onAcquired?: () => void): RepoTransport {
+  #transportOf(entry: InstanceEntry, onAcquired?: () => void): RepoTransport {
     return new RepoTransport(this.#http, entry.directory, acquireThrough(this.#link, entry, onAcquired));
   }
 }

@@ -1,6 +1,6 @@
 import type { AcquireInstance } from '../client/http/repo-transport.js';
 import type { ServerLink } from '../client/http/server-link.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /**
  * Makes what a request calls before it is sent: it waits for a server, passes the gate of the instance, takes a hold and loads the
@@ -8,12 +8,16 @@ import type { RepoEntry } from '../registry/instance-entry.js';
  *
  * @param onAcquired - called each time a hold was taken.
  */
-export function acquireThrough(link: ServerLink, entry: RepoEntry, onAcquired?: () => void): AcquireInstance {
+export function acquireThrough(
+  link: ServerLink,
+  entry: InstanceEntry,
+  onAcquired?: () => void,
+): AcquireInstance {
   const always = new AbortController().signal;
   return async (kind, detail, signal = always, suspend) => {
     for (;;) {
       if (!link.isReady) await link.whenReady(signal);
-      const release = await entry.enter(kind, detail, signal, suspend);
+      const release = await entry.acquire(kind, detail, signal, suspend);
       if (link.isReady) {
         onAcquired?.();
         return release;

@@ -1,7 +1,7 @@
 import { activityChangeOf, instanceErrorOf, isPluginError } from '../client/instances/events.js';
 import type { EventProperties, OpenCodeEvent } from '../client/schema/event.js';
 import type { Logger } from '../core/logger.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /** What applying an event needs from the client around it. */
 export interface EventContext {
@@ -11,7 +11,7 @@ export interface EventContext {
 }
 
 /** Applies an event to what is known of the instance of its directory: it is loaded, and maybe more. */
-export function applyEvent(entry: RepoEntry, event: OpenCodeEvent, context: EventContext): void {
+export function applyEvent(entry: InstanceEntry, event: OpenCodeEvent, context: EventContext): void {
   entry.notice();
   const change = activityChangeOf(event);
   if (change?.effect === 'begin') entry.begin(change.kind, change.item);
@@ -26,7 +26,7 @@ export function applyEvent(entry: RepoEntry, event: OpenCodeEvent, context: Even
  * session belongs to the client of its parent.
  */
 function noteCreated(
-  { foreign }: RepoEntry,
+  { foreign }: InstanceEntry,
   { id, parentID }: EventProperties['session.created']['info'],
   { knowsSession }: EventContext,
 ): void {
@@ -35,7 +35,7 @@ function noteCreated(
 }
 
 function noteError(
-  entry: RepoEntry,
+  entry: InstanceEntry,
   properties: EventProperties['session.error'],
   { logger }: EventContext,
 ): void {

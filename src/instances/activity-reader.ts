@@ -9,7 +9,7 @@ import {
 } from '../client/instances/api.js';
 import { AbortScope } from '../core/abort.js';
 import { TimeoutError } from '../errors.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /** How many milliseconds reading one instance may take when no caller waits for it. */
 const READ_LIMIT_MS = 10_000;
@@ -28,7 +28,7 @@ export interface ActivityReaderInit {
   /** Refuses a directory that has become another one: the server would answer for the other. */
   readonly assertSame: (directory: string) => void;
   /** Called when the holds of an instance were corrected. */
-  readonly onConfirmed?: ((entry: RepoEntry) => void) | undefined;
+  readonly onConfirmed?: ((entry: InstanceEntry) => void) | undefined;
 }
 
 /** Asks the server what it does in loaded instances, and corrects their holds by the answer. */
@@ -46,10 +46,10 @@ export class ActivityReader {
    * @returns `undefined` when the instance is not loaded, or turns out to be gone.
    * @throws when it cannot be read; the instance has an `unknown` hold then.
    */
-  async confirm(entry: RepoEntry, signal: AbortSignal): Promise<Activity | undefined> {
+  async confirm(entry: InstanceEntry, signal: AbortSignal): Promise<Activity | undefined> {
     this.#init.assertSame(entry.directory);
     while (entry.loaded) {
-      const { activityVersion, watch } = entry;
+      const { activityVersion, streamEpoch } = entry;
       const activity = await this.#readOrMark(entry, signal);
       if (activity === undefined) return undefined;
       // An event that came meanwhile may be newer than this answer.
@@ -59,7 +59,7 @@ export class ActivityReader {
       entry.replaceActivity('question', activity.questions);
       if (activity.runningPtys !== undefined) {
         entry.replaceActivity('pty', activity.runningPtys.map(toItem));
-        entry.learnTerminals(watch);
+        entry.markPtysSynced(streamEpoch);
       }
       this.#init.onConfirmed?.(entry);
       return activity;
@@ -72,7 +72,7 @@ export class ActivityReader {
    *
    * @throws {TimeoutError} with phase `events` when it takes longer.
    */
-  async confirmInTime(entry: RepoEntry, signal: AbortSignal): Promise<Activity | undefined> {
+  async confirmInTime(entry: InstanceEntry, signal: AbortSignal): Promise<Activity | undefined> {
     const scope = new AbortScope([signal], {
       timeoutMs: READ_LIMIT_MS,
       reason: (timeoutMs) => new TimeoutError('Reading the instance again', { phase: 'events', timeoutMs }),
@@ -85,27 +85,27 @@ export class ActivityReader {
   }
 
   /** Returns `undefined` when the server cannot load the instance: whatever it had loaded there is gone. */
-  async #readOrMark(entry: RepoEntry, signal: AbortSignal): Promise<Activity | undefined> {
+  async #readOrMark(entry: InstanceEntry, signal: AbortSignal): Promise<Activity | undefined> {
     try {
       const activity = await this.#read(entry, signal);
-      entry.setDoubt(undefined);
+      entry.clearUnknown();
       return activity;
     } catch (error) {
       if (hasBrokenConfig(error)) {
         entry.markBroken(error);
         return undefined;
       }
-      entry.setDoubt(`its state could not be read: ${String(error)}`);
+      entry.markUnknown(`its state could not be read: ${String(error)}`);
       throw error;
     }
   }
 
-  async #read(entry: RepoEntry, signal: AbortSignal): Promise<Activity> {
+  async #read(entry: InstanceEntry, signal: AbortSignal): Promise<Activity> {
     const { http } = this.#init;
     const { directory } = entry;
     const [statuses, runningPtys] = await Promise.all([
       readSessionStatuses(http, directory, signal),
-      entry.knowsTerminals ? undefined : readRunningPtys(http, directory, signal),
+      entry.ptysSynced ? undefined : readRunningPtys(http, directory, signal),
     ]);
     const busySessions = Object.entries(statuses)
       .filter(([, status]) => status.type !== 'idle')

@@ -1,5 +1,5 @@
 import type { DirectoryChange } from '../client/schema/event.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /** What the server does in a directory, as far as subscribers are told of it after a gap: ids of sessions and of asks. */
 export interface DirectoryState {
@@ -8,7 +8,7 @@ export interface DirectoryState {
 }
 
 /** What is known of an instance now. */
-export function stateOf(entry: Pick<RepoEntry, 'activityIDs'>): DirectoryState {
+export function stateOf(entry: Pick<InstanceEntry, 'activityIDs'>): DirectoryState {
   return {
     busy: entry.activityIDs('session-busy'),
     asks: [...entry.activityIDs('permission'), ...entry.activityIDs('question')],

@@ -8,7 +8,7 @@ export interface DisposableInstance {
   closeGate(): () => void;
   unload(reason: DisposeReason): void;
   /** Notes that nobody knows whether the instance is still there. */
-  setDoubt(detail: string): void;
+  markUnknown(reason: string): void;
 }
 
 /** One instance, as a forced disposal needs it. */

@@ -209,7 +209,7 @@ export class Disposer {
     } catch (error) {
       for (const instance of doomed.filter(({ loaded }) => loaded)) {
         this.#overdue.set(instance.directory, reason);
-        instance.setDoubt('nobody told the end of its disposal');
+        instance.markUnknown('nobody told the end of its disposal');
       }
       throw error;
     } finally {

@@ -2,8 +2,8 @@ import PQueue from 'p-queue';
 import type { PendingAsks } from '../client/asks/api.js';
 import type { DirectoryChange } from '../client/schema/event.js';
 import type { Logger } from '../core/logger.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
-import type { RepoRegistry } from '../registry/instance-registry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
+import type { InstanceRegistry } from '../registry/instance-registry.js';
 import type { ActivityReader } from './activity-reader.js';
 import { changeOf, isEmptyChange, stateOf, type DirectoryState } from './directory-change.js';
 
@@ -12,7 +12,7 @@ const CONCURRENCY = 8;
 
 /** What the resync needs from the client around it. */
 export interface GapResyncInit {
-  readonly registry: RepoRegistry;
+  readonly registry: InstanceRegistry;
   readonly reader: ActivityReader;
   readonly logger: Logger;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when reading failed. */
@@ -82,7 +82,7 @@ export class GapResync {
     return changes;
   }
 
-  async #reread(entry: RepoEntry, signal: AbortSignal): Promise<'read' | 'failed' | undefined> {
+  async #reread(entry: InstanceEntry, signal: AbortSignal): Promise<'read' | 'failed' | undefined> {
     const { reader, logger, asksReread } = this.#init;
     const { directory } = entry;
     if (entry.isDisposing || !entry.loaded) return undefined;

@@ -1,5 +1,5 @@
-import type { RepoEntry } from '../registry/instance-entry.js';
-import type { RepoRegistry } from '../registry/instance-registry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
+import type { InstanceRegistry } from '../registry/instance-registry.js';
 import type { ParsedIdlePolicy } from './idle-policy.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -18,28 +18,33 @@ type IdleReason = 'idle' | 'cap';
 /** What the idle clock needs from outside. */
 export interface IdleClockInit {
   /** Disposes one instance if nothing holds it; resolves when that is settled, and never rejects. */
-  readonly dispose: (entry: RepoEntry, reason: IdleReason) => Promise<IdleOutcome>;
+  readonly dispose: (entry: InstanceEntry, reason: IdleReason) => Promise<IdleOutcome>;
   /** Returns the resident memory of the server and its children, in bytes; `undefined` when it is not known. */
   readonly serverRssBytes?: (() => number | undefined) | undefined;
 }
 
 /** Disposes instances that are idle for too long, or too many; it waits for the earliest deadline of all. */
 export class IdleClock {
-  readonly #registry: RepoRegistry;
+  readonly #registry: InstanceRegistry;
   readonly #scheduler: Scheduler;
   readonly #policy: ParsedIdlePolicy;
   readonly #init: IdleClockInit;
   /** Disposals that failed, and when they are tried again. */
-  readonly #failed = new Map<RepoEntry, { readonly retryAt: number; readonly delayMs: number }>();
+  readonly #failed = new Map<InstanceEntry, { readonly retryAt: number; readonly delayMs: number }>();
   /** Instances that this clock is disposing. */
-  readonly #disposing = new Set<RepoEntry>();
+  readonly #disposing = new Set<InstanceEntry>();
   readonly #task = (): void => this.check();
   #sampleAt = 0;
   /** Whether an idle instance has a deadline. */
   #hasDeadline = false;
   #isStopped = false;
 
-  constructor(registry: RepoRegistry, scheduler: Scheduler, policy: ParsedIdlePolicy, init: IdleClockInit) {
+  constructor(
+    registry: InstanceRegistry,
+    scheduler: Scheduler,
+    policy: ParsedIdlePolicy,
+    init: IdleClockInit,
+  ) {
     this.#registry = registry;
     this.#scheduler = scheduler;
     this.#policy = policy;
@@ -50,7 +55,7 @@ export class IdleClock {
    * When the instance will be disposed if nothing uses it, in epoch milliseconds; `undefined` while something keeps it or it is not
    * loaded.
    */
-  deadline(entry: RepoEntry): number | undefined {
+  deadline(entry: InstanceEntry): number | undefined {
     if (!entry.loaded || entry.isDisposing || entry.lastUsedAt === undefined) return undefined;
     if (entry.holds().length > 0 || this.#isKept(entry)) return undefined;
     return Math.max(
@@ -60,7 +65,7 @@ export class IdleClock {
   }
 
   /** Begins the idle time of an instance whose last hold has ended. */
-  released(entry: RepoEntry): void {
+  released(entry: InstanceEntry): void {
     this.#failed.delete(entry);
     if (!this.#hasDeadline || this.#registry.stayingCount > this.#policy.maxLoaded) this.check();
   }
@@ -92,10 +97,10 @@ export class IdleClock {
   }
 
   /** Finds what is to be disposed now, and the earliest deadline of the other idle instances. */
-  #plan(now: number): { readonly due: [RepoEntry, IdleReason][]; readonly next: number } {
+  #plan(now: number): { readonly due: [InstanceEntry, IdleReason][]; readonly next: number } {
     let excess = this.#excess(now);
     let next = Number.POSITIVE_INFINITY;
-    const due: [RepoEntry, IdleReason][] = [];
+    const due: [InstanceEntry, IdleReason][] = [];
     for (const entry of this.#registry.idleEntries()) {
       if (entry.isDisposing || this.#disposing.has(entry) || this.#isKept(entry)) continue;
       // A clock that was set back must not keep an instance for as long as it was ahead.
@@ -124,7 +129,7 @@ export class IdleClock {
     return excess <= 0 && this.#isOverMemory(now) ? 1 : excess;
   }
 
-  #isKept(entry: RepoEntry): boolean {
+  #isKept(entry: InstanceEntry): boolean {
     return this.#policy.keepForeign && entry.foreign.isSeen;
   }
 
@@ -139,7 +144,7 @@ export class IdleClock {
     return (this.#init.serverRssBytes?.() ?? 0) > this.#policy.maxServerRssBytes;
   }
 
-  #dispose(entry: RepoEntry, reason: IdleReason): void {
+  #dispose(entry: InstanceEntry, reason: IdleReason): void {
     if (this.#disposing.has(entry)) return;
     this.#disposing.add(entry);
     void this.#init.dispose(entry, reason).then((outcome) => {
@@ -151,7 +156,7 @@ export class IdleClock {
     });
   }
 
-  #postpone(entry: RepoEntry): void {
+  #postpone(entry: InstanceEntry): void {
     const lastMs = this.#failed.get(entry)?.delayMs;
     const delayMs =
       lastMs === undefined

@@ -21,8 +21,8 @@ import type {
 } from '../core/instance.js';
 import type { Logger } from '../core/logger.js';
 import { DisposeRefusedError, type ServerLostError } from '../errors.js';
-import type { RepoEntry } from '../registry/instance-entry.js';
-import { RepoRegistry } from '../registry/instance-registry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
+import { InstanceRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
 import { ActivityReader } from './activity-reader.js';
 import { Decisions } from './decisions.js';
@@ -42,7 +42,7 @@ export interface InstanceControlInit {
   readonly http: Http;
   readonly hub: Pick<EventHub, 'connect'>;
   /** Sends the requests of one directory, each with a hold. */
-  readonly transportOf: (entry: RepoEntry) => RepoTransport;
+  readonly transportOf: (entry: InstanceEntry) => RepoTransport;
   /** Milliseconds loading one instance may take, or `false`. */
   readonly bootTimeoutMs: number | false;
   /** Whether the server is ours: then so is every instance it loads, whoever asked for it. */
@@ -71,7 +71,7 @@ const STREAM_DOWN = 'the event stream is not connected';
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
 export class InstanceControl implements HubObserver {
   readonly #init: InstanceControlInit;
-  readonly #registry: RepoRegistry;
+  readonly #registry: InstanceRegistry;
   readonly #decisions: Decisions;
   readonly #resync: GapResync;
   readonly #disposer: Disposer;
@@ -90,7 +90,7 @@ export class InstanceControl implements HubObserver {
     const loader = new InstanceLoader(init);
     const clock = init.clock ?? systemClock;
     this.#decisions = new Decisions({ logger, publish: init.publish, now: () => clock.now() });
-    this.#registry = new RepoRegistry(clock, {
+    this.#registry = new InstanceRegistry(clock, {
       load: (entry, abandoned) => loader.load(entry.directory, abandoned),
       broken: (entry, error) => this.#decisions.broken(entry.directory, error),
       loaded: (entry) => this.#noteLoaded(entry),
@@ -136,15 +136,15 @@ export class InstanceControl implements HubObserver {
       scheduler,
       confirm: (entry, signal) => reader.confirmInTime(entry, signal),
     });
-    this.#registry.setDoubt(STREAM_DOWN);
+    this.#registry.markUnknown(STREAM_DOWN);
   }
 
   /** What is known of a directory, made on first use. */
-  entry(directory: string): RepoEntry {
+  entry(directory: string): InstanceEntry {
     return this.#registry.entry(directory);
   }
 
-  stats(entry: RepoEntry): RepoStats {
+  stats(entry: InstanceEntry): RepoStats {
     return entry.stats(this.#idle?.deadline(entry));
   }
 
@@ -190,11 +190,11 @@ export class InstanceControl implements HubObserver {
   connection(live: boolean): void {
     if (live) {
       this.#resync.streamDelivers();
-      this.#registry.setDoubt(undefined);
+      this.#registry.clearUnknown();
       if (!this.#init.closed.aborted) this.#staleWatch?.start();
       this.#idle?.retry();
     } else if (this.#resync.streamBroke()) {
-      this.#registry.setDoubt(STREAM_DOWN);
+      this.#registry.markUnknown(STREAM_DOWN);
       this.#staleWatch?.stop();
     }
   }
@@ -235,7 +235,7 @@ export class InstanceControl implements HubObserver {
    *
    * @throws {DisposeRefusedError} {@link TimeoutError}
    */
-  async dispose(entry: RepoEntry, options?: DisposeOptions): Promise<DisposeResult> {
+  async dispose(entry: InstanceEntry, options?: DisposeOptions): Promise<DisposeResult> {
     assertOptions('dispose()', disposeOptionChecks, options);
     const { directory } = entry;
     const limits = {
@@ -266,8 +266,8 @@ export class InstanceControl implements HubObserver {
    *
    * @param load - makes sure that there is an instance.
    */
-  async disposing<T>(
-    entry: RepoEntry,
+  async runAsDisposal<T>(
+    entry: InstanceEntry,
     load: () => Promise<void>,
     send: (signal: AbortSignal) => Promise<T>,
     options?: RequestOptions,
@@ -285,7 +285,7 @@ export class InstanceControl implements HubObserver {
     return answer.value;
   }
 
-  #noteLoaded(entry: RepoEntry): void {
+  #noteLoaded(entry: InstanceEntry): void {
     if (!this.#init.ownsServer) entry.foreign.loadedElsewhere();
     this.#decisions.loaded(entry.directory);
     if (this.#idle === undefined) return;
@@ -299,7 +299,7 @@ export class InstanceControl implements HubObserver {
     await sendDispose(this.#init.http, directory, options);
   }
 
-  async #disposeIdle(entry: RepoEntry, reason: 'idle' | 'cap'): Promise<IdleOutcome> {
+  async #disposeIdle(entry: InstanceEntry, reason: 'idle' | 'cap'): Promise<IdleOutcome> {
     try {
       await this.#recordingFailure(entry, reason, () => this.#disposer.dispose(entry, reason));
       return 'disposed';
@@ -310,7 +310,7 @@ export class InstanceControl implements HubObserver {
 
   /** Runs a disposal and records why it did not dispose; the end of the client is no such reason. */
   async #recordingFailure<T>(
-    { directory }: RepoEntry,
+    { directory }: InstanceEntry,
     reason: DisposeReason,
     dispose: () => Promise<T>,
   ): Promise<T> {

@@ -1,5 +1,5 @@
-import type { RepoEntry } from '../registry/instance-entry.js';
-import type { RepoRegistry } from '../registry/instance-registry.js';
+import type { InstanceEntry } from '../registry/instance-entry.js';
+import type { InstanceRegistry } from '../registry/instance-registry.js';
 import type { Scheduler } from './scheduler.js';
 
 /** After how many milliseconds without an event about its holds the server is asked what an instance does. */
@@ -7,10 +7,10 @@ const QUIET_MS = 60_000;
 
 /** What the stale watch needs from outside. */
 export interface StaleWatchInit {
-  readonly registry: RepoRegistry;
+  readonly registry: InstanceRegistry;
   readonly scheduler: Scheduler;
   /** Asks the server what it does in an instance and corrects the holds. While it does not answer, they stay. */
-  readonly confirm: (entry: RepoEntry, signal: AbortSignal) => Promise<unknown>;
+  readonly confirm: (entry: InstanceEntry, signal: AbortSignal) => Promise<unknown>;
 }
 
 /**
@@ -20,7 +20,7 @@ export interface StaleWatchInit {
 export class StaleWatch {
   readonly #init: StaleWatchInit;
   /** The activity version of each instance at the last check. */
-  readonly #seenVersions = new WeakMap<RepoEntry, number>();
+  readonly #seenVersions = new WeakMap<InstanceEntry, number>();
   readonly #task = (): void => this.#checkStaleHolds();
   /** Aborts when the event stream breaks; another one for each period of the stream. */
   #period: AbortController | undefined;
@@ -45,7 +45,7 @@ export class StaleWatch {
   }
 
   /** Makes sure that an instance at work is checked. */
-  arm(entry: RepoEntry): void {
+  arm(entry: InstanceEntry): void {
     if (this.#period === undefined || this.#nextCheckAt !== undefined || !entry.isAtWork) return;
     this.#seenVersions.set(entry, entry.activityVersion);
     this.#setNextCheck(this.#init.registry.clock.now() + QUIET_MS);

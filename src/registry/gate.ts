@@ -1,6 +1,6 @@
 import { deferred } from '../core/abort.js';
 
-/** A way that can be closed for a while; who comes then waits. */
+/** Where callers wait while it is closed. */
 export class Gate {
   readonly #onOpen: () => void;
   #closed: Promise<void> | undefined;

@@ -5,30 +5,27 @@ import { ForeignUse } from './foreign-use.js';
 import { Gate } from './gate.js';
 import { HoldSet } from './holds.js';
 
-/** What an entry tells the registry it belongs to, and asks it. */
+/** The registry an entry belongs to, as the entry calls it. */
 export interface EntryOwner {
   now(): number;
   /** Resolves when every directory may be used again; `undefined` when they may. */
   gate(): Promise<void> | undefined;
-  /** Why nothing can be told of any instance now. */
-  doubt(): Hold | undefined;
-  /** Which unbroken stretch of watching the server this is; `undefined` while nobody watches. */
-  watch(): number | undefined;
+  /** The hold of every instance while nobody knows what the server does. */
+  unknownHold(): Hold | undefined;
+  /** The unbroken period of the event stream this is; `undefined` while the stream is down. */
+  streamEpoch(): number | undefined;
   /** Makes the server load the instance, until `abandoned` aborts; rejects when that takes too long. */
-  load(entry: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
-  loading(entry: RepoEntry): void;
-  loaded(entry: RepoEntry): void;
-  broken(entry: RepoEntry, error: Error): void;
-  used(entry: RepoEntry): void;
-  unloaded(entry: RepoEntry): void;
-  held(entry: RepoEntry, isHeld: boolean): void;
+  load(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
+  loading(entry: InstanceEntry): void;
+  loaded(entry: InstanceEntry): void;
+  broken(entry: InstanceEntry, error: Error): void;
+  used(entry: InstanceEntry): void;
+  unloaded(entry: InstanceEntry): void;
+  held(entry: InstanceEntry, isHeld: boolean): void;
   gated(isClosed: boolean): void;
 }
 
-/**
- * What became of loading an instance: it is there, the server cannot load it, or nothing can be told, because the connection
- * failed for example.
- */
+/** What became of loading an instance: it is there, the server cannot load it, or nobody knows, e.g. because the connection failed. */
 export type LoadOutcome = 'loaded' | 'unknown' | { readonly error: Error };
 
 const MAX_PLUGIN_ERRORS = 20;
@@ -44,7 +41,7 @@ interface Loading {
 }
 
 /** One directory and what the server has loaded for it. */
-export class RepoEntry {
+export class InstanceEntry {
   readonly directory: string;
   /** Whether others use the instance. */
   readonly foreign = new ForeignUse();
@@ -72,14 +69,14 @@ export class RepoEntry {
   #load: Loading | undefined;
   /** Why the server could not load it the last time. */
   #error: Error | undefined;
-  #doubt: Hold | undefined;
-  /** The stretch of watching in which every terminal of the instance was told of, or asked for. */
-  #terminalsKnownIn: number | undefined;
+  #unknownHold: Hold | undefined;
+  /** Stream epoch in which the list of terminals was last complete. */
+  #ptysSyncedIn: number | undefined;
   /** Requests and turns that are past the gate. */
   #inside = 0;
   #turnsInside = 0;
-  /** Resolves at the next end of something. */
-  #quiet: Deferred<void> | undefined;
+  /** Resolves at the next change. */
+  #changed: Deferred<void> | undefined;
 
   /** @internal */
   constructor(directory: string, owner: EntryOwner) {
@@ -108,11 +105,11 @@ export class RepoEntry {
     return this.#holds.size > 0;
   }
 
-  /** All that keeps the instance, with what cannot be told. */
+  /** Everything that keeps the instance, with the `unknown` holds. */
   holds(): Hold[] {
     const holds = this.#holds.list();
     if (!this.loaded) return holds;
-    return [...holds, ...[this.#doubt, this.#owner.doubt()].filter((doubt) => doubt !== undefined)];
+    return [...holds, ...[this.#unknownHold, this.#owner.unknownHold()].filter((hold) => hold !== undefined)];
   }
 
   /** Keeps the instance from being disposed until the returned function is called. */
@@ -120,9 +117,14 @@ export class RepoEntry {
     return this.#holds.add({ kind, detail, since: this.#owner.now() });
   }
 
-  /** Notes that reading the state of the instance failed, or `undefined` that it worked. */
-  setDoubt(detail: string | undefined): void {
-    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.#owner.now() };
+  /** Holds the instance because nobody knows what the server does there. */
+  markUnknown(reason: string): void {
+    this.#unknownHold = { kind: 'unknown', detail: reason, since: this.#owner.now() };
+  }
+
+  /** Ends the hold of `markUnknown()`: the state of the instance was read. */
+  clearUnknown(): void {
+    this.#unknownHold = undefined;
   }
 
   /**
@@ -132,7 +134,7 @@ export class RepoEntry {
    * @param suspendLimit - takes the caller's time limit off while the instance is being loaded.
    * @throws {TimeoutError} when loading takes too long.
    */
-  async enter(
+  async acquire(
     kind: 'request' | 'turn',
     detail: string,
     signal?: AbortSignal,
@@ -196,7 +198,7 @@ export class RepoEntry {
       this.#inside -= 1;
       if (kind === 'turn') this.#turnsInside -= 1;
       release();
-      this.#stir();
+      this.#notifyChange();
     };
   }
 
@@ -212,7 +214,7 @@ export class RepoEntry {
     if (isBoot) this.#countBoot();
   }
 
-  /** Notes a sign that the instance is loaded. It does not count as a use. */
+  /** Notes that the instance is loaded. It does not count as a use. */
   notice(): void {
     if (!this.loaded) this.use();
   }
@@ -224,7 +226,7 @@ export class RepoEntry {
     this.#owner.broken(this, error);
   }
 
-  /** Grows with every change: an answer read before it grew may be older than what an event has told. */
+  /** Grows with every change: an answer that was read before may be older than an event. */
   get activityVersion(): number {
     return this.#activityVersion;
   }
@@ -241,7 +243,7 @@ export class RepoEntry {
   end(kind: ActivityKind, id: string): void {
     this.#activityVersion += 1;
     this.#activities.end(kind, id);
-    this.#stir();
+    this.#notifyChange();
   }
 
   /** Replaces what is known of one kind of activity by what the server says now. */
@@ -249,26 +251,25 @@ export class RepoEntry {
     this.#activityVersion += 1;
     if (kind === 'session-busy') for (const { id } of items) this.foreign.saw(id);
     this.#activities.replace(kind, items);
-    this.#stir();
+    this.#notifyChange();
   }
 
   /**
-   * Whether every terminal there is known: since they were last asked for, or the instance was seen to end, the events of all
-   * have been told. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode 1.18.33 on a busy machine).
+   * Whether every terminal there is known: no event was missed since the terminals were last read, or since the instance ended. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode 1.18.33 on a busy machine).
    */
-  get knowsTerminals(): boolean {
+  get ptysSynced(): boolean {
     if (this.#activities.hasRest('pty')) return false;
-    return this.#terminalsKnownIn !== undefined && this.#terminalsKnownIn === this.#owner.watch();
+    return this.#ptysSyncedIn !== undefined && this.#ptysSyncedIn === this.#owner.streamEpoch();
   }
 
-  /** Notes that the terminals were asked for in a stretch of watching. */
-  learnTerminals(watch: number | undefined): void {
-    this.#terminalsKnownIn = watch;
+  /** Notes that the list of terminals was read completely in a stream epoch. */
+  markPtysSynced(epoch: number | undefined): void {
+    this.#ptysSyncedIn = epoch;
   }
 
-  /** The stretch of watching this is. */
-  get watch(): number | undefined {
-    return this.#owner.watch();
+  /** The unbroken period of the event stream this is; `undefined` while the stream is down. */
+  get streamEpoch(): number | undefined {
+    return this.#owner.streamEpoch();
   }
 
   /** What the server does there, by id. */
@@ -276,13 +277,13 @@ export class RepoEntry {
     return this.#activities.ids(kind);
   }
 
-  /** Whether something goes on that should be asked for again when nothing is heard of it: its end may be missed. */
+  /** Whether something is at work whose end may be missed, so that the server is to be asked when no event comes. */
   get isAtWork(): boolean {
     const isAsked = this.#activities.has('permission') || this.#activities.has('question');
     return this.#activities.has('session-busy') || isAsked || this.#activities.hasRest('pty');
   }
 
-  /** Closes the gate: whoever enters now waits until the returned function is called. */
+  /** Closes the gate: `acquire()` waits until the returned function is called. */
   closeGate(): () => void {
     this.#owner.gated(true);
     return this.#gate.close();
@@ -295,12 +296,12 @@ export class RepoEntry {
 
   /** Resolves when no turn is past the gate and no session at work. */
   turnsEnded(): Promise<void> {
-    return this.#until(() => this.#turnsInside === 0 && !this.#activities.has('session-busy'));
+    return this.#waitUntil(() => this.#turnsInside === 0 && !this.#activities.has('session-busy'));
   }
 
   /** Resolves when nothing is past the gate. */
   drained(): Promise<void> {
-    return this.#until(() => this.#inside === 0);
+    return this.#waitUntil(() => this.#inside === 0);
   }
 
   /** Keeps what the server reports of a plugin that it could not load there. */
@@ -324,13 +325,13 @@ export class RepoEntry {
   #clear(): void {
     this.#phase = 'unloaded';
     this.#isReady = false;
-    this.#doubt = undefined;
+    this.#unknownHold = undefined;
     this.foreign.clear();
     this.#pluginErrors = [];
     // One that somebody opened during the disposal may be in the next instance already.
-    this.#terminalsKnownIn = this.#activities.ids('pty').length === 0 ? this.#owner.watch() : undefined;
+    this.#ptysSyncedIn = this.#activities.ids('pty').length === 0 ? this.#owner.streamEpoch() : undefined;
     this.#activities.clear();
-    this.#stir();
+    this.#notifyChange();
     this.#owner.unloaded(this);
   }
 
@@ -380,17 +381,17 @@ export class RepoEntry {
     };
   }
 
-  async #until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) {
-      this.#quiet ??= deferred();
-      await this.#quiet.promise;
+  async #waitUntil(predicate: () => boolean): Promise<void> {
+    while (!predicate()) {
+      this.#changed ??= deferred();
+      await this.#changed.promise;
     }
   }
 
-  #stir(): void {
-    const quiet = this.#quiet;
-    this.#quiet = undefined;
-    quiet?.resolve();
+  #notifyChange(): void {
+    const changed = this.#changed;
+    this.#changed = undefined;
+    changed?.resolve();
   }
 
   get #currentGate(): Promise<void> | undefined {

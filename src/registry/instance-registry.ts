@@ -1,41 +1,41 @@
 import type { Clock } from '../core/clock.js';
 import type { Hold } from '../core/instance.js';
 import { Gate } from './gate.js';
-import { RepoEntry, type EntryOwner, type LoadOutcome } from './instance-entry.js';
+import { InstanceEntry, type EntryOwner, type LoadOutcome } from './instance-entry.js';
 
-/** What the registry tells when it changes. */
-export interface RepoRegistryListener {
+/** What the registry calls when it changes. */
+export interface InstanceRegistryListener {
   /** Makes the server load an instance, until `abandoned` aborts; rejects when that takes too long. @default it counts as loaded */
-  load?(entry: RepoEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
+  load?(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
   /** An instance could not be loaded. */
-  broken?(entry: RepoEntry, error: Error): void;
+  broken?(entry: InstanceEntry, error: Error): void;
   /** An instance became loaded. */
-  loaded(entry: RepoEntry): void;
+  loaded(entry: InstanceEntry): void;
   /** The last hold of a loaded instance is gone. */
-  released(entry: RepoEntry): void;
+  released(entry: InstanceEntry): void;
   /** A gate was opened again: what was being disposed may be loaded still. */
   reopened(): void;
 }
 
-/** Every directory this process has to do with, and in which order their instances were last used. */
-export class RepoRegistry {
+/** Every directory known to this client, and in which order their instances were last used. */
+export class InstanceRegistry {
   readonly clock: Clock;
-  readonly #entries = new Map<string, RepoEntry>();
+  readonly #entries = new Map<string, InstanceEntry>();
   /** Loaded instances, least recently used first. */
-  readonly #loaded = new Set<RepoEntry>();
+  readonly #loaded = new Set<InstanceEntry>();
   /** Loaded instances that nothing is known to hold, least recently used first. */
-  readonly #idle = new Set<RepoEntry>();
+  readonly #idle = new Set<InstanceEntry>();
   /** Instances that are being loaded. */
-  readonly #loading = new Set<RepoEntry>();
-  readonly #listener: RepoRegistryListener;
+  readonly #loading = new Set<InstanceEntry>();
+  readonly #listener: InstanceRegistryListener;
   readonly #gate: Gate;
   readonly #owner: EntryOwner;
   #closedGates = 0;
-  #doubt: Hold | undefined;
-  #watch = 0;
-  #isWatching = false;
+  #unknownHold: Hold | undefined;
+  #streamEpoch = 0;
+  #isStreamLive = false;
 
-  constructor(clock: Clock, listener: RepoRegistryListener) {
+  constructor(clock: Clock, listener: InstanceRegistryListener) {
     this.clock = clock;
     this.#listener = listener;
     this.#gate = new Gate(() => listener.reopened());
@@ -43,30 +43,30 @@ export class RepoRegistry {
   }
 
   /** The entry of a directory, made on first use. */
-  entry(directory: string): RepoEntry {
+  entry(directory: string): InstanceEntry {
     let entry = this.#entries.get(directory);
     if (entry === undefined) {
-      entry = new RepoEntry(directory, this.#owner);
+      entry = new InstanceEntry(directory, this.#owner);
       this.#entries.set(directory, entry);
     }
     return entry;
   }
 
-  find(directory: string): RepoEntry | undefined {
+  find(directory: string): InstanceEntry | undefined {
     return this.#entries.get(directory);
   }
 
-  entries(): IterableIterator<RepoEntry> {
+  entries(): IterableIterator<InstanceEntry> {
     return this.#entries.values();
   }
 
   /** Loaded instances, least recently used first. */
-  loadedEntries(): ReadonlySet<RepoEntry> {
+  loadedEntries(): ReadonlySet<InstanceEntry> {
     return this.#loaded;
   }
 
   /** Loaded instances that nothing is known to hold, least recently used first. */
-  idleEntries(): ReadonlySet<RepoEntry> {
+  idleEntries(): ReadonlySet<InstanceEntry> {
     return this.#idle;
   }
 
@@ -87,19 +87,25 @@ export class RepoRegistry {
     return this.#gate.closed !== undefined;
   }
 
-  /** Notes why nothing can be told of any instance, or `undefined` that the server is watched from now on. */
-  setDoubt(detail: string | undefined): void {
-    this.#isWatching = detail === undefined;
-    this.#watch += 1;
-    this.#doubt = detail === undefined ? undefined : { kind: 'unknown', detail, since: this.clock.now() };
+  /** Holds every instance because nobody knows what the server does: the event stream is down. */
+  markUnknown(reason: string): void {
+    this.#isStreamLive = false;
+    this.#unknownHold = { kind: 'unknown', detail: reason, since: this.clock.now() };
+  }
+
+  /** Ends the hold of `markUnknown()` and begins a stream epoch: the event stream delivers. */
+  clearUnknown(): void {
+    this.#isStreamLive = true;
+    this.#streamEpoch += 1;
+    this.#unknownHold = undefined;
   }
 
   #makeOwner(): EntryOwner {
     return {
       now: () => this.clock.now(),
       gate: () => this.#gate.closed,
-      doubt: () => this.#doubt,
-      watch: () => (this.#isWatching ? this.#watch : undefined),
+      unknownHold: () => this.#unknownHold,
+      streamEpoch: () => (this.#isStreamLive ? this.#streamEpoch : undefined),
       load: async (entry, abandoned) => (await this.#listener.load?.(entry, abandoned)) ?? 'loaded',
       loading: (entry) => this.#loading.add(entry),
       loaded: (entry) => {
@@ -125,7 +131,7 @@ export class RepoRegistry {
   }
 
   /** A use ends when its last hold does. */
-  #released(entry: RepoEntry): void {
+  #released(entry: InstanceEntry): void {
     if (!entry.loaded) return;
     entry.lastUsedAt = this.clock.now();
     moveToEnd(this.#loaded, entry);

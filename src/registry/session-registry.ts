@@ -217,8 +217,8 @@ export class SessionRegistry {
     return this.#nearest(sessionID, (id) => this.#bySession.has(id)) !== undefined;
   }
 
-  /** The nearest of `sessionID` and its parents that was not seen yet: nothing is known of who is above it. */
-  unseen(sessionID: string): string | undefined {
+  /** The nearest of `sessionID` and its parents that is not known yet, and so neither is its parent. */
+  firstUnknownAncestor(sessionID: string): string | undefined {
     return this.#nearest(sessionID, (id) => !this.#seen.has(id));
   }
 

@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { ServerLostError } from 'jarvis-opencode';
 import { ServerLink } from '../../../src/client/http/server-link.js';
 import { acquireThrough } from '../../../src/instances/acquire.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
 
-/** An instance that counts its holds and calls `onEnter` when one is taken. */
-function instance(onEnter: () => void = () => undefined): { entry: RepoEntry; holds: () => number } {
+/** An instance that counts its holds and calls `onAcquire` when one is taken. */
+function instance(onAcquire: () => void = () => undefined): { entry: InstanceEntry; holds: () => number } {
   let holds = 0;
-  const enter = (): Promise<() => void> => {
+  const acquire = (): Promise<() => void> => {
     holds += 1;
-    onEnter();
+    onAcquire();
     return Promise.resolve(() => (holds -= 1));
   };
-  return { entry: { enter } as unknown as RepoEntry, holds: () => holds };
+  return { entry: { acquire } as unknown as InstanceEntry, holds: () => holds };
 }
 
 const lost = (): ServerLostError => new ServerLostError('The work');

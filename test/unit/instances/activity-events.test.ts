@@ -2,14 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/logger.js';
 import type { OpenCodeEvent } from 'jarvis-opencode';
 import { applyEvent } from '../../../src/instances/activity-events.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 const event = (type: string, properties: object): OpenCodeEvent =>
   ({ directory: '/a', id: 'evt_1', type, properties }) as unknown as OpenCodeEvent;
 
-function apply(entry: RepoEntry, type: string, properties: object, known: readonly string[] = []): string[] {
+function apply(
+  entry: InstanceEntry,
+  type: string,
+  properties: object,
+  known: readonly string[] = [],
+): string[] {
   const warnings: string[] = [];
   const logger = { ...silentLogger, warn: (message: string) => warnings.push(message) };
   applyEvent(entry, event(type, properties), { knowsSession: (id) => known.includes(id), logger });
@@ -48,7 +53,7 @@ describe('applying an event', () => {
     ['a child of any session', { id: 'ses_child', parentID: 'ses_theirs' }, false],
   ])('counts the creation of %s as a use by others: %j %s', async (_what, info, isForeign) => {
     const entry = quietRegistry().entry('/a');
-    (await entry.enter('request', 'GET /path'))();
+    (await entry.acquire('request', 'GET /path'))();
     apply(entry, 'session.created', { sessionID: info.id, info }, ['ses_own']);
     expect(entry.foreign.isSeen).toBe(isForeign);
   });

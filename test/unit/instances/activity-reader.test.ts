@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RequestError } from 'jarvis-opencode';
 import type { Http } from '../../../src/client/http/http.js';
 import { ActivityReader } from '../../../src/instances/activity-reader.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 const { signal } = new AbortController();
@@ -11,7 +11,7 @@ const IDLE = { '/session/status': {}, '/pty': [], '/permission': [], '/question'
 
 /** A reader whose server answers each path with a value, or as a function says. */
 function setUp(answers: Readonly<Record<string, unknown>>): {
-  entry: RepoEntry;
+  entry: InstanceEntry;
   reader: ActivityReader;
   asked: string[];
   confirmed: () => number;
@@ -36,7 +36,8 @@ function setUp(answers: Readonly<Record<string, unknown>>): {
   return { entry, reader, asked, confirmed: () => confirmed };
 }
 
-const kinds = (entry: RepoEntry): string[] => entry.holds().map(({ kind, detail }) => `${kind} ${detail}`);
+const kinds = (entry: InstanceEntry): string[] =>
+  entry.holds().map(({ kind, detail }) => `${kind} ${detail}`);
 
 describe('reading the activity of an instance', () => {
   it('makes what the server does the holds of the instance', async () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, DisposeRefusedError, TimeoutError } from 'jarvis-opencode';
 import { Disposer, type DisposerInit } from '../../../src/instances/disposer.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
-import { RepoRegistry } from '../../../src/registry/instance-registry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
+import { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 import { deferred } from '../../support/wait.js';
 
@@ -10,8 +10,12 @@ vi.mock('../../../src/core/real-time.js', () => import('../../support/global-tim
 
 const closed = new AbortController();
 
-function setUp(init: Partial<DisposerInit> = {}): { entry: RepoEntry; disposer: Disposer; sent: string[] } {
-  const entry = new RepoRegistry(fakeClock(), {
+function setUp(init: Partial<DisposerInit> = {}): {
+  entry: InstanceEntry;
+  disposer: Disposer;
+  sent: string[];
+} {
+  const entry = new InstanceRegistry(fakeClock(), {
     loaded: () => undefined,
     released: () => undefined,
     reopened: () => undefined,
@@ -45,7 +49,7 @@ describe('a disposal', () => {
     const disposing = disposer.dispose(entry, 'explicit');
     await vi.waitFor(() => expect(sent).toEqual(['/a']));
     let entered = false;
-    const entering = entry.enter('request', 'GET /x').then((release) => {
+    const entering = entry.acquire('request', 'GET /x').then((release) => {
       entered = true;
       release();
     });
@@ -62,7 +66,7 @@ describe('a disposal', () => {
     const { entry, disposer, sent } = setUp({ confirm: () => confirming.promise });
     const disposing = disposer.dispose(entry, 'idle');
     disposing.catch(() => undefined);
-    const entering = entry.enter('request', 'GET /x');
+    const entering = entry.acquire('request', 'GET /x');
     confirming.resolve();
     await expect(disposing).rejects.toMatchObject({
       name: 'DisposeRefusedError',

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ForcedDisposal, type ForcedDisposalInit } from '../../../src/instances/forced-disposal.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 const { signal } = new AbortController();
 
-function setUp(init: Partial<ForcedDisposalInit> = {}): { entry: RepoEntry; forced: ForcedDisposal } {
+function setUp(init: Partial<ForcedDisposalInit> = {}): { entry: InstanceEntry; forced: ForcedDisposal } {
   const entry = quietRegistry().entry('/a');
   entry.use();
   const forced = new ForcedDisposal(entry, {
@@ -71,9 +71,9 @@ describe('a forced disposal', () => {
 
   it('makes new turns wait until it ends, and lets requests pass', async () => {
     const { entry, forced } = setUp();
-    (await entry.enter('request', 'GET /path'))();
+    (await entry.acquire('request', 'GET /path'))();
     let entered = false;
-    const entering = entry.enter('turn', 'ses_1').then((release) => {
+    const entering = entry.acquire('turn', 'ses_1').then((release) => {
       entered = true;
       release();
     });
@@ -86,7 +86,7 @@ describe('a forced disposal', () => {
 
   it('waits two seconds at most for requests under way', async () => {
     const { entry, forced } = setUp();
-    await entry.enter('request', 'GET /path');
+    await entry.acquire('request', 'GET /path');
     let isDrained = false;
     const draining = forced.drain(signal).then(() => (isDrained = true));
     await vi.advanceTimersByTimeAsync(1_999);

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/logger.js';
 import type { Activity, ActivityReader } from '../../../src/instances/activity-reader.js';
 import { GapResync } from '../../../src/instances/gap-resync.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
-import type { RepoRegistry } from '../../../src/registry/instance-registry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
+import type { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 const { signal } = new AbortController();
@@ -11,19 +11,19 @@ const NOBODY = (): boolean => false;
 const ACTIVITY: Activity = { busySessions: [], permissions: [], questions: [], runningPtys: undefined };
 
 interface Setup {
-  readonly registry: RepoRegistry;
+  readonly registry: InstanceRegistry;
   readonly gap: GapResync;
   readonly read: string[];
   readonly reread: [string, unknown][];
 }
 
 /** A resync whose reader does `read` to an instance and answers, or throws. */
-function setUp(readOne: (entry: RepoEntry) => void = () => undefined): Setup {
+function setUp(readOne: (entry: InstanceEntry) => void = () => undefined): Setup {
   const registry = quietRegistry();
   const read: string[] = [];
   const reread: Setup['reread'] = [];
   const reader = {
-    confirmInTime: async (entry: RepoEntry) => {
+    confirmInTime: async (entry: InstanceEntry) => {
       read.push(entry.directory);
       await Promise.resolve();
       readOne(entry);

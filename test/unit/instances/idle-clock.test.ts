@@ -2,29 +2,29 @@ import { describe, expect, it } from 'vitest';
 import { IdleClock } from '../../../src/instances/idle-clock.js';
 import { parseIdlePolicy, type IdlePolicy } from '../../../src/instances/idle-policy.js';
 import { Scheduler } from '../../../src/instances/scheduler.js';
-import type { RepoEntry } from '../../../src/registry/instance-entry.js';
-import { RepoRegistry } from '../../../src/registry/instance-registry.js';
+import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
+import { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
 
 interface Setup {
   readonly clock: FakeClock;
-  readonly registry: RepoRegistry;
+  readonly registry: InstanceRegistry;
   readonly idle: IdleClock;
   readonly disposed: [string, 'idle' | 'cap'][];
   /** Uses a directory once, as a request does. */
-  use(directory: string): Promise<RepoEntry>;
+  use(directory: string): Promise<InstanceEntry>;
 }
 
 function setUp(
   policy: IdlePolicy,
-  canDispose: (entry: RepoEntry) => boolean = () => true,
+  canDispose: (entry: InstanceEntry) => boolean = () => true,
   serverRssBytes?: () => number,
 ): Setup {
   const parsed = parseIdlePolicy(policy);
   if (parsed === undefined) throw new Error('the policy is switched off');
   const clock = fakeClock();
   const disposed: Setup['disposed'] = [];
-  const registry: RepoRegistry = new RepoRegistry(clock, {
+  const registry: InstanceRegistry = new InstanceRegistry(clock, {
     loaded: () => idle.check(),
     released: (entry) => idle.released(entry),
     reopened: () => idle.check(),
@@ -45,7 +45,7 @@ function setUp(
     disposed,
     async use(directory) {
       const entry = registry.entry(directory);
-      const release = await entry.enter('request', 'GET /x');
+      const release = await entry.acquire('request', 'GET /x');
       release();
       return entry;
     },
@@ -56,7 +56,7 @@ describe('the idle clock', () => {
   it('disposes an instance when its idle time is over, counted from the end of its last use', async () => {
     const { clock, registry, disposed } = setUp({ idleTimeoutMs: 100 });
     const entry = registry.entry('/a');
-    const release = await entry.enter('request', 'GET /x');
+    const release = await entry.acquire('request', 'GET /x');
     clock.advance(500);
     expect(disposed).toEqual([]);
     release();
@@ -83,7 +83,7 @@ describe('the idle clock', () => {
       ['turn', 'ses_1'],
       ['request', 'POST /session/ses_2/command'],
     ] as const) {
-      const release = await own.enter(kind, detail);
+      const release = await own.acquire(kind, detail);
       own.begin('session-busy', { id: detail.includes('ses_1') ? 'ses_1' : 'ses_2' });
       release();
     }
@@ -145,8 +145,8 @@ describe('the idle clock', () => {
 
   it('gives an instance over the cap back as soon as its hold ends', async () => {
     const { registry, disposed } = setUp({ maxLoaded: 1 });
-    const first = await registry.entry('/a').enter('turn', 'ses_1');
-    const second = await registry.entry('/b').enter('turn', 'ses_2');
+    const first = await registry.entry('/a').acquire('turn', 'ses_1');
+    const second = await registry.entry('/b').acquire('turn', 'ses_2');
     expect(disposed).toEqual([]);
     first();
     expect(disposed).toEqual([['/a', 'cap']]);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Scheduler } from '../../../src/instances/scheduler.js';
 import { StaleWatch } from '../../../src/instances/stale-watch.js';
-import type { RepoRegistry } from '../../../src/registry/instance-registry.js';
+import type { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 interface Setup {
   readonly clock: FakeClock;
-  readonly registry: RepoRegistry;
+  readonly registry: InstanceRegistry;
   readonly watch: StaleWatch;
   readonly asked: { readonly directory: string; readonly signal: AbortSignal }[];
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { LoadOutcome } from '../../../src/registry/instance-entry.js';
-import { RepoRegistry } from '../../../src/registry/instance-registry.js';
+import { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
-function registry(): RepoRegistry {
-  return new RepoRegistry(fakeClock(), {
+function registry(): InstanceRegistry {
+  return new InstanceRegistry(fakeClock(), {
     loaded: () => undefined,
     released: () => undefined,
     reopened: () => undefined,
@@ -15,7 +15,7 @@ describe('an entry', () => {
   it('counts a boot per load and tells what holds it', async () => {
     const entry = registry().entry('/a');
     expect(entry.stats(undefined)).toMatchObject({ loaded: false, state: 'unloaded', boots: 0, holds: [] });
-    const release = await entry.enter('request', 'GET /path');
+    const release = await entry.acquire('request', 'GET /path');
     expect(entry.stats(undefined)).toMatchObject({
       loaded: true,
       state: 'busy',
@@ -28,7 +28,7 @@ describe('an entry', () => {
     entry.unload('explicit');
     entry.unload('explicit');
     expect(entry.stats(undefined)).toMatchObject({ state: 'unloaded', disposals: { explicit: 1 } });
-    (await entry.enter('request', 'GET /path'))();
+    (await entry.acquire('request', 'GET /path'))();
     expect(entry.boots).toBe(2);
   });
 
@@ -36,7 +36,7 @@ describe('an entry', () => {
     let end: (outcome: LoadOutcome) => void = () => undefined;
     let loads = 0;
     const loaded: string[] = [];
-    const repos = new RepoRegistry(fakeClock(), {
+    const repos = new InstanceRegistry(fakeClock(), {
       load: () => {
         loads += 1;
         return new Promise((resolve) => (end = resolve));
@@ -48,7 +48,7 @@ describe('an entry', () => {
     const entry = repos.entry('/a');
     const resumed: string[] = [];
     const entering = ['one', 'two'].map((name) =>
-      entry.enter('request', name, undefined, () => () => resumed.push(name)),
+      entry.acquire('request', name, undefined, () => () => resumed.push(name)),
     );
     await Promise.resolve();
     expect([loads, repos.stayingCount, entry.stats(undefined).loaded, resumed]).toEqual([1, 0, false, []]);
@@ -58,20 +58,20 @@ describe('an entry', () => {
     expect(resumed).toEqual(['one', 'two']);
     expect(entry.stats(undefined)).toMatchObject({ state: 'broken', boots: 0, holds: [] });
 
-    const again = entry.enter('request', 'three');
+    const again = entry.acquire('request', 'three');
     await Promise.resolve();
     end('loaded');
     (await again)();
     expect(loaded).toEqual(['/a']);
     expect([loads, repos.stayingCount]).toEqual([2, 1]);
     expect(entry.stats(undefined)).toMatchObject({ state: 'idle', error: undefined, boots: 1 });
-    (await entry.enter('request', 'four'))();
+    (await entry.acquire('request', 'four'))();
     expect(loads).toBe(2);
   });
 
   it('ends the attempt to load it when nobody waits any more', async () => {
     let abandoned: AbortSignal | undefined;
-    const entry = new RepoRegistry(fakeClock(), {
+    const entry = new InstanceRegistry(fakeClock(), {
       load: (_entry, signal) => {
         abandoned = signal;
         return new Promise((resolve) => signal.addEventListener('abort', () => resolve('unknown')));
@@ -81,7 +81,7 @@ describe('an entry', () => {
       reopened: () => undefined,
     }).entry('/a');
     const [first, second] = [new AbortController(), new AbortController()];
-    const entering = [first, second].map(({ signal }) => entry.enter('request', 'x', signal));
+    const entering = [first, second].map(({ signal }) => entry.acquire('request', 'x', signal));
     first.abort('one');
     await expect(entering[0]).rejects.toBe('one');
     expect(abandoned?.aborted).toBe(false);
@@ -94,10 +94,10 @@ describe('an entry', () => {
 
   it('lets nobody through a closed gate, but holds for who waits', async () => {
     const entry = registry().entry('/a');
-    (await entry.enter('request', 'first'))();
+    (await entry.acquire('request', 'first'))();
     const open = entry.closeGate();
     let entered = false;
-    const waiting = entry.enter('request', 'second').then((release) => {
+    const waiting = entry.acquire('request', 'second').then((release) => {
       entered = true;
       return release;
     });
@@ -115,7 +115,7 @@ describe('an entry', () => {
     const entry = registry().entry('/a');
     const open = entry.closeGate();
     const controller = new AbortController();
-    const waiting = entry.enter('request', 'x', controller.signal);
+    const waiting = entry.acquire('request', 'x', controller.signal);
     controller.abort('enough');
     await expect(waiting).rejects.toBe('enough');
     expect(entry.isHeld).toBe(false);
@@ -145,7 +145,7 @@ describe('an entry', () => {
       expect(entry.holds().at(-1)).toMatchObject({ kind, detail: expect.stringMatching(/^more than 1000/) });
       for (let n = 0; n < 5_000; n += 1) entry.end(kind, `id_${n}`);
       expect(entry.holds().map((hold) => hold.kind)).toEqual([kind]);
-      expect([entry.isHeld, entry.isAtWork, entry.knowsTerminals]).toEqual([true, true, false]);
+      expect([entry.isHeld, entry.isAtWork, entry.ptysSynced]).toEqual([true, true, false]);
       entry.replaceActivity(
         kind,
         Array.from({ length: 1_001 }, (_, n) => ({ id: `new_${n}` })),
@@ -170,12 +170,12 @@ describe('an entry', () => {
 
   it('is not used by a mere sign of life', async () => {
     const clock = fakeClock();
-    const entry = new RepoRegistry(clock, {
+    const entry = new InstanceRegistry(clock, {
       loaded: () => undefined,
       released: () => undefined,
       reopened: () => undefined,
     }).entry('/a');
-    (await entry.enter('request', 'x'))();
+    (await entry.acquire('request', 'x'))();
     const { lastUsedAt } = entry;
     clock.advance(10);
     entry.notice();

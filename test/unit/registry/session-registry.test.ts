@@ -147,6 +147,6 @@ describe('reconcile()', () => {
     expect(sessions.isWithin('ses_1', 'ses_2')).toBe(true);
     expect(sessions.isWithin('ses_1', 'ses_3')).toBe(false);
     expect(sessions.isBound('ses_3')).toBe(false);
-    expect(sessions.unseen('ses_1')).toBeUndefined();
+    expect(sessions.firstUnknownAncestor('ses_1')).toBeUndefined();
   });
 });
