@@ -1,5 +1,5 @@
-import { RepoAsks } from '../client/asks/broker.js';
-import { AskWire } from '../client/asks/api.js';
+import { AskBroker } from '../client/asks/broker.js';
+import { AskApi } from '../client/asks/api.js';
 import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
 import type { EventOptions, EventStream } from '../client/events/event-stream.js';
 import { EventHub } from '../client/events/hub.js';
@@ -63,7 +63,7 @@ export class Backend {
   readonly #turns: TurnEngine;
   readonly #choices = new SessionChoices();
   readonly #askSettings: AskSettings;
-  readonly #asks = new Map<string, RepoAsks>();
+  readonly #asks = new Map<string, AskBroker>();
   readonly #clients = new Map<string, RepoClient>();
   readonly #webSocket: WebSocketConstructor | undefined;
   /** Aborts when this client can do no more: with `ClosedError`, or with `ServerLostError`. */
@@ -112,7 +112,7 @@ export class Backend {
       usage: () => (pid === undefined ? undefined : platform.usage(server.pid ?? pid)),
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
-      asksReread: (directory, asks) => this.#asks.get(directory)?.reread(asks),
+      asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
       publish: (decision) => platform.publish(decision),
     });
     // The instances ask which sessions were known before an event.
@@ -265,11 +265,11 @@ export class Backend {
       },
     };
     const transport = this.#transportOf(entry, () => asks.watch());
-    const asks = new RepoAsks({
+    const asks = new AskBroker({
       ...this.#askSettings,
-      wire: new AskWire(transport),
+      api: new AskApi(transport),
       hub: this.#hub,
-      sessions: { ...known, unseen: (sessionID) => sessions.firstUnknownAncestor(sessionID) },
+      sessions: { ...known, firstUnknownAncestor: (sessionID) => sessions.firstUnknownAncestor(sessionID) },
       isLoaded: () => entry.loaded,
     });
     this.#asks.set(directory, asks);

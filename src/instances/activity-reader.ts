@@ -1,4 +1,4 @@
-import type { PendingAsks } from '../client/asks/api.js';
+import type { ListedAsks } from '../client/asks/api.js';
 import type { Http } from '../client/http/http.js';
 import {
   hasBrokenConfig,
@@ -15,7 +15,7 @@ import type { InstanceEntry } from '../registry/instance-entry.js';
 const READ_LIMIT_MS = 10_000;
 
 /** What the server does in one directory, and what its busy sessions wait for. */
-export interface Activity extends PendingAsks {
+export interface Activity extends ListedAsks {
   /** Sessions that work, wait for an answer or for their provider; children included. */
   readonly busySessions: readonly string[];
   /** `undefined` when they are known and were not asked for. */

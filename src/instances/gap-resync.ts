@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import type { PendingAsks } from '../client/asks/api.js';
+import type { ListedAsks } from '../client/asks/api.js';
 import type { DirectoryChange } from '../client/schema/event.js';
 import type { Logger } from '../core/logger.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
@@ -16,7 +16,7 @@ export interface GapResyncInit {
   readonly reader: ActivityReader;
   readonly logger: Logger;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when reading failed. */
-  readonly asksReread: (directory: string, asks: PendingAsks | undefined) => void;
+  readonly asksReread: (directory: string, asks: ListedAsks | undefined) => void;
 }
 
 /** Finds out after a gap of the event stream what has changed since subscribers were last told. */

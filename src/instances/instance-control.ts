@@ -1,4 +1,4 @@
-import type { PendingAsks } from '../client/asks/api.js';
+import type { ListedAsks } from '../client/asks/api.js';
 import type { EventHub, HubObserver } from '../client/events/hub.js';
 import type { Http } from '../client/http/http.js';
 import type { RepoTransport } from '../client/http/repo-transport.js';
@@ -59,7 +59,7 @@ export interface InstanceControlInit {
   /** Refuses a directory that has become another one: the server would take what is done to it for the other. */
   readonly assertSame: (directory: string) => void;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when reading failed. */
-  readonly asksReread: (directory: string, asks: PendingAsks | undefined) => void;
+  readonly asksReread: (directory: string, asks: ListedAsks | undefined) => void;
   /** Publishes a decision for diagnosis. */
   readonly publish: (decision: InstanceDecision) => void;
 }

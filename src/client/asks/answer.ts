@@ -1,20 +1,12 @@
-import { delay } from '../../core/abort.js';
-import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
+import { attemptRepeatedly, OWN_REQUEST } from './attempts.js';
+import { ASK_KINDS, type AnswerableAsk, type DecisionOf, type RequestOf } from './kinds.js';
 import { decide, type ParsedPolicy } from './policy.js';
-import type { Ask, AskOutcome } from './reply.js';
-
-/** How often, and with which first pause, a decision is sent. */
-const ATTEMPTS = 5;
-const FIRST_PAUSE_MS = 200;
+import type { AskKind } from './reply.js';
 
 /** What is needed to answer an ask by a policy. */
-export interface AnswerInit<Request, Decision> {
-  readonly ask: Ask;
-  readonly request: Request;
-  /** @throws {TypeError} for what is no decision on the request. */
-  readonly parse: (name: string, value: unknown) => Decision;
-  readonly reply: (decision: Decision) => Promise<AskOutcome>;
+export interface AnswerInit<K extends AskKind> {
+  readonly ask: AnswerableAsk<K>;
   /** Aborts when no answer is needed any more. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -25,38 +17,31 @@ export interface AnswerInit<Request, Decision> {
  *
  * @returns `false` when the ask is left to others: the policy says so, or the decision cannot be sent.
  */
-export async function answerBy<Request, Decision>(
-  policy: ParsedPolicy<Request, Decision>,
-  init: AnswerInit<Request, Decision>,
+export async function answerBy<K extends AskKind>(
+  kind: K,
+  policy: ParsedPolicy<RequestOf<K>, DecisionOf<K>>,
+  { ask, signal, logger }: AnswerInit<K>,
 ): Promise<boolean> {
-  const { ask, request, parse, reply, signal, logger } = init;
   const { id: requestID, sessionID } = ask.request;
+  const parse = (value: unknown): DecisionOf<K> => ASK_KINDS[kind].parse('the decision', value, ask.request);
   const failed = (what: string, error: unknown): void =>
     logger.warn(what, { sessionID, requestID, error: String(error) });
-  const decided = await decide(
-    policy,
-    request,
-    { directory: ask.directory, signal },
-    (value) => parse('the decision', value),
-    (error) => failed('policy failed, its default decides', error),
+  const decided = await decide(policy, ask.request, { directory: ask.directory, signal }, parse, (error) =>
+    failed('policy failed, its default decides', error),
   );
-  if (decided === undefined) return true;
+  if (decided === undefined || signal.aborted) return true;
   if (decided === 'ask') return false;
-  let decision = decided as Decision;
-  let pauseMs = FIRST_PAUSE_MS;
-  for (let attempt = 1; !signal.aborted; attempt++) {
-    try {
-      await reply(decision);
-      return true;
-    } catch (error) {
-      if (signal.aborted) break;
-      failed('decision not sent', error);
-      if (attempt === ATTEMPTS || isPermanent(error)) return false;
-      // A fixed answer that does not fit this request.
-      if (error instanceof TypeError) decision = parse('the decision', 'deny');
-      else await delay(pauseMs, signal).catch(() => undefined);
-      pauseMs *= 2;
-    }
+  let decision: DecisionOf<K>;
+  try {
+    decision = parse(decided);
+  } catch (error) {
+    // A fixed answer that does not fit this request.
+    failed('decision not sent', error);
+    decision = parse('deny');
   }
-  return true;
+  const isSent = await attemptRepeatedly(() => ask.reply(decision, OWN_REQUEST), {
+    signal,
+    onFailure: (error) => failed('decision not sent', error),
+  });
+  return isSent || signal.aborted;
 }

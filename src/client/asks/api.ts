@@ -1,6 +1,5 @@
 import { RequestError, ResponseShapeError } from '../../errors.js';
-import { answersOf, permissionReplyOf } from './reply.js';
-import type { PermissionDecision, QuestionDecision } from './policy.js';
+import type { AskKind } from './reply.js';
 import type { RequestOptions } from '../http/request-options.js';
 import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
@@ -16,23 +15,17 @@ import { messageSchema } from '../schema/message.js';
 import { booleanSchema } from '../schema/server.js';
 import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
 
-/** The states of a tool call that waits for nothing. */
+/** The states of a tool call that has ended. */
 const ENDED: ReadonlySet<string> = new Set(['completed', 'error']);
 
-/** Which asks are wanted. */
-export interface AskKinds {
-  readonly permissions?: boolean;
-  readonly questions?: boolean;
-}
-
-/** What sessions wait for. */
-export interface PendingAsks {
+/** The requests of sessions, as the server lists them. */
+export interface ListedAsks {
   readonly permissions: readonly PermissionRequest[];
   readonly questions: readonly QuestionRequest[];
 }
 
-/** The requests about asks of one repository. Each goes to its own directory: OpenCode answers 404 for any other. */
-export class AskWire {
+/** Sends the requests about asks of one repository, with its directory: OpenCode answers 404 for any other. */
+export class AskApi {
   readonly #transport: RepoTransport;
 
   constructor(transport: RepoTransport) {
@@ -53,14 +46,14 @@ export class AskWire {
     return this.#transport.send({ method: 'GET', path: '/question', schema }, options);
   }
 
-  /** What is listed and still waits: the server goes on listing what an aborted turn asked, so its session must be busy. */
-  async pending(wanted: AskKinds, options?: RequestOptions): Promise<PendingAsks> {
+  /** Lists what busy sessions ask: the server goes on listing what an aborted turn asked. */
+  async pending(kinds: readonly AskKind[], options?: RequestOptions): Promise<ListedAsks> {
     const [permissions, questions] = await Promise.all([
-      wanted.permissions ? this.permissions(options) : [],
-      wanted.questions ? this.questions(options) : [],
+      kinds.includes('permission') ? this.permissions(options) : [],
+      kinds.includes('question') ? this.questions(options) : [],
     ]);
     if (permissions.length + questions.length === 0) return { permissions, questions };
-    // Read after the lists: what was asked then and is busy now still waits.
+    // The order matters: what was listed before and whose session is busy now still waits.
     const statuses = await this.#transport.send(
       { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
       options,
@@ -76,8 +69,8 @@ export class AskWire {
   }
 
   /**
-   * Whether the tool call that asks has ended. OpenCode 1.18.33 goes on listing what an aborted turn asked, takes an answer to it,
-   * and rejects with it what the next turn of the session asks.
+   * Asks whether the tool call of a request has ended. OpenCode 1.18.33 goes on listing what an aborted turn asked, takes an answer
+   * to it, and rejects with it what the next turn of the session asks.
    */
   async hasEnded(
     { sessionID, tool }: PermissionRequest | QuestionRequest,
@@ -91,7 +84,7 @@ export class AskWire {
         (part) => part.type === 'tool' && part.callID === tool.callID && ENDED.has(part.state.status),
       );
     } catch (error) {
-      // Nothing is known of it: it may wait.
+      // Nothing is known of the call, so the ask may wait.
       if (error instanceof RequestError || error instanceof ResponseShapeError) return false;
       throw error;
     }
@@ -111,24 +104,6 @@ export class AskWire {
 
   async rejectQuestion(requestID: string, options?: RequestOptions): Promise<void> {
     await this.#post(route`/question/${requestID}/reject`, undefined, options);
-  }
-
-  decidePermission(
-    { id }: PermissionRequest,
-    decision: PermissionDecision,
-    options?: RequestOptions,
-  ): Promise<void> {
-    return this.replyPermission(id, permissionReplyOf(decision), options);
-  }
-
-  decideQuestion(
-    request: QuestionRequest,
-    decision: QuestionDecision,
-    options?: RequestOptions,
-  ): Promise<void> {
-    const answers = answersOf(request, decision);
-    if (answers === undefined) return this.rejectQuestion(request.id, options);
-    return this.replyQuestion(request.id, { answers }, options);
   }
 
   async #post(path: string, json: unknown, options: RequestOptions | undefined): Promise<void> {

@@ -1,32 +1,24 @@
-import { delay, onAbort } from '../../core/abort.js';
+import { onAbort } from '../../core/abort.js';
 import type { Clock } from '../../core/clock.js';
-import { isPermanent } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
-import { parsePermissionDecision, parseQuestionDecision, type AskPolicies } from './policy.js';
 import { answerBy } from './answer.js';
-import { AskLevels, type TurnAsks } from './resolver.js';
-import { PermissionAsk, QuestionAsk, type Ask, type AskOutcome } from './reply.js';
-import { isNotPending, type AskKinds, type AskWire, type PendingAsks } from './api.js';
+import { isNotPending, type AskApi, type ListedAsks } from './api.js';
+import { attemptRepeatedly, OWN_REQUEST } from './attempts.js';
+import { ALL_KINDS, ASK_KINDS, isOfKind, type AnswerableAsk, type AskOf, type RequestOf } from './kinds.js';
+import { PendingAsks, type PendingAsk } from './pending.js';
+import type { AskPolicies } from './policy.js';
+import type { Ask, AskKind, AskOutcome } from './reply.js';
+import { PolicyResolver, type TurnAsks } from './resolver.js';
 import type { EventHub } from '../events/hub.js';
 import type { RequestOptions } from '../http/request-options.js';
-import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 import type { SessionInfo } from '../schema/session.js';
 
-/** How long an ask may be left to a listener that does not exist before the logger is told. */
-const UNHEARD_MS = 1_000;
-/** Limits of the requests nobody outside waits for. */
-const OWN_REQUEST: RequestOptions = { timeoutMs: 10_000 };
-/** How often, and with which first pause, such a request is tried. */
-const ATTEMPTS = 5;
-const FIRST_PAUSE_MS = 200;
-/** Asks that are over are remembered up to this many: the server lists those of an aborted turn for ever. */
-const MAX_GONE = 1_000;
-/** So many may wait at a time; an honest server has as many as it has sessions at work. */
-const MAX_OPEN = 1_000;
-/** So many levels of parents are asked for; what a server says of them may have no end. */
+/** How long an ask may wait without a reader before the broker warns of it. */
+const UNREAD_MS = 1_000;
+/** The broker reads so many levels of parents: a server may name parents without end. */
 const MAX_PARENTS = 100;
-/** What tells of asks. */
+/** The events that begin or settle an ask. */
 const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
   'permission.asked',
   'permission.replied',
@@ -38,13 +30,14 @@ const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
   'server.instance.disposed',
 ]);
 
-export interface RepoAsksInit {
-  readonly wire: AskWire;
+export interface AskBrokerInit {
+  readonly api: AskApi;
   readonly hub: EventHub;
   /** The client's policies. */
   readonly policies: AskPolicies;
   readonly sessions: {
-    unseen(sessionID: string): string | undefined;
+    /** The nearest of a session and its parents that is not known yet. */
+    firstUnknownAncestor(sessionID: string): string | undefined;
     isWithin(sessionID: string, rootID: string): boolean;
     learn(info: SessionInfo): void;
   };
@@ -56,82 +49,76 @@ export interface RepoAsksInit {
   readonly logger: Logger;
 }
 
-interface OpenAsk {
-  readonly ask: Ask;
-  /** Aborts when no answer is needed any more. */
-  readonly closed: AbortController;
-  /** Whether somebody was shown it who can answer. */
-  isShown: boolean;
-}
-
 /**
- * What the sessions of one repository ask: each ask is delivered once, to the policy of its turn, session, repository or
- * client, or else to who reads the turn.
+ * Delivers each ask of one repository's sessions once: to the policy of its turn, session, repository or client, or else to
+ * the reader of its turn.
  */
-export class RepoAsks {
-  readonly #init: RepoAsksInit;
-  readonly #levels: AskLevels;
-  readonly #open = new Map<string, OpenAsk>();
-  readonly #gone = new Set<string>();
+export class AskBroker {
+  readonly #init: AskBrokerInit;
+  readonly #resolver: PolicyResolver;
+  readonly #pending: PendingAsks;
+  /** Sessions whose unread ask was warned of. */
   readonly #warned = new Set<string>();
-  #hasToldExcess = false;
+  #hasWarnedOfExcess = false;
   #unlisten: (() => void) | undefined;
   /** Whether policies are at work, so that listening does not end with a turn. */
   #isWatching = false;
-  /** Aborts when nobody listens any more; another one for each time. */
+  /** Aborts when the present listening period ends. */
   #listening = new AbortController();
-  /** For whom what is pending is being read. */
+  /** Signal of the listening period the current read belongs to. */
   #reading: AbortSignal | undefined;
   #readAgain = false;
-  /** Whether somebody else has read what is pending after the gap that is about to be told. */
-  #wasReread = false;
+  /** Whether `resync` was handed what is pending after the gap that comes next. */
+  #wasResynced = false;
 
-  constructor(init: RepoAsksInit) {
+  constructor(init: AskBrokerInit) {
     this.#init = init;
-    this.#levels = new AskLevels({
-      policies: init.policies,
-      answersFor: init.answersFor,
-      isWithin: (sessionID, rootID) => this.#isWithin(sessionID, rootID),
+    const { policies, answersFor, sessions } = init;
+    this.#resolver = new PolicyResolver({
+      policies,
+      answersFor,
+      isWithin: (sessionID, rootID) => sessions.isWithin(sessionID, rootID),
     });
+    this.#pending = new PendingAsks((ask) => this.#warnOfExcess(ask));
   }
 
-  /** The requests about asks. */
-  get wire(): AskWire {
-    return this.#init.wire;
+  /** Sends the requests about asks. */
+  get api(): AskApi {
+    return this.#init.api;
   }
 
   /** The policies of the repository. */
   get policies(): AskPolicies {
-    return this.#levels.repo;
+    return this.#resolver.repo;
   }
 
   set policies(policies: AskPolicies) {
-    this.#levels.repo = policies;
+    this.#resolver.repo = policies;
     this.watch();
   }
 
   /** The policies of one session and its children. */
   sessionPolicies(sessionID: string): AskPolicies {
-    return this.#levels.ofSession(sessionID);
+    return this.#resolver.ofSession(sessionID);
   }
 
   setSessionPolicies(sessionID: string, policies: AskPolicies): void {
-    this.#levels.setSession(sessionID, policies);
+    this.#resolver.setSession(sessionID, policies);
     this.watch();
   }
 
   /** Forgets a session that was deleted. */
   forget(sessionID: string): void {
-    this.#levels.forget(sessionID);
+    this.#resolver.forget(sessionID);
     this.#warned.delete(sessionID);
   }
 
   /** Starts to listen as soon as there is a policy and an instance. */
   watch(): void {
-    if (this.#isWatching || !this.#levels.isActive || !this.#init.isLoaded()) return;
+    if (this.#isWatching || !this.#resolver.isActive || !this.#init.isLoaded()) return;
     this.#isWatching = true;
     this.#listen();
-    // What was asked before is answered too. Without a connection, the gap that follows one brings it.
+    // Policies answer what was asked before, too. If the connection fails, the gap after it has the asks read.
     this.#init.hub.connect().then(
       () => this.#read(),
       () => undefined,
@@ -139,67 +126,62 @@ export class RepoAsks {
   }
 
   /** Takes part in a turn until the returned function is called. The event stream must be up. */
-  follow(follower: TurnAsks): () => void {
-    this.#levels.followers.add(follower);
+  follow(turn: TurnAsks): () => void {
+    const { turns } = this.#resolver;
+    turns.add(turn);
     this.#listen();
     const callOff = (): void =>
-      this.#closeWhere(({ sessionID }) => this.#isWithin(sessionID, follower.sessionID));
-    const detach = onAbort(follower.abortRequested, callOff);
+      this.#pending.settleWhere(({ sessionID }) => this.#init.sessions.isWithin(sessionID, turn.sessionID));
+    const detach = onAbort(turn.abortRequested, callOff);
     return () => {
-      if (!this.#levels.followers.delete(follower)) return;
+      if (!turns.delete(turn)) return;
       detach();
       callOff();
-      if (this.#levels.followers.size === 0 && !this.#isWatching) this.#stop();
+      if (turns.size === 0 && !this.#isWatching) this.#stop();
     };
   }
 
-  /** Takes what was read after a gap; `undefined` when it could not be read, so that it is read here when the gap is told. */
-  reread(pending: PendingAsks | undefined): void {
-    this.#wasReread = pending !== undefined && this.#isListening;
-    if (pending === undefined || !this.#isListening) return;
+  /** Takes what was read after a gap; `undefined` if that failed: the broker then reads it itself when it hears of the gap. */
+  resync(listed: ListedAsks | undefined): void {
+    this.#wasResynced = listed !== undefined && this.#isListening;
+    if (listed === undefined || !this.#isListening) return;
     const { signal } = this.#listening;
-    const before = [...this.#open.keys()];
-    this.#waiting(pending, { ...OWN_REQUEST, signal }).then(
-      (waiting) => {
-        if (!signal.aborted) this.#correct(before, waiting);
+    const before = this.#pending.ids;
+    this.#withoutEnded(this.#asksOf(listed), { ...OWN_REQUEST, signal }).then(
+      (asks) => {
+        if (!signal.aborted) this.#correct(before, asks);
       },
       () => this.#read(),
     );
   }
 
-  /** The permission requests that wait for an answer now. */
-  async pendingPermissions(options?: RequestOptions): Promise<PermissionAsk[]> {
-    const { permissions } = await this.#pending(options, { permissions: true });
-    return permissions.map((request) => this.#shown(request.id, () => this.#permissionAsk(request)));
-  }
-
-  /** The questions that wait for an answer now. */
-  async pendingQuestions(options?: RequestOptions): Promise<QuestionAsk[]> {
-    const { questions } = await this.#pending(options, { questions: true });
-    return questions.map((request) => this.#shown(request.id, () => this.#questionAsk(request)));
+  /** Reads the asks of a kind that wait for an answer now. */
+  async pending<K extends AskKind>(kind: K, options?: RequestOptions): Promise<AskOf<K>[]> {
+    const asks = await this.#readPending([kind], options);
+    return asks.filter(isOfKind(kind)).map((ask) => this.#pending.show(ask));
   }
 
   /** Sends an answer; one that comes twice or late changes nothing. */
   async settle(requestID: string, send: () => Promise<unknown>): Promise<AskOutcome> {
-    if (this.#gone.has(requestID)) return 'gone';
+    if (this.#pending.isSettled(requestID)) return 'gone';
     try {
       await send();
     } catch (error) {
       if (!isNotPending(error)) throw error;
-      this.#close(requestID);
+      this.#pending.settle(requestID);
       return 'gone';
     }
-    this.#close(requestID);
+    this.#pending.settle(requestID);
     return 'answered';
   }
 
   /** Reads who the session and its parents are, as far as they are unknown. */
   async learnParents(sessionID: string, options?: RequestOptions): Promise<void> {
-    const { sessions, wire } = this.#init;
-    for (let level = 0; level < MAX_PARENTS; level++) {
-      const next = sessions.unseen(sessionID);
+    const { sessions, api } = this.#init;
+    for (let level = 0; level < MAX_PARENTS; level += 1) {
+      const next = sessions.firstUnknownAncestor(sessionID);
       if (next === undefined) return;
-      sessions.learn(await wire.session(next, options));
+      sessions.learn(await api.session(next, options));
     }
   }
 
@@ -210,9 +192,9 @@ export class RepoAsks {
   #listen(): void {
     if (this.#isListening) return;
     this.#listening = new AbortController();
-    this.#unlisten = this.#init.hub.listen(this.#init.wire.directory, {
+    this.#unlisten = this.#init.hub.listen(this.#init.api.directory, {
       wants: (type) => ASK_EVENTS.has(type),
-      event: (event) => this.#observe(event),
+      event: (event) => this.#onEvent(event),
       lost: () => this.#stop(),
     });
   }
@@ -221,117 +203,97 @@ export class RepoAsks {
     this.#unlisten?.();
     this.#unlisten = undefined;
     this.#isWatching = false;
-    this.#wasReread = false;
+    this.#wasResynced = false;
     this.#listening.abort();
-    for (const { closed } of this.#open.values()) closed.abort();
-    this.#open.clear();
+    this.#pending.clear();
   }
 
-  #observe(event: OpenCodeEvent): void {
+  #onEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'permission.asked':
-        this.#take(this.#permissionAsk(event.properties));
+        this.#take(this.#ask('permission', event.properties));
         return;
       case 'question.asked':
-        this.#take(this.#questionAsk(event.properties));
+        this.#take(this.#ask('question', event.properties));
         return;
       case 'permission.replied':
       case 'question.replied':
       case 'question.rejected':
-        this.#close(event.properties.requestID);
+        this.#pending.settle(event.properties.requestID);
         return;
       case 'session.idle':
       case 'session.deleted': {
         const { sessionID } = event.properties;
-        this.#closeWhere((request) => request.sessionID === sessionID);
+        this.#pending.settleWhere((request) => request.sessionID === sessionID);
         return;
       }
       case 'server.instance.disposed':
-        this.#closeWhere(() => true);
+        this.#pending.settleWhere(() => true);
         return;
       case 'jarvis.server':
-        if (event.properties.state === 'restarting') this.#closeWhere(() => true);
+        if (event.properties.state === 'restarting') this.#pending.settleWhere(() => true);
         return;
       case 'jarvis.gap':
         if (event.properties.reason === 'overflow') return;
-        if (!this.#wasReread || event.properties.dropped > 0) void this.#read();
-        this.#wasReread = false;
+        if (!this.#wasResynced || event.properties.dropped > 0) void this.#read();
+        this.#wasResynced = false;
         return;
       default:
     }
   }
 
   #take(ask: Ask): void {
-    const { id } = ask.request;
-    if (this.#open.has(id) || this.#gone.has(id)) return;
-    if (this.#open.size >= MAX_OPEN) return this.#refuse(ask);
-    const open = { ask, closed: new AbortController(), isShown: false };
-    this.#open.set(id, open);
-    const { sessionID } = ask.request;
-    // A child, or a parent of it, whose beginning fell into a gap: only the server knows whose it is.
-    if (this.#init.sessions.unseen(sessionID) === undefined) this.#route(open);
-    else void this.#learn(open).then(() => this.#route(open));
+    const pending = this.#pending.add(ask);
+    if (pending === undefined) return;
+    // The creation of a child, or of a parent of it, may have fallen into a gap: only the server knows whose it is.
+    if (this.#init.sessions.firstUnknownAncestor(ask.request.sessionID) === undefined) this.#route(pending);
+    else void this.#learn(pending).then(() => this.#route(pending));
   }
 
-  #refuse({ directory, request }: Ask): void {
-    if (!this.#hasToldExcess) {
-      const text = `more than ${MAX_OPEN} requests wait for an answer: this one and later ones are left to pending()`;
-      this.#init.logger.warn(text, { directory, requestID: request.id });
-    }
-    this.#hasToldExcess = true;
+  #warnOfExcess({ directory, request }: Ask): void {
+    if (this.#hasWarnedOfExcess) return;
+    this.#hasWarnedOfExcess = true;
+    const limit = this.#pending.ids.length;
+    const text = `more than ${limit} requests wait for an answer: this one and later ones are left to pending()`;
+    this.#init.logger.warn(text, { directory, requestID: request.id });
   }
 
-  #route(open: OpenAsk): void {
-    const { signal } = open.closed;
-    if (signal.aborted || this.#levels.isAbortRequested(open.ask.request.sessionID)) return;
-    const answering = this.#answer(open);
-    if (answering === undefined) return this.#deliver(open);
+  #route(pending: PendingAsk): void {
+    const { ask, settled } = pending;
+    if (settled.aborted || this.#resolver.isAbortRequested(ask.request.sessionID)) return;
+    const answering =
+      ask.type === 'permission'
+        ? this.#answer('permission', ask, settled)
+        : this.#answer('question', ask, settled);
+    if (answering === undefined) return this.#deliver(pending);
     void answering.then((isAnswered) => {
-      if (!isAnswered && !signal.aborted) this.#deliver(open);
+      if (!isAnswered && !settled.aborted) this.#deliver(pending);
     });
   }
 
-  /** Has the most specific policy answer; `undefined` or `false` when that is left to others. */
-  #answer({ ask, closed: { signal } }: OpenAsk): Promise<boolean> | undefined {
-    const { logger } = this.#init;
-    const levels = this.#levels.of(ask.request.sessionID);
-    if (ask.type === 'permission') {
-      const policy = levels.find(({ permission }) => permission !== undefined)?.permission;
-      if (policy === undefined || policy.source === 'ask') return undefined;
-      return answerBy(policy, {
-        ask,
-        request: ask.request,
-        parse: parsePermissionDecision,
-        reply: (decision) => ask.reply(decision, OWN_REQUEST),
-        signal,
-        logger,
-      });
-    }
-    const policy = levels.find(({ question }) => question !== undefined)?.question;
+  /** Has the most specific policy answer; `undefined` or `false` if it leaves the ask to others. */
+  #answer<K extends AskKind>(
+    kind: K,
+    ask: AnswerableAsk<K>,
+    signal: AbortSignal,
+  ): Promise<boolean> | undefined {
+    const policy = this.#resolver
+      .of(ask.request.sessionID)
+      .map((level) => ASK_KINDS[kind].policyOf(level))
+      .find((own) => own !== undefined);
     if (policy === undefined || policy.source === 'ask') return undefined;
-    return answerBy(policy, {
-      ask,
-      request: ask.request,
-      parse: (name, value) => parseQuestionDecision(name, value, ask.request.questions.length),
-      reply: (decision) => ask.reply(decision, OWN_REQUEST),
-      signal,
-      logger,
-    });
+    return answerBy(kind, policy, { ask, signal, logger: this.#init.logger });
   }
 
-  #isWithin(sessionID: string, rootID: string): boolean {
-    return this.#init.sessions.isWithin(sessionID, rootID);
-  }
-
-  /** Leaves an ask to who reads the turn or the events. */
-  #deliver(open: OpenAsk): void {
-    const { ask, closed } = open;
+  /** Leaves an ask to the readers of its turns, and warns if nobody reads it. */
+  #deliver(pending: PendingAsk): void {
+    const { ask, settled } = pending;
     const { sessionID } = ask.request;
-    const followers = this.#levels.followersOf(sessionID);
-    for (const follower of followers) follower.deliver(ask);
-    if (followers.length === 0 || this.#warned.has(sessionID)) return;
-    const timer = this.#init.clock.after(UNHEARD_MS, () => {
-      if (open.isShown || followers.some((follower) => follower.hasReader())) return;
+    const turns = this.#resolver.turnsOf(sessionID);
+    for (const turn of turns) turn.deliver(ask);
+    if (turns.length === 0 || this.#warned.has(sessionID)) return;
+    const timer = this.#init.clock.after(UNREAD_MS, () => {
+      if (pending.isShown || turns.some((turn) => turn.hasReader())) return;
       if (this.#warned.has(sessionID) || this.#init.hub.hasReader(eventOf(ask))) return;
       this.#warned.add(sessionID);
       this.#init.logger.warn(
@@ -340,138 +302,80 @@ export class RepoAsks {
         { directory: ask.directory, sessionID, requestID: ask.request.id },
       );
     });
-    onAbort(closed.signal, () => timer.cancel());
+    onAbort(settled, () => timer.cancel());
   }
 
-  /** Reads who the session and its parents are, as far as they are unknown, again and again when that fails. Never rejects. */
-  async #learn({ ask, closed: { signal } }: OpenAsk): Promise<void> {
+  /** As {@link learnParents}, repeated when that fails. Never rejects. */
+  async #learn({ ask, settled: signal }: PendingAsk): Promise<void> {
     const { logger } = this.#init;
     const { sessionID } = ask.request;
-    let pauseMs = FIRST_PAUSE_MS;
-    for (let attempt = 1; !signal.aborted && attempt <= ATTEMPTS; attempt++) {
-      try {
-        return await this.learnParents(sessionID, { ...OWN_REQUEST, signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        logger.warn('asking session not read', { sessionID, error: String(error) });
-        // E.g. a parent that was deleted.
-        if (isPermanent(error)) return;
-        await delay(pauseMs, signal).catch(() => undefined);
-        pauseMs *= 2;
-      }
-    }
+    const readParents = (): Promise<void> => this.learnParents(sessionID, { ...OWN_REQUEST, signal });
+    await attemptRepeatedly(readParents, {
+      signal,
+      onFailure: (error) => logger.warn('asking session not read', { sessionID, error: String(error) }),
+    });
   }
 
-  /** Reads what is pending, as long as anybody listens. Never rejects. */
+  /** Reads what is pending, and once more for each call that comes meanwhile. Never rejects. */
   async #read(): Promise<void> {
     const { signal } = this.#listening;
     this.#readAgain = true;
     if (this.#reading === signal) return;
     this.#reading = signal;
-    let pauseMs = FIRST_PAUSE_MS;
-    for (let attempt = 1; !signal.aborted && this.#readAgain && attempt <= ATTEMPTS; attempt++) {
+    const readOnce = async (): Promise<void> => {
       this.#readAgain = false;
-      try {
-        if (this.#init.isLoaded()) await this.#readOnce(signal);
-        attempt = 0;
-      } catch (error) {
-        if (signal.aborted) break;
-        this.#init.logger.warn('asks not read again', { error: String(error) });
-        if (isPermanent(error)) break;
-        this.#readAgain = true;
-        await delay(pauseMs, signal).catch(() => undefined);
-        pauseMs *= 2;
-      }
-    }
+      if (!this.#init.isLoaded()) return;
+      const before = this.#pending.ids;
+      const asks = await this.#readPending(ALL_KINDS, { ...OWN_REQUEST, signal });
+      if (!signal.aborted) this.#correct(before, asks);
+    };
+    const onFailure = (error: unknown): void =>
+      this.#init.logger.warn('asks not read again', { error: String(error) });
+    while (this.#readAgain && (await attemptRepeatedly(readOnce, { signal, onFailure })));
     if (this.#reading === signal) this.#reading = undefined;
   }
 
-  async #readOnce(signal: AbortSignal): Promise<void> {
-    const before = [...this.#open.keys()];
-    const wanted = { permissions: true, questions: true };
-    const pending = await this.#pending({ ...OWN_REQUEST, signal }, wanted);
-    if (!signal.aborted) this.#correct(before, pending);
-  }
-
-  /** Takes what is pending, and closes what was known before and is over. */
-  #correct(before: readonly string[], { permissions, questions }: PendingAsks): void {
-    const asks = [
-      ...permissions.map((request) => this.#permissionAsk(request)),
-      ...questions.map((request) => this.#questionAsk(request)),
-    ];
+  /** Takes the asks that are pending, and settles those that were pending `before` and are not any more. */
+  #correct(before: readonly string[], asks: readonly Ask[]): void {
     const listed = new Set(asks.map((ask) => ask.request.id));
-    for (const id of before) if (!listed.has(id)) this.#close(id);
+    for (const id of before) if (!listed.has(id)) this.#pending.settle(id);
     for (const ask of asks) this.#take(ask);
   }
 
-  /** What is listed and still waits. */
-  async #pending(options: RequestOptions | undefined, wanted: AskKinds): Promise<PendingAsks> {
-    return this.#waiting(await this.#init.wire.pending(wanted, options), options);
+  async #readPending(kinds: readonly AskKind[], options: RequestOptions | undefined): Promise<Ask[]> {
+    return this.#withoutEnded(this.#asksOf(await this.#init.api.pending(kinds, options)), options);
   }
 
-  /** Leaves out what is over. What was not delivered here may have ended unseen, so the server is asked. */
-  async #waiting(listed: PendingAsks, options: RequestOptions | undefined): Promise<PendingAsks> {
-    const ended = new Set<string>();
-    const all = [...listed.permissions, ...listed.questions];
-    await Promise.all(
-      all.map(async (request) => {
-        if (!this.#open.has(request.id) && (await this.#hasEnded(request, options))) ended.add(request.id);
-      }),
+  /** Leaves out asks that are over. What was not delivered here may have ended unseen, so the server is asked. */
+  async #withoutEnded(asks: readonly Ask[], options: RequestOptions | undefined): Promise<Ask[]> {
+    const isPending = await Promise.all(
+      asks.map(
+        async ({ request }) => this.#pending.has(request.id) || !(await this.#hasEnded(request, options)),
+      ),
     );
-    return {
-      permissions: listed.permissions.filter(({ id }) => !ended.has(id)),
-      questions: listed.questions.filter(({ id }) => !ended.has(id)),
-    };
+    return asks.filter((_ask, index) => isPending[index]);
   }
 
   async #hasEnded(request: Ask['request'], options: RequestOptions | undefined): Promise<boolean> {
-    return this.#gone.has(request.id) || (await this.#init.wire.hasEnded(request, options));
+    return this.#pending.isSettled(request.id) || (await this.#init.api.hasEnded(request, options));
   }
 
-  /** The ask of a request that was shown to the caller: the one that was delivered, if it was. */
-  #shown<A extends Ask>(requestID: string, make: () => A): A {
-    const open = this.#open.get(requestID);
-    if (open === undefined) return make();
-    open.isShown = true;
-    return open.ask as A;
+  #asksOf({ permissions, questions }: ListedAsks): Ask[] {
+    return [
+      ...permissions.map((request) => this.#ask('permission', request)),
+      ...questions.map((request) => this.#ask('question', request)),
+    ];
   }
 
-  #permissionAsk(request: PermissionRequest): PermissionAsk {
-    const { wire } = this.#init;
-    return new PermissionAsk(request, wire.directory, (decision, options) =>
-      this.#reply(request, options, () => wire.decidePermission(request, decision, options)),
-    );
-  }
-
-  #questionAsk(request: QuestionRequest): QuestionAsk {
-    const { wire } = this.#init;
-    return new QuestionAsk(request, wire.directory, (decision, options) =>
-      this.#reply(request, options, () => wire.decideQuestion(request, decision, options)),
-    );
-  }
-
-  /** Sends an answer, unless the tool call that asked has ended unseen. */
-  async #reply(
-    request: Ask['request'],
-    options: RequestOptions | undefined,
-    send: () => Promise<unknown>,
-  ): Promise<AskOutcome> {
-    if (!this.#open.has(request.id) && (await this.#hasEnded(request, options))) this.#close(request.id);
-    return this.settle(request.id, send);
-  }
-
-  #closeWhere(matches: (request: Ask['request']) => boolean): void {
-    for (const [id, { ask }] of this.#open) if (matches(ask.request)) this.#close(id);
-  }
-
-  /** Whatever an ask waits for, it is over. */
-  #close(requestID: string): void {
-    this.#gone.delete(requestID);
-    this.#gone.add(requestID);
-    const [oldest] = this.#gone;
-    if (this.#gone.size > MAX_GONE && oldest !== undefined) this.#gone.delete(oldest);
-    this.#open.get(requestID)?.closed.abort();
-    this.#open.delete(requestID);
+  #ask<K extends AskKind>(kind: K, request: RequestOf<K>): AskOf<K> {
+    const { api } = this.#init;
+    const rules = ASK_KINDS[kind];
+    return rules.create(request, api.directory, async (decision, options) => {
+      const { id } = request;
+      // The tool call that asked may have ended unseen: the answer would then be taken for what the next turn asks.
+      if (!this.#pending.has(id) && (await this.#hasEnded(request, options))) this.#pending.settle(id);
+      return this.settle(id, () => rules.send(api, request, decision, options));
+    });
   }
 }
 

@@ -18,7 +18,7 @@ const DENIED = 'The user does not allow this. Go on without it, or say why you c
 const NOT_ANSWERED = 'The user does not answer questions. Decide for yourself and say how you decided.';
 
 /** Sends a decision. */
-type Reply<Decision> = (decision: Decision, options?: RequestOptions) => Promise<AskOutcome>;
+export type Reply<Decision> = (decision: Decision, options?: RequestOptions) => Promise<AskOutcome>;
 
 /**
  * A permission request that waits for an answer, as a step of a turn or of `repo.permissions.pending()`. Each answer
@@ -148,6 +148,7 @@ export class QuestionAsk {
 
 /** What a session asks. */
 export type Ask = PermissionAsk | QuestionAsk;
+export type AskKind = Ask['type'];
 
 /** A decision in the server's words. */
 export function permissionReplyOf(decision: PermissionDecision): PermissionReplyInput {

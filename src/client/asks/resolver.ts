@@ -7,15 +7,15 @@ const NO_POLICIES: AskPolicies = { permission: undefined, question: undefined };
 export interface TurnAsks {
   readonly sessionID: string;
   readonly policies: AskPolicies;
-  /** Takes an ask that nobody decides. */
+  /** Takes an ask that no policy answers. */
   deliver(ask: Ask): void;
-  /** Whether somebody reads what is delivered. */
+  /** Whether the turn has a reader. */
   hasReader(): boolean;
-  /** Aborts when the turn is to end: from then on nothing is allowed or answered for it. */
+  /** Aborts when the turn is to end: from then on no policy answers for it. */
   readonly abortRequested: AbortSignal;
 }
 
-export interface AskLevelsInit {
+export interface PolicyResolverInit {
   /** The client's policies. */
   readonly policies: AskPolicies;
   readonly isWithin: (sessionID: string, rootID: string) => boolean;
@@ -23,20 +23,20 @@ export interface AskLevelsInit {
   readonly answersFor: (sessionID: string) => boolean;
 }
 
-/** Whose policy counts for a session of one repository. */
-export class AskLevels {
-  /** Turns that run. */
-  readonly followers = new Set<TurnAsks>();
+/** Finds the policies that apply to a session of one repository. */
+export class PolicyResolver {
+  /** The turns that run now. */
+  readonly turns = new Set<TurnAsks>();
   /** The policies of the repository. */
   repo = NO_POLICIES;
-  readonly #init: AskLevelsInit;
+  readonly #init: PolicyResolverInit;
   readonly #sessions = new Map<string, AskPolicies>();
 
-  constructor(init: AskLevelsInit) {
+  constructor(init: PolicyResolverInit) {
     this.#init = init;
   }
 
-  /** Whether any policy but those of turns answers by itself. */
+  /** Whether the client, the repository or a session has a policy that answers by itself. */
   get isActive(): boolean {
     return [this.#init.policies, this.repo, ...this.#sessions.values()].some(isActive);
   }
@@ -58,13 +58,13 @@ export class AskLevels {
   /** The policies that apply to what a session asks, most specific first. */
   of(sessionID: string): AskPolicies[] {
     const { isWithin, answersFor, policies } = this.#init;
-    const followers = this.followersOf(sessionID);
+    const turns = this.turnsOf(sessionID);
     const sessions = [...this.#sessions]
       .filter(([rootID]) => isWithin(sessionID, rootID))
       .sort(([a], [b]) => (isWithin(a, b) ? -1 : 1));
-    const isOurs = followers.length > 0 || answersFor(sessionID);
+    const isOurs = turns.length > 0 || answersFor(sessionID);
     return [
-      ...followers.map((follower) => follower.policies),
+      ...turns.map((turn) => turn.policies),
       ...sessions.map(([, own]) => own),
       ...(isOurs ? [this.repo, policies] : []),
     ];
@@ -72,14 +72,14 @@ export class AskLevels {
 
   /** Whether the session works for a turn that is to end. */
   isAbortRequested(sessionID: string): boolean {
-    return this.followersOf(sessionID).some(({ abortRequested }) => abortRequested.aborted);
+    return this.turnsOf(sessionID).some(({ abortRequested }) => abortRequested.aborted);
   }
 
   /** The turns that run the session or a parent of it, nearest first. */
-  followersOf(sessionID: string): TurnAsks[] {
+  turnsOf(sessionID: string): TurnAsks[] {
     const { isWithin } = this.#init;
-    return [...this.followers]
-      .filter((follower) => isWithin(sessionID, follower.sessionID))
+    return [...this.turns]
+      .filter((turn) => isWithin(sessionID, turn.sessionID))
       .sort((a, b) => (isWithin(a.sessionID, b.sessionID) ? -1 : 1));
   }
 }

@@ -7,7 +7,7 @@ import {
   type PermissionPolicy,
   type QuestionPolicy,
 } from './policy.js';
-import type { RepoAsksInit } from './broker.js';
+import type { AskBrokerInit } from './broker.js';
 
 /** The options of a client that concern what sessions ask. */
 export interface AskOptions {
@@ -40,7 +40,7 @@ export const askOptionChecks: OptionChecks<AskOptions> = {
 };
 
 /** What the asks of every repository of a client share. */
-export type AskSettings = Pick<RepoAsksInit, 'policies' | 'answersFor' | 'clock' | 'logger'>;
+export type AskSettings = Pick<AskBrokerInit, 'policies' | 'answersFor' | 'clock' | 'logger'>;
 
 /** Fills in the defaults of options that were checked. */
 export function parseAskSettings(

@@ -1,6 +1,6 @@
 import { parsePermissionPolicy, type PermissionPolicy } from '../asks/policy.js';
 import type { AskOutcome, PermissionAsk } from '../asks/reply.js';
-import type { RepoAsks } from '../asks/broker.js';
+import type { AskBroker } from '../asks/broker.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import {
   permissionReplyInputSchema,
@@ -10,10 +10,10 @@ import {
 
 /** What the sessions of one repository ask before a tool may run. A turn waits, without limit, until it is answered. */
 export class PermissionsResource {
-  readonly #asks: RepoAsks;
+  readonly #asks: AskBroker;
 
   /** @internal */
-  constructor(asks: RepoAsks) {
+  constructor(asks: AskBroker) {
     this.#asks = asks;
   }
 
@@ -39,7 +39,7 @@ export class PermissionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   pending(options?: RequestOptions): Promise<PermissionAsk[]> {
-    return this.#asks.pendingPermissions(options);
+    return this.#asks.pending('permission', options);
   }
 
   /**
@@ -49,7 +49,7 @@ export class PermissionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<PermissionRequest[]> {
-    return this.#asks.wire.permissions(options);
+    return this.#asks.api.permissions(options);
   }
 
   /**
@@ -60,6 +60,6 @@ export class PermissionsResource {
    */
   async reply(requestID: string, input: PermissionReplyInput, options?: RequestOptions): Promise<AskOutcome> {
     const json = parseInput(permissionReplyInputSchema, 'permission reply', input);
-    return this.#asks.settle(requestID, () => this.#asks.wire.replyPermission(requestID, json, options));
+    return this.#asks.settle(requestID, () => this.#asks.api.replyPermission(requestID, json, options));
   }
 }

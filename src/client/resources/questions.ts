@@ -1,15 +1,15 @@
 import { parseQuestionPolicy, type QuestionPolicy } from '../asks/policy.js';
 import type { AskOutcome, QuestionAsk } from '../asks/reply.js';
-import type { RepoAsks } from '../asks/broker.js';
+import type { AskBroker } from '../asks/broker.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import { questionReplyInputSchema, type QuestionReplyInput, type QuestionRequest } from '../schema/ask.js';
 
 /** What the model asks the user of one repository. A turn waits, without limit, until it is answered. */
 export class QuestionsResource {
-  readonly #asks: RepoAsks;
+  readonly #asks: AskBroker;
 
   /** @internal */
-  constructor(asks: RepoAsks) {
+  constructor(asks: AskBroker) {
     this.#asks = asks;
   }
 
@@ -36,7 +36,7 @@ export class QuestionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   pending(options?: RequestOptions): Promise<QuestionAsk[]> {
-    return this.#asks.pendingQuestions(options);
+    return this.#asks.pending('question', options);
   }
 
   /**
@@ -46,7 +46,7 @@ export class QuestionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   list(options?: RequestOptions): Promise<QuestionRequest[]> {
-    return this.#asks.wire.questions(options);
+    return this.#asks.api.questions(options);
   }
 
   /**
@@ -57,7 +57,7 @@ export class QuestionsResource {
    */
   async reply(requestID: string, input: QuestionReplyInput, options?: RequestOptions): Promise<AskOutcome> {
     const json = parseInput(questionReplyInputSchema, 'question reply', input);
-    return this.#asks.settle(requestID, () => this.#asks.wire.replyQuestion(requestID, json, options));
+    return this.#asks.settle(requestID, () => this.#asks.api.replyQuestion(requestID, json, options));
   }
 
   /**
@@ -67,6 +67,6 @@ export class QuestionsResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async reject(requestID: string, options?: RequestOptions): Promise<AskOutcome> {
-    return this.#asks.settle(requestID, () => this.#asks.wire.rejectQuestion(requestID, options));
+    return this.#asks.settle(requestID, () => this.#asks.api.rejectQuestion(requestID, options));
   }
 }

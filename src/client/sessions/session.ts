@@ -8,7 +8,7 @@ import {
   type QuestionPolicy,
 } from '../asks/policy.js';
 import type { AskOutcome } from '../asks/reply.js';
-import type { RepoAsks } from '../asks/broker.js';
+import type { AskBroker } from '../asks/broker.js';
 import type { EventHub } from '../events/hub.js';
 import { eventOptionChecks, type EventOptions, type EventStream } from '../events/event-stream.js';
 import type { HttpRequest, Page } from '../http/request.js';
@@ -78,7 +78,7 @@ export interface SessionContext {
   readonly turns: TurnEngine;
   readonly choices: SessionChoices;
   readonly serverDisk: ServerDisk;
-  readonly asks: RepoAsks;
+  readonly asks: AskBroker;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
   /** Remembers where a session belongs. */
@@ -473,7 +473,7 @@ export class Session {
     const path = route`/permissions/${requestID}`;
     await this.verify(options);
     const { asks, isWithin } = this.#context;
-    const pending = await asks.wire.permissions(options);
+    const pending = await asks.api.permissions(options);
     const request = pending.find(({ id }) => id === requestID);
     if (request === undefined) return 'gone';
     await asks.learnParents(request.sessionID, options);

@@ -1,4 +1,4 @@
-import type { RepoAsks } from '../asks/broker.js';
+import type { AskBroker } from '../asks/broker.js';
 import type { EventHub } from '../events/hub.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
@@ -10,7 +10,7 @@ export interface TurnContext {
   readonly sessionID: string;
   readonly transport: RepoTransport;
   readonly hub: EventHub;
-  readonly asks: RepoAsks;
+  readonly asks: AskBroker;
   /** Whether a session is the turn's, or a child of that one. */
   isWithin(sessionID: string): boolean;
   /** Makes sure that the session is of this repository, and decides who answers what the turn begins with. */

@@ -1,0 +1,42 @@
+import { delay } from '../../core/abort.js';
+import { isPermanent } from '../../errors.js';
+import type { RequestOptions } from '../http/request-options.js';
+
+/** Limits of one request that no caller waits for. */
+export const OWN_REQUEST: RequestOptions = { timeoutMs: 10_000 };
+/** How often such work is tried, and the first pause between two attempts, which doubles each time. */
+const MAX_ATTEMPTS = 5;
+const FIRST_PAUSE_MS = 200;
+
+export interface AttemptsInit {
+  /** Aborts when the work is not needed any more. */
+  readonly signal: AbortSignal;
+  /** Called with the error of each attempt that fails. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Runs `work` until it succeeds, five times at most. An error that another attempt cannot mend ends it at once. Never rejects.
+ *
+ * @returns whether it succeeded; `false` too when `signal` aborts first.
+ */
+export async function attemptRepeatedly(
+  work: () => Promise<unknown>,
+  { signal, onFailure }: AttemptsInit,
+): Promise<boolean> {
+  let pauseMs = FIRST_PAUSE_MS;
+  for (let attempt = 1; !signal.aborted; attempt += 1) {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (signal.aborted) return false;
+      onFailure(error);
+      // A `TypeError` is an argument that was refused before anything was sent.
+      if (attempt === MAX_ATTEMPTS || isPermanent(error) || error instanceof TypeError) return false;
+      await delay(pauseMs, signal).catch(() => undefined);
+      pauseMs *= 2;
+    }
+  }
+  return false;
+}
