@@ -1,4 +1,5 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../../core/abort.js';
+import { backoffMs } from '../../core/backoff.js';
 import { isPermanent, ResponseTooLargeError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
 import { realTime } from '../../core/real-time.js';
@@ -11,8 +12,7 @@ import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
-const MIN_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5_000;
+const RECONNECT_PAUSE = { minMs: 100, maxMs: 5_000 };
 
 /** How the types of events begin that only this library makes. */
 const OWN_TYPES = 'jarvis.';
@@ -226,8 +226,8 @@ export class EventHub {
       this.#setLive(false);
       if (liveSince !== undefined && realTime.now() - liveSince > STABLE_MS) attempt = 0;
       if (!this.#link.isReady) continue;
-      const capped = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt++);
-      await delay(capped * (0.5 + Math.random() / 2), signal).catch(() => undefined);
+      await delay(backoffMs(attempt, RECONNECT_PAUSE), signal).catch(() => undefined);
+      attempt += 1;
       if (signal.aborted) return;
     }
   }

@@ -1,3 +1,4 @@
+import { backoffMs } from '../../core/backoff.js';
 import { policyOf, positiveInteger, someMs, type OptionChecks } from '../../core/checks.js';
 
 /** How often a server that ended by itself is started again. */
@@ -71,7 +72,6 @@ export class RestartBudget {
     const taken = this.#attempts.length;
     if (taken >= maxAttempts) return undefined;
     this.#attempts.push(now);
-    // Servers that ended together must not come back together.
-    return Math.min(maxDelayMs, minDelayMs * 2 ** taken) * (0.5 + Math.random() / 2);
+    return backoffMs(taken, { minMs: minDelayMs, maxMs: maxDelayMs });
   }
 }
