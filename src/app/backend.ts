@@ -94,7 +94,7 @@ export class Backend {
     this.#hub = new EventHub({
       open: (signal) => this.#http.openEventStream(EVENTS_PATH, signal),
       maxEventBytes: options.maxEventBytes,
-      alive: onActivity,
+      onActivity,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
       link: this.#link,
       logger,
@@ -213,7 +213,7 @@ export class Backend {
     const interrupted = isLoss ? this.#lose(isRequested) : undefined;
     const { url, pid } = this.server;
     if (state === 'ready') this.#link.markReady();
-    this.#hub.tellServer({
+    this.#hub.publishServerChange({
       state,
       ...(state === 'ready' && { url, ...(pid !== undefined && { pid }) }),
       ...(attempt !== undefined && { attempt }),

@@ -35,7 +35,7 @@ export class FakeEventSource {
   readonly link = new ServerLink(true);
   readonly hub = new EventHub({
     open: (signal) => this.#open(signal),
-    alive: () => (this.signs += 1),
+    onActivity: () => (this.signs += 1),
     probe: () => this.answer(),
     link: this.link,
     logger: this.#logger(),

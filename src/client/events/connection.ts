@@ -22,17 +22,17 @@ const SETTLE_ANSWERS = 2;
 export interface ConnectionInit {
   /** Opens `/global/event`. */
   readonly open: (signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
-  /** Is told that bytes have arrived. */
-  readonly alive?: (() => void) | undefined;
+  /** Called when bytes have arrived. */
+  readonly onActivity?: (() => void) | undefined;
   /** How long one frame may be. @default 128 MiB */
   readonly maxEventBytes?: number | undefined;
-  /** Takes the data of one frame. */
-  readonly frame: (data: string) => void;
-  /** Sends a request that changes and loads nothing; whether and what the server answers, in a limited time, does not matter. */
+  /** Called with the data of each frame. */
+  readonly onFrame: (data: string) => void;
+  /** Sends a request that changes and loads nothing, within a time limit of its own; the answer does not matter. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
-  /** Runs once, when the subscription is known to deliver; a failure ends the connection. */
-  readonly live: (connection: AbortSignal) => Promise<void>;
-  /** Ends it. */
+  /** Called once, when the subscription is known to deliver; if it rejects, the connection ends. */
+  readonly onLive: (connection: AbortSignal) => Promise<void>;
+  /** Ends the connection when it aborts. */
   readonly closing: AbortSignal;
 }
 
@@ -41,10 +41,10 @@ export interface ConnectionInit {
  *
  * @throws {ResponseTooLargeError} for an event of more than `maxEventBytes`.
  * @throws {TimeoutError} when nothing, not even a heartbeat, has arrived for too long; it may be half open.
- * @throws whatever `open`, `live` or the stream fails with, or the reason of `closing`.
+ * @throws whatever `open`, `onLive` or the stream fails with, or the reason of `closing`.
  */
 export async function readConnection(init: ConnectionInit): Promise<void> {
-  const { open, alive, frame, probe, live, closing, maxEventBytes } = init;
+  const { open, onActivity, onFrame, probe, onLive, closing, maxEventBytes } = init;
   const connection = new AbortController();
   const { signal } = connection;
   const detach = onAbort(closing, () => connection.abort(closing.reason));
@@ -55,21 +55,21 @@ export async function readConnection(init: ConnectionInit): Promise<void> {
   let becomingLive: Promise<void> | undefined;
   const settle = async (): Promise<void> => {
     try {
-      await Promise.all([delay(SETTLE_MS, signal), answers(probe, signal)]);
-      await live(signal);
+      await Promise.all([delay(SETTLE_MS, signal), untilAnswered(probe, signal)]);
+      await onLive(signal);
     } catch (error) {
       // Half a subscription is worse than none.
       connection.abort(error);
     }
   };
   const handler = {
-    alive: () => {
-      watchdog.feed();
-      alive?.();
+    onActivity: () => {
+      watchdog.recordActivity();
+      onActivity?.();
     },
-    frame: (data: string) => {
+    onFrame: (data: string) => {
       becomingLive ??= settle();
-      frame(data);
+      onFrame(data);
     },
   };
   try {
@@ -84,34 +84,34 @@ export async function readConnection(init: ConnectionInit): Promise<void> {
 }
 
 /** Waits until the server has had the time to answer, one request after the other. */
-async function answers(probe: ConnectionInit['probe'], signal: AbortSignal): Promise<void> {
+async function untilAnswered(probe: ConnectionInit['probe'], signal: AbortSignal): Promise<void> {
   for (let answer = 0; answer < SETTLE_ANSWERS && !signal.aborted; answer++) {
     await probe(signal).catch(() => undefined);
   }
 }
 
-/** Barks when it was not fed for {@link SILENCE_MS}. Feeding costs a look at the clock and no timer. */
+/** Calls `onSilence` after {@link SILENCE_MS} without activity. Recording activity reads the clock and sets no timer. */
 class Watchdog {
-  readonly #bark: () => void;
-  #fedAt = realTime.now();
+  readonly #onSilence: () => void;
+  #activeAt = realTime.now();
   #timer: ReturnType<typeof realTime.setTimeout>;
 
-  constructor(bark: () => void) {
-    this.#bark = bark;
-    this.#timer = realTime.setTimeout(() => this.#look(), SILENCE_MS);
+  constructor(onSilence: () => void) {
+    this.#onSilence = onSilence;
+    this.#timer = realTime.setTimeout(() => this.#check(), SILENCE_MS);
   }
 
-  feed(): void {
-    this.#fedAt = realTime.now();
+  recordActivity(): void {
+    this.#activeAt = realTime.now();
   }
 
   stop(): void {
     realTime.clearTimeout(this.#timer);
   }
 
-  #look(): void {
-    const leftMs = SILENCE_MS - (realTime.now() - this.#fedAt);
-    if (leftMs <= 0) this.#bark();
-    else this.#timer = realTime.setTimeout(() => this.#look(), leftMs);
+  #check(): void {
+    const leftMs = SILENCE_MS - (realTime.now() - this.#activeAt);
+    if (leftMs <= 0) this.#onSilence();
+    else this.#timer = realTime.setTimeout(() => this.#check(), leftMs);
   }
 }

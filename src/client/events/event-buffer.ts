@@ -8,7 +8,8 @@ export interface EventBufferLimits {
   readonly maxBytes: number;
 }
 
-interface SizedEvent {
+/** An event, with the length of the frame it came in. */
+export interface SizedEvent {
   readonly event: OpenCodeEvent;
   readonly bytes: number;
 }
@@ -42,7 +43,12 @@ export class EventBuffer {
     return next;
   }
 
-  /** How many were dropped since this was last asked. */
+  /** Takes what waits, one after the other. */
+  *drain(): Generator<SizedEvent> {
+    for (let next = this.shift(); next !== undefined; next = this.shift()) yield next;
+  }
+
+  /** How many were dropped since the last call. */
   takeDropped(): number {
     const dropped = this.#dropped;
     this.#dropped = 0;

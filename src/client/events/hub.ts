@@ -6,22 +6,20 @@ import { realTime } from '../../core/real-time.js';
 import { ServerLink } from '../http/server-link.js';
 import type { DirectoryChange, EventOf, EventType, GapReason, OpenCodeEvent } from '../schema/event.js';
 import { readConnection, type ConnectionInit } from './connection.js';
-import { EventBuffer } from './event-buffer.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
+import { GapBuffer } from './gap-buffer.js';
+import { HubListeners, type HubListener } from './hub-listeners.js';
 import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
 const RECONNECT_PAUSE = { minMs: 100, maxMs: 5_000 };
 
-/** How the types of events begin that only this library makes. */
+/** The types of the events that only this library makes begin so. */
 const OWN_TYPES = 'jarvis.';
 
-/** How many events are kept back at most while what a gap hid is read again. */
-const MAX_HELD_BACK = { maxEvents: 10_000, maxBytes: 64 * 1024 * 1024 };
-
-/** Who wants one of these is told after a gap what is read again: which sessions are at work, and what they ask. */
-const REREAD_TYPES: readonly EventType[] = [
+/** The types that tell which sessions are at work and what they ask: for who needs one of them, a gap has that read again. */
+const RESYNC_TYPES: readonly EventType[] = [
   'session.status',
   'session.idle',
   'permission.asked',
@@ -32,8 +30,8 @@ const REREAD_TYPES: readonly EventType[] = [
 ];
 
 /** What the hub needs from outside. */
-export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe' | 'maxEventBytes'> {
-  /** Tells when the server is replaced by another one. @default it never is */
+export interface HubInit extends Pick<ConnectionInit, 'open' | 'onActivity' | 'probe' | 'maxEventBytes'> {
+  /** Where the server is, and when it ends. @default a server that never ends */
   readonly link?: ServerLink | undefined;
   readonly logger: Logger;
 }
@@ -41,44 +39,30 @@ export interface HubInit extends Pick<ConnectionInit, 'open' | 'alive' | 'probe'
 /** A part of the library that sees events before any subscriber does. */
 export interface HubObserver {
   /**
-   * Whether it needs an event of which no more is known yet. The hub parses what somebody needs, and shows it to every observer.
+   * Whether it needs an event of which only type and directory are known. The hub parses what somebody needs, and shows it to every
+   * observer.
    *
    * @default never
    */
   wants?(type: string, directory: string | undefined): boolean;
   event(event: OpenCodeEvent): void;
   /**
-   * Called with `true` when the stream delivers and with `false` when it breaks: nobody can say what the server does then. Called
-   * with `false` again when a reconnect fails before it delivers.
+   * Called with `true` when the stream delivers and with `false` when it breaks: what the server does is unknown then. Called with
+   * `false` again when a reconnect fails before going live.
    */
   connection?(live: boolean): void;
-  /** Reads again what may have been missed, before subscribers are told of the gap; resolves with what has changed. */
+  /** Reads again what may have been missed, before subscribers hear of the gap. @returns what has changed. */
   resync?(
     isSubscribed: (directory: string) => boolean,
     signal: AbortSignal,
   ): Promise<readonly DirectoryChange[]>;
 }
 
-/** Someone inside the library who listens. */
-export interface HubListener {
-  /** Whether events of a type are of use; those that are of no use to anybody are not parsed. @default every type is */
-  wants?(type: string): boolean;
-  /** @param bytes - length of the frame it came in; 0 for one that this library made. */
-  event(event: OpenCodeEvent, bytes: number): void;
-  /** The connection is lost for good. */
-  lost(error: unknown): void;
-  /** Whether somebody outside this library reads such an event here. @default nobody */
-  reads?(event: OpenCodeEvent): boolean;
-}
-
 /** One `/global/event` connection for any number of repositories and subscribers, opened when first needed. */
 export class EventHub {
   readonly #init: HubInit;
   readonly #observers: HubObserver[] = [];
-  /** Who listens to one directory. */
-  readonly #listeners = new Map<string, Set<HubListener>>();
-  /** Who listens to all. */
-  readonly #listenersToAll = new Set<HubListener>();
+  readonly #listeners = new HubListeners();
   readonly #closing = new AbortController();
   readonly #link: ServerLink;
   /** Whether the server of the last connection has ended. */
@@ -86,12 +70,9 @@ export class EventHub {
   /** Resolves when the connection delivers; another one after each drop. `undefined` while nobody needs one. */
   #live: Deferred<void> | undefined;
   #isLive = false;
-  /** Whether any event was told, also before the connection counted as live: what came since then may be missed. */
-  #hasTold = false;
-  /** Events that came after a gap of which subscribers have not been told yet. */
-  #heldBack: EventBuffer | undefined;
+  readonly #gap = new GapBuffer();
   #running: Promise<void> = Promise.resolve();
-  #hasToldForgery = false;
+  #hasWarnedOfForgery = false;
 
   constructor(init: HubInit) {
     this.#init = init;
@@ -107,9 +88,9 @@ export class EventHub {
     this.#observers.push(observer);
   }
 
-  /** How many listen. */
+  /** How many listeners there are. */
   get size(): number {
-    return [...this.#allListeners()].length;
+    return this.#listeners.size;
   }
 
   /**
@@ -129,19 +110,12 @@ export class EventHub {
 
   /** Whether somebody outside this library reads such an event. */
   hasReader(event: OpenCodeEvent): boolean {
-    const own = event.directory === undefined ? undefined : this.#listeners.get(event.directory);
-    return [...this.#listenersToAll, ...(own ?? [])].some((listener) => listener.reads?.(event) === true);
+    return this.#listeners.hasReader(event);
   }
 
   /** Calls the listener for each event of the directory, or of all; the returned function ends that. One object listens once. */
   listen(directory: string | undefined, listener: HubListener): () => void {
-    const listeners = directory === undefined ? this.#listenersToAll : this.#listenersOf(directory);
-    listeners.add(listener);
-    return () => {
-      listeners.delete(listener);
-      const isUnused = directory !== undefined && listeners.size === 0;
-      if (isUnused && this.#listeners.get(directory) === listeners) this.#listeners.delete(directory);
-    };
+    return this.#listeners.add(directory, listener);
   }
 
   /**
@@ -173,13 +147,13 @@ export class EventHub {
     }, options);
   }
 
-  /** Tells every subscriber what became of the server. */
-  tellServer(properties: EventOf<'jarvis.server'>['properties']): void {
+  /** Tells every subscriber a new state of the server. */
+  publishServerChange(properties: EventOf<'jarvis.server'>['properties']): void {
     const event = { directory: undefined, id: '', type: 'jarvis.server', properties } as const;
-    this.#deliver(new Set(this.#allListeners()), event, 0);
+    this.#deliver(this.#listeners.all(), event, 0);
   }
 
-  /** Ends the connection and every subscription with `reason`; resolves when the socket is let go. */
+  /** Ends the connection and every subscription with `reason`; resolves when the socket is released. */
   async close(reason: unknown): Promise<void> {
     this.#closing.abort(reason);
     this.#lose(reason);
@@ -188,7 +162,7 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open, alive, probe, maxEventBytes } = this.#init;
+    const { logger, open, onActivity, probe, maxEventBytes } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
@@ -199,18 +173,18 @@ export class EventHub {
       }
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
-      const isGap = this.#hasTold;
-      this.#heldBack = isGap ? new EventBuffer(MAX_HELD_BACK) : undefined;
-      const frame = (data: string): void => {
-        this.#hasTold = true;
-        this.#take(data);
+      const isGap = this.#gap.begin();
+      const onFrame = (data: string): void => {
+        this.#gap.noteDelivery();
+        this.#onFrame(data);
       };
-      const live = async (connection: AbortSignal): Promise<void> => {
+      const onLive = async (connection: AbortSignal): Promise<void> => {
         await this.#becomeLive(isGap, connection);
         liveSince = realTime.now();
       };
       try {
-        await readConnection({ open, alive, probe, maxEventBytes, frame, live, closing: closing.signal });
+        const { signal: end } = closing;
+        await readConnection({ open, onActivity, probe, maxEventBytes, onFrame, onLive, closing: end });
         logger.warn('event stream ended');
       } catch (error) {
         // After one event that was too long the next connection may deliver.
@@ -232,16 +206,16 @@ export class EventHub {
     }
   }
 
-  /** What happened while nobody listened is read again before anyone is told of it. */
+  /** Has what happened during the gap read again, and publishes the gap then. */
   async #becomeLive(isGap: boolean, connection: AbortSignal): Promise<void> {
     const isSubscribed = (directory: string): boolean =>
-      REREAD_TYPES.some((type) => this.#isNeeded(type, directory));
+      RESYNC_TYPES.some((type) => this.#listeners.isNeeded(type, directory));
     const resync = isGap ? this.#resync(isSubscribed, connection) : Promise.resolve([]);
     const changed = await abortable(resync, connection);
     this.#setLive(true);
     const reason = this.#hasRestarted ? 'restart' : 'reconnect';
     this.#hasRestarted = false;
-    if (isGap) this.#tellGap(reason, changed);
+    if (isGap) this.#publishGap(reason, changed);
   }
 
   async #resync(
@@ -255,27 +229,23 @@ export class EventHub {
   }
 
   /** Tells of the gap where it was: before what came after it. */
-  #tellGap(reason: GapReason, changed: readonly DirectoryChange[]): void {
-    const heldBack = this.#heldBack;
-    this.#heldBack = undefined;
-    const dropped = heldBack?.takeDropped() ?? 0;
-    this.#deliver(this.#listenersToAll, gapEvent(reason, dropped, changed), 0);
-    for (const [directory, listeners] of this.#listeners) {
+  #publishGap(reason: GapReason, changed: readonly DirectoryChange[]): void {
+    const { dropped, events } = this.#gap.end();
+    this.#deliver(this.#listeners.toAll(), gapEvent(reason, dropped, changed), 0);
+    for (const [directory, listeners] of this.#listeners.byDirectory()) {
       const own = changed.filter((change) => change.directory === directory);
       this.#deliver(listeners, gapEvent(reason, dropped, own), 0);
     }
-    for (let next = heldBack?.shift(); next !== undefined; next = heldBack?.shift()) {
-      this.#publish(next.event, next.bytes);
-    }
+    for (const { event, bytes } of events) this.#publish(event, bytes);
   }
 
-  #take(data: string): void {
+  #onFrame(data: string): void {
     const head = peekEnvelope(data);
     if (head?.type === DUPLICATE_TYPE || this.#isForged(head?.type)) return;
     let isObserved: boolean | undefined;
     if (head !== undefined) {
       isObserved = this.#isObserved(head.type, head.directory);
-      if (!isObserved && !this.#isNeeded(head.type, head.directory)) return;
+      if (!isObserved && !this.#listeners.isNeeded(head.type, head.directory)) return;
     }
     const envelope = decodeEnvelope(data, head);
     if (envelope.kind === 'malformed') {
@@ -284,18 +254,17 @@ export class EventHub {
       const { event } = envelope;
       if (this.#isForged(event.type)) return;
       if (isObserved ?? this.#isObserved(event.type, event.directory))
-        for (const observer of this.#observers) this.#tell(observer, event, data.length);
-      if (this.#heldBack === undefined) this.#publish(event, data.length);
-      else this.#heldBack.push(event, data.length);
+        for (const observer of this.#observers) this.#emit(observer, event, data.length);
+      if (!this.#gap.hold(event, data.length)) this.#publish(event, data.length);
     }
   }
 
-  /** Whether an event of the server bears a name of the library's own, for which readers would take it. */
+  /** Whether an event of the server has a type of this library: readers would take it for one of ours. */
   #isForged(type: string | undefined): boolean {
     if (type?.startsWith(OWN_TYPES) !== true) return false;
-    if (!this.#hasToldForgery)
+    if (!this.#hasWarnedOfForgery)
       this.#init.logger.warn('event of the server with a name of ours dropped', { type: type.slice(0, 100) });
-    this.#hasToldForgery = true;
+    this.#hasWarnedOfForgery = true;
     return true;
   }
 
@@ -304,28 +273,16 @@ export class EventHub {
     return false;
   }
 
-  /** Whether anyone listens to events of a type, here or everywhere. */
-  #isNeeded(type: string, directory: string | undefined): boolean {
-    for (const listener of this.#listenersToAll) if (listener.wants?.(type) ?? true) return true;
-    const listeners = directory === undefined ? undefined : this.#listeners.get(directory);
-    if (listeners === undefined) return false;
-    for (const listener of listeners) if (listener.wants?.(type) ?? true) return true;
-    return false;
-  }
-
   #publish(event: OpenCodeEvent, bytes: number): void {
-    this.#deliver(this.#listenersToAll, event, bytes);
-    if (event.directory === undefined) return;
-    const listeners = this.#listeners.get(event.directory);
-    if (listeners !== undefined) this.#deliver(listeners, event, bytes);
+    this.#deliver(this.#listeners.of(event.directory), event, bytes);
   }
 
-  #deliver(listeners: ReadonlySet<HubListener>, event: OpenCodeEvent, bytes: number): void {
-    for (const listener of listeners) this.#tell(listener, event, bytes);
+  #deliver(listeners: Iterable<HubListener>, event: OpenCodeEvent, bytes: number): void {
+    for (const listener of listeners) this.#emit(listener, event, bytes);
   }
 
-  /** An event of another shape than expected must not end the connection for everybody. */
-  #tell(listener: Pick<HubListener, 'event'>, event: OpenCodeEvent, bytes: number): void {
+  /** A listener that throws, e.g. at an event of an unexpected shape, does not end the connection of all. */
+  #emit(listener: Pick<HubListener, 'event'>, event: OpenCodeEvent, bytes: number): void {
     try {
       listener.event(event, bytes);
     } catch (error) {
@@ -334,8 +291,8 @@ export class EventHub {
   }
 
   #setLive(live: boolean): void {
-    // What was never told cannot be missed.
-    if (!live && !this.#hasTold) return;
+    // Nothing was delivered yet, so there is no gap to report.
+    if (!live && !this.#gap.hasDelivered) return;
     const isChange = this.#isLive !== live;
     this.#isLive = live;
     if (live) this.#live?.resolve();
@@ -343,27 +300,10 @@ export class EventHub {
     for (const observer of this.#observers) observer.connection?.(live);
   }
 
-  /** Nobody is going to be told anything any more; the next one to ask opens a new connection, if there can be one. */
+  /** Fails every listener. The next `connect()` opens a new connection unless the hub is closed. */
   #lose(error: unknown): void {
     this.#live?.reject(error);
     this.#live = undefined;
-    const listeners = [...this.#allListeners()];
-    this.#listeners.clear();
-    this.#listenersToAll.clear();
-    for (const listener of listeners) listener.lost(error);
-  }
-
-  #listenersOf(directory: string): Set<HubListener> {
-    let listeners = this.#listeners.get(directory);
-    if (listeners === undefined) {
-      listeners = new Set();
-      this.#listeners.set(directory, listeners);
-    }
-    return listeners;
-  }
-
-  *#allListeners(): Generator<HubListener> {
-    yield* this.#listenersToAll;
-    for (const listeners of this.#listeners.values()) yield* listeners;
+    for (const listener of this.#listeners.clear()) listener.lost(error);
   }
 }

@@ -100,12 +100,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Who is told what comes in. */
+/** The callbacks of a stream that is read. */
 export interface FrameHandler {
-  /** Bytes have arrived, whatever they are. */
-  alive(): void;
-  /** A frame is complete; this is its data. */
-  frame(data: string): void;
+  /** Called when bytes have arrived, whatever they are. */
+  onActivity(): void;
+  /** Called with the data of each complete frame. */
+  onFrame(data: string): void;
 }
 
 /**
@@ -126,7 +126,7 @@ export async function readFrames(
     new ResponseTooLargeError({ method: 'GET', path: EVENTS_PATH }, maxFrameBytes, { isEvent: true });
   const parser = createParser({
     maxBufferSize: maxFrameBytes,
-    onEvent: ({ data }) => handler.frame(data),
+    onEvent: ({ data }) => handler.onFrame(data),
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') throw tooLong();
     },
@@ -139,13 +139,13 @@ export async function readFrames(
     for (;;) {
       const { done, value } = await reader.read();
       if (done || signal?.aborted === true) return;
-      handler.alive();
+      handler.onActivity();
       for (const lines of decoder.take(value)) parser.feed(lines);
       if (decoder.pendingBytes > maxFrameBytes) throw tooLong();
     }
   } finally {
     detach();
-    // Of a stream that has ended this does nothing.
+    // Does nothing to a stream that has ended.
     cancel();
   }
 }

@@ -133,7 +133,7 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
   const subscription = new AbortController();
   const detach = [signal, http.closed].map((each) => onAbort(each, () => subscription.abort(each.reason)));
   let id: string | undefined;
-  const frame = (data: string): void => {
+  const onFrame = (data: string): void => {
     const envelope = decodeEnvelope(data);
     id ??= envelope.kind === 'event' ? envelope.event.id : '';
     subscription.abort();
@@ -141,7 +141,7 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
   try {
     const body = await http.openEventStream(EVENTS_PATH, subscription.signal);
     const options = { signal: subscription.signal, maxFrameBytes: MAX_FIRST_FRAME_BYTES };
-    await readFrames(body, { alive: () => undefined, frame }, options);
+    await readFrames(body, { onActivity: () => undefined, onFrame }, options);
     if (id === undefined) subscription.signal.throwIfAborted();
     return new Beginning(id ?? '');
   } catch (error) {

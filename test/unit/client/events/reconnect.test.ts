@@ -350,7 +350,7 @@ describe('the connection of the event hub', () => {
     const stream = source.hub.stream('/a', { types: ['file.edited'] });
     await connected();
     source.link.markLost(new ServerLostError('The work'));
-    source.hub.tellServer({ state: 'restarting', attempt: 1 });
+    source.hub.publishServerChange({ state: 'restarting', attempt: 1 });
     expect(source.observed.at(-1)).toBe('down');
     const ready = source.hub.connect();
     await vi.advanceTimersByTimeAsync(600_000);

@@ -16,7 +16,7 @@ function streamOf(chunks: readonly (string | Uint8Array)[]): ReadableStream<Uint
 /** The data of every frame. */
 async function framesOf(chunks: readonly (string | Uint8Array)[]): Promise<string[]> {
   const frames: string[] = [];
-  await readFrames(streamOf(chunks), { alive: () => undefined, frame: (data) => frames.push(data) });
+  await readFrames(streamOf(chunks), { onActivity: () => undefined, onFrame: (data) => frames.push(data) });
   return frames;
 }
 
@@ -91,7 +91,7 @@ describe('the reader of the event stream', () => {
   ])('gives up a frame without end %s', async (_name, text) => {
     const endless = inChunks(`${frame}data: ${text}`, 1_000);
     const frames: string[] = [];
-    const handler = { alive: () => undefined, frame: (text: string) => frames.push(text) };
+    const handler = { onActivity: () => undefined, onFrame: (text: string) => frames.push(text) };
     const reading = readFrames(streamOf(endless), handler, { maxFrameBytes: 10_000 });
     await expect(reading).rejects.toMatchObject({ name: 'ResponseTooLargeError', maxBytes: 10_000 });
     expect(frames).toEqual([data]);
@@ -99,7 +99,7 @@ describe('the reader of the event stream', () => {
 
   it('counts every byte as a sign of life, also those that make no frame', async () => {
     let signs = 0;
-    const handler = { alive: () => (signs += 1), frame: () => undefined };
+    const handler = { onActivity: () => (signs += 1), onFrame: () => undefined };
     await readFrames(streamOf([': heartbeat\n\n', 'da', 'ta: 1']), handler);
     expect(signs).toBe(3);
   });
@@ -113,8 +113,8 @@ describe('the reader of the event stream', () => {
     });
     const failure = new Error('a mistake');
     const handler = {
-      alive: () => undefined,
-      frame: () => {
+      onActivity: () => undefined,
+      onFrame: () => {
         if (end === 'failure') throw failure;
         caller.abort('enough');
       },

@@ -218,9 +218,9 @@ describe('GET /event', () => {
   it('tells what becomes of the server, and of the gap that its restart has left', async () => {
     const response = await subscribe();
     source.link.markLost(new ServerLostError('The work on the server'));
-    source.hub.tellServer({ state: 'restarting', attempt: 1 });
+    source.hub.publishServerChange({ state: 'restarting', attempt: 1 });
     source.link.markReady();
-    source.hub.tellServer({ state: 'ready' });
+    source.hub.publishServerChange({ state: 'ready' });
     expect(await firstFrames(response, 4)).toMatchObject([
       { type: 'server.connected' },
       { type: 'jarvis.server', properties: { state: 'restarting', attempt: 1 } },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HubListener } from '../../../../src/client/events/hub.js';
+import type { HubListener } from '../../../../src/client/events/hub-listeners.js';
 import { Http } from '../../../../src/client/http/http.js';
 import type { RepoClient } from '../../../../src/client/repo/repo-client.js';
 import { RepoTransport } from '../../../../src/client/http/repo-transport.js';
