@@ -2,7 +2,7 @@ import { serverApi } from '../client/http/server-calls.js';
 import type { ConnectOptions } from './options.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
 import { assertServer } from '../lifecycle/server/ready.js';
-import { basicAuthorization } from '../lifecycle/server/handle.js';
+import { basicAuthorization } from '../lifecycle/server/credentials.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 

@@ -4,7 +4,7 @@ import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
-import type { ServerCalls } from '../lifecycle/server/server-process.js';
+import type { ServerCalls } from '../lifecycle/server/launch.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './options.js';
 import { nodePlatform } from './platform-node.js';

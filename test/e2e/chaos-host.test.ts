@@ -30,7 +30,7 @@ const optionsOf = (name: FakeServer): StartOptions => ({
   env: { JARVIS_TEST_MARKER: marker },
 });
 
-const GUARDIAN: GuardKinds = { parentDeath: false, guardian: true, record: false };
+const REAPER: GuardKinds = { parentDeath: false, reaper: true, record: false };
 
 function hostOf(body: string, name: FakeServer = 'spawns-child', guards?: GuardKinds): HostProcess {
   return startHost(body, { options: optionsOf(name), ...(guards && { guards }) });
@@ -205,7 +205,7 @@ describe('a host leaves nothing', () => {
        say('ready');
        process.exit(0);`,
       'spawns-child',
-      { parentDeath: false, guardian: false, record: false },
+      { parentDeath: false, reaper: false, record: false },
     );
     await host.hears('ready');
     expect(await host.ended).toEqual({ code: 7, signal: null });
@@ -234,7 +234,7 @@ describe('a host leaves nothing', () => {
          setInterval(() => {}, 1000);
        }`,
       'spawns-child',
-      GUARDIAN,
+      REAPER,
     );
     await host.hears('ready');
     await host.hears('over');
@@ -242,7 +242,7 @@ describe('a host leaves nothing', () => {
     expect(processesWith(marker)).toEqual([]);
     // The process itself goes on.
     process.kill(host.pid, 0);
-    await until(() => descendantsOf(host.pid).length === 0, { what: 'the end of the guardian' });
+    await until(() => descendantsOf(host.pid).length === 0, { what: 'the end of the reaper' });
   });
 
   it('when it is killed with 8 servers', async () => {
@@ -264,7 +264,7 @@ describe('a host leaves nothing', () => {
          say('starting');
          setInterval(() => {}, 1000);`,
         name,
-        GUARDIAN,
+        REAPER,
       );
       await host.hears('starting');
       await until(() => processesWith(marker).length > 0, { what: 'a process' });
@@ -294,7 +294,7 @@ describe('30 starts and stops in a row', () => {
     }
     expect(processesWith(marker)).toEqual([]);
     expect(listeners()).toEqual(before.listeners);
-    await until(() => descendantsOf(process.pid).length === before.children, { what: 'the guardians' });
+    await until(() => descendantsOf(process.pid).length === before.children, { what: 'the reapers' });
     // Garbage is collected first. Something may still know the last one.
     const countOf = (type: object): number => queryObjects(type as () => void, { format: 'count' });
     const counts = (): number[] => [JarvisOpenCode, OwnedServer, HealthMonitor, EventHub].map(countOf);

@@ -21,7 +21,7 @@ import { until } from '../support/wait.js';
 // A host that is killed without a word, while its server does what is hardest to end: a tool in the middle of `sleep 600`, one that
 // left its session and lost its parent, an MCP server that ignores every hint, and one whose child holds its pipes.
 
-const NONE: GuardKinds = { parentDeath: false, guardian: false, record: false };
+const NONE: GuardKinds = { parentDeath: false, reaper: false, record: false };
 
 const tools = [
   toolCall('bash', { command: '(setsid sleep 601 < /dev/null > /dev/null 2>&1 &)', description: 'Leave' }),
@@ -81,8 +81,8 @@ async function expectNothingLeft(server: number, host: HostProcess): Promise<voi
 
 describe('a host that is killed while its server works', () => {
   it.each<[what: string, guards: GuardKinds]>([
-    ['all guards', { parentDeath: true, guardian: true, record: true }],
-    ['the guardian alone', { ...NONE, guardian: true }],
+    ['all guards', { parentDeath: true, reaper: true, record: true }],
+    ['the reaper alone', { ...NONE, reaper: true }],
   ])('leaves nothing, with %s', async (_what, guards) => {
     await using host = busyHost(guards);
     const server = await everythingRuns(host);

@@ -32,7 +32,7 @@ export interface HostProcess extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
   /** How it ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** Resolves when none of its descendants, its guardians included, is left. @throws {Error} after 5 s. */
+  /** Resolves when none of its descendants, its reapers included, is left. @throws {Error} after 5 s. */
   childrenGone(): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 import { isMainThread } from 'node:worker_threads';
 
-/** What must not outlive this process. */
-export interface EndsWithHost {
-  /** Ends it at once, synchronously. */
+/** What is to be done when this process ends. */
+export interface ExitHook {
+  /** Ends the server at once, synchronously. */
   killNow(): void;
-  /** Ends it in good order. */
+  /** Ends the server in good order. */
   stop(): Promise<unknown>;
 }
 
@@ -13,34 +13,34 @@ export const HOST_SIGNAL_GRACE_MS = 1_000;
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-const alive = new Set<EndsWithHost>();
-/** The signals this process was sent while something was alive. */
+const hooks = new Set<ExitHook>();
+/** The signals this process has received while a hook was registered. */
 const received = new Set<NodeJS.Signals>();
 let isStopping = false;
 
 /**
- * Makes sure that `server` ends with this process; the returned function takes that back. There is one set of listeners
- * for all servers, attached with the first and removed with the last.
+ * Registers what ends a server with this process; the returned function removes it. All hooks share one set of listeners, attached
+ * with the first and removed with the last.
  *
- * - An exit, by itself, by `process.exit()` or by an exception: it is killed in the `exit` event.
+ * - An exit, by itself, by `process.exit()` or by an exception: the `exit` event kills the server.
  * - SIGINT, SIGTERM or SIGHUP of a process that listens for it itself: its listeners decide, as if this one were not there.
- * - The same of a process that does not listen: it is stopped in good order, then the process ends by that signal, so that its
- *   exit code is 128 + n in a shell. A second signal meanwhile ends everything at once.
+ * - The same of a process that does not listen: the server is stopped in good order, then the process ends by that signal, so that
+ *   its exit code is 128 + n in a shell. A second signal meanwhile ends everything at once.
  *
- * What ends this process without a word (SIGKILL, a worker thread that is terminated) is for the guards.
+ * SIGKILL, and the end of a worker thread that is terminated, call no hook: the guards are for them.
  */
-export function endWithHost(server: EndsWithHost): () => void {
-  if (alive.size === 0) attach();
-  alive.add(server);
+export function registerExitHook(hook: ExitHook): () => void {
+  if (hooks.size === 0) attach();
+  hooks.add(hook);
   return () => {
-    if (alive.delete(server) && alive.size === 0) detach();
+    if (hooks.delete(hook) && hooks.size === 0) detach();
   };
 }
 
 function attach(): void {
-  // First of all: a `process.exit()` in somebody's listener ends the process before later listeners are called.
+  // Before all others: a `process.exit()` in somebody's listener ends the process before later listeners are called.
   process.prependListener('exit', killAll);
-  // A worker thread is not told of signals.
+  // A worker thread receives no signals.
   if (isMainThread) for (const signal of SIGNALS) process.prependListener(signal, onSignal);
 }
 
@@ -52,7 +52,7 @@ function detach(): void {
 }
 
 function killAll(): void {
-  for (const server of alive) server.killNow();
+  for (const hook of hooks) hook.killNow();
 }
 
 function onSignal(signal: NodeJS.Signals): void {
@@ -65,18 +65,18 @@ function onSignal(signal: NodeJS.Signals): void {
     endBy(signal);
   } else {
     isStopping = true;
-    void Promise.allSettled([...alive].map((server) => server.stop())).then(() => endBy(signal));
+    void Promise.allSettled([...hooks].map((hook) => hook.stop())).then(() => endBy(signal));
   }
 }
 
 /**
- * Leaves the signal to the host. Some of those who listen end the process only when nobody else listens, and look for that
- * while they are called: this listener is gone by then, and back when they are through.
+ * Leaves the signal to the host. Some listeners end the process only when nobody else listens, and check that while they are
+ * called: this listener is removed before, and attached again when they have run.
  */
 function stepAside(signal: NodeJS.Signals): void {
   process.off(signal, onSignal);
   setImmediate(() => {
-    if (alive.size > 0 && !process.listeners(signal).includes(onSignal))
+    if (hooks.size > 0 && !process.listeners(signal).includes(onSignal))
       process.prependListener(signal, onSignal);
   });
 }

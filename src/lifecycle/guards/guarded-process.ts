@@ -1,8 +1,8 @@
 import { delay } from '../../core/abort.js';
 import { MAX_TIMER_MS } from '../../core/clock.js';
 import type { Guards } from './guards.js';
-import { endWithHost, HOST_SIGNAL_GRACE_MS } from './exit-hook.js';
-import { ProcessFamily } from '../process/process-tree.js';
+import { registerExitHook, HOST_SIGNAL_GRACE_MS } from './exit-hook.js';
+import { ProcessTree } from '../process/process-tree.js';
 import type { ServerExit } from '../server/handle.js';
 import { spawnServer, type SpawnedServer, type SpawnOptions } from '../process/spawn.js';
 
@@ -13,7 +13,7 @@ const POLL_MS = 20;
 /** Asks a process to end its work within a time limit. */
 export type DisposeAll = (timeoutMs: number) => Promise<void>;
 
-/** A child process that ends with this one and, whenever it ends, takes all it started along. */
+/** A child process that ends with this one, and with whose end all it started is killed. */
 export class GuardedProcess {
   readonly pid: number | undefined;
   readonly output: SpawnedServer['output'];
@@ -21,10 +21,10 @@ export class GuardedProcess {
   readonly failed: SpawnedServer['failed'];
   /** Resolves when the process has ended; what it left behind may take a moment more. Never rejects. */
   readonly exited: Promise<ServerExit>;
-  readonly family: ProcessFamily;
+  readonly tree: ProcessTree;
   /** Resolves when nothing is left of it and of what it started. Never rejects. */
   readonly gone: Promise<void>;
-  /** What a signal to end this process does with it. */
+  /** Called when a signal ends this process. */
   stopWithHost: () => Promise<unknown> = () => this.end(HOST_SIGNAL_GRACE_MS);
   #hasExited = false;
   #ending: Promise<void> | undefined;
@@ -36,20 +36,20 @@ export class GuardedProcess {
     this.url = spawned.url;
     this.failed = spawned.failed;
     this.exited = spawned.exited;
-    this.family = new ProcessFamily(this.pid, guards.marker);
-    guards.started(this.family);
-    const forget = endWithHost({
-      killNow: () => this.family.kill(),
+    this.tree = new ProcessTree(this.pid, guards.marker);
+    guards.started(this.tree);
+    const unregister = registerExitHook({
+      killNow: () => this.tree.kill(),
       stop: () => this.stopWithHost(),
     });
-    this.gone = this.exited.then(() => this.#sweep()).then(forget);
+    this.gone = this.exited.then(() => this.#sweep()).then(unregister);
     void this.exited.then(() => (this.#hasExited = true));
   }
 
   /**
-   * Ends it: it is asked to end its work, then to end (SIGTERM), then killed, and with it whoever of its family is left. Resolves
-   * when they are gone. OpenCode 1.18.33 can swallow SIGTERM for some seconds after its first start, so this always
-   * escalates. Idempotent; callers share one end.
+   * Asks the process to end its work, then to end (SIGTERM), then kills it with what is left of its tree. Resolves when all are
+   * gone. OpenCode 1.18.33 can ignore SIGTERM for some seconds after its first start, so this always escalates. Idempotent;
+   * callers share one end.
    *
    * @param graceMs - milliseconds it has to end its work, and then again to end itself.
    */
@@ -60,22 +60,22 @@ export class GuardedProcess {
 
   async #end(graceMs: number, dispose: DisposeAll | undefined): Promise<void> {
     if (dispose !== undefined && !this.#hasExited) {
-      // A tool that is ended may leave children behind whom nothing leads to any more.
-      this.family.look();
+      // A tool that is ended may leave children behind without a parent: they are remembered now.
+      this.tree.scan();
       await dispose(graceMs).catch(() => undefined);
     }
-    this.family.look();
-    this.family.terminate();
-    const timer = setTimeout(() => this.family.kill(), Math.min(graceMs, MAX_TIMER_MS));
+    this.tree.scan();
+    this.tree.terminate();
+    const timer = setTimeout(() => this.tree.kill(), Math.min(graceMs, MAX_TIMER_MS));
     await this.exited;
     clearTimeout(timer);
     await this.gone;
   }
 
-  /** Kills what has outlived its leader. */
+  /** Kills what has outlived the server. */
   async #sweep(): Promise<void> {
     if (this.pid === undefined) return;
     const deadline = performance.now() + GONE_MS;
-    while (this.family.kill() && performance.now() < deadline) await delay(POLL_MS);
+    while (this.tree.kill() && performance.now() < deadline) await delay(POLL_MS);
   }
 }

@@ -1,32 +1,32 @@
 import type { Logger } from '../../core/logger.js';
-import { Guardian, type GuardianTask } from './reaper.js';
+import { Reaper, type ReaperTask } from './reaper.js';
 import { forgetServer, recordServer } from './orphans.js';
-import { newMarker, type ProcessFamily } from '../process/process-tree.js';
+import { newMarker, type ProcessTree } from '../process/process-tree.js';
 
-/** What ends a server whose host was killed without a word. Each works without the others; tests switch them off one by one. */
+/** What ends a server whose host was killed. Each works without the others; tests switch them off one by one. */
 export interface GuardKinds {
   /**
    * `BUN_FEATURE_FLAG_NO_ORPHANS`. OpenCode 1.18.33 on Linux: `prctl(PR_SET_PDEATHSIG, SIGKILL)`, so the server, and it alone, dies with
    * the thread that started it. Its tools and stubborn MCP servers go on. Costs nothing.
    */
   readonly parentDeath: boolean;
-  /** A process that cleans up after this one: see {@link Guardian}. */
-  readonly guardian: boolean;
-  /** A file by which the next start on this machine finds what the others have missed. Costs one small file per server. */
+  /** A process that ends the server when this one has died: see {@link Reaper}. */
+  readonly reaper: boolean;
+  /** A file by which the next start on this machine finds a server that the others have missed. Costs one small file per server. */
   readonly record: boolean;
 }
 
-export const ALL_GUARDS: GuardKinds = { parentDeath: true, guardian: true, record: true };
+export const ALL_GUARDS: GuardKinds = { parentDeath: true, reaper: true, record: true };
 
 /** The guards of one start, from before its first process until its last one has ended. */
 export class Guards {
-  /** What its processes need in their environment. */
+  /** Variables for the environment of its processes. */
   readonly env: Readonly<Record<string, string>>;
   /** The value that marks them; no secret. */
   readonly marker: string;
   readonly #kinds: GuardKinds;
-  readonly #guardian: Guardian | undefined;
-  #task: GuardianTask;
+  readonly #reaper: Reaper | undefined;
+  #task: ReaperTask;
   #record: string | undefined;
 
   constructor(kinds: GuardKinds, logger: Logger) {
@@ -38,38 +38,38 @@ export class Guards {
       ...(kinds.parentDeath && { BUN_FEATURE_FLAG_NO_ORPHANS: '1' }),
     };
     this.#task = { markerText: marker.text };
-    if (kinds.guardian) {
-      this.#guardian = Guardian.start(this.#task, (error) =>
-        logger.warn('no guardian: a killed host may leave its server behind', { error: String(error) }),
+    if (kinds.reaper) {
+      this.#reaper = Reaper.start(this.#task, (error) =>
+        logger.warn('no reaper: a killed host may leave its server behind', { error: String(error) }),
       );
     }
   }
 
-  /** A process was started. */
-  started(family: ProcessFamily): void {
-    this.#note(family);
-    this.#tell({ pid: family.leader?.pid, startTime: family.leader?.startTime, record: this.#record });
+  /** Guards a process that was started. */
+  started(tree: ProcessTree): void {
+    this.#writeRecord(tree);
+    this.#update({ pid: tree.leader?.pid, startTime: tree.leader?.startTime, record: this.#record });
   }
 
-  /** The server is ready: from here on it can be asked to end its work. */
-  ready(family: ProcessFamily, url: string, authorization: string): void {
+  /** Notes that the server is ready: it can be asked to end its work now. */
+  ready(tree: ProcessTree, url: string, authorization: string): void {
     // A wrapper may have become the server: its command line is another one now.
-    this.#note(family);
-    this.#tell({ url, authorization, record: this.#record });
+    this.#writeRecord(tree);
+    this.#update({ url, authorization, record: this.#record });
   }
 
-  /** Nothing is left to guard. */
+  /** Ends the guards: nothing is left to guard. */
   release(): void {
-    this.#guardian?.release();
+    this.#reaper?.release();
     if (this.#record !== undefined) forgetServer(this.#record);
   }
 
-  #note(family: ProcessFamily): void {
-    if (this.#kinds.record) this.#record = recordServer(family, this.marker) ?? this.#record;
+  #writeRecord(tree: ProcessTree): void {
+    if (this.#kinds.record) this.#record = recordServer(tree, this.marker) ?? this.#record;
   }
 
-  #tell(news: Partial<GuardianTask>): void {
-    this.#task = { ...this.#task, ...news };
-    this.#guardian?.tell(this.#task);
+  #update(changes: Partial<ReaperTask>): void {
+    this.#task = { ...this.#task, ...changes };
+    this.#reaper?.update(this.#task);
   }
 }

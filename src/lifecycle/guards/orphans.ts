@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ProcessFamily } from '../process/process-tree.js';
+import { ProcessTree } from '../process/process-tree.js';
 import { commandLineOf, findProcess, hasProcessTable, isAlive } from '../process/process-table.js';
 
 const processSchema = z.object({ pid: z.number().int().positive(), startTime: z.string() });
@@ -40,12 +40,12 @@ function defaultDirectory(): string {
  * which is to be removed when the server has ended. `undefined` where processes or private directories cannot be told.
  */
 export function recordServer(
-  family: ProcessFamily,
+  tree: ProcessTree,
   marker: string,
   directory = defaultDirectory(),
 ): string | undefined {
   const host = findProcess(process.pid);
-  const server = family.leader;
+  const server = tree.leader;
   if (host === undefined || server === undefined || !makePrivate(directory)) return undefined;
   const record: ServerRecord = {
     namespace: pidNamespace(),
@@ -98,7 +98,7 @@ function endOrphan({ server, commandLine, marker }: ServerRecord): boolean {
   const leader = findProcess(server.pid);
   const isTheServer = leader?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
   // Without the server, or with another process in its place, only the marker tells who belongs to it.
-  return new ProcessFamily(isTheServer ? server.pid : undefined, marker).kill();
+  return new ProcessTree(isTheServer ? server.pid : undefined, marker).kill();
 }
 
 /** Another start may have removed it meanwhile. */

@@ -1,14 +1,14 @@
 /**
- * What the guardian's shell runs, for any POSIX shell. Its arguments: the runtime for {@link GUARDIAN_SCRIPT} (or nothing) and the
+ * What the reaper's shell runs, for any POSIX shell. Its arguments: the runtime for {@link REAPER_SCRIPT} (or nothing) and the
  * marker. Each line of its input is a task, `pid json`, and the last one counts; an empty line takes the task back. Without the
- * script it kills the group, who carries the marker (`/proc`), and elsewhere the tree below the server.
+ * script it kills the group and what carries the marker (`/proc`), and where there is no `/proc` the tree below the server.
  */
-export const GUARDIAN_SHELL = `
+export const REAPER_SHELL = `
 trap '' HUP INT TERM
 pid=; task=
 while IFS= read -r line; do pid=\${line%% *}; task=\${line#* }; done
 [ -n "$pid" ] || exit 0
-[ -n "$1" ] && printf '%s' "$task" | "$1" -e "$JARVIS_OPENCODE_GUARDIAN" && exit 0
+[ -n "$1" ] && printf '%s' "$task" | "$1" -e "$JARVIS_OPENCODE_REAPER" && exit 0
 for round in 1 2 3; do
   if [ -r /proc/self/environ ]; then
     left=$(grep -als -- "$2" /proc/[0-9]*/environ | cut -d/ -f3)
@@ -24,10 +24,10 @@ done
 `;
 
 /**
- * What the guardian does in good order when the host has ended: plain CommonJS in one string, so that it needs no file that a
+ * What the reaper does in good order when the host has ended: plain CommonJS in one string, so that it needs no file that a
  * bundler could leave behind. The task comes through its input.
  */
-export const GUARDIAN_SCRIPT = `
+export const REAPER_SCRIPT = `
 const { readFileSync, readdirSync, rmdirSync, rmSync } = require('fs');
 const { spawnSync } = require('child_process');
 const { pid = -1, startTime, markerText, url, authorization, record } = JSON.parse(readFileSync(0, 'utf8'));

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { GUARDIAN_SCRIPT, GUARDIAN_SHELL } from './reaper-script.js';
+import { REAPER_SCRIPT, REAPER_SHELL } from './reaper-script.js';
 import type { ProcessEntry } from '../process/process-table.js';
 
-/** What the guardian is told; the later it is told something, the more it can do in good order. */
-export interface GuardianTask {
-  /** In the environment of all that is to end. */
+/** What the reaper knows of the server. The more it knows, the more of its work it does in good order. */
+export interface ReaperTask {
+  /** Stands in the environment of every process that is to end. */
   readonly markerText: string;
   /** The server process, once there is one. */
   readonly pid?: number | undefined;
@@ -17,42 +17,42 @@ export interface GuardianTask {
 }
 
 /**
- * A small process that outlives this one to clean up after it. It is a shell that waits for the end of a pipe which only
- * this process holds, whatever ends it; then it has `POST /global/dispose` sent (2 s at most) and kills the server's group, its
- * descendants and whoever carries its marker.
+ * A small process that outlives this one and then ends its server. It is a shell that waits for the end of a pipe which only this
+ * process holds. Then it has `POST /global/dispose` sent (2 s at most) and kills the server's group, its descendants and every
+ * process that carries its marker.
  *
- * What it costs: 1.7 MB of resident memory per server, 0.1 MB of it its own (`dash`, Linux x64; a waiting Node would take 42 MB and
+ * It costs 1.7 MB of resident memory per server, 0.1 MB of it its own (`dash`, Linux x64; a waiting Node would take 42 MB and
  * 7 MB). Node is started only at the end of the host, for some 0.2 s. Where `process.execPath` is not plain Node or Bun (Electron, a
  * single executable application, Deno), where starting it could start the application, the shell kills without disposing.
  *
  * Secrets go through the pipe: they are in no command line, environment or file.
  */
-export class Guardian {
+export class Reaper {
   readonly pid: number | undefined;
-  readonly #tell: (line: string) => void;
+  readonly #write: (line: string) => void;
   readonly #end: () => void;
 
   private constructor(child: {
     readonly pid: number | undefined;
-    readonly tell: (line: string) => void;
+    readonly write: (line: string) => void;
     readonly end: () => void;
   }) {
     this.pid = child.pid;
-    this.#tell = child.tell;
+    this.#write = child.write;
     this.#end = child.end;
   }
 
   /** Starts one; `undefined` on Windows, which has no shell for it. `onFailure` is called when it cannot be started. */
-  static start(task: GuardianTask, onFailure: (error: unknown) => void): Guardian | undefined {
+  static start(task: ReaperTask, onFailure: (error: unknown) => void): Reaper | undefined {
     if (process.platform === 'win32') return undefined;
     const child = spawn(
       '/bin/sh',
-      ['-c', GUARDIAN_SHELL, 'jarvis-opencode-guardian', scriptRuntime(), task.markerText],
+      ['-c', REAPER_SHELL, 'jarvis-opencode-reaper', scriptRuntime(), task.markerText],
       {
         // Out of reach of the terminal's signals, and of those to the host's group.
         detached: true,
         cwd: '/',
-        env: { PATH: '/usr/local/bin:/usr/bin:/bin', JARVIS_OPENCODE_GUARDIAN: GUARDIAN_SCRIPT },
+        env: { PATH: '/usr/local/bin:/usr/bin:/bin', JARVIS_OPENCODE_REAPER: REAPER_SCRIPT },
         stdio: ['pipe', 'ignore', 'ignore'],
       },
     );
@@ -64,23 +64,23 @@ export class Guardian {
     // A pipe that waits for nothing must not keep this process alive.
     const stdin = child.stdin as typeof child.stdin & { unref?(): void };
     stdin.unref?.();
-    const guardian = new Guardian({
+    const reaper = new Reaper({
       pid: child.pid,
-      tell: (line) => child.stdin.write(line),
+      write: (line) => child.stdin.write(line),
       end: () => child.stdin.end(),
     });
-    guardian.tell(task);
-    return guardian;
+    reaper.update(task);
+    return reaper;
   }
 
   /** Replaces its task. */
-  tell(task: GuardianTask): void {
-    this.#tell(`${task.pid ?? 0} ${JSON.stringify(task)}\n`);
+  update(task: ReaperTask): void {
+    this.#write(`${task.pid ?? 0} ${JSON.stringify(task)}\n`);
   }
 
-  /** Lets it end without doing anything. */
+  /** Has it end without doing anything. */
   release(): void {
-    this.#tell('\n');
+    this.#write('\n');
     this.#end();
   }
 }

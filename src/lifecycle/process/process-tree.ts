@@ -24,11 +24,11 @@ export function markerText(value: string): string {
 
 /**
  * A server process and all it started: its process group, its descendants wherever they went (running tools have groups of
- * their own, which no signal to the server's group reaches) and, on Linux, whoever carries its marker in the environment.
- * Whom it has seen once it knows until they end, by pid and start time.
+ * their own, which no signal to the server's group reaches) and, on Linux, what carries its marker in the environment. What a
+ * scan has found is remembered, by pid and start time, until it ends.
  */
-export class ProcessFamily {
-  /** The server itself; `undefined` where the platform does not tell, or when it is gone. */
+export class ProcessTree {
+  /** The server itself; `undefined` when it is gone, and where there is no process table. */
   readonly leader: ProcessEntry | undefined;
   readonly #pid: number | undefined;
   readonly #markerText: string;
@@ -42,10 +42,10 @@ export class ProcessFamily {
   }
 
   /**
-   * Who of it is alive. Synchronous, so that it also works while this process exits; empty where the platform does not
-   * tell.
+   * Finds the processes of the tree that run. Synchronous, so that it also works while this process exits; empty where there is
+   * no process table.
    */
-  look(): readonly ProcessEntry[] {
+  scan(): readonly ProcessEntry[] {
     const table = processTable();
     const startTimes = new Map(table.map((entry) => [entry.pid, entry.startTime]));
     const members = new Set(
@@ -64,19 +64,19 @@ export class ProcessFamily {
     return this.#seen;
   }
 
-  /** Asks its group to end: the server, and what stayed with it. On Windows, which cannot ask, it ends them all. */
+  /** Sends SIGTERM to the server's process group. On Windows, which has no such signal, kills the tree. */
   terminate(): void {
     if (process.platform === 'win32') this.#taskkill();
     else this.#signalGroup('SIGTERM');
   }
 
-  /** Kills everybody it knows of; `false` when nobody was left. */
+  /** Kills every process of the tree; `false` when none was left. */
   kill(): boolean {
     if (process.platform === 'win32') {
       this.#taskkill();
       return false;
     }
-    const living = this.look();
+    const living = this.scan();
     const isGroupLeft = this.#signalGroup('SIGKILL');
     for (const { pid } of living) {
       try {
@@ -88,7 +88,7 @@ export class ProcessFamily {
     return hasProcessTable() ? living.length > 0 : isGroupLeft;
   }
 
-  /** The pid of the server, unless it is that of a later process by now. */
+  /** The pid of the server; `undefined` when a later process has it now. */
   #ownPid(startTimeOf: (pid: number) => string | undefined): number | undefined {
     if (this.#pid === undefined) return undefined;
     const startTime = startTimeOf(this.#pid);

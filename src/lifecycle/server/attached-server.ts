@@ -1,20 +1,15 @@
 import { deferred } from '../../core/abort.js';
-import {
-  ServerSignals,
-  type ServerEvents,
-  type ServerExit,
-  type ServerHandle,
-  type ServerState,
-} from './handle.js';
+import { type ServerEvents, type ServerExit, type ServerHandle, type ServerState } from './handle.js';
+import { ServerEventEmitter } from './server-events.js';
 
-/** A server somebody else started: used, and never stopped. */
+/** A server that somebody else started. Never stops it. */
 export class AttachedServer implements ServerHandle {
   readonly url: string;
   readonly version: string;
   readonly pid = undefined;
   declare readonly authorization: string | undefined;
   readonly closed: Promise<ServerExit>;
-  readonly #signals = new ServerSignals();
+  readonly #events = new ServerEventEmitter();
   readonly #closed = deferred<ServerExit>();
 
   constructor(init: {
@@ -26,15 +21,15 @@ export class AttachedServer implements ServerHandle {
     this.version = init.version;
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
     this.closed = this.#closed.promise;
-    this.#signals.enter('ready');
+    this.#events.enter('ready');
   }
 
   get state(): ServerState {
-    return this.#signals.state;
+    return this.#events.state;
   }
 
   on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void {
-    return this.#signals.on(event, listener);
+    return this.#events.on(event, listener);
   }
 
   restart(): Promise<void> {
@@ -45,7 +40,7 @@ export class AttachedServer implements ServerHandle {
 
   /** Lets go of the server, which goes on. */
   stop(): Promise<void> {
-    this.#signals.enter('stopped');
+    this.#events.enter('stopped');
     this.#closed.resolve({ code: null, signal: null });
     return Promise.resolve();
   }

@@ -12,7 +12,6 @@ import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './r
 import {
   parseGraceMs,
   parseRestartOptions,
-  ServerSignals,
   type RestartGuard,
   type RestartOptions,
   type ServerEvents,
@@ -21,10 +20,11 @@ import {
   type ServerState,
   type StopOptions,
 } from './handle.js';
+import { ServerEventEmitter } from './server-events.js';
 import { DirectoryTraps } from '../paths/directory-traps.js';
 import { assertNoPlugins } from '../paths/project-plugins.js';
 import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
-import { ServerProcess, type ServerCalls } from './server-process.js';
+import { launchServer, type ServerCalls } from './launch.js';
 
 /** One run of a server, as its supervision needs it. */
 export interface SupervisedProcess {
@@ -46,7 +46,7 @@ export interface Supervision {
   readonly launch: (signal: AbortSignal) => Promise<SupervisedProcess>;
   readonly health: ParsedHealthPolicy | undefined;
   readonly restart: ParsedRestartPolicy | undefined;
-  readonly signals: ServerSignals;
+  readonly events: ServerEventEmitter;
   readonly logger: Logger;
   /** OpenCode's own, in the environment of every run. */
   readonly dataDirectory?: string | undefined;
@@ -95,15 +95,15 @@ export class OwnedServer implements ServerHandle {
     const health = parseHealthPolicy(options.health);
     const restart = parseRestartPolicy(options.restart);
     const logger = options.logger ?? silentLogger;
-    const signals = new ServerSignals();
+    const events = new ServerEventEmitter();
     const onLog = (line: string): void => {
       logger.debug('server output', { line });
-      signals.log(line);
+      events.log(line);
     };
-    const first = await ServerProcess.launch(plan, calls, { signal: options.signal, onLog, logger, guards });
-    const launch = (signal: AbortSignal): Promise<ServerProcess> => {
+    const first = await launchServer(plan, calls, { signal: options.signal, onLog, logger, guards });
+    const launch = (signal: AbortSignal): Promise<SupervisedProcess> => {
       plan = nextPlan(plan);
-      return ServerProcess.launch(plan, calls, { signal, onLog, logger, guards });
+      return launchServer(plan, calls, { signal, onLog, logger, guards });
     };
     const { dataDirectory } = plan;
     const checkDirectory = directoryCheck(options, plan, first.pid);
@@ -111,7 +111,7 @@ export class OwnedServer implements ServerHandle {
       launch,
       health,
       restart,
-      signals,
+      events,
       logger,
       dataDirectory,
       checkDirectory,
@@ -147,11 +147,11 @@ export class OwnedServer implements ServerHandle {
   }
 
   get state(): ServerState {
-    return this.#signals.state;
+    return this.#events.state;
   }
 
   on<E extends keyof ServerEvents>(event: E, listener: (value: ServerEvents[E]) => void): () => void {
-    return this.#signals.on(event, listener);
+    return this.#events.on(event, listener);
   }
 
   guardRestart(guard: RestartGuard): void {
@@ -211,8 +211,8 @@ export class OwnedServer implements ServerHandle {
     return `OwnedServer ${inspect(this.toJSON(), options)}`;
   }
 
-  get #signals(): ServerSignals {
-    return this.#supervision.signals;
+  get #events(): ServerEventEmitter {
+    return this.#supervision.events;
   }
 
   #adopt(process: SupervisedProcess): void {
@@ -221,7 +221,7 @@ export class OwnedServer implements ServerHandle {
     process.onHostSignal(() => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS }));
     void process.exited.then((exit) => this.#exited(process, exit));
     if (policy !== undefined) this.#health = this.#watch(process, policy);
-    this.#signals.enter('ready');
+    this.#events.enter('ready');
   }
 
   #watch({ pid, probe }: SupervisedProcess, policy: ParsedHealthPolicy): HealthMonitor {
@@ -231,11 +231,11 @@ export class OwnedServer implements ServerHandle {
       probe,
       unhealthy: () => {
         logger.warn('server does not answer', { pid });
-        this.#signals.enter('unhealthy');
+        this.#events.enter('unhealthy');
       },
       healthy: () => {
         logger.info('server answers again', { pid });
-        this.#signals.enter('ready');
+        this.#events.enter('ready');
       },
       hung: () => {
         if (this.#budget === undefined) return;
@@ -272,7 +272,7 @@ export class OwnedServer implements ServerHandle {
     try {
       let waitMs = isRequested ? 0 : this.#budget?.take();
       for (let attempt = 1; waitMs !== undefined; attempt += 1, waitMs = this.#budget?.take()) {
-        this.#signals.enter('restarting', { attempt, exit, isRequested });
+        this.#events.enter('restarting', { attempt, exit, isRequested });
         if (attempt === 1)
           await (isRequested ? this.#process.stop(parseGraceMs(undefined)) : this.#process.kill());
         await delay(waitMs, signal);
@@ -296,20 +296,20 @@ export class OwnedServer implements ServerHandle {
   }
 
   #fail(exit: ServerExit, error: unknown): void {
-    this.#signals.enter('failed', { exit, error });
+    this.#events.enter('failed', { exit, error });
     this.#closed.resolve(exit);
   }
 
   async #stop(graceMs: number): Promise<void> {
     this.#health?.stop();
     const hasFailed = this.state === 'failed';
-    if (!hasFailed) this.#signals.enter('stopping');
+    if (!hasFailed) this.#events.enter('stopping');
     this.#over.abort(new ClosedError('The server'));
     await this.#relaunching?.catch(() => undefined);
     await this.#process.stop(graceMs);
     const exit = await this.#process.exited;
     if (hasFailed) return;
-    this.#signals.enter('stopped', { exit });
+    this.#events.enter('stopped', { exit });
     this.#closed.resolve(exit);
     this.#supervision.logger.info('server stopped', { pid: this.pid });
   }

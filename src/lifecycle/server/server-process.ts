@@ -1,42 +1,18 @@
-import { mkdirSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { dirname } from 'node:path';
-import { abortable, AbortScope, deferred, delay } from '../../core/abort.js';
-import { JarvisError, ServerStartError, UnsupportedServerError } from '../../errors.js';
-import type { Logger } from '../../core/logger.js';
-import { findBinary } from '../process/binary.js';
-import { GuardedProcess, type DisposeAll } from '../guards/guarded-process.js';
-import { ALL_GUARDS, Guards, type GuardKinds } from '../guards/guards.js';
-import { endWithHost } from '../guards/exit-hook.js';
-import { endOrphans } from '../guards/orphans.js';
-import { dataDirectory } from '../paths/directory-traps.js';
-import { shedStaleConnections, waitUntilHealthy, type Probe } from './ready.js';
-import { basicAuthorization, parseGraceMs, type ServerExit } from './handle.js';
-import type { ServerPlan } from './options.js';
-import { firstStart } from './first-start.js';
-import { assertBinaryVersion } from './version-gate.js';
+import type { DisposeAll, GuardedProcess } from '../guards/guarded-process.js';
+import type { ServerExit } from './handle.js';
+import type { Probe } from './ready.js';
 
-/** How often a start is repeated that failed because another server made the same database, and the first pause, which doubles. */
-const DATABASE_RETRIES = 5;
-const DATABASE_PAUSE_MS = 200;
-/** What OpenCode 1.18.33 says when it exits for that reason. */
-const DATABASE_RACE = /database is locked|Failed query:/;
-
-/** How a server that was started is talked to. */
-export interface ServerCalls {
-  readonly probe: (url: string, authorization: string) => Probe;
-  /** Asks the server to end all its work: running tools have process groups of their own that no signal of ours reaches. */
-  readonly disposeAll: (url: string, authorization: string, timeoutMs: number) => Promise<void>;
-}
-
-/** How one start is watched and guarded. */
-export interface LaunchOptions {
-  readonly signal: AbortSignal | undefined;
-  /** Is told each line of output, without secrets. */
-  readonly onLog: (line: string) => void;
-  readonly logger: Logger;
-  /** @default all of them */
-  readonly guards?: GuardKinds | undefined;
+/** What is known of a server that is ready. */
+export interface ServerProcessInit {
+  readonly process: GuardedProcess;
+  readonly pid: number;
+  readonly url: string;
+  readonly version: string;
+  /** Value of the `authorization` header. */
+  readonly authorization: string;
+  readonly probe: Probe;
+  /** Asks it to end all its work. */
+  readonly dispose: DisposeAll;
 }
 
 /** One run of a server, from ready to gone. */
@@ -52,15 +28,8 @@ export class ServerProcess {
   readonly #process: GuardedProcess;
   readonly #dispose: DisposeAll;
 
-  private constructor(init: {
-    readonly process: GuardedProcess;
-    readonly pid: number;
-    readonly url: string;
-    readonly version: string;
-    readonly authorization: string;
-    readonly probe: Probe;
-    readonly dispose: DisposeAll;
-  }) {
+  /** Takes over a process that is ready. */
+  constructor(init: ServerProcessInit) {
     this.url = init.url;
     this.version = init.version;
     this.pid = init.pid;
@@ -69,111 +38,6 @@ export class ServerProcess {
     this.probe = init.probe;
     this.#process = init.process;
     this.#dispose = init.dispose;
-  }
-
-  /**
-   * Starts a server and resolves when it is healthy. On any failure nothing of it is left running.
-   *
-   * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy in time.
-   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
-   */
-  static async launch(plan: ServerPlan, calls: ServerCalls, options: LaunchOptions): Promise<ServerProcess> {
-    const { signal, onLog, logger } = options;
-    signal?.throwIfAborted();
-    const command = findBinary({
-      command: plan.command,
-      projectDirectory: process.cwd(),
-      searchPath: plan.env.PATH,
-    });
-    const authorization = basicAuthorization(plan.username, plan.password);
-    const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];
-    const commandLine = [command, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
-    prepare(plan, command);
-    const orphans = endOrphans();
-    if (orphans.length > 0) logger.warn('ended servers of hosts that were killed', { pids: orphans });
-
-    const guards = new Guards(options.guards ?? ALL_GUARDS, logger);
-    let current: GuardedProcess | undefined;
-    const run = (args: readonly string[]): GuardedProcess =>
-      (current = new GuardedProcess({ command, args, cwd: plan.cwd, env: plan.env, secrets, onLog }, guards));
-    const startError = (what: string, exitCode: number | null = null, cause?: unknown): ServerStartError =>
-      new ServerStartError(
-        {
-          message: `The server ${what}: ${commandLine}.`,
-          command: commandLine,
-          exitCode,
-          recentOutput: current?.output.lines() ?? [],
-        },
-        cause === undefined ? undefined : { cause },
-      );
-    const limit = new AbortScope([signal], {
-      timeoutMs: plan.startTimeoutMs,
-      reason: () => startError(`did not become ready within ${plan.startTimeoutMs} ms`),
-    });
-    let letOthersStart = (): void => undefined;
-    const over = deferred();
-    // From here to the end, not only while a process runs: a signal that comes between two of them would be lost, because Node
-    // forgets the signals it has not told of yet when the last listener goes.
-    const forget = endWithHost({
-      killNow: () => undefined,
-      stop: () => {
-        limit.abort(startError('was not started, because this process is told to end'));
-        return over.promise;
-      },
-    });
-    try {
-      await assertBinaryVersion(command, () => run(['--version']), limit.signal);
-      limit.signal.throwIfAborted();
-      letOthersStart = await firstStart(plan, plan.startTimeoutMs / 2, limit.signal);
-      const begin = async (): Promise<{ child: GuardedProcess; url: string; version: string }> => {
-        const child = run(plan.args);
-        logger.debug('server starting', { command: commandLine, pid: child.pid });
-        const answer = await Promise.race([
-          becomeReady(child, (origin) => calls.probe(origin, authorization), limit.signal),
-          child.failed.catch((error: unknown) => {
-            throw startError(`could not be started (${String(error)})`, null, error);
-          }),
-          child.exited.then(async ({ code, signal: by }) => {
-            const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
-            throw startError(why + (await portTaken(plan)) + notWritable(plan, child.output.lines()), code);
-          }),
-        ]);
-        return { child, ...answer };
-      };
-      const { child, url, version } = await withoutDatabaseRace(begin, async (pauseMs) => {
-        await current?.end(0);
-        logger.debug('server starts again: another one made the database at the same time', { pauseMs });
-        await delay(pauseMs, limit.signal);
-      });
-      if (child.pid === undefined) throw startError('has no process id');
-      guards.ready(child.family, url, authorization);
-      void child.gone.then(() => guards.release());
-      const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
-      logger.info('server ready', { url, version, pid: child.pid });
-      const probe = calls.probe(url, authorization);
-      return new ServerProcess({
-        process: child,
-        pid: child.pid,
-        url,
-        version,
-        authorization,
-        probe,
-        dispose,
-      });
-    } catch (error) {
-      limit.abort(error);
-      // Stopped first, told then: whoever sees the error finds nothing running.
-      await current?.end(parseGraceMs(undefined));
-      guards.release();
-      const isOurs = error instanceof ServerStartError || error instanceof UnsupportedServerError;
-      if (isOurs || !(error instanceof JarvisError)) throw error;
-      throw startError('could not be used', null, error);
-    } finally {
-      letOthersStart();
-      limit.end();
-      over.resolve();
-      forget();
-    }
   }
 
   /** The last lines it wrote, without secrets. */
@@ -194,90 +58,5 @@ export class ServerProcess {
   /** Kills it and all it started, also when it is stopped or hangs; resolves when they are gone. */
   kill(): Promise<void> {
     return this.#process.end(0);
-  }
-}
-
-async function becomeReady(
-  child: GuardedProcess,
-  probeOf: (url: string) => Probe,
-  signal: AbortSignal,
-): Promise<{ readonly url: string; readonly version: string }> {
-  const url = await abortable(child.url, signal);
-  const probe = probeOf(url);
-  const version = await waitUntilHealthy(probe, signal);
-  await shedStaleConnections(probe, signal);
-  return { url, version };
-}
-
-/** Repeats a start that failed because a server that takes no lock of ours made the same database at the same time. */
-async function withoutDatabaseRace<T>(
-  begin: () => Promise<T>,
-  pause: (pauseMs: number) => Promise<void>,
-): Promise<T> {
-  for (let retries = 0; ; retries += 1) {
-    try {
-      return await begin();
-    } catch (error) {
-      const isRace =
-        error instanceof ServerStartError &&
-        error.exitCode === 1 &&
-        error.recentOutput.some((line) => DATABASE_RACE.test(line));
-      if (!isRace || retries === DATABASE_RETRIES) throw error;
-      await pause(DATABASE_PAUSE_MS * 2 ** retries);
-    }
-  }
-}
-
-/** Makes the directories and looks for those that must be there: the system blames the command for a missing cwd. */
-function prepare(plan: ServerPlan, command: string): void {
-  if (statSync(plan.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new ServerStartError({
-      message: `The cwd ${JSON.stringify(plan.cwd)} is not a directory.`,
-      command,
-    });
-  }
-  for (const directory of plan.directories) {
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      const message = `The dataDir cannot be used: ${JSON.stringify(directory)} could not be made (${String(cause)}).`;
-      throw new ServerStartError({ message, command }, { cause });
-    }
-  }
-}
-
-/** Says so when the port that was asked for has an owner; whoever that is, it is left alone. */
-async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
-  if (port === 0) return '';
-  const isTaken = await new Promise<boolean>((resolve) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
-    server.listen({ port, host: hostname, exclusive: true }, () => server.close(() => resolve(false)));
-  });
-  return isTaken ? `, because port ${port} of ${hostname} is taken by another process` : '';
-}
-
-/** Says so when the server exited because a directory of its own, or what is in it, is not its to write to. */
-function notWritable({ env, cwd }: ServerPlan, output: readonly string[]): string {
-  const line = output.find((text) =>
-    /\b(EACCES|EPERM|EROFS)\b|readonly database|unable to open database/.test(text),
-  );
-  if (line === undefined) return '';
-  const data = dataDirectory(env, cwd);
-  const path = /'(\/[^']*)'/.exec(line)?.[1] ?? data;
-  const owner = ownerOf(path);
-  return (
-    `, because it may not write to ${JSON.stringify(path)}` +
-    (owner === undefined ? '' : `, which belongs to user ${owner}`) +
-    '. Give the server a dataDir, and a HOME, of the user it runs as'
-  );
-}
-
-/** The user id of what is there of a path; `undefined` where there are none. */
-function ownerOf(path: string): number | undefined {
-  for (let level = path; ; level = dirname(level)) {
-    const stat = statSync(level, { throwIfNoEntry: false });
-    if (stat !== undefined) return process.getuid === undefined ? undefined : stat.uid;
-    if (dirname(level) === level) return undefined;
   }
 }

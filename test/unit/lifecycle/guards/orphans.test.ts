@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endOrphans, forgetServer, recordServer } from '../../../../src/lifecycle/guards/orphans.js';
-import { ProcessFamily } from '../../../../src/lifecycle/process/process-tree.js';
+import { ProcessTree } from '../../../../src/lifecycle/process/process-tree.js';
 import { isAlive } from '../../../support/processes.js';
 import { until } from '../../../support/wait.js';
 
@@ -47,7 +47,7 @@ function server(env: NodeJS.ProcessEnv = {}): number {
 }
 
 function record(pid: number): string {
-  const path = recordServer(new ProcessFamily(pid, marker), marker, directory);
+  const path = recordServer(new ProcessTree(pid, marker), marker, directory);
   if (path === undefined) throw new Error('no record was made');
   return path;
 }
@@ -145,7 +145,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     const elsewhere = join(root, 'elsewhere');
     mkdirSync(elsewhere, { mode: 0o700 });
     symlinkSync(elsewhere, directory);
-    expect(recordServer(new ProcessFamily(server(), marker), marker, directory)).toBeUndefined();
+    expect(recordServer(new ProcessTree(server(), marker), marker, directory)).toBeUndefined();
     expect(endOrphans(directory)).toEqual([]);
   });
 });

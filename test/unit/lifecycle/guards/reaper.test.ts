@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GUARDIAN_SCRIPT, GUARDIAN_SHELL } from '../../../../src/lifecycle/guards/reaper-script.js';
-import { Guardian } from '../../../../src/lifecycle/guards/reaper.js';
+import { REAPER_SCRIPT, REAPER_SHELL } from '../../../../src/lifecycle/guards/reaper-script.js';
+import { Reaper } from '../../../../src/lifecycle/guards/reaper.js';
 import { markerText } from '../../../../src/lifecycle/process/process-tree.js';
 import { findProcess } from '../../../../src/lifecycle/process/process-table.js';
 import {
@@ -39,10 +39,10 @@ async function server(): Promise<number> {
   return child.pid as number;
 }
 
-/** Runs the guardian's shell with this input, as the end of a host leaves it. */
+/** Runs the reaper's shell with this input, as the end of a host leaves it. */
 async function guard(input: string, runtime: string): Promise<number | null> {
-  const args = ['-c', GUARDIAN_SHELL, 'guardian', runtime, markerText(marker)];
-  const env = { PATH: process.env['PATH'], JARVIS_OPENCODE_GUARDIAN: GUARDIAN_SCRIPT };
+  const args = ['-c', REAPER_SHELL, 'reaper', runtime, markerText(marker)];
+  const env = { PATH: process.env['PATH'], JARVIS_OPENCODE_REAPER: REAPER_SCRIPT };
   const shell = spawn('/bin/sh', args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
   shell.stdin.end(input);
   const [code] = (await once(shell, 'exit')) as [number | null];
@@ -52,7 +52,7 @@ async function guard(input: string, runtime: string): Promise<number | null> {
 const task = (pid: number, more: object = {}): string =>
   `${pid} ${JSON.stringify({ markerText: markerText(marker), pid, startTime: findProcess(pid)?.startTime, ...more })}\n`;
 
-describe.skipIf(process.platform !== 'linux')('the guardian of a server', () => {
+describe.skipIf(process.platform !== 'linux')('the reaper of a server', () => {
   it.each([
     ['with a script', process.execPath],
     ['as a shell alone', ''],
@@ -111,9 +111,9 @@ describe.skipIf(process.platform !== 'linux')('the guardian of a server', () => 
 
   it('waits as one shell, tells no secret in its command line or environment, and ends when it is let go', async () => {
     const failures: unknown[] = [];
-    const guardian = Guardian.start({ markerText: markerText(marker) }, (error) => failures.push(error));
-    const pid = guardian?.pid as number;
-    guardian?.tell({
+    const reaper = Reaper.start({ markerText: markerText(marker) }, (error) => failures.push(error));
+    const pid = reaper?.pid as number;
+    reaper?.update({
       markerText: markerText(marker),
       url: 'http://127.0.0.1:9',
       authorization: 'Basic secret',
@@ -121,7 +121,7 @@ describe.skipIf(process.platform !== 'linux')('the guardian of a server', () => 
     expect(descendantsOf(pid)).toEqual([]);
     expect(commandLineOf(pid)).not.toContain('secret');
     expect(processesWith('Basic secret')).toEqual([]);
-    guardian?.release();
+    reaper?.release();
     await until(() => !isAlive(pid));
     expect(failures).toEqual([]);
   });
