@@ -3,7 +3,7 @@ import type { Http } from '../client/http/http.js';
 import type { RequestOptions } from '../client/http/request-options.js';
 import { sendGlobalConfig } from '../client/resources/global.js';
 import type { Config } from '../client/schema/config.js';
-import { deferred, within } from '../core/abort.js';
+import { deferred, resolvesWithin } from '../core/abort.js';
 import type { InstanceControl } from '../instances/instance-control.js';
 
 /** How long `global.disposed` may take after a change of the server's configuration. */
@@ -39,7 +39,7 @@ export class GlobalConfig {
       });
       try {
         updated = await sendGlobalConfig(this.#http, config, { ...options, signal });
-        await within(GLOBAL_DISPOSED_MS, disposed.promise, signal);
+        await resolvesWithin(GLOBAL_DISPOSED_MS, disposed.promise, signal);
       } finally {
         unlisten();
       }

@@ -181,7 +181,11 @@ export class AbortScope {
 }
 
 /** Whether `promise` resolves within `ms` of real time; rejects with the signal's reason when that aborts first. */
-export async function within(ms: number, promise: Promise<void>, signal?: AbortSignal): Promise<boolean> {
+export async function resolvesWithin(
+  ms: number,
+  promise: Promise<void>,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const scope = new AbortScope([signal]);
   try {
     const isTooLate = delay(ms, scope.signal).then(() => false);

@@ -1,4 +1,4 @@
-import { within } from '../core/abort.js';
+import { resolvesWithin } from '../core/abort.js';
 import { realTime } from '../core/real-time.js';
 import type { EndableInstance } from './disposable.js';
 
@@ -41,14 +41,14 @@ export class ForcedDisposal {
       const sessionIDs = this.#instance.activityIDs('session-busy');
       for (const sessionID of sessionIDs) aborted.add(sessionID);
       await Promise.allSettled(sessionIDs.map((id) => abort(directory, id, signal)));
-      if (await within(ABORT_AGAIN_MS, this.#instance.turnsEnded(), signal)) break;
+      if (await resolvesWithin(ABORT_AGAIN_MS, this.#instance.turnsEnded(), signal)) break;
     } while (realTime.now() < giveUpAt);
     return [...aborted];
   }
 
   /** Waits, behind the closed gate and for 2 s at most, until no request is under way. */
   async drain(signal: AbortSignal): Promise<void> {
-    await within(DRAIN_LIMIT_MS, this.#instance.drained(), signal);
+    await resolvesWithin(DRAIN_LIMIT_MS, this.#instance.drained(), signal);
   }
 
   /** Lets new turns through. */

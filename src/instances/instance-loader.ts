@@ -1,7 +1,7 @@
 import type { EventHub } from '../client/events/hub.js';
 import type { Http } from '../client/http/http.js';
 import { cannotLoad, loadInstance } from '../client/instances/api.js';
-import { AbortScope, within } from '../core/abort.js';
+import { AbortScope, resolvesWithin } from '../core/abort.js';
 import { TimeoutError } from '../errors.js';
 import type { LoadOutcome } from '../registry/instance-entry.js';
 
@@ -48,7 +48,7 @@ export class InstanceLoader {
     try {
       // OpenCode 1.18.33 reports the error of a plugin only once, while it loads the plugin.
       if (ownsServer)
-        await within(
+        await resolvesWithin(
           STREAM_LIMIT_MS,
           hub.connect().catch(() => undefined),
           scope.signal,

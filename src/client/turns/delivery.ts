@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { AbortScope, deferred, within } from '../../core/abort.js';
+import { AbortScope, deferred, resolvesWithin } from '../../core/abort.js';
 import { ConnectionError, TimeoutError } from '../../errors.js';
 import { realTime } from '../../core/real-time.js';
 import { wasRefused } from '../http/retry.js';
@@ -73,7 +73,7 @@ export class TurnDelivery {
     this.error = undefined;
     const posted = this.#post(choice, begun.resolve);
     await Promise.race([posted, begun.promise]);
-    await within(
+    await resolvesWithin(
       ANSWER_LIMIT_MS,
       request.isBlocking ? Promise.race([posted, tracker.stored.promise]) : posted,
     );

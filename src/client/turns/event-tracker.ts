@@ -1,4 +1,4 @@
-import { deferred, within, type Deferred } from '../../core/abort.js';
+import { deferred, resolvesWithin, type Deferred } from '../../core/abort.js';
 import { realTime } from '../../core/real-time.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
@@ -86,7 +86,7 @@ export class TurnEventTracker {
 
   /** Waits for an event that may matter, at most `ms`. */
   async next(ms: number): Promise<void> {
-    await within(ms, this.#wake.promise);
+    await resolvesWithin(ms, this.#wake.promise);
   }
 
   #noteDisposal(): void {
