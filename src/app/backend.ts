@@ -74,7 +74,7 @@ export class Backend {
     const { logger = silentLogger } = options;
     const { pid } = server;
     const isOwned = pid !== undefined;
-    const onActivity = (): void => server.noteLife?.();
+    const onActivity = (): void => server.recordActivity?.();
     this.server = server;
     this.isOwned = isOwned;
     this.#directories = directories;

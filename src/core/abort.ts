@@ -6,7 +6,7 @@ interface FanOut {
   readonly handler: () => void;
 }
 
-/** One listener per signal, however many wait for it: a shared signal must not warn of a leak that is none. */
+/** One listener per signal, however many wait for it: Node would warn of a leak at the eleventh listener. */
 const fanOuts = new WeakMap<AbortSignal, FanOut>();
 
 function fanOutOf(signal: AbortSignal): FanOut {
@@ -25,9 +25,9 @@ function fanOutOf(signal: AbortSignal): FanOut {
 }
 
 /**
- * By its methods, not its class: a test environment may bring an `AbortSignal` of its own.
+ * Checks a signal by its methods, not its class: a test environment may have an `AbortSignal` of its own.
  *
- * @throws {TypeError} when it is none.
+ * @throws {TypeError} if it is no signal.
  */
 export function assertSignal(signal: Partial<AbortSignal> | null): void {
   const isSignal =
@@ -38,7 +38,7 @@ export function assertSignal(signal: Partial<AbortSignal> | null): void {
   if (!isSignal) throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}.`);
 }
 
-/** Calls `run` once when `signal` aborts, at once if it already has; the returned function takes the listener off. */
+/** Calls `run` once when `signal` aborts, at once if it already has; the returned function removes the listener. */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
   if (signal === undefined) return () => undefined;
   assertSignal(signal);
@@ -57,13 +57,13 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
 }
 
 /**
- * Waits for `promise`, but no longer than until `signal` aborts; then rejects with the signal's own reason.
- * The listener is gone afterwards on every path; the abandoned promise's rejection is swallowed.
+ * Waits for `promise` until `signal` aborts, and rejects with the signal's own reason then. Removes its listener on every path, and
+ * ignores a later rejection of `promise`.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    // The reason passes through untouched, whatever the caller chose it to be.
+    // The caller's own reason passes through unchanged.
     const detach = onAbort(signal, () => reject(signal.reason));
     promise.then(
       (value) => {
@@ -78,14 +78,14 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** A promise with its resolver outside. */
+/** A promise with the functions that settle it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes a {@link Deferred}. Its rejection never surfaces as unhandled; whoever awaits it still sees it. */
+/** Makes a {@link Deferred}. Its rejection never counts as unhandled; who awaits it still gets it. */
 export function deferred<T = void>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (reason: unknown) => void;
@@ -108,11 +108,11 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** A time limit, and what ends the work when it is over. */
+/** A time limit, with the reason of the abort when it is over. */
 export interface TimeLimit {
   readonly timeoutMs: number | false;
   readonly reason: (timeoutMs: number) => unknown;
-  /** Whose time it is. @default real time */
+  /** The timers that measure it. @default real time */
   readonly timers?: Pick<typeof realTime, 'setTimeout' | 'clearTimeout'>;
 }
 
@@ -145,7 +145,7 @@ export class AbortScope {
     this.#rejectRace?.(this.signal.reason);
   }
 
-  /** The same as {@link abortable}, without a listener; for one promise at a time. */
+  /** As {@link abortable}, without a listener; for one promise at a time. */
   race<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.signal.aborted) reject(this.signal.reason);
@@ -159,12 +159,12 @@ export class AbortScope {
     this.#rejectRace?.(reason);
   }
 
-  /** Takes the time limit off. */
+  /** Removes the time limit. */
   unlimit(): void {
     this.#unlimit();
   }
 
-  /** Takes the time limit off until the returned function is called: then all of it is left again. */
+  /** Suspends the time limit until the returned function is called, which starts the whole of it again. */
   suspendLimit(): () => void {
     this.#unlimit();
     return () => {

@@ -1,6 +1,6 @@
 import { assertSignal } from './abort.js';
 
-/** As much of a wrong value as a message shows, in UTF-16 code units. */
+/** How much of a wrong value a message shows, in UTF-16 code units. */
 const MAX_SHOWN = 100;
 
 /**
@@ -70,7 +70,7 @@ export function pickOptions<T extends object>(checks: OptionChecks<T>, options: 
 export const aString = expecting('a string', (value) => typeof value === 'string');
 export const aBoolean = expecting('a boolean', (value) => typeof value === 'boolean');
 export const aFunction = expecting('a function', (value) => typeof value === 'function');
-/** Of its value a message shows the type alone: it may contain a secret. */
+/** A message shows only the type of the value, which may contain a secret. */
 export const anObject: OptionCheck = (name, value) => {
   if (isObject(value)) return;
   throw new TypeError(
@@ -99,7 +99,7 @@ export const someMs = aNumber(
 );
 export const positiveInteger = aNumber('a positive integer', (value) => Number.isInteger(value) && value > 0);
 
-/** Takes `false` too, which switches something off. */
+/** Accepts `false` too, which switches something off. */
 export function orFalse(check: OptionCheck): OptionCheck {
   return (name, value) => {
     if (value !== false) check(name, value);
@@ -130,7 +130,7 @@ export function shown(value: unknown): string {
   return value === null || value === undefined ? text : `${text} (${typeof value})`;
 }
 
-/** The one of `known` that somebody who wrote `key` most likely meant; `undefined` when none is like it. */
+/** The name of `known` that is most like `key`; `undefined` when none is like it. */
 export function nearest(key: string, known: readonly string[]): string | undefined {
   const written = key.slice(0, MAX_SHOWN).toLowerCase();
   let best: string | undefined;
@@ -157,7 +157,7 @@ function expecting(what: string, isValid: (value: unknown) => boolean): OptionCh
   };
 }
 
-/** By its methods: a class of the user's own will do. */
+/** Checks the methods, not the class: an object of the user's own will do. */
 function objectWith(what: string, methods: readonly string[]): OptionCheck {
   return (name, value) => {
     const given = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
@@ -174,7 +174,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** How many letters must be changed, added or taken away to make one text of the other. */
+/** How many letters must be changed, added or removed to make one text of the other. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i += 1) {

@@ -13,16 +13,16 @@ export interface Clock {
   after(delayMs: number, run: () => void): Timer;
 }
 
-/** The longest delay `setTimeout` can hold, about 24.8 days; longer ones fire at once. */
+/** The longest delay of `setTimeout`, about 24.8 days; longer ones fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
 
-/** The system's clock, with timers that do not keep a Node process alive. Fake timers of a test replace it. */
+/** The system's clock, with timers that do not keep a Node process alive. Fake timers of a test replace its timers. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after: (delayMs, run) => after(globalThis, delayMs, run),
 };
 
-/** The same, but fake timers of a test leave it alone. */
+/** The same, but fake timers of a test do not replace its timers. */
 export const realClock: Pick<Clock, 'after'> = {
   after: (delayMs, run) => after(realTime, delayMs, run),
 };

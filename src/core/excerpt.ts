@@ -5,8 +5,8 @@ const MAX_ITEMS = 20;
 const MAX_VALUES = 200;
 
 /**
- * A copy of any value that is safe to write down: JSON, of 200 kB at most, however large, deep or circular the value
- * is. What is left out is said in its place.
+ * Copies any value into JSON of 200 kB at most, however large, deep or circular the value is. Notes of what is left out take its
+ * place.
  */
 export function excerptOf(value: unknown): unknown {
   let left = MAX_VALUES;

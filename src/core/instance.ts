@@ -8,11 +8,11 @@
  * - `permission`, `question`: a working session waits for an answer.
  * - `pty`: a pseudo terminal of the directory is running.
  * - `lease`: somebody called `hold()`.
- * - `unknown`: what the server does there cannot be told now: the event stream is down, or reading its state failed.
+ * - `unknown`: what the server does there is not known now: the event stream is down, or reading its state failed.
  */
 export type HoldKind = 'request' | 'turn' | 'subscription' | ActivityKind | 'lease' | 'unknown';
 
-/** The holds that the server tells of: they come and go with its events and are corrected by what it answers. */
+/** The holds that come from the server: its events add and remove them, and a resync corrects them. */
 export type ActivityKind = 'session-busy' | 'permission' | 'question' | 'pty';
 
 /** One reason why an instance stays loaded. */
@@ -56,7 +56,7 @@ export interface TreeUsage {
   readonly byDirectory: ReadonlyMap<string, ProcessUsage>;
 }
 
-/** What is known of one repository's instance; a picture of this moment. */
+/** What is known of one repository's instance at this moment. */
 export interface RepoStats {
   readonly directory: string;
   /** Whether the server has an instance of it loaded, as far as we know. */
@@ -94,7 +94,7 @@ export interface RepoStats {
 export interface RepoOverview extends RepoStats {
   /**
    * The children of our server that work in this directory: MCP and LSP servers, tools, terminals. `undefined` for a server
-   * we only connected to, and where the platform does not tell (it does on Linux).
+   * we only connected to, and on other platforms than Linux.
    */
   readonly processes: ProcessUsage | undefined;
 }
@@ -125,11 +125,11 @@ export interface InstanceDecision {
   readonly holds?: readonly Hold[] | undefined;
   /** What failed. */
   readonly error?: unknown;
-  /** All of it in words, e.g. `kept: turn ses_1 for 31 s`. */
+  /** The decision in words, e.g. `kept: turn ses_1 for 31 s`. */
   readonly text: string;
 }
 
-/** Names holds for people: `turn ses_1 for 31 s, lease a tab for 2 s`. */
+/** Describes holds in words: `turn ses_1 for 31 s, lease a tab for 2 s`. */
 export function describeHolds(holds: readonly Hold[], now: number): string {
   return holds
     .map(

@@ -10,5 +10,5 @@ function ignore(): void {
   // Silence is the default: a library does not write to its host's console.
 }
 
-/** The default logger: says nothing. */
+/** The default logger, which writes nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

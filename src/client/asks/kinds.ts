@@ -8,7 +8,7 @@ import {
   type QuestionDecision,
 } from './policy.js';
 import {
-  answersOf,
+  decisionAnswers,
   PermissionAsk,
   permissionReplyOf,
   QuestionAsk,
@@ -72,7 +72,7 @@ export const ASK_KINDS: { readonly [K in AskKind]: KindRules<K> } = {
     create: (request, directory, reply) => new QuestionAsk(request, directory, reply),
     parse: (name, value, { questions }) => parseQuestionDecision(name, value, questions.length),
     send: (api, request, decision, options) => {
-      const answers = answersOf(request, decision);
+      const answers = decisionAnswers(request, decision);
       if (answers === undefined) return api.rejectQuestion(request.id, options);
       return api.replyQuestion(request.id, { answers }, options);
     },

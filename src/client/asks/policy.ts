@@ -4,7 +4,7 @@ import { TimeoutError } from '../../errors.js';
 import { requestOptionChecks } from '../http/request-options.js';
 import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
-/** How long a function that decides may take unless it says otherwise. */
+/** How long a deciding function may take by default. */
 const DECIDE_TIMEOUT_MS = 300_000;
 
 /**
@@ -13,7 +13,7 @@ const DECIDE_TIMEOUT_MS = 300_000;
  * - `allow`: this call may run.
  * - `always`: so may what the request names in `always`, until the instance is disposed.
  * - `deny`: it may not; the model is told so, with `{ deny: message }` in your own words, and goes on.
- * - `stop`: it may not, without a word: OpenCode then ends the turn and rejects every pending request of the session.
+ * - `stop`: it may not, and the model gets no message: OpenCode then ends the turn and rejects every pending request of the session.
  */
 export type PermissionDecision = 'allow' | 'always' | 'deny' | 'stop' | { readonly deny: string };
 
@@ -22,12 +22,12 @@ export type PermissionDecision = 'allow' | 'always' | 'deny' | 'stop' | { readon
  *
  * - `{ answers }`: for each question the chosen labels, or free text.
  * - `deny`: no answer; the model is told so, with `{ deny: message }` in your own words, and goes on.
- * - `stop`: no answer, without a word: OpenCode then ends the turn.
+ * - `stop`: no answer and no message: OpenCode then ends the turn.
  */
 export type QuestionDecision =
   { readonly answers: readonly (readonly string[])[] } | 'deny' | 'stop' | { readonly deny: string };
 
-/** What a function that decides is told besides the request. */
+/** What a deciding function gets besides the request. */
 export interface AskContext {
   /** The repository whose session asks. */
   readonly directory: string;
@@ -35,13 +35,13 @@ export interface AskContext {
   readonly signal: AbortSignal;
 }
 
-/** Decides on one request; `ask` leaves it to who listens. */
+/** Decides on one request; `ask` leaves it to the readers of the turn and of the events. */
 export type Decide<Request, Decision> = (
   request: Request,
   context: AskContext,
 ) => Decision | 'ask' | Promise<Decision | 'ask'>;
 
-/** A function that decides, with its limits. */
+/** A deciding function with its limits. */
 export interface DecidePolicy<Request, Decision> {
   readonly decide: Decide<Request, Decision>;
   /**
@@ -51,7 +51,7 @@ export interface DecidePolicy<Request, Decision> {
    */
   readonly timeoutMs?: number | false | undefined;
   /**
-   * What is decided when `decide` takes longer, throws, or returns what is no decision.
+   * What is decided when `decide` takes longer, throws, or returns an invalid decision.
    *
    * @default 'deny'
    */
@@ -59,7 +59,7 @@ export interface DecidePolicy<Request, Decision> {
 }
 
 /**
- * Who answers what a session asks: `ask` leaves it to who reads `turn.stream()` or the events, a decision is the answer to
+ * Who answers what a session asks: `ask` leaves it to the readers of `turn.stream()` and of the events, a decision is the answer to
  * every request, and a function decides on each.
  */
 export type AskPolicy<Request, Decision> =
@@ -114,7 +114,7 @@ export function parseQuestionPolicy(
   return parsePolicy(name, value, parseQuestionDecision);
 }
 
-/** @throws {TypeError} for what is no decision on a permission request. */
+/** @throws {TypeError} if the value is no decision on a permission request. */
 export function parsePermissionDecision(name: string, value: unknown): PermissionDecision {
   if (value === 'allow' || value === 'always' || value === 'deny' || value === 'stop') return value;
   if (isDenial(value)) return value;
@@ -125,7 +125,7 @@ export function parsePermissionDecision(name: string, value: unknown): Permissio
 
 /**
  * @param questions - how many there are to answer, if that is known.
- * @throws {TypeError} for what is no decision on a question request.
+ * @throws {TypeError} if the value is no decision on a question request.
  */
 export function parseQuestionDecision(name: string, value: unknown, questions?: number): QuestionDecision {
   if (value === 'deny' || value === 'stop') return value;
@@ -139,7 +139,7 @@ export function parseQuestionDecision(name: string, value: unknown, questions?: 
 }
 
 /**
- * Asks a policy. A function that throws, takes too long or returns what is no decision is told to `onFailure`, and the
+ * Asks a policy. When its function throws, takes too long or returns an invalid decision, `onFailure` gets the error and the
  * policy's own default decides.
  *
  * @returns `undefined` when no answer is needed any more.
@@ -213,7 +213,7 @@ function parsePolicyDecision<Decision>(
   }
 }
 
-/** Without a word the server takes a refusal for the end of the turn, so an empty message is none. */
+/** An empty message is none: OpenCode ends the turn at a refusal without one. */
 function isDenial(value: unknown): value is { readonly deny: string } {
   if (typeof value !== 'object' || value === null || !('deny' in value)) return false;
   return typeof value.deny === 'string' && value.deny.trim() !== '';

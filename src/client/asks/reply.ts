@@ -8,12 +8,12 @@ import type { RequestOptions } from '../http/request-options.js';
 import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../schema/ask.js';
 
 /**
- * What became of an answer: `answered` when it was the one that counts, `gone` when the request was not pending any more:
- * answered before, by whomever, its turn ended, or its instance disposed. Then nothing was changed.
+ * What became of an answer: `answered` when it counts; `gone` when the request was not pending any more, because somebody had
+ * answered it, its turn had ended, or its instance was disposed. Then it changed nothing.
  */
 export type AskOutcome = 'answered' | 'gone';
 
-/** What the model reads when it is refused without words of the caller's own. */
+/** What the model reads at a refusal without a message of the caller's own. */
 const DENIED = 'The user does not allow this. Go on without it, or say why you cannot.';
 const NOT_ANSWERED = 'The user does not answer questions. Decide for yourself and say how you decided.';
 
@@ -41,7 +41,7 @@ export class PermissionAsk {
   /**
    * Answers as `decision` says.
    *
-   * @throws {TypeError} for what is no decision; nothing was sent then.
+   * @throws {TypeError} if the decision is invalid; nothing was sent then.
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async reply(decision: PermissionDecision, options?: RequestOptions): Promise<AskOutcome> {
@@ -108,7 +108,7 @@ export class QuestionAsk {
   /**
    * Answers as `decision` says.
    *
-   * @throws {TypeError} for what is no decision on these questions; nothing was sent then.
+   * @throws {TypeError} if the decision does not fit these questions; nothing was sent then.
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async reply(decision: QuestionDecision, options?: RequestOptions): Promise<AskOutcome> {
@@ -150,7 +150,7 @@ export class QuestionAsk {
 export type Ask = PermissionAsk | QuestionAsk;
 export type AskKind = Ask['type'];
 
-/** A decision in the server's words. */
+/** The body of the request for a decision. */
 export function permissionReplyOf(decision: PermissionDecision): PermissionReplyInput {
   switch (decision) {
     case 'allow':
@@ -166,8 +166,11 @@ export function permissionReplyOf(decision: PermissionDecision): PermissionReply
   }
 }
 
-/** The answers a decision gives in the server's words; `undefined` to reject the request. */
-export function answersOf(request: QuestionRequest, decision: QuestionDecision): string[][] | undefined {
+/** The answers of a decision as the server takes them; `undefined` if it rejects the request. */
+export function decisionAnswers(
+  request: QuestionRequest,
+  decision: QuestionDecision,
+): string[][] | undefined {
   if (decision === 'stop') return undefined;
   if (typeof decision === 'object' && 'answers' in decision) return decision.answers.map((list) => [...list]);
   const text = decision === 'deny' ? NOT_ANSWERED : decision.deny;

@@ -5,15 +5,14 @@ import { readFrames } from './sse.js';
 
 /**
  * The server sends a heartbeat every 10 s (measured on OpenCode 1.18.33): after two and a half of them without a byte
- * the connection is dead, whatever TCP says.
+ * the connection is dead, also when TCP reports nothing.
  */
 const SILENCE_MS = 25_000;
 
 /**
  * On OpenCode 1.18.33 the first events after `server.connected` can be missing from `/global/event`: those of ~20 ms on a
- * quiet machine, and of more than 250 ms right after the start of the server on a busy one. What has to be done on the
- * server first is done before it answers what is sent later: the subscription counts as live this much later, and when the
- * server has answered this often since.
+ * quiet machine, and of more than 250 ms right after the start of the server on a busy one. The server answers a request after
+ * what it had begun before. So the subscription counts as live when this time has passed and the server has answered this often.
  */
 const SETTLE_MS = 250;
 const SETTLE_ANSWERS = 2;
@@ -58,7 +57,7 @@ export async function readConnection(init: ConnectionInit): Promise<void> {
       await Promise.all([delay(SETTLE_MS, signal), untilAnswered(probe, signal)]);
       await onLive(signal);
     } catch (error) {
-      // Half a subscription is worse than none.
+      // A connection that cannot go live is ended: the hub opens another one.
       connection.abort(error);
     }
   };

@@ -2,7 +2,7 @@
 export class EventQueue<T> {
   #incoming: T[] = [];
   #outgoing: T[] = [];
-  /** Where the next item lies in `outgoing`. */
+  /** Index of the next item in `outgoing`. */
   #next = 0;
 
   get size(): number {

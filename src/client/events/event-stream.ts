@@ -13,7 +13,7 @@ import type { DirectoryChange, EventOf, EventType, OpenCodeEvent } from '../sche
 import { EventBuffer } from './event-buffer.js';
 import { EventQueue } from './event-queue.js';
 
-/** What a subscriber may choose. */
+/** Options of a subscription. */
 export interface EventOptions<T extends EventType = EventType> {
   /** Only these types. `jarvis.*` events are always delivered. */
   readonly types?: readonly T[] | undefined;
@@ -57,17 +57,17 @@ export const eventOptionChecks: OptionChecks<EventOptions> = {
   hold: aBoolean,
 };
 
-/** What a subscriber of some types gets: those, and the library's own. */
+/** The events that a subscriber of some types gets: of those types, and of the library's own. */
 export type DeliveredEvent<T extends EventType> = EventOf<T | 'jarvis.gap' | 'jarvis.server'>;
 
-/** Where a stream gets its events from, and how it lets go of it. */
+/** What a stream is attached to. */
 export interface EventSource {
   /** Resolves when the connection delivers; rejects when it cannot be made. */
   readonly live: Promise<void>;
   detach(): void;
 }
 
-/** How a stream ended; with an error, iteration throws it. */
+/** How a stream ended; iteration throws the error, if there is one. */
 type StreamEnd = { readonly error?: unknown };
 
 /**
@@ -95,7 +95,7 @@ export class EventStream<T extends EventType = EventType>
 
   /** @internal */
   constructor(attach: (stream: EventStream<T>) => EventSource, options: EventOptions<T> = {}) {
-    // All is checked before anything listens: what throws here lets go of nothing.
+    // Validate before subscribing, so a throw leaves nothing to clean up.
     assertOptions('events()', eventOptionChecks, options);
     const { types, sessionID, signal } = options;
     this.#types = types === undefined ? undefined : new Set(types);
@@ -143,7 +143,7 @@ export class EventStream<T extends EventType = EventType>
     };
   }
 
-  /** @internal Whether events of a type are delivered, as far as the type says. */
+  /** @internal Whether the stream delivers events of a type, if their session matches. */
   wants(type: string): boolean {
     return this.#types === undefined || this.#types.has(type) || type.startsWith('jarvis.');
   }
@@ -161,7 +161,7 @@ export class EventStream<T extends EventType = EventType>
     this.#finish(error instanceof ClosedError ? {} : { error }, error);
   }
 
-  /** @internal Whether such an event is delivered. */
+  /** @internal Whether the stream delivers such an event. */
   reads(event: OpenCodeEvent): boolean {
     if (!this.wants(event.type)) return false;
     if (this.#sessionID === undefined || event.type.startsWith('jarvis.')) return true;
@@ -182,7 +182,7 @@ export class EventStream<T extends EventType = EventType>
   #finish(end: StreamEnd, reason: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    // Ended from outside, a reader has nothing more to expect; after a failure it still gets what came before.
+    // After a failure the reader still gets what came before it; after any other end it gets nothing more.
     if (!('error' in end)) this.#buffer.clear();
     this.#ready.reject(reason);
     this.#detachSignal();
@@ -206,7 +206,7 @@ export function gapEvent(
   return { directory: undefined, id: '', type: 'jarvis.gap', properties: { reason, dropped, changed } };
 }
 
-/** The session an event names, wherever the server put it. */
+/** The session that an event names. */
 export function sessionIDOf(event: OpenCodeEvent): string | undefined {
   const { sessionID } = event.properties as { sessionID?: unknown };
   return typeof sessionID === 'string' ? sessionID : undefined;

@@ -3,31 +3,31 @@ const CR = 0x0d;
 const MAX_PIECES = 4_096;
 
 /**
- * Decodes UTF-8 as it arrives, whole lines at a time. A `TextDecoder` that is told of more to come takes a slow path in Node
- * and makes strings of twice the size; at the end of a line it need not be told.
+ * Decodes UTF-8 as it arrives, whole lines at a time. In Node, a `TextDecoder` with `{ stream: true }` takes a slow path and makes
+ * strings of twice the size; text that ends with a line needs no such option.
  */
 export class LineDecoder {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  /** The beginning of a line whose end has not come yet. */
+  /** The pieces of a line that has not ended yet. */
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #isFirst = true;
 
-  /** How long the line is that was begun. */
+  /** How many bytes of a line that has not ended are kept. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
   /**
-   * Takes bytes and returns the lines that they complete, with their ends, in one text or two; a byte order mark at the
-   * beginning is left out.
+   * Takes bytes and returns the lines that they complete, with their line ends, in one text or two. Leaves out a byte order mark at
+   * the beginning of the stream.
    */
   take(bytes: Uint8Array): string[] {
     const texts: string[] = [];
     const end = endOfLastLine(bytes);
     let start = 0;
     if (end > 0 && this.#pending.length > 0) {
-      // Only the line that was begun is put together: all that follows lies in one piece already.
+      // Only the first line has pieces to join: all that follows is in one piece.
       start = endOfFirstLine(bytes);
       texts.push(this.#decode(this.#withPending(bytes.subarray(0, start))));
     }
@@ -46,11 +46,11 @@ export class LineDecoder {
   #keep(bytes: Uint8Array): void {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
-    // A piece takes memory of its own, however short it is.
+    // Each piece takes memory of its own, however short it is.
     if (this.#pending.length >= MAX_PIECES) this.#join();
   }
 
-  /** Puts the pieces together in one. */
+  /** Joins the pieces. */
   #join(): void {
     const joined = this.#withPending(new Uint8Array());
     this.#pending.push(joined);

@@ -4,22 +4,22 @@ import { ResponseTooLargeError } from '../../errors.js';
 import { LineDecoder } from './line-decoder.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
-/** Where the events of every directory come from. */
+/** The route of the events of every directory. */
 export const EVENTS_PATH = '/global/event';
 
-/** Prompts of 60 MB are accepted by OpenCode 1.18.33, and come back as events. */
+/** OpenCode 1.18.33 accepts prompts of 60 MB, and sends them back as events. */
 export const DEFAULT_MAX_EVENT_BYTES = 128 * 1024 * 1024;
 
-/** How far a head is looked for, in UTF-16 code units; the longest directory that a request can name is shorter. */
+/** How long a head may be, in UTF-16 code units; the longest directory that a request can name is shorter. */
 const MAX_HEAD = 64 * 1024;
 
-/** As much of an envelope as says who needs the rest. */
+/** The part of an envelope that decides whether the rest is parsed. */
 export interface EnvelopeHead {
   readonly directory: string | undefined;
   readonly type: string;
 }
 
-/** What one envelope was. */
+/** A decoded envelope. */
 export type Envelope =
   | { readonly kind: 'event'; readonly event: OpenCodeEvent }
   /** A second delivery of an event, under the same id, for replicating clients. */
@@ -36,8 +36,8 @@ const HEAD =
 const PAYLOAD = '"payload":';
 
 /**
- * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when it begins in another
- * way or has a longer head than expected, also without a directory, which may come last: {@link decodeEnvelope} tells then.
+ * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when the envelope begins in
+ * another way, has a longer head or no directory in front: then {@link decodeEnvelope} has to parse it.
  */
 export function peekEnvelope(data: string): EnvelopeHead | undefined {
   const [, directory, type] = HEAD.exec(data.slice(0, MAX_HEAD)) ?? [];
@@ -73,7 +73,7 @@ export function decodeEnvelope(data: string, head?: EnvelopeHead): Envelope {
  */
 function parsePayload(data: string, { directory }: EnvelopeHead): object | undefined {
   if (!data.endsWith('}')) return undefined;
-  // In the text of a string its quotes are escaped, so this is the name.
+  // Quotes in the text of a string are escaped, so the first match is the name of the field.
   const payload = parseJson(data.slice(data.indexOf(PAYLOAD) + PAYLOAD.length, -1));
   return payload === undefined ? undefined : { directory: directory && detached(directory), payload };
 }
@@ -81,7 +81,7 @@ function parsePayload(data: string, { directory }: EnvelopeHead): object | undef
 const MAX_DETACHED = 1_000;
 const detachedTexts = new Map<string, string>();
 
-/** The same text in memory of its own: one that was cut out of a frame keeps all that came with it. */
+/** A copy of a text: one that was cut out of a frame keeps the whole frame in memory. */
 function detached(text: string): string {
   let own = detachedTexts.get(text);
   if (own === undefined) {
@@ -150,12 +150,12 @@ export async function readFrames(
   }
 }
 
-/** The server files what concerns all directories under the name "global", which is no directory. */
+/** OpenCode 1.18.33 names "global" as the directory of what concerns all of them. */
 function directoryOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== 'global' ? value : undefined;
 }
 
-/** The text that stands between the quotes of a JSON string. */
+/** Decodes the text between the quotes of a JSON string. */
 function unescaped(text: string): unknown {
   return parseJson(`"${text}"`);
 }

@@ -4,7 +4,7 @@ import { realTime } from '../../core/real-time.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { PtySize } from '../schema/pty.js';
 
-/** What this library uses of a WebSocket: that of a browser, of Node 22 and of the package `ws` all have it. */
+/** The part of a WebSocket that this library uses. Those of browsers, of Node 22 and of the package `ws` have it. */
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
@@ -22,22 +22,22 @@ export interface WebSocketLike {
 /** Makes a WebSocket, as `globalThis.WebSocket` and the default export of the package `ws` do. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** How a terminal connection ended. The server's own reasons (exit, removal, disposal) all are 1000. */
+/** How a terminal connection ended. OpenCode closes with 1000 when the process exits, the terminal is removed or the instance disposed. */
 export interface PtyClose {
   /** The code of the WebSocket; 1006 when the connection was lost. */
   readonly code: number;
   readonly reason: string;
 }
 
-/** What a connection needs of the resource that opens it. */
+/** What a connection gets from the resource that opens it. */
 export interface PtyConnectionInit {
   readonly ptyID: string;
   readonly target: RequestTarget;
   readonly socket: WebSocketLike;
   resize(size: PtySize, options?: RequestOptions): Promise<void>;
-  /** Whether the server itself has ended, asked when the connection was lost. */
+  /** Called when the connection was lost: whether the server itself has ended. */
   readonly hasServerEnded: () => Promise<boolean>;
-  /** Runs once, when the connection is over. */
+  /** Called once, when the connection is over. */
   readonly release: () => void;
 }
 
@@ -45,11 +45,11 @@ const OPEN = 1;
 const NORMAL_CLOSURE = 1000;
 const CONNECTION_LOST = 1006;
 const NOT_READ = 4000;
-/** How long the other side has to confirm a close. */
+/** How long the server may take to confirm a close. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** In UTF-16 code units; the server itself keeps 2 Mi of them to resume from. */
+/** How much output may wait for a reader, in UTF-16 code units; OpenCode itself keeps 2 Mi of them to resume from. */
 const MAX_UNREAD = 8 * 1024 * 1024;
-/** OpenCode 1.18.33 drops the connection on a message of 20 MB. In UTF-16 code units. */
+/** The longest message, in UTF-16 code units: OpenCode 1.18.33 closes the connection on a message of 20 MB. */
 const MAX_MESSAGE = 64 * 1024;
 
 /**
@@ -94,7 +94,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
 
   /**
    * How much of the terminal's output was read so far, since it was created, in UTF-16 code units: `connect` with it goes
-   * on exactly there. `undefined` until the server has told where this connection began, which it does after the backlog.
+   * on exactly there. `undefined` until the server has sent where this connection began, which it does after the backlog.
    */
   get cursor(): number | undefined {
     return this.#start === undefined ? undefined : this.#start + this.#delivered;
@@ -114,7 +114,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
   }
 
   /**
-   * Tells the process the size of the terminal.
+   * Sets the size of the terminal, which the process is told.
    *
    * @throws {RequestError} with status 404 when the terminal is gone.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -164,7 +164,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#init.socket.close();
   }
 
-  /** @internal Resolves when it is open; on abort, or when it is refused, everything is let go of. */
+  /** @internal Resolves when it is open. On abort, or when it is refused, closes the socket and rejects. */
   async open(signal: AbortSignal): Promise<void> {
     const detach = onAbort(signal, () => this.#opened.reject(signal.reason));
     try {
@@ -196,7 +196,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#init.socket.close(NOT_READ);
   }
 
-  /** A lost connection may be the first sign of a lost server. */
+  /** A lost connection may be the first that is seen of a lost server. */
   async #closedBySocket(close: PtyClose): Promise<void> {
     const isLost = close.code !== NORMAL_CLOSURE && this.#end === undefined;
     const hasServerEnded = isLost && (await this.#init.hasServerEnded());
@@ -208,7 +208,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
     this.#isOver = true;
     const text = this.#problem ?? `the connection was closed with code ${close.code}`;
     const error = lost ?? this.#lost(text);
-    // Without effect once it was open.
+    // Has no effect on a connection that was open.
     this.#opened.reject(error);
     this.#finish(close.code === NORMAL_CLOSURE ? {} : { error }, true);
     this.#closed.resolve(close);
@@ -218,7 +218,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
   #finish(end: { readonly error?: ConnectionError | ServerLostError }, keep = 'error' in end): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    // Ended by its reader, there is nobody to read the rest; otherwise what came before is still read.
+    // When the reader ends the connection nobody reads the rest; otherwise it is still read.
     if (!keep) this.#unread = [];
     this.#wake();
   }
@@ -233,7 +233,7 @@ export class PtyConnection implements AsyncIterable<string>, AsyncDisposable {
   }
 }
 
-/** Cuts a text into messages, and no character in two. */
+/** Cuts a text into messages without cutting a character in two. */
 function* pieces(text: string): Generator<string, void, undefined> {
   for (let start = 0; start < text.length;) {
     let end = start + MAX_MESSAGE;
@@ -259,7 +259,7 @@ function positionOf(data: ArrayBuffer): number | undefined {
   }
 }
 
-/** What an error event says; a browser says nothing. */
+/** The message of an error event; those of a browser have none. */
 function messageOf(event: object): string | undefined {
   const { message } = event as { message?: unknown };
   return typeof message === 'string' && message !== '' ? message : undefined;

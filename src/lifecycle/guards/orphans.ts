@@ -17,27 +17,27 @@ import { commandLineOf, findProcess, hasProcessTable, isAlive } from '../process
 
 const processSchema = z.object({ pid: z.number().int().positive(), startTime: z.string() });
 
-/** What is written down of a running server. No secret is in it. */
+/** The record of a running server. It has no secret. */
 const recordSchema = z.object({
-  /** Pids mean something only in the namespace they were written down in: containers may share a directory. */
+  /** Pids are valid only in the namespace they were recorded in: containers may share a directory. */
   namespace: z.string(),
   host: processSchema,
   server: processSchema,
-  /** The command line of the server as the system tells it. */
+  /** The command line of the server as the system reports it. */
   commandLine: z.string(),
   marker: z.string(),
 });
 
 type ServerRecord = z.infer<typeof recordSchema>;
 
-/** Where the records are: private to this user, and gone with the next boot, as the pids are. */
+/** The directory of the records: private to this user, and emptied by the next boot, as pids are. */
 function defaultDirectory(): string {
   return join(tmpdir(), `jarvis-opencode-${process.getuid?.() ?? 0}`);
 }
 
 /**
- * Writes down that this process runs a server, for {@link endOrphans} of a later start; returns the path of the record,
- * which is to be removed when the server has ended. `undefined` where processes or private directories cannot be told.
+ * Records that this process runs a server, for {@link endOrphans} of a later start; returns the path of the record, which is to be
+ * removed when the server has ended. `undefined` where there is no process table or no private directory.
  */
 export function recordServer(
   tree: ProcessTree,
@@ -56,7 +56,7 @@ export function recordServer(
   };
   const path = join(directory, `${marker}.json`);
   try {
-    // Nobody reads a half of it.
+    // By a rename, so that nobody reads a half of it.
     writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
     renameSync(`${path}.new`, path);
     return path;
@@ -71,7 +71,7 @@ export function forgetServer(path: string): void {
   try {
     rmdirSync(join(path, '..'));
   } catch {
-    // It holds those of other servers.
+    // It has records of other servers.
   }
 }
 
@@ -97,7 +97,7 @@ export function endOrphans(directory = defaultDirectory()): number[] {
 function endOrphan({ server, commandLine, marker }: ServerRecord): boolean {
   const leader = findProcess(server.pid);
   const isTheServer = leader?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
-  // Without the server, or with another process in its place, only the marker tells who belongs to it.
+  // Without the server, or with another process in its place, only the marker says which processes belong to it.
   return new ProcessTree(isTheServer ? server.pid : undefined, marker).kill();
 }
 
@@ -118,7 +118,7 @@ function readRecord(path: string): ServerRecord | undefined {
   }
 }
 
-/** Pids mean something only within it; empty where the platform does not tell. */
+/** The namespace in which pids are valid; empty where there is none. */
 export function pidNamespace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid');

@@ -19,7 +19,7 @@ export class RecentOutput {
     return [...this.#lines];
   }
 
-  /** Reads the stream line by line until it ends; it never waits for anybody, so the writer cannot block. */
+  /** Reads the stream line by line until it ends, without waiting for anybody, so the writer cannot block. */
   read(stream: Readable): void {
     let rest = '';
     stream.setEncoding('utf8');
@@ -33,7 +33,7 @@ export class RecentOutput {
     stream.on('end', () => {
       if (rest !== '') this.#add(rest);
     });
-    // The pipe breaks when the process dies; that it did is told by its exit.
+    // The pipe breaks when the process dies, which its exit reports.
     stream.on('error', () => undefined);
   }
 
@@ -44,7 +44,7 @@ export class RecentOutput {
     this.#onLine(line);
   }
 
-  /** Before any cut: a secret in two pieces would not be found. */
+  /** Called before a line is cut: a secret in two pieces would not be found. */
   #redact(text: string): string {
     return this.#secrets.reduce((redacted, secret) => redacted.replaceAll(secret, '[redacted]'), text);
   }

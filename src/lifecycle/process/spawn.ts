@@ -3,7 +3,7 @@ import { deferred, delay } from '../../core/abort.js';
 import { RecentOutput } from './output.js';
 import type { ServerExit } from '../server/handle.js';
 
-/** The line by which the server tells where it listens. It writes an IPv6 address without brackets. */
+/** The line in which OpenCode 1.18.33 prints where it listens; it prints an IPv6 address without brackets. */
 const URL_LINE = /opencode server listening on (https?):\/\/(\S+):(\d+)/;
 
 /** How long the last output of a process that has ended may take to be read. */
@@ -15,7 +15,7 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   readonly cwd: string | undefined;
   readonly env: NodeJS.ProcessEnv;
-  /** Removed from everything that is kept of the output. */
+  /** Texts that are removed from the output. */
   readonly secrets: readonly string[];
   readonly onLog: (line: string) => void;
 }
@@ -61,7 +61,7 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
   });
   child.once('error', (error) => {
     failed.reject(error);
-    // Without a pid there is no process whose exit could be told.
+    // Without a pid there is no process that could exit.
     if (child.pid === undefined) exited.resolve({ code: null, signal: null });
   });
   return { child, output, url: url.promise, failed: failed.promise, exited: exited.promise };

@@ -8,7 +8,7 @@ import { pidNamespace } from '../guards/orphans.js';
 import { findProcess, isAlive } from '../process/process-table.js';
 
 const POLL_MS = 50;
-/** How old a lock may be whose holder cannot be looked for: longer than a first start takes. */
+/** How old a lock may be whose holder cannot be found: longer than a first start takes. */
 const MAX_AGE_MS = 60_000;
 
 const holderSchema = z.object({
@@ -24,7 +24,7 @@ type Holder = z.infer<typeof holderSchema>;
 /**
  * Waits for the turn of a server on a data directory without a database. OpenCode 1.18.33 makes its database without a lock:
  * of several servers that begin at once, most exit. One after the other starts until the database is there, also across
- * processes: a file beside the database names who is at it. Who has waited too long goes ahead.
+ * processes: a lock file beside the database names its holder. A start that has waited too long goes ahead.
  *
  * @returns what to call when the server is ready or has ended.
  */
@@ -44,7 +44,7 @@ export async function firstStart(
     const taken = take(lock);
     if (taken === 'unusable') return nothing;
     if (taken !== 'held') {
-      // One that was left by a process that ended may stand for a database that is half made.
+      // A lock that an ended process has left behind may mean a database that is half made.
       if (isInherited || !existsSync(database)) return taken;
       taken();
       return nothing;
@@ -66,7 +66,7 @@ function databaseOf(env: NodeJS.ProcessEnv, cwd: string): string | undefined {
   return name === ':memory:' ? undefined : resolve(dataDirectory(env, cwd), name);
 }
 
-/** Makes the lock, whole at once. `unusable` where no such file can be made: the server itself says why, if it matters. */
+/** Makes the lock file, with all its content at once. `unusable` where no such file can be made: the server itself says why, if it matters. */
 function take(lock: string): 'held' | 'unusable' | (() => void) {
   const token = randomUUID();
   const { pid, startTime = '' } = findProcess(process.pid) ?? { pid: process.pid };
@@ -98,7 +98,7 @@ function read(lock: string): Holder | undefined {
   }
 }
 
-/** Whether nobody will remove it. A process of another pid namespace cannot be looked for. */
+/** Whether nobody will remove the lock. A process of another pid namespace cannot be found. */
 function isAbandoned(lock: string, holder: Holder | undefined): boolean {
   const isKnown = holder !== undefined && holder.startTime !== '' && holder.namespace === pidNamespace();
   if (isKnown) return !isAlive(holder);

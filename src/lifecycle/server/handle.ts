@@ -4,7 +4,7 @@ import { aBoolean, assertOptions, someMs, type OptionChecks } from '../../core/c
  * How a server is doing.
  *
  * - `starting`, then `ready`: it answers.
- * - `unhealthy`: it runs and gives no sign of life; `ready` again when it does.
+ * - `unhealthy`: it runs and does not answer; `ready` again when it does.
  * - `restarting`: it has ended, or is being ended, and another one takes its place: `ready` again with a new `url`.
  * - `stopping`, then `stopped`: `stop()` was called.
  * - `failed`: it ended, and is not started again.
@@ -35,9 +35,9 @@ export interface RestartOptions {
 }
 
 /**
- * Runs a restart that was asked for, or refuses it: whoever uses the server knows what it would cut off.
+ * Runs a restart that was asked for, or refuses it, because the user of the server knows what a restart would interrupt.
  *
- * @param run - does it; resolves when the next server is ready.
+ * @param run - restarts the server; resolves when the next process is ready.
  */
 export type RestartGuard = (run: () => Promise<void>, options: RestartOptions) => Promise<void>;
 
@@ -48,7 +48,7 @@ export interface ServerChange {
   readonly attempt?: number | undefined;
   /** How the process ended, once it has. */
   readonly exit?: ServerExit | undefined;
-  /** Why the last attempt to start another process was in vain; of `failed`, if there was one. */
+  /** Why the last attempt to start another process failed; of `failed`, if there was one. */
   readonly error?: unknown;
   /** Whether `restart()` was called. */
   readonly isRequested?: boolean | undefined;
@@ -76,7 +76,7 @@ export function parseRestartOptions(options: RestartOptions | undefined): Requir
   return { force: options?.force ?? false };
 }
 
-/** What a listener of a server is told, by event name. */
+/** The values that listeners of a server get, by event name. */
 export interface ServerEvents {
   state: ServerState;
   /** Each new state, and each attempt of a restart, with what is known of it. */
@@ -85,7 +85,7 @@ export interface ServerEvents {
   log: string;
 }
 
-/** One OpenCode server: where it is now, how it is, and how to restart and stop it. */
+/** One OpenCode server: its present address and state, and how to restart and stop it. */
 export interface ServerHandle extends AsyncDisposable {
   /** Origin, e.g. `http://127.0.0.1:4096`; another one after a restart, unless the `port` is fixed. */
   readonly url: string;
@@ -126,7 +126,7 @@ export interface ServerHandle extends AsyncDisposable {
    */
   checkDirectory?(directory: string): void;
   /** @internal Notes that the server has answered or sent something. */
-  noteLife?(): void;
+  recordActivity?(): void;
   /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */
   stop(options?: StopOptions): Promise<void>;
 }

@@ -4,11 +4,11 @@ import { policyOf, positiveInteger, positiveMs, type OptionChecks } from '../../
 import { TimeoutError } from '../../errors.js';
 import type { Probe } from './ready.js';
 
-/** How a server that hangs is told from one that is busy. */
+/** How a server that hangs is distinguished from a busy one. */
 export interface HealthPolicy {
-  /** Milliseconds between two questions (`GET /global/health`). @default 10_000 */
+  /** Milliseconds between two probes (`GET /global/health`). @default 10_000 */
   readonly intervalMs?: number | undefined;
-  /** Milliseconds the answer may take. @default 10_000 */
+  /** Milliseconds a probe may take. @default 10_000 */
   readonly timeoutMs?: number | undefined;
   /** After how many failures in a row the server counts as hung. The first one makes it `unhealthy`. @default 3 */
   readonly failures?: number | undefined;
@@ -17,11 +17,11 @@ export interface HealthPolicy {
 export type ParsedHealthPolicy = { readonly [K in keyof HealthPolicy]-?: number };
 
 const DEFAULT_INTERVAL_MS = 10_000;
-/** OpenCode 1.18.33 can be silent for some seconds: it takes 12 s to take in a prompt of 60 MB. */
+/** OpenCode 1.18.33 can be silent for some seconds: it takes 12 s to read a prompt of 60 MB. */
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_FAILURES = 3;
 
-/** An answer that is missing this much later than its time limit was missed by this process: it or the machine slept. */
+/** A probe that takes this much longer than its time limit says nothing of the server: this process or the machine slept. */
 const LATE_MS = 1_000;
 
 const healthChecks: OptionChecks<HealthPolicy> = {
@@ -46,29 +46,29 @@ export function parseHealthPolicy(policy: HealthPolicy | false | undefined): Par
   return { intervalMs, timeoutMs, failures };
 }
 
-/** What a {@link HealthMonitor} asks, and whom it tells. */
+/** What a {@link HealthMonitor} probes, and its callbacks. */
 export interface HealthMonitorInit {
   readonly policy: ParsedHealthPolicy;
   readonly probe: Probe;
   readonly clock?: Clock | undefined;
-  /** The first failure after a sign of life. */
+  /** Called at the first failure after activity. */
   readonly unhealthy: () => void;
-  /** A sign of life after a failure. */
+  /** Called at activity after a failure. */
   readonly healthy: () => void;
-  /** The last of the failures in a row that the policy allows. */
+  /** Called when as many probes in a row have failed as the policy says. */
   readonly hung: () => void;
 }
 
 /**
- * Asks one server for its health as long as it gives no other sign of life, and tells when it hangs. Its timer does not keep the
- * process alive. One question at a time, so a machine that slept has missed one at most, and that one does not count.
+ * Probes one server as long as it shows no other activity, and reports when it hangs. Its timer does not keep the process alive.
+ * It sends one probe at a time, so a machine that slept has missed one at most, which does not count.
  */
 export class HealthMonitor {
   readonly #init: HealthMonitorInit;
   readonly #clock: Clock;
   #timer: Timer | undefined;
   readonly #over = new AbortController();
-  #hasSign = false;
+  #wasActive = false;
   #failures = 0;
 
   constructor(init: HealthMonitorInit) {
@@ -77,9 +77,9 @@ export class HealthMonitor {
     this.#schedule();
   }
 
-  /** The server has answered something or sent an event: whatever it is busy with, it does not hang. */
-  sign(): void {
-    this.#hasSign = true;
+  /** Notes that the server has answered something or sent an event: it does not hang. */
+  recordActivity(): void {
+    this.#wasActive = true;
     if (this.#failures === 0 || this.#over.signal.aborted) return;
     this.#failures = 0;
     this.#init.healthy();
@@ -91,22 +91,22 @@ export class HealthMonitor {
   }
 
   #schedule(): void {
-    this.#timer = this.#clock.after(this.#init.policy.intervalMs, () => void this.#look());
+    this.#timer = this.#clock.after(this.#init.policy.intervalMs, () => void this.#check());
   }
 
   /** Never rejects. */
-  async #look(): Promise<void> {
-    if (!this.#hasSign) {
-      const outcome = await this.#ask();
+  async #check(): Promise<void> {
+    if (!this.#wasActive) {
+      const outcome = await this.#probe();
       if (this.#over.signal.aborted) return;
-      if (outcome === 'healthy') this.sign();
+      if (outcome === 'healthy') this.recordActivity();
       else if (outcome === 'failed') this.#failed();
     }
-    this.#hasSign = false;
+    this.#wasActive = false;
     if (!this.#over.signal.aborted) this.#schedule();
   }
 
-  async #ask(): Promise<'healthy' | 'failed' | 'unknown'> {
+  async #probe(): Promise<'healthy' | 'failed' | 'unknown'> {
     const { policy, probe } = this.#init;
     const askedAt = this.#clock.now();
     const limit = new AbortController();
@@ -119,12 +119,12 @@ export class HealthMonitor {
       const { healthy } = await abortable(probe(limit.signal, false), limit.signal);
       if (healthy) return 'healthy';
     } catch {
-      // Why it did not answer makes no difference.
+      // The reason makes no difference.
     } finally {
       timer.cancel();
       this.#over.signal.removeEventListener('abort', cancel);
     }
-    if (this.#hasSign) return 'healthy';
+    if (this.#wasActive) return 'healthy';
     return this.#clock.now() - askedAt > policy.timeoutMs + LATE_MS ? 'unknown' : 'failed';
   }
 

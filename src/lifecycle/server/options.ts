@@ -68,9 +68,9 @@ export interface ServerOptions {
   /** The server's password, for Basic authentication. @default a random one per start and restart */
   readonly password?: string | undefined;
   /**
-   * How a server that hangs is noticed: it is asked for its health whenever it gives no other sign of life (an answer, an
+   * How a server that hangs is noticed: it is probed for its health whenever it shows no other activity (an answer, an
    * event). The first failure makes its state `unhealthy`, and after `failures` in a row it is killed and restarted. With the
-   * defaults that is after about a minute of silence. `false` asks nothing; with `restart: false` it is only told.
+   * defaults that is after about a minute of silence. `false` sends no probes; with `restart: false` a server that hangs is only reported.
    */
   readonly health?: HealthPolicy | false | undefined;
   /**
@@ -82,14 +82,14 @@ export interface ServerOptions {
   readonly startTimeoutMs?: number | undefined;
   /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told of the start, the end and the output of the server. @default silence */
+  /** Gets log lines about the start, the end and the output of the server. @default none */
   readonly logger?: Logger | undefined;
 }
 
 /** A slow laptop with a cold disk takes 10 s and more for its first start. */
 const DEFAULT_START_TIMEOUT_MS = 60_000;
 
-/** The arguments that have an option: given twice, OpenCode makes a list of them and does not start. */
+/** The arguments that have an option: OpenCode does not start when one of them is given twice. */
 const RESERVED_ARGS = new Map([
   ['--hostname', 'hostname'],
   ['--port', 'port'],
@@ -208,7 +208,7 @@ function aText(name: string, value: unknown): void {
   }
 }
 
-/** Whoever reaches the server can run commands as this user, so only this machine is told a password nobody chose. */
+/** Who reaches the server can run commands as this user, so a random password is for loopback addresses only. */
 function passwordFor(hostname: string): string {
   if (isLoopback(hostname)) return randomPassword();
   throw new TypeError(

@@ -26,7 +26,7 @@ import { assertNoPlugins } from '../paths/project-plugins.js';
 import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
 import { launchServer, type ServerCalls } from './launch.js';
 
-/** One run of a server, as its supervision needs it. */
+/** One server process, as its supervisor needs it. */
 export interface SupervisedProcess {
   readonly url: string;
   readonly version: string;
@@ -42,38 +42,38 @@ export interface SupervisedProcess {
 
 /** How a server is supervised. */
 export interface Supervision {
-  /** Starts the next run; rejects with the reason of `signal` when that aborts. */
+  /** Starts the next process; rejects with the reason of `signal` when that aborts. */
   readonly launch: (signal: AbortSignal) => Promise<SupervisedProcess>;
   readonly health: ParsedHealthPolicy | undefined;
   readonly restart: ParsedRestartPolicy | undefined;
   readonly events: ServerEventEmitter;
   readonly logger: Logger;
-  /** OpenCode's own, in the environment of every run. */
+  /** OpenCode's own data directory, the same for every process. */
   readonly dataDirectory?: string | undefined;
   /** Refuses a directory that the server must not work in, or could not. */
   readonly checkDirectory?: ((directory: string) => void) | undefined;
 }
 
-/** Why a run ends and the next one begins. */
+/** Why a process is replaced by the next one. */
 type RestartCause = 'exit' | 'hung' | 'request';
 
-/** A server of ours: one process after the other. */
+/** A server that this process started: supervises one server process after the other. */
 export class OwnedServer implements ServerHandle {
   readonly closed: Promise<ServerExit>;
   readonly #supervision: Supervision;
   readonly #budget: RestartBudget | undefined;
   readonly #guards: RestartGuard[] = [];
   readonly #closed = deferred<ServerExit>();
-  /** Aborts when no other process is started any more. */
+  /** Aborts when no further process is started. */
   readonly #over = new AbortController();
   #process: SupervisedProcess;
   #health: HealthMonitor | undefined;
-  /** The change from one process to the next; rejects when there is none. */
+  /** The change from one process to the next; rejects when no next one can be started. */
   #relaunching: Promise<void> | undefined;
   #requested: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** Takes care of a process that is ready. */
+  /** Supervises a process that is ready. */
   constructor(process: SupervisedProcess, supervision: Supervision) {
     this.#supervision = supervision;
     this.#budget = supervision.restart && new RestartBudget(supervision.restart);
@@ -162,8 +162,8 @@ export class OwnedServer implements ServerHandle {
     this.#supervision.checkDirectory?.(directory);
   }
 
-  noteLife(): void {
-    this.#health?.sign();
+  recordActivity(): void {
+    this.#health?.recordActivity();
   }
 
   async restart(options?: RestartOptions): Promise<void> {
@@ -176,7 +176,7 @@ export class OwnedServer implements ServerHandle {
       try {
         return await current;
       } catch (error) {
-        // Somebody else asked without force.
+        // The restart under way was asked for without force.
         if (!force || !(error instanceof DisposeRefusedError)) throw error;
       }
     }
@@ -201,7 +201,7 @@ export class OwnedServer implements ServerHandle {
     return this.stop();
   }
 
-  /** What may be shown: all but the credentials. */
+  /** Everything but the credentials. */
   toJSON(): Pick<ServerHandle, 'url' | 'version' | 'pid' | 'state'> {
     const { url, version, pid, state } = this;
     return { url, version, pid, state };
@@ -253,7 +253,7 @@ export class OwnedServer implements ServerHandle {
     void this.#begin('exit', exit);
   }
 
-  /** Begins a restart, unless one is under way. Its rejection need not be handled: the state tells of it too. */
+  /** Begins a restart, unless one is under way. Its rejection need not be handled: the state shows it too. */
   #begin(cause: RestartCause, exit?: ServerExit): Promise<void> {
     if (this.#relaunching !== undefined) return this.#relaunching;
     const { promise, resolve, reject } = deferred();
@@ -262,7 +262,7 @@ export class OwnedServer implements ServerHandle {
     return promise;
   }
 
-  /** Ends the process there is, if it runs, and starts another one. */
+  /** Ends the present process, if it runs, and starts another one. */
   async #relaunch(cause: RestartCause, exit?: ServerExit): Promise<void> {
     const { launch, logger } = this.#supervision;
     const { signal } = this.#over;

@@ -15,7 +15,7 @@ export type Probe = (
 ) => Promise<{ readonly healthy: boolean; readonly version: string }>;
 
 const POLL_MS = 50;
-/** How often a server is asked whose connection breaks: it may be one that was kept from an earlier server there. */
+/** How often a server is probed when the connection breaks: it may be a kept connection to an earlier server on that port. */
 const MAX_ASKED = 3;
 
 /**

@@ -9,13 +9,13 @@ import type { GuardedProcess } from '../guards/guarded-process.js';
 const VERSION_LIMIT_MS = 10_000;
 const VERSION = /(?:^|\s)v?(\d+\.\d+\.\d+\S*)\s*$/;
 
-/** What was found out in this process, by file: a binary that was replaced is another file. */
+/** The versions found in this process, by file: a binary that was replaced is another file. */
 const known = new Map<string, string>();
 
 /**
  * Makes sure, before a server is started, that the binary is one this library can talk to. A binary that npm installed is known
  * by its package; any other is asked with `--version`, once per file (OpenCode 1.18.33: 0.5 s, opens no socket).
- * One that does not tell, e.g. a wrapper of somebody's own, is let pass: the server itself is asked again when it runs.
+ * A binary without such an answer, e.g. a wrapper script, passes: the server itself is asked when it runs.
  *
  * @param run - runs the binary with `--version`.
  * @throws {UnsupportedServerError} naming the version found.
@@ -54,7 +54,7 @@ async function askVersion(asked: GuardedProcess, signal: AbortSignal): Promise<s
   try {
     const answer = Promise.race([
       asked.exited,
-      // Why it cannot be run is told when the server cannot.
+      // The start of the server reports why it cannot be run.
       asked.failed.catch(() => undefined),
       // A wrapper that does not pass its arguments on has started a server.
       asked.url,

@@ -79,7 +79,7 @@ describe('a server that is watched', () => {
   it('is not asked while it gives other signs of life, and does not hang then', async () => {
     answer = hangs;
     for (let second = 0; second < 20; second += 1) {
-      monitor.sign();
+      monitor.recordActivity();
       await pass(1_000);
     }
     expect([probes, told]).toEqual([0, []]);
@@ -88,12 +88,12 @@ describe('a server that is watched', () => {
   it('does not fail when a sign of life comes while it owes an answer; one ends its ill health', async () => {
     answer = hangs;
     await pass(1_200);
-    monitor.sign();
+    monitor.recordActivity();
     await pass(500);
     expect(told).toEqual([]);
     await pass(2_500);
     expect(told).toEqual(['unhealthy']);
-    monitor.sign();
+    monitor.recordActivity();
     expect(told).toEqual(['unhealthy', 'healthy']);
   });
 
