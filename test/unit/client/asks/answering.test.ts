@@ -64,7 +64,7 @@ function toolCall(server: FakeOpenCode, requestID: string, status: 'running' | '
 }
 
 describe('the level whose policy answers', () => {
-  it('is, for questions too, the turn before the session before the repository before the client', async () => {
+  it('answers by the policy of the turn before session, repository and client, questions too', async () => {
     const said: string[] = [];
     const say = (level: string) => (): QuestionDecision => {
       said.push(level);
@@ -89,7 +89,7 @@ describe('the level whose policy answers', () => {
     expect(said).toEqual(['client', 'repo', 'session', 'turn']);
   });
 
-  it('is the turn of the child before that of its parent', async () => {
+  it("answers by the policy of a child's turn before that of its parent", async () => {
     const said: string[] = [];
     const say = (whose: string) => (): PermissionDecision => {
       said.push(whose);
@@ -108,7 +108,7 @@ describe('the level whose policy answers', () => {
   it.each<[string, (world: ReturnType<typeof setUp>) => unknown]>([
     ['a session', ({ session }) => (session.permissionPolicy = 'allow')],
     ['a repository', ({ repo }) => (repo.permissions.policy = 'allow')],
-  ])('may be that of %s alone, without any turn of this client', async (_level, set) => {
+  ])('answers by the policy of %s alone, without any turn of this client', async (_level, set) => {
     const world = setUp({ policyScope: 'own' });
     const { server, jarvis, session } = world;
     jarvis.sessions.bind('chat-1', session);
@@ -119,7 +119,7 @@ describe('the level whose policy answers', () => {
     await vi.waitFor(() => expect(server.permissions).toEqual([]));
   });
 
-  it('may be that of questions alone', async () => {
+  it('answers questions by a policy for questions alone', async () => {
     const { server, repo, session } = setUp({ policyScope: 'all' });
     repo.questions.policy = 'deny';
     await session.refresh();
@@ -128,7 +128,7 @@ describe('the level whose policy answers', () => {
     await vi.waitFor(() => expect(server.questions).toEqual([]));
   });
 
-  it('goes on to answer when the turns of this client are over', async () => {
+  it('answers on when the turns of this client are over', async () => {
     const { server, repo, session } = setUp({ policyScope: 'all' });
     repo.permissions.policy = 'allow';
     const turn = session.stream('x');
@@ -141,7 +141,7 @@ describe('the level whose policy answers', () => {
     await vi.waitFor(() => expect(server.permissions).toEqual([]));
   });
 
-  it('is that of the time of the ask: a change meanwhile holds for the next one', async () => {
+  it('answers by the policy at the time of the ask, and by a changed one from the next ask on', async () => {
     const first = deferred<PermissionDecision>();
     const asked = deferred();
     const { server, repo, session } = setUp();
@@ -167,7 +167,7 @@ describe('a function that decides', () => {
   it.each<[string, (decide: () => Promise<never>) => PermissionPolicy]>([
     ['a bare one', (decide) => decide],
     ['one in an object', (decide) => ({ decide })],
-  ])('has five minutes, and is a denial with words afterwards: %s', async (_what, policyOf) => {
+  ])('denies with a message after five minutes: %s', async (_what, policyOf) => {
     fakeTimers();
     const { server, session } = setUp();
     const turn = session.stream('x', { onPermission: policyOf(undecided().decide) });
@@ -181,7 +181,7 @@ describe('a function that decides', () => {
     expect(repliesTo(server, 'per_1')).toEqual([denial]);
   });
 
-  it('leaves the request to who reads the turn when it fails and `otherwise` is ask', async () => {
+  it('leaves the request to the reader of the turn when a policy fails and `otherwise` is ask', async () => {
     const { server, warn, session } = setUp();
     const decide = (): never => {
       throw new Error('no idea');
@@ -195,7 +195,7 @@ describe('a function that decides', () => {
     ]);
   });
 
-  it('that answers one of two questions has not decided', async () => {
+  it('takes the answer to one of two questions for no decision', async () => {
     const { server, warn, session } = setUp();
     const onQuestion: QuestionPolicy = () => ({ answers: [['red']] });
     await untilRunning(server, session.stream('x', { onQuestion }));
@@ -206,7 +206,7 @@ describe('a function that decides', () => {
     expect(warn).toHaveBeenCalledWith('policy failed, its default decides', expect.anything());
   });
 
-  it('is asked once, however often the request is told of, and though it decides slower than a reconnect', async () => {
+  it('asks a policy once, however often the request comes, and through a reconnect', async () => {
     const slow = deferred<PermissionDecision>();
     const decide = vi.fn(() => slow.promise);
     const { server, repo, session } = setUp();
@@ -226,7 +226,7 @@ describe('a function that decides', () => {
     expect(repliesTo(server, 'per_1')).toEqual([{ reply: 'once' }]);
   });
 
-  it('may be too late for another client, which is no failure', async () => {
+  it("counts an answer that comes after another client's as no failure", async () => {
     const slow = deferred<PermissionDecision>();
     const { server, warn, repo, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: () => slow.promise }));
@@ -241,7 +241,7 @@ describe('a function that decides', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  it('whose answer cannot be sent leaves the request to who reads the turn', async () => {
+  it('leaves the request to the reader of the turn when the answer cannot be sent', async () => {
     fakeTimers();
     const { server, session } = setUp();
     server.answer('POST /permission/per_1/reply', () => new Response('', { status: 500 }));
@@ -257,7 +257,7 @@ describe('a function that decides', () => {
 });
 
 describe('what ends an ask', () => {
-  it('is the end of its own turn, not that of another', async () => {
+  it('closes an ask at the end of its own turn, not at that of another', async () => {
     const { signals, decide } = undecided();
     const { server, repo, session } = setUp({ permissions: decide });
     server.sessions.set('ses_2', {});
@@ -277,7 +277,7 @@ describe('what ends an ask', () => {
     expect(signals[1]?.aborted).toBe(false);
   });
 
-  it.each(['question.replied', 'question.rejected'])('is %s', async (type) => {
+  it.each(['question.replied', 'question.rejected'])('closes a question at %s', async (type) => {
     const { signals, decide } = undecided();
     const { server, session } = setUp();
     await untilRunning(server, session.stream('x', { onQuestion: decide }));
@@ -287,7 +287,7 @@ describe('what ends an ask', () => {
     await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true));
   });
 
-  it('is the end of the server, where no turn of this client asked', async () => {
+  it('closes an ask at the end of the server, where no turn of this client asked', async () => {
     const { signals, decide } = undecided();
     const { server, handle, repo, session } = setUp({ policyScope: 'all' });
     repo.permissions.policy = decide;
@@ -299,7 +299,7 @@ describe('what ends an ask', () => {
     expect(signals[0]?.aborted).toBe(true);
   });
 
-  it('takes it from what is pending, though the next turn of its session is at work', async () => {
+  it('lists no ask that is over, although the next turn of its session is at work', async () => {
     const { server, repo, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: undecided().decide }));
     server.ask(permission('per_1'));
@@ -311,14 +311,14 @@ describe('what ends an ask', () => {
     expect(server.busy).toContain('ses_1');
   });
 
-  it('is seen by who was not there, also while the next turn of its session is at work', async () => {
+  it('asks the server whether an ask that it did not observe has ended', async () => {
     const { server, repo } = setUp();
     server.permissions.push(toolCall(server, 'per_1', 'error'), permission('per_2'));
     server.busy.add('ses_1');
     expect((await repo.permissions.pending()).map(({ request }) => request.id)).toEqual(['per_2']);
   });
 
-  it('between its listing and its answer makes that a late one, which is not sent', async () => {
+  it('sends no answer to an ask that ended after it was listed', async () => {
     const { server, repo } = setUp();
     const request = toolCall(server, 'per_1', 'running');
     server.permissions.push(request);
@@ -329,7 +329,7 @@ describe('what ends an ask', () => {
     expect(repliesTo(server, 'per_1')).toEqual([]);
   });
 
-  it('is not known of a call that cannot be read, which then waits', async () => {
+  it('takes an ask whose call cannot be read for pending', async () => {
     const { server, repo } = setUp();
     server.permissions.push(toolCall(server, 'per_1', 'error'));
     server.busy.add('ses_1');
@@ -340,7 +340,7 @@ describe('what ends an ask', () => {
     expect(await ask?.allow()).toBe('answered');
   });
 
-  it('in a gap takes it from the policy of the next turn', async () => {
+  it('hands no ask that ended in a gap to the policy of the next turn', async () => {
     const decide = vi.fn(() => 'stop' as const);
     const { server, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: decide }));
@@ -354,7 +354,7 @@ describe('what ends an ask', () => {
 });
 
 describe('who asks', () => {
-  it('is read again when it cannot be read at first', async () => {
+  it('reads the asking session again when the first read fails', async () => {
     const { server, session } = setUp();
     server.sessions.set('ses_2', { parentID: 'ses_1' });
     let isFirst = true;
@@ -368,7 +368,7 @@ describe('who asks', () => {
     await vi.waitFor(() => expect(server.permissions).toEqual([]), PATIENCE);
   });
 
-  it('may be a child that was told of, of one that was not', async () => {
+  it('answers for a known child of an unknown session', async () => {
     const { server, session } = setUp();
     server.sessions.set('ses_2', { parentID: 'ses_1' });
     server.sessions.set('ses_3', { parentID: 'ses_2' });
@@ -382,7 +382,7 @@ describe('who asks', () => {
     expect(await firstAsk(turn)).toMatchObject({ request: { id: 'per_1' } });
   });
 
-  it('answers for itself when its parent was deleted', async () => {
+  it('answers for a session whose parent was deleted', async () => {
     const { server, repo } = setUp();
     server.sessions.set('ses_3', { parentID: 'ses_2' });
     await untilRunning(server, repo.sessions.session('ses_3').stream('x', { onPermission: 'allow' }));
@@ -393,7 +393,7 @@ describe('who asks', () => {
 });
 
 describe('a gap', () => {
-  it('that brings more events than are kept does not lose the ask among them', async () => {
+  it('keeps an ask among more events of a gap than are held back', async () => {
     const { server, jarvis, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: 'allow' }));
     const other = jarvis.forRepo('/srv/other');

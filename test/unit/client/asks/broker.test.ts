@@ -22,7 +22,7 @@ async function untilWarned(warn: ReturnType<typeof setUp>['warn'], clock: FakeCl
 }
 
 describe('an ask without a policy', () => {
-  it('is told to the logger once per session when nobody listens', async () => {
+  it('warns once per session of an ask that nobody reads', async () => {
     const { server, warn, clock, session } = setUp();
     const turn = session.stream('x');
     await untilRunning(server, turn);
@@ -43,7 +43,7 @@ describe('an ask without a policy', () => {
       'a subscriber of repo.fetch',
       async (repo) => void (await repo.fetch(`${repo.baseUrl}/event`)).body?.getReader(),
     ],
-  ])('is left to %s without a word', async (_who, listen) => {
+  ])('leaves an ask to %s without a warning', async (_who, listen) => {
     const { server, warn, clock, repo, session } = setUp();
     const turn = session.stream('x');
     await untilRunning(server, turn);
@@ -52,7 +52,7 @@ describe('an ask without a policy', () => {
     expect(await untilWarned(warn, clock)).toEqual([]);
   });
 
-  it('may be a question, and is told to the logger likewise', async () => {
+  it('warns of a question that nobody reads', async () => {
     const { server, warn, clock, session } = setUp();
     await untilRunning(server, session.stream('x'));
     server.askQuestion(question('que_1'));
@@ -60,7 +60,7 @@ describe('an ask without a policy', () => {
     expect(told?.[0]).toMatch(/answer to a question request.*question\.asked.*the option questions/);
   });
 
-  it('that is a question is left to its subscribers without a word', async () => {
+  it('leaves a question to its subscribers without a warning', async () => {
     const { server, warn, clock, repo, session } = setUp();
     await untilRunning(server, session.stream('x'));
     await repo.events({ types: ['question.asked'] }).ready;
@@ -68,7 +68,7 @@ describe('an ask without a policy', () => {
     expect(await untilWarned(warn, clock)).toEqual([]);
   });
 
-  it('is not told of once it is answered', async () => {
+  it('warns of no ask that is answered in time', async () => {
     const { server, warn, clock, session } = setUp();
     await untilRunning(server, session.stream('x'));
     server.ask(permission('per_1'));
@@ -79,7 +79,7 @@ describe('an ask without a policy', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  it('is not heard by a subscriber of something else', async () => {
+  it('warns of an ask although somebody subscribes to other events', async () => {
     const { server, warn, clock, repo, session } = setUp();
     const turn = session.stream('x');
     await untilRunning(server, turn);
@@ -89,7 +89,7 @@ describe('an ask without a policy', () => {
     expect(await untilWarned(warn, clock)).toHaveLength(1);
   });
 
-  it('is left to who lists what is pending without a word', async () => {
+  it('leaves an ask to who lists what is pending without a warning', async () => {
     const { server, warn, clock, repo, session } = setUp();
     await untilRunning(server, session.stream('x'));
     server.ask(permission('per_1'));
@@ -100,7 +100,7 @@ describe('an ask without a policy', () => {
 });
 
 describe('a server without measure', () => {
-  it('is listened to for 1,000 asks that wait, and the logger is told of the excess once', async () => {
+  it('takes 1,000 asks that wait, and warns of the excess once', async () => {
     const { server, warn, session } = setUp();
     const turn = session.stream('x');
     await untilRunning(server, turn);
@@ -126,7 +126,7 @@ describe('a server without measure', () => {
     }
   });
 
-  it('is asked for the parents of a session up to 100 levels', async () => {
+  it('reads the parents of a session up to 100 levels', async () => {
     const { server, repo, session } = setUp();
     for (let level = 0; level < 200; level += 1)
       server.sessions.set(`ses_c${level}`, { parentID: `ses_c${level + 1}` });
@@ -139,7 +139,7 @@ describe('a server without measure', () => {
 });
 
 describe('a policy', () => {
-  it('is not asked again when its answer gets lost on the way', async () => {
+  it('asks a policy once when its answer is lost on the way', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const { server, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: decide }));
@@ -154,7 +154,7 @@ describe('a policy', () => {
     expect(decide).toHaveBeenCalledTimes(1);
   });
 
-  it('is told when its answer is not needed any more, and a late one is not sent', async () => {
+  it('aborts the signal of a policy whose answer is not needed any more, and sends no late one', async () => {
     const asked = deferred<AbortSignal>();
     const late = deferred<PermissionDecision>();
     const { server, warn, session } = setUp();
@@ -182,7 +182,7 @@ describe('a policy', () => {
     ['session.idle', { sessionID: 'ses_1' }],
     ['session.deleted', { sessionID: 'ses_1', info: {} }],
     ['server.instance.disposed', { directory: DIRECTORY }],
-  ])('is called off by %s', async (type, properties) => {
+  ])('calls a policy off at %s', async (type, properties) => {
     const asked = deferred<AbortSignal>();
     const { server, session } = setUp();
     await untilRunning(
@@ -200,7 +200,7 @@ describe('a policy', () => {
     await vi.waitFor(() => expect(signal.aborted).toBe(true));
   });
 
-  it('is called off when the client is closed', async () => {
+  it('calls a policy off when the client is closed', async () => {
     const asked = deferred<AbortSignal>();
     const { server, jarvis, session } = setUp();
     const turn = session.stream('x', {
@@ -250,7 +250,7 @@ describe('a policy', () => {
     expect(decided).toEqual(['per_1', 'per_3']);
   });
 
-  it('answers what is asked by a child that nobody has told of', async () => {
+  it('answers for a child of which no event came', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const { server, session } = setUp();
     server.sessions.set('ses_2', { parentID: 'ses_1' });
@@ -261,7 +261,7 @@ describe('a policy', () => {
     expect(decide).toHaveBeenCalledTimes(1);
   });
 
-  it('of a session answers for its children, the nearest one first', async () => {
+  it('answers for the children of a session, by the nearest policy', async () => {
     const said: string[] = [];
     const { server, repo, session } = setUp();
     server.sessions.set('ses_2', { parentID: 'ses_1' });
@@ -285,7 +285,7 @@ describe('a policy', () => {
     expect(said).toEqual(['child', 'parent', 'parent']);
   });
 
-  it('that says ask takes an ask from the policy above it', async () => {
+  it('takes an ask from the policy above one that says ask', async () => {
     const { server, session } = setUp({ permissions: 'allow' });
     session.permissionPolicy = 'ask';
     const turn = session.stream('x');
@@ -319,7 +319,7 @@ describe('a policy', () => {
     [{ decide: 'allow' }, 'Expected policy.decide to be a function, got "allow"'],
     [{ decide: () => 'allow', timeoutMs: -1 }, 'Expected policy.timeoutMs to be a positive number'],
     [{ decide: () => 'allow', otherwise: 'perhaps' }, 'Expected policy.otherwise to be'],
-  ])('cannot be %j', (value, message) => {
+  ])('refuses %j as a policy', (value, message) => {
     const { repo, session } = setUp();
     const set = (): void => {
       repo.permissions.policy = value as PermissionPolicy;
@@ -330,7 +330,7 @@ describe('a policy', () => {
     expect(() => setUp({ permissions: value as PermissionPolicy })).toThrow(Error);
   });
 
-  it('for questions knows no allow', () => {
+  it('refuses allow as a policy for questions', () => {
     const { repo } = setUp();
     expect(() => {
       repo.questions.policy = 'allow' as unknown as QuestionPolicy;
@@ -338,7 +338,7 @@ describe('a policy', () => {
     expect(() => setUp({ policyScope: 'mine' as 'own' })).toThrow(/'own' or 'all', got "mine" \(string\)/);
   });
 
-  it('is what was set', () => {
+  it('returns the policy that was set', () => {
     const { repo, session } = setUp();
     const policy = { decide: () => 'allow' as const, timeoutMs: 5 };
     session.permissionPolicy = policy;
@@ -352,7 +352,7 @@ describe('a policy', () => {
 });
 
 describe('what is pending', () => {
-  it('leaves out what an aborted turn asked', async () => {
+  it('lists nothing that an aborted turn asked', async () => {
     const { server, repo } = setUp();
     server.permissions.push(permission('per_1'), permission('per_2', 'ses_2'));
     server.busy.add('ses_2');
@@ -361,7 +361,7 @@ describe('what is pending', () => {
     expect((await repo.questions.pending()).map((ask) => ask.request.id)).toEqual(['que_2']);
   });
 
-  it('is answered in its own directory', async () => {
+  it('answers a pending ask in its own directory', async () => {
     const { server, repo } = setUp();
     server.permissions.push(permission('per_1'));
     server.busy.add('ses_1');
@@ -376,7 +376,7 @@ describe('what is pending', () => {
     });
   });
 
-  it('is not gone for any other refusal', async () => {
+  it('rejects with any other refusal than that an ask is gone', async () => {
     const { server, repo } = setUp();
     server.permissions.push(permission('per_1'));
     server.busy.add('ses_1');
@@ -385,7 +385,7 @@ describe('what is pending', () => {
     await expect(ask?.allow()).rejects.toThrow(RequestError);
   });
 
-  it('can be waited for no longer than the caller likes', async () => {
+  it('lists what is pending within the time limit of the caller', async () => {
     const { server, repo } = setUp();
     const asked = deferred();
     server.answer('GET /permission', () => {
@@ -405,7 +405,7 @@ describe('after a gap', () => {
   const LISTS = ['GET /permission', 'GET /question'];
   const counts = (server: FakeOpenCode): number[] => LISTS.map((list) => server.count(list));
 
-  it('what is pending is requested once for turns, policies and subscribers together', async () => {
+  it('reads what is pending once after a gap for turns, policies and subscribers together', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const { server, repo, session } = setUp({ permissions: decide });
     await using events = repo.events({ types: ['permission.asked'] });
@@ -421,7 +421,7 @@ describe('after a gap', () => {
     expect(decide).toHaveBeenCalledTimes(1);
   });
 
-  it('what is pending is requested once where nothing but a policy is at work', async () => {
+  it('reads what is pending once after a gap where only a policy is at work', async () => {
     const { server, warn, repo, session } = setUp();
     repo.permissions.policy = 'allow';
     await session.refresh();
@@ -434,7 +434,7 @@ describe('after a gap', () => {
     expect(warn.mock.calls.map(([message]) => message)).toEqual(['event stream ended']);
   });
 
-  it('what is pending is asked for again when it could not be read at first', async () => {
+  it('reads what is pending again when the first read after a gap fails', async () => {
     const { server, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: 'allow' }));
     let isFirst = true;
@@ -448,7 +448,7 @@ describe('after a gap', () => {
     await vi.waitFor(() => expect(server.permissions).toEqual([]), { timeout: 5_000 });
   });
 
-  it('what is pending is asked for again when nothing answers at first', async () => {
+  it('reads what is pending again when nothing answers after a gap', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
     const { server, session } = setUp();
@@ -466,7 +466,7 @@ describe('after a gap', () => {
     expect(server.permissions).toEqual([]);
   });
 
-  it('what nobody asks for any more is closed', async () => {
+  it('closes after a gap what nobody asks any more', async () => {
     const asked = deferred<AbortSignal>();
     const { server, session } = setUp();
     const onPermission: PermissionPolicy = (_request, { signal }) => {
@@ -481,7 +481,7 @@ describe('after a gap', () => {
     await vi.waitFor(() => expect(signal.aborted).toBe(true), { timeout: 5_000 });
   });
 
-  it('the end of the client ends the pause before what is pending is asked for again', async () => {
+  it('ends the pause before the next read when the client is closed', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const { server, warn, jarvis, repo, session } = setUp();
