@@ -26,7 +26,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
+          include: ['test/{unit,behaviour}/**/*.test.ts'],
           // A busy machine is no failure.
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },

@@ -7,10 +7,10 @@ import {
   ResponseShapeError,
   ServerLostError,
 } from 'jarvis-opencode';
-import { FakeEventSource, take } from '../../../support/event-source.js';
-import { deferred } from '../../../support/wait.js';
+import { FakeEventSource, take } from '../../support/event-source.js';
+import { deferred } from '../../support/wait.js';
 
-vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 let source: FakeEventSource;
 beforeEach(() => {

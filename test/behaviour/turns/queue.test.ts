@@ -10,10 +10,10 @@ import {
   type TurnOptions,
   type UserMessage,
 } from 'jarvis-opencode';
-import { FakeOpenCode } from '../../../support/fake-opencode.js';
-import { fakeHandle } from '../../../support/server-handle.js';
+import { FakeOpenCode } from '../../support/fake-opencode.js';
+import { fakeHandle } from '../../support/server-handle.js';
 
-vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 const DIRECTORY = '/srv/app';
 const SESSIONS = Array.from({ length: 12 }, (_, index) => `ses_${index}`);

@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { Http } from '../../../../src/client/http/http.js';
-import { RepoTransport, type RunAsDisposal } from '../../../../src/client/http/repo-transport.js';
-import { AgentsResource } from '../../../../src/client/resources/agents.js';
-import { CommandsResource } from '../../../../src/client/resources/commands.js';
-import { ConfigResource } from '../../../../src/client/resources/config.js';
-import { FilesResource } from '../../../../src/client/resources/files.js';
-import { FindResource } from '../../../../src/client/resources/find.js';
-import { FormatterResource } from '../../../../src/client/resources/formatter.js';
-import { LogResource } from '../../../../src/client/resources/log.js';
-import { LspResource } from '../../../../src/client/resources/lsp.js';
-import { ProjectResource } from '../../../../src/client/resources/project.js';
-import { ProvidersResource } from '../../../../src/client/resources/providers.js';
-import { SkillsResource } from '../../../../src/client/resources/skills.js';
-import { ToolsResource } from '../../../../src/client/resources/tools.js';
-import { VcsResource } from '../../../../src/client/resources/vcs.js';
-import { ResponseShapeError } from '../../../../src/errors.js';
+import { Http } from '../../../src/client/http/http.js';
+import { RepoTransport, type RunAsDisposal } from '../../../src/client/http/repo-transport.js';
+import { AgentsResource } from '../../../src/client/resources/agents.js';
+import { CommandsResource } from '../../../src/client/resources/commands.js';
+import { ConfigResource } from '../../../src/client/resources/config.js';
+import { FilesResource } from '../../../src/client/resources/files.js';
+import { FindResource } from '../../../src/client/resources/find.js';
+import { FormatterResource } from '../../../src/client/resources/formatter.js';
+import { LogResource } from '../../../src/client/resources/log.js';
+import { LspResource } from '../../../src/client/resources/lsp.js';
+import { ProjectResource } from '../../../src/client/resources/project.js';
+import { ProvidersResource } from '../../../src/client/resources/providers.js';
+import { SkillsResource } from '../../../src/client/resources/skills.js';
+import { ToolsResource } from '../../../src/client/resources/tools.js';
+import { VcsResource } from '../../../src/client/resources/vcs.js';
+import { ResponseShapeError } from '../../../src/errors.js';
 
 const DIRECTORY = '/repos/a b%20ü';
 

@@ -8,11 +8,11 @@ import type {
   TurnStep,
 } from 'jarvis-opencode';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { FakeOpenCode } from '../../../support/fake-opencode.js';
-import { deferred } from '../../../support/wait.js';
-import { DIRECTORY, permission, question, setUp, untilRunning } from './set-up.js';
+import type { FakeOpenCode } from '../../support/fake-opencode.js';
+import { deferred } from '../../support/wait.js';
+import { DIRECTORY, permission, question, setUp, untilRunning } from '../../unit/client/asks/set-up.js';
 
-vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 const PATIENCE = { timeout: 5_000 };
 

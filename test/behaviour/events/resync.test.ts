@@ -7,12 +7,12 @@ import {
   type Logger,
   type QuestionRequest,
 } from 'jarvis-opencode';
-import { fakeClock } from '../../../support/fake-clock.js';
-import { FakeOpenCode, type FakeAnswer } from '../../../support/fake-opencode.js';
-import { changingHandle } from '../../../support/server-handle.js';
-import { deferred } from '../../../support/wait.js';
+import { fakeClock } from '../../support/fake-clock.js';
+import { FakeOpenCode, type FakeAnswer } from '../../support/fake-opencode.js';
+import { changingHandle } from '../../support/server-handle.js';
+import { deferred } from '../../support/wait.js';
 
-vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 /** A session that the server says is at work. */
 interface BusySession {

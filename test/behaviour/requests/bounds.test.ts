@@ -8,12 +8,12 @@ import {
   JarvisOpenCode,
   ResponseShapeError,
   ResponseTooLargeError,
-} from '../../../../src/index.js';
-import { Http } from '../../../../src/client/http/http.js';
-import { deferred } from '../../../../src/core/abort.js';
-import { locateSessions } from '../../../../src/client/sessions/locate-sessions.js';
-import { FakeEventSource, take } from '../../../support/event-source.js';
-import { fakeHandle } from '../../../support/server-handle.js';
+} from '../../../src/index.js';
+import { Http } from '../../../src/client/http/http.js';
+import { deferred } from '../../../src/core/abort.js';
+import { locateSessions } from '../../../src/client/sessions/locate-sessions.js';
+import { FakeEventSource, take } from '../../support/event-source.js';
+import { fakeHandle } from '../../support/server-handle.js';
 
 const MiB = 1024 * 1024;
 const blank = Buffer.alloc(64 * 1024, ' ');

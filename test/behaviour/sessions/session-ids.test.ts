@@ -6,7 +6,7 @@ import {
   type RepoClient,
   type Session,
 } from 'jarvis-opencode';
-import { fakeHandle } from '../../../support/server-handle.js';
+import { fakeHandle } from '../../support/server-handle.js';
 
 const MODEL = { providerID: 'p', modelID: 'm' };
 
