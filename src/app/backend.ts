@@ -323,7 +323,7 @@ export class Backend {
           return this.forRepo(worktree);
         },
         transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonicalize(worktree))),
-        guard: (worktree, run) => {
+        runWithoutInstance: (worktree, run) => {
           const target = this.#instances.entry(worktree);
           return runAsDisposal(target, async (signal) => {
             await sendDispose(this.#http, target.directory, { signal });

@@ -32,7 +32,7 @@ const worktreesOf = (directory: string): WorktreesResource<RepoClient> =>
     hub,
     forWorktree: (path) => world.jarvis.forRepo(path),
     transportOf,
-    guard: (_directory, run) => run(),
+    runWithoutInstance: (_directory, run) => run(),
   });
 
 const exists = (path: string): Promise<boolean> =>

@@ -5,10 +5,11 @@ import { authInputSchema, type AuthInput } from '../schema/auth.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { booleanSchema, healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';
 
-/** What the calls that dispose every instance need: the guard that lets none of them cut off work. */
-export interface GlobalGuard {
+/** The calls on which the server disposes every instance. Whoever runs them refuses one that would cut off work. */
+export interface DisposingCalls {
   /** Disposes every instance. */
   dispose(options?: RequestOptions): Promise<void>;
+  /** Changes the configuration of the server's user. */
   updateConfig(config: Config, options?: RequestOptions): Promise<Config>;
 }
 
@@ -20,12 +21,12 @@ export function sendGlobalConfig(http: Http, config: Config, options: RequestOpt
 /** The configuration of the server's user, which every repository inherits. */
 export class GlobalConfigResource {
   readonly #http: Http;
-  readonly #guard: GlobalGuard;
+  readonly #disposing: DisposingCalls;
 
   /** @internal */
-  constructor(http: Http, guard: GlobalGuard) {
+  constructor(http: Http, disposing: DisposingCalls) {
     this.#http = http;
-    this.#guard = guard;
+    this.#disposing = disposing;
   }
 
   /**
@@ -45,7 +46,7 @@ export class GlobalConfigResource {
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async update(config: Config, options?: RequestOptions): Promise<Config> {
-    return this.#guard.updateConfig(parseInput(configInputSchema, 'configuration', config), options);
+    return this.#disposing.updateConfig(parseInput(configInputSchema, 'configuration', config), options);
   }
 }
 
@@ -89,14 +90,14 @@ export class GlobalResource {
   readonly auth: AuthResource;
   readonly config: GlobalConfigResource;
   readonly #http: Http;
-  readonly #guard: GlobalGuard;
+  readonly #disposing: DisposingCalls;
 
   /** @internal */
-  constructor(http: Http, guard: GlobalGuard) {
+  constructor(http: Http, disposing: DisposingCalls) {
     this.#http = http;
-    this.#guard = guard;
+    this.#disposing = disposing;
     this.auth = new AuthResource(http);
-    this.config = new GlobalConfigResource(http, guard);
+    this.config = new GlobalConfigResource(http, disposing);
   }
 
   /**
@@ -118,6 +119,6 @@ export class GlobalResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
    */
   dispose(options?: RequestOptions): Promise<void> {
-    return this.#guard.dispose(options);
+    return this.#disposing.dispose(options);
   }
 }

@@ -37,7 +37,7 @@ export interface WorktreeContext<Repo> {
    *
    * @throws {DisposeRefusedError} when something holds the instance; nothing was run then.
    */
-  guard<T>(directory: string, run: () => Promise<T>): Promise<T>;
+  runWithoutInstance<T>(directory: string, run: () => Promise<T>): Promise<T>;
 }
 
 const PATH = '/experimental/worktree';
@@ -112,7 +112,7 @@ export class WorktreesResource<Repo> extends RepoResource {
    */
   async reset(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
     const directory = await this.#linkedWorktree('reset', input, options);
-    await this.#context.guard(directory, () =>
+    await this.#context.runWithoutInstance(directory, () =>
       this.transport.send(
         { method: 'POST', path: `${PATH}/reset`, json: { directory }, schema: booleanSchema },
         options,
@@ -130,7 +130,7 @@ export class WorktreesResource<Repo> extends RepoResource {
    */
   async remove(input: WorktreeDirectoryInput, options?: RequestOptions): Promise<void> {
     const directory = await this.#linkedWorktree('remove', input, options);
-    await this.#context.guard(directory, () =>
+    await this.#context.runWithoutInstance(directory, () =>
       this.transport.send(
         { method: 'DELETE', path: PATH, json: { directory }, schema: booleanSchema },
         options,

@@ -38,7 +38,7 @@ function worktreesOn(
   more: Partial<WorktreeContext<RepoClient>> & { onPost?: () => void } = {},
 ) {
   const sent: Sent[] = [];
-  const guarded: string[] = [];
+  const withoutInstance: string[] = [];
   const answer = (method: string, directory: string, url: URL): [number, unknown] => {
     if (method === 'POST' && url.pathname === '/experimental/worktree') {
       more.onPost?.();
@@ -76,24 +76,24 @@ function worktreesOn(
       throw new Error('not needed');
     },
     transportOf,
-    guard: (directory, run) => {
-      guarded.push(directory);
+    runWithoutInstance: (directory, run) => {
+      withoutInstance.push(directory);
       return run();
     },
     ...more,
   });
   const changes = (): Sent[] => sent.filter(({ method }) => method !== 'GET');
-  return { worktrees, sent, changes, guarded };
+  return { worktrees, sent, changes, withoutInstance };
 }
 
 describe('removing a worktree', () => {
-  it('is asked of the repository, for a linked worktree of it, under the guard', async () => {
-    const { worktrees, changes, guarded } = worktreesOn(LINKED);
+  it('is asked of the repository, for a linked worktree of it, without its instance', async () => {
+    const { worktrees, changes, withoutInstance } = worktreesOn(LINKED);
     await worktrees.remove({ directory: `${TARGET}/` });
     expect(changes()).toEqual([
       { method: 'DELETE', directory: OWN, path: '/experimental/worktree', body: { directory: TARGET } },
     ]);
-    expect(guarded).toEqual([TARGET]);
+    expect(withoutInstance).toEqual([TARGET]);
   });
 
   it('is possible from another linked worktree, and from a directory within the repository', async () => {
@@ -209,10 +209,10 @@ describe('removing a worktree', () => {
   };
   it.each(Object.entries(refused))('is refused for %s', async (_name, { directory, disk = LINKED, own }) => {
     for (const verb of ['remove', 'reset'] as const) {
-      const { worktrees, changes, guarded } = worktreesOn(disk, own);
+      const { worktrees, changes, withoutInstance } = worktreesOn(disk, own);
       await expect(worktrees[verb]({ directory } as never)).rejects.toThrow(TypeError);
       expect(changes()).toEqual([]);
-      expect(guarded).toEqual([]);
+      expect(withoutInstance).toEqual([]);
     }
   });
 
@@ -227,9 +227,9 @@ describe('removing a worktree', () => {
   });
 
   it('is not sent while the instance is held', async () => {
-    const guard = (directory: string): Promise<never> =>
+    const runWithoutInstance = (directory: string): Promise<never> =>
       Promise.reject(new DisposeRefusedError(directory, [{ kind: 'turn', detail: 'ses_1', since: 0 }]));
-    const { worktrees, changes } = worktreesOn(LINKED, OWN, { guard });
+    const { worktrees, changes } = worktreesOn(LINKED, OWN, { runWithoutInstance });
     await expect(worktrees.remove({ directory: TARGET })).rejects.toThrow(DisposeRefusedError);
     await expect(worktrees.reset({ directory: TARGET })).rejects.toThrow(DisposeRefusedError);
     expect(changes()).toEqual([]);
