@@ -107,7 +107,7 @@ export class OwnedServer implements ServerHandle {
     };
     const { dataDirectory } = plan;
     const checkDirectory = directoryCheck(options, plan, first.pid);
-    return new OwnedServer(first, {
+    return supervise(first, {
       launch,
       health,
       restart,
@@ -313,6 +313,11 @@ export class OwnedServer implements ServerHandle {
     this.#closed.resolve(exit);
     this.#supervision.logger.info('server stopped', { pid: this.pid });
   }
+}
+
+/** Stands outside of the class: a bundler renames a class that names itself. */
+function supervise(process: SupervisedProcess, supervision: Supervision): OwnedServer {
+  return new OwnedServer(process, supervision);
 }
 
 function directoryCheck(
