@@ -41,7 +41,7 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect(await response.json()).toBe(true);
   }
 
-  it('is the last message of several, and the pieces by message make up the transcript', async () => {
+  it('answers with the last of several messages and joins their texts into the transcript', async () => {
     world.script(() => [text('Let me look.'), tool('todowrite', { todos: [] }), text('It is fine.')]);
     const session = await repo.sessions.create({ title: 'Answers' });
     const turn = session.stream('Look');
@@ -62,14 +62,14 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect(messageIDs.at(-1)).toBe(result.message.id);
   });
 
-  it('comes from the model after a summary', async () => {
+  it('answers a prompt after a summary with the text of the model', async () => {
     const session = await prompted();
     await session.summarize('scripted/scripted');
     expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'summary']);
     expect((await session.prompt('two')).text).toBe('Re: two');
   });
 
-  it('comes from the model after a summary by the model of the session', async () => {
+  it('summarizes with the model of the session when the caller names none', async () => {
     const session = await prompted();
     await session.summarize();
     expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'summary']);
@@ -78,7 +78,7 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect((await rolesOf(session)).filter((role) => role === 'summary')).toHaveLength(2);
   });
 
-  it('comes from the model after a summary that the provider refused', async () => {
+  it('answers a prompt after the provider refused a summary', async () => {
     const session = await prompted();
     world.summary(() => [fail('APIError', 'refused')]);
     await expect(session.summarize()).rejects.toMatchObject({
@@ -93,7 +93,7 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect(await rolesOf(session)).toEqual(['user', 'assistant', 'user', 'assistant']);
   });
 
-  it('comes from the model after a summary that is empty, with the history as it was', async () => {
+  it('rejects an empty summary and leaves the history as it was', async () => {
     const session = await prompted();
     world.summary(() => [text(' ')]);
     await expect(session.summarize()).rejects.toMatchObject({
@@ -103,7 +103,7 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect(await rolesOf(session)).toEqual(['user', 'assistant']);
   });
 
-  it('is none when OpenCode only made a summary that had failed before', async () => {
+  it('rejects a turn in which OpenCode only repeats a failed summary', async () => {
     const session = await prompted();
     world.summary(() => [fail('APIError', 'refused')]);
     await summarizeElsewhere(session);

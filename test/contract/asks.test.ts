@@ -63,7 +63,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     }, PATIENCE);
   }
 
-  it('lets a tool run that was allowed, and the turn go on', async () => {
+  it('runs a tool that the user allows and goes on with the turn', async () => {
     let asked: unknown;
     const { story, tools, texts } = await turnOf([echo('once'), text('Said.')], async (session) => {
       const [pending] = await firstPermission();
@@ -93,7 +93,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(texts).toEqual(['Go', 'Said.']);
   });
 
-  it('ends the turn when a tool is rejected without a word, without an error', async () => {
+  it('ends the turn without an error when the user rejects a tool without a message', async () => {
     const { story, tools, texts } = await turnOf([echo('no'), text('Not said.')], async () => {
       const [pending] = await firstPermission();
       await repo.permissions.reply(pending?.id ?? '', { reply: 'reject' });
@@ -104,7 +104,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(texts).toEqual(['Go']);
   });
 
-  it('tells the model why a tool was rejected, and lets it go on', async () => {
+  it('tells the model why the user rejected a tool and lets it go on', async () => {
     const { story, tools, texts } = await turnOf([echo('no'), text('Then not.')], async () => {
       const [pending] = await firstPermission();
       await repo.permissions.reply(pending?.id ?? '', { reply: 'reject', message: 'ask me later' });
@@ -122,7 +122,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(texts).toEqual(['Go', 'Then not.']);
   });
 
-  it('rejects everything a session waits for with one rejection', async () => {
+  it('rejects every pending request of a session with one rejection', async () => {
     const { tools } = await turnOf([echo('one'), echo('two')], async () => {
       const [pending] = await firstPermission(2);
       await repo.permissions.reply(pending?.id ?? '', { reply: 'reject' });
@@ -131,7 +131,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(tools).toMatchObject([{ status: 'error' }, { status: 'error' }]);
   });
 
-  it('remembers what is always allowed, until the instance is disposed', async () => {
+  it('remembers "always" answers until the instance is disposed', async () => {
     const steps = [echo('always'), text('Said.')];
     const allow = async (): Promise<void> => {
       const [pending] = await firstPermission();
@@ -148,7 +148,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     await repo.dispose();
   });
 
-  it('denies what a rule denies, without a question', async () => {
+  it('denies what a rule denies without asking', async () => {
     const denied: PermissionRule[] = [{ permission: 'bash', pattern: 'echo denied*', action: 'deny' }];
     const { story, tools, texts } = await turnOf(
       [echo('denied'), text('It may not be.')],
@@ -162,7 +162,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(texts).toEqual(['Go', 'It may not be.']);
   });
 
-  it('answers for its own directory only, once, and by the session from anywhere', async () => {
+  it('answers a request only in its own directory, only once, and by its session from anywhere', async () => {
     const elsewhere = await world.repo();
     const steps = [echo('one'), echo('two'), text('Said.')];
     await turnOf(steps, async (session) => {
@@ -184,7 +184,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     });
   });
 
-  it('leaves what an aborted turn has asked in the list, until the instance is disposed', async () => {
+  it('lists the requests of an aborted turn until the instance is disposed', async () => {
     const { tools } = await turnOf([echo('late')], async (session) => {
       await firstPermission();
       await session.abort();
@@ -205,7 +205,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     }, PATIENCE);
   }
 
-  it('tells the model what the user answered', async () => {
+  it('tells the model what the user answered to a question', async () => {
     const { story, tools, texts } = await turnOf([colours, text('Red it is.')], async () => {
       const { id, questions } = await firstQuestion();
       expect(questions).toEqual([
@@ -246,7 +246,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(tools).toMatchObject([{ status: 'error', error: 'The user dismissed this question' }]);
   });
 
-  it('refuses replies that are none', async () => {
+  it('refuses invalid replies with 400', async () => {
     const refused = (message: string, kind: string): unknown => [
       400,
       { name: 'BadRequest', data: { message, kind } },
@@ -263,7 +263,7 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     );
   });
 
-  it('tell the script what the user said and the tools did, which goes on with that', async () => {
+  it('gives the answers and the tool results to the script, which goes on with them', async () => {
     const heard: MockToolResult[][] = [];
     const say = (results: readonly MockToolResult[]): MockStep[] => {
       heard.push([...results]);

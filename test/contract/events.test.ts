@@ -11,7 +11,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
   afterAll(() => world?.close());
   beforeEach(() => world.script(() => [text('ok')]));
 
-  it('of a repository are its own, also beside a clone of it', async () => {
+  it('delivers the events of a repository without those of its clone', async () => {
     const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
     if (here === undefined || there === undefined) throw new Error('no clones');
     await using mine = here.events();
@@ -33,7 +33,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     expect(everything.some((event) => isOf(event, 'session.idle', theirs.id))).toBe(true);
   });
 
-  it('of a session are its own, and each comes once', async () => {
+  it('delivers each event of a session once and none of another session', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create();
     const other = await repo.sessions.create();
@@ -49,7 +49,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     expect(seen.map((event) => event.type)).not.toContain('sync');
   });
 
-  it('are narrowed to the types that were asked for', async () => {
+  it('delivers only the event types that the subscriber names', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     await using events = repo.events({ types: ['session.created', 'session.deleted'] });
     await events.ready;
@@ -60,7 +60,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     expect(seen.map((event) => event.type)).toEqual(['session.created', 'session.deleted']);
   });
 
-  it('end with a break, which is final', async () => {
+  it('ends an event stream for good at a break', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const events = repo.events();
     await events.ready;
@@ -72,7 +72,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     expect(later).toEqual([]);
   });
 
-  it('end quietly with a signal, with close(), and with the client', async () => {
+  it('ends event streams quietly by a signal, by close() and with the client', async () => {
     const jarvis = await world.connect({ idle: false });
     const repo = jarvis.forRepo(await world.repo());
     const caller = new AbortController();
@@ -93,7 +93,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     expect(orphaned).toBeDefined();
   });
 
-  it('tell a turn in this order', async () => {
+  it('reports the events of a turn in this order', async () => {
     world.script(() => [text('Hello you', { chunks: 2 })]);
     expect(await storyOf(world, async (prompt) => prompt())).toEqual([
       'user',
@@ -111,7 +111,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     ]);
   });
 
-  it('tell a turn with a tool in this order', async () => {
+  it('reports the events of a turn with a tool in this order', async () => {
     world.script(() => [
       tool('bash', { command: 'echo listed', description: 'List' }, 'listed\n'),
       text('Seen'),
@@ -139,7 +139,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     ]);
   });
 
-  it('tell a failed turn in this order, idle twice', async () => {
+  it('reports the events of a failed turn in this order, with two idle events', async () => {
     world.script(() => [fail('APIError', 'no credit')]);
     expect(await storyOf(world, async (prompt) => prompt())).toEqual([
       'user',
@@ -155,7 +155,7 @@ describe.each(worlds)('events in $name', ({ open }) => {
     ]);
   });
 
-  it('tell an aborted turn in this order, idle twice', async () => {
+  it('reports the events of an aborted turn in this order, with two idle events', async () => {
     world.script(() => [text('Thinking', { chunks: 1 }), hang()]);
     const abortInTheMiddle = async (prompt: () => Promise<unknown>, events: EventStream): Promise<void> => {
       const prompting = prompt();

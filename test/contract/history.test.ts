@@ -52,7 +52,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     return types;
   }
 
-  it('is changed field by field, and rules are appended', async () => {
+  it('updates a session field by field and appends permission rules', async () => {
     const rule = { permission: 'bash', pattern: 'rm *', action: 'deny' } as const;
     const session = await repo.sessions.create({ title: 'Old', permission: [rule] });
     await using events = session.events({ types: ['session.updated', 'session.deleted'] });
@@ -89,7 +89,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     ]);
   });
 
-  it('is copied by a fork, as far as is asked', async () => {
+  it('copies a session by a fork, whole or up to a message', async () => {
     const session = await prompted('one', 'two');
     await session.update({ metadata: { ticket: 7 } });
     const messages = await session.messages();
@@ -110,7 +110,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await textsOf(session)).toHaveLength(4);
   });
 
-  it('is taken back by a revert, for good with the next prompt', async () => {
+  it('reverts a session to a message, for good from the next prompt on', async () => {
     const session = await prompted('one', 'two');
     const [, , second, answer] = await session.messages();
     const revert = { messageID: second?.info.id ?? '' };
@@ -147,7 +147,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await ask(`/session/${session.id}/revert`, { method: 'POST', json: {} })).toEqual([400, missing]);
   });
 
-  it('is edited by message and by part', async () => {
+  it('edits a session by message and by part', async () => {
     const session = await prompted('one');
     const [prompt, answer] = await session.messages();
     const part = answer?.parts.find(({ type }) => type === 'text');
@@ -165,7 +165,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(types).toEqual(['message.part.updated', 'message.part.removed', 'message.removed']);
   });
 
-  it('is not edited where there is nothing', async () => {
+  it('refuses to edit messages and parts that do not exist', async () => {
     const session = await prompted('one');
     const [, answer] = await session.messages();
     const part = answer?.parts.find(({ type }) => type === 'text');
@@ -181,7 +181,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await session.diff({ messageID: answer.info.id })).toEqual([]);
   });
 
-  it('is not edited from another session', async () => {
+  it('refuses to edit messages and parts of another session', async () => {
     const [session, other] = [await prompted('one'), await prompted('two')];
     const theirs = await other.messages();
     const [, answer] = await session.messages();
@@ -203,7 +203,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await other.messages()).toEqual(theirs);
   });
 
-  it('is edited from another session by a bare request', async () => {
+  it('edits a part of another session by a bare request', async () => {
     const [session, other] = [await prompted('one'), await prompted('two')];
     const [, answer] = await session.messages();
     const part = (await other.messages())[1]?.parts.find(({ type }) => type === 'text');
@@ -221,7 +221,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await patch('msg_unknown', lost)).toMatchObject([500, { name: 'UnknownError' }]);
   });
 
-  it('refuses edits that make no sense', async () => {
+  it('refuses invalid edits with 400 and unknown sessions with 404', async () => {
     const session = await prompted('one');
     const [message] = await session.messages();
     const path = `/session/${session.id}/message/${message?.info.id}`;
@@ -258,7 +258,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     }
   });
 
-  it('is left alone while the session is busy', async () => {
+  it('refuses to change the history while the session is busy', async () => {
     world.script(() => [text('Working'), hang()]);
     const session = await repo.sessions.create({ title: 'Busy' });
     const turn = session.stream('Work');
@@ -283,7 +283,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     await turn.result.catch(() => undefined);
   });
 
-  it('shows no differences without snapshots, whatever was written', async () => {
+  it('returns an empty diff without snapshots, although a tool wrote a file', async () => {
     const input = { filePath: `${repo.directory}/new.txt`, content: 'new\n' };
     world.script(() => [tool('write', input, 'Wrote file successfully.'), text('Written.')]);
     const session = await repo.sessions.create();
@@ -296,7 +296,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await session.diff({ messageID: turn.messageID })).toEqual([]);
   });
 
-  it('shows what the model thought and what it has to do', async () => {
+  it('stores the reasoning and the todos of the model', async () => {
     const todos = [{ content: 'Mend', status: 'pending', priority: 'high' }];
     world.script(() => [
       reasoning('Let me see.', { chunks: 2 }),
@@ -316,7 +316,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await session.diff()).toEqual([]);
   });
 
-  it('has a child for each subtask, which is idle before its parent', async () => {
+  it('creates a child session for each subtask, which becomes idle before its parent', async () => {
     world.script(({ prompt, session }) =>
       session.parentID === undefined
         ? [subtask('Count', { description: 'Counting', agent: 'general' }), text('They counted.')]
@@ -350,7 +350,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     });
   });
 
-  it('takes the abort of a parent to its child', async () => {
+  it('aborts the child session together with its parent', async () => {
     world.script(({ session }) =>
       session.parentID === undefined ? [subtask('Count')] : [text('Counting'), hang()],
     );
@@ -369,7 +369,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(await repo.sessions.status()).toEqual({});
   });
 
-  it('keeps a command line of the user, without a call of the model', async () => {
+  it('stores a shell command of the user without a model call', async () => {
     const session = await repo.sessions.create({ title: 'Shell' });
     const result = await session.shell({ command: 'true', agent: 'build' });
     const [prompt, answer] = await session.messages();
@@ -384,7 +384,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect(result.message.id).toBe(answer?.info.id);
   });
 
-  it('knows its commands', async () => {
+  it('runs a known command and rejects an unknown one', async () => {
     const session = await repo.sessions.create({ title: 'Command' });
     await using events = repo.events({ types: ['command.executed', 'session.error'] });
     await events.ready;
@@ -408,7 +408,7 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     ]);
   });
 
-  it('is summed up by the model', async () => {
+  it('summarizes a session by the model', async () => {
     const session = await prompted('one');
     await using events = session.events({ types: ['session.compacted', 'session.idle'] });
     await events.ready;
@@ -420,14 +420,14 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
     expect((await textsOf(session)).at(-1)).toBe('Scripted summary');
   });
 
-  it('gets what is said without an answer', async () => {
+  it('stores added context without an answer', async () => {
     const session = await repo.sessions.create({ title: 'Context' });
     await session.addContext('By the way');
     expect(await textsOf(session)).toEqual(['By the way']);
     expect(await repo.sessions.status()).toEqual({});
   });
 
-  it('gives the answer to whoever waits for it in one request', async () => {
+  it('answers a blocking prompt in the same request', async () => {
     const session = await repo.sessions.create({ title: 'Blocking' });
     const end = gate();
     world.script(() => [text('One '), waitFor(end.promise), text('two.')]);

@@ -40,7 +40,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     await vi.waitFor(() => expect(other.stats().disposals.idle).toBe(1), PATIENCE);
   }
 
-  it('are loaded by the first use, and disposed when nothing has used them for a while', async () => {
+  it('loads an instance at its first use and disposes it when it has been idle', async () => {
     const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
     const repo = jarvis.forRepo(await world.repo());
     expect(repo.stats()).toMatchObject({ state: 'unloaded', loaded: false, boots: 0 });
@@ -59,7 +59,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(await session.messages()).toHaveLength(4);
   });
 
-  it('are not disposed for idleness while a turn runs', async () => {
+  it('disposes no instance for idleness while a turn runs', async () => {
     const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
     const repo = jarvis.forRepo(await world.repo());
     const turn = await busyTurn(repo);
@@ -70,7 +70,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     await vi.waitFor(() => expect(repo.stats().disposals.idle).toBe(disposals.idle + 1), PATIENCE);
   });
 
-  it('are not disposed for idleness while another client works in them', async () => {
+  it('disposes no instance for idleness while another client works in it', async () => {
     const directory = await world.repo();
     const turn = await busyTurn(world.jarvis.forRepo(directory));
     const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
@@ -81,7 +81,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(await turn.finish()).toBe('Working done.');
   });
 
-  it('are disposed on request, once', async () => {
+  it('disposes an instance on request, once', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     expect(await repo.dispose()).toEqual({ directory: repo.directory, disposed: false, aborted: [] });
     const session = await repo.sessions.create();
@@ -95,7 +95,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repo.stats()).toMatchObject({ loaded: true, boots: 2 });
   });
 
-  it('can be disposed as soon as a turn has its answer', async () => {
+  it('disposes an instance as soon as its turn has the answer', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create();
     await session.prompt('Hello');
@@ -105,7 +105,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(await session.messages()).toHaveLength(4);
   });
 
-  it('are not disposed on request while a turn runs, whoever runs it', async () => {
+  it('refuses to dispose an instance while a turn of any client runs', async () => {
     const directory = await world.repo();
     const repo = world.jarvis.forRepo(directory);
     const turn = await busyTurn(repo);
@@ -125,7 +125,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(await repo.dispose()).toMatchObject({ disposed: true });
   });
 
-  it('are kept by a hold until it is let go', async () => {
+  it('keeps an instance until its hold is released', async () => {
     const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
     const repo = jarvis.forRepo(await world.repo());
     {
@@ -141,7 +141,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     await vi.waitFor(() => expect(repo.stats().disposals.idle).toBe(1), PATIENCE);
   });
 
-  it('are disposed when too many are loaded, the least recently used first', async () => {
+  it('disposes the least recently used instance when too many are loaded', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 2 } });
     const repos: RepoClient[] = [];
     for (let index = 0; index < 3; index += 1) {
@@ -153,7 +153,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repos.map((repo) => repo.stats().loaded)).toEqual([false, true, true]);
   });
 
-  it('take what is asked while they are being disposed', async () => {
+  it('answers calls that arrive while their instance is disposed', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create();
     await session.prompt('Hello');
@@ -172,7 +172,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect((await session.prompt('Hello')).text).toBe('ok');
   });
 
-  it('are known to be gone when another client disposed them', async () => {
+  it('notices that another client disposed an instance', async () => {
     const directory = await world.repo();
     const repo = world.jarvis.forRepo(directory);
     const other = (await world.connect({ idle: false })).forRepo(directory);
@@ -191,7 +191,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repo.stats()).toMatchObject({ loaded: true, boots: 2 });
   });
 
-  it('take their turns with them when they are disposed past the library', async () => {
+  it('ends the turns of an instance that is disposed past the library', async () => {
     world.script(({ prompt }) => (prompt === 'Work' ? [text('Working'), hang()] : [text('ok')]));
     const directory = await world.repo();
     const repo = world.jarvis.forRepo(directory);
@@ -204,7 +204,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect((await session.prompt('Go on')).text).toBe('ok');
   });
 
-  it('of other repositories are left alone', async () => {
+  it('leaves the instances of other repositories alone', async () => {
     const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
     if (here === undefined || there === undefined) throw new Error('no clones');
     const turn = await busyTurn(there);
@@ -214,7 +214,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(await turn.finish()).toBe('Working done.');
   });
 
-  it('do not exist where the configuration is broken, and the error names file, line and reason', async () => {
+  it('loads no instance with a broken configuration, and names file, line and reason in the error', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
     const healthy = jarvis.forRepo(await world.repo());
     await healthy.warm();
@@ -245,7 +245,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repo.stats()).toMatchObject(broken);
   });
 
-  it('stay loaded when the configuration is broken meanwhile, until they are disposed', async () => {
+  it('keeps an instance loaded whose configuration breaks, until it is disposed', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     await repo.warm();
     await world.breakRepo(repo.directory);

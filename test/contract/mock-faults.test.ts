@@ -90,7 +90,7 @@ describe('the event stream', () => {
     expect(() => mock.stream.delay(-1)).toThrow(RangeError);
   });
 
-  it('reports a gap to subscribers when the stream is cut', async () => {
+  it('reports a gap to subscribers when the event stream is cut', async () => {
     const [mock, jarvis] = await aMock();
     await using events = jarvis.forRepo('/repo').events({ types: ['session.created'] });
     await events.ready;

@@ -188,7 +188,7 @@ describe('terminals', () => {
     expect(await closed.closed).toMatchObject({ code: 1000 });
   });
 
-  it('connects to a terminal once per ticket', async () => {
+  it('accepts each ticket for one connection to a terminal', async () => {
     const mock = aMock({ password: 'secret' });
     const repo = (await mock.client()).forRepo('/repo');
     const { id } = await repo.pty.create();
@@ -233,7 +233,7 @@ describe('isolation', () => {
     })(),
   );
 
-  it('closes the clients it made', async () => {
+  it('closes the clients that the mock made', async () => {
     const mock = aMock();
     const jarvis = await mock.client();
     await using events = jarvis.events();
@@ -242,7 +242,7 @@ describe('isolation', () => {
     expect(() => jarvis.forRepo('/repo')).toThrow('closed');
   });
 
-  it('answers under fake timers that nobody advances', async () => {
+  it('answers requests under fake timers that nobody advances', async () => {
     vi.useFakeTimers();
     const mock = aMock();
     const post = async (path: string, json: unknown): Promise<unknown> => {
@@ -287,7 +287,7 @@ describe('isolation', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('works in a page that must not send requests to http and has no randomUUID()', async () => {
+  it('runs the mock in a page that must not send requests to http and has no randomUUID()', async () => {
     vi.stubGlobal('location', { protocol: 'https:' });
     vi.spyOn(crypto, 'randomUUID').mockImplementation(() => {
       throw new TypeError('crypto.randomUUID is not a function');

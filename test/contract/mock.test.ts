@@ -98,7 +98,7 @@ describe('the script of a mock', () => {
     expect(mock.sessions()).toMatchObject([{ id: session.id, title: 'Mend the fence' }]);
   });
 
-  it('adds the agents and models of its options', async () => {
+  it('adds the agents and models of the mock options', async () => {
     const mock = aMock({ agents: ['review'], models: ['anthropic/claude', 'anthropic/claude-2'] });
     const repo = (await aClient(mock)).forRepo('/repo');
     const session = await repo.sessions.create();
@@ -161,7 +161,7 @@ describe('the script of a mock', () => {
     });
   });
 
-  it('refuses an invalid step or option where it is written', () => {
+  it('refuses an invalid step or option of a mock where it is written', () => {
     expect(() => text('x', { chunks: 0 })).toThrow(RangeError);
     expect(() => wait(-1)).toThrow(RangeError);
     expect(() => wait(Number.NaN)).toThrow(RangeError);
@@ -219,7 +219,7 @@ describe('the state of a mock', () => {
     expect(mock.instances().map(({ loaded }) => loaded)).toEqual([false, false]);
   });
 
-  it('gives copies of its state', async () => {
+  it('returns copies of the state of the mock', async () => {
     const mock = aMock();
     const session = await (await aClient(mock)).forRepo('/repo').sessions.create({ title: 'T' });
     for (const info of mock.sessions()) info.title = 'changed';
@@ -230,7 +230,7 @@ describe('the state of a mock', () => {
 });
 
 describe('the origin of a mock', () => {
-  it('has another origin than the other open mocks', async () => {
+  it('gives each open mock an origin of its own', async () => {
     const [one, two] = [aMock(), aMock()];
     expect(one.url).not.toBe(two.url);
     one.reply('one');
@@ -247,7 +247,7 @@ describe('the origin of a mock', () => {
     ['GET', '/vcs/diff'],
     ['PUT', '/session'],
     ['POST', '/session/ses_1/no-such-thing'],
-  ])('answers %s %s, which it does not have, with status 501', async (method, path) => {
+  ])('answers %s %s, which the mock does not have, with status 501', async (method, path) => {
     const mock = aMock();
     const response = await fetch(mock.url + path, { method });
     expect(response.status).toBe(501);
@@ -261,18 +261,18 @@ describe('the origin of a mock', () => {
     expect(mock.instances()).toEqual([]);
   });
 
-  it('answers a path that cannot be decoded', async () => {
+  it('answers a path that the mock cannot decode', async () => {
     const response = await fetch(`${aMock().url}/%E0%A4%A`);
     expect(response.headers.get('content-type')).toMatch(/^text\/html/);
   });
 
-  it('takes a handler of the test before its own', async () => {
+  it('prefers a handler of the test to the handler of the mock', async () => {
     const mock = aMock();
     server.use(http.get(`${mock.url}/config`, () => HttpResponse.json({ model: 'mine' })));
     expect(await (await fetch(`${mock.url}/config`)).json()).toEqual({ model: 'mine' });
   });
 
-  it('presents a version and demands a password', async () => {
+  it('presents the version of the mock and demands its password', async () => {
     await expect(aClient(aMock({ version: '2.0.1' }))).rejects.toThrow(UnsupportedServerError);
     const mock = aMock({ url: 'http://opencode.test/ignored', username: 'me', password: 'secret' });
     expect(mock.url).toBe('http://opencode.test');
@@ -298,7 +298,7 @@ describe('the origin of a mock', () => {
 });
 
 describe('a mock that is closed', () => {
-  it('breaks turns and requests when it is closed', async () => {
+  it('breaks turns and requests when the mock is closed', async () => {
     const mock = aMock();
     mock.script(() => [text('Working'), hang()]);
     const jarvis = await aClient(mock);
@@ -313,7 +313,7 @@ describe('a mock that is closed', () => {
     await expect(turn.result).rejects.toMatchObject({ name: 'ClosedError' });
   });
 
-  it('leaves no timer when it is closed', async () => {
+  it('leaves no timer when the mock is closed', async () => {
     vi.useFakeTimers();
     using mock = aMock();
     mock.script(() => [wait(60_000)]);

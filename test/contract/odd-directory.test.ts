@@ -15,7 +15,7 @@ describe.each(worlds)(`a directory named ${ODD_NAME} in $name`, ({ open }) => {
   afterAll(() => world?.close());
   beforeEach(() => world.script(() => [text('ok')]));
 
-  it('is the same on every method', async () => {
+  it('sends the same oddly named directory on every method', async () => {
     expect(basename(repo.directory)).toBe(ODD_NAME);
     await using events = world.jarvis.events();
     await events.ready;
@@ -53,7 +53,7 @@ describe.each(worlds)(`a directory named ${ODD_NAME} in $name`, ({ open }) => {
     expect(new Set(directories)).toEqual(new Set([repo.directory]));
   });
 
-  it('has its own events and its own instance', async () => {
+  it('gives an oddly named directory its own events and its own instance', async () => {
     await using events = repo.events();
     await events.ready;
     const session = await repo.sessions.create();
@@ -67,7 +67,7 @@ describe.each(worlds)(`a directory named ${ODD_NAME} in $name`, ({ open }) => {
     expect(repo.stats()).toMatchObject({ loaded: true });
   });
 
-  it('is the same for every spelling of its path, and for no other', () => {
+  it('takes every spelling of an odd path for the same directory, and no other path', () => {
     const { directory } = repo;
     for (const spelling of [`${directory}/`, `${directory}/./`, `${directory}//`, `${directory}/x/..`]) {
       expect(world.jarvis.forRepo(spelling)).toBe(repo);
@@ -94,7 +94,7 @@ describe.each(worlds)('the list of sessions in $name', ({ open }) => {
     ['that only looks encoded', 'a%2Fb%25'],
     ['that cannot be decoded', '%E0%A4%A'],
     ['with what ends a parameter', 'a&b=c#d+e?f'],
-  ])('is of that directory alone for one %s', async (_what, name) => {
+  ])('lists only the sessions of the directory itself for a directory %s', async (_what, name) => {
     const repo = world.jarvis.forRepo(await world.repoNamed(name));
     const client = createOpencodeClient({ baseUrl: repo.baseUrl, fetch: repo.fetch });
     const headers = { 'x-opencode-directory': encodeURIComponent(repo.directory) };

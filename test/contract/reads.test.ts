@@ -18,7 +18,7 @@ describe.each(worlds)('a directory in $name', ({ open }) => {
     return [response.status, body === '' ? '' : JSON.parse(body)];
   }
 
-  it('has terminals of its own, until the instance is disposed', async () => {
+  it('lists the terminals of a directory until its instance is disposed', async () => {
     await using events = repo.events({
       types: ['pty.created', 'pty.updated', 'pty.deleted', 'server.instance.disposed'],
     });
@@ -70,7 +70,7 @@ describe.each(worlds)('a directory in $name', ({ open }) => {
     ]);
   });
 
-  it('can be read', async () => {
+  it('reads files and information of a directory', async () => {
     const { directory } = repo;
     expect(await repo.path()).toMatchObject({ directory, worktree: directory });
     expect(await repo.config.get()).toBeTypeOf('object');
@@ -99,7 +99,7 @@ describe.each(worlds)('a directory in $name', ({ open }) => {
     expect(await world.jarvis.global.config.get()).toBeTypeOf('object');
   });
 
-  it('has an event stream of its own, which ends with the instance', async () => {
+  it('ends the event stream of a directory with its instance', async () => {
     const response = await world.fetch('/event', { directory: repo.directory });
     const other = world.jarvis.forRepo(await world.repo());
     const reading = response.text();

@@ -37,7 +37,7 @@ describe.each([
     server.close();
   });
 
-  it('answers as the script says, told of prompt, session and directory', async () => {
+  it('answers as the script says, and gives it prompt, session and directory', async () => {
     const repo = (await opencode.client()).forRepo(await opencode.repo('app'));
     const session = await repo.sessions.create({ title: 'Title' });
     const { text: answer } = await session.prompt('Hello');
@@ -49,7 +49,7 @@ describe.each([
     expect((await (await other.sessions.create({ title: 'T' })).prompt('Hi')).text).toMatch(/^Hi, T, /);
   });
 
-  it('has repositories, each a project of its own', async () => {
+  it('makes repositories that are projects of their own', async () => {
     const jarvis = await opencode.client();
     const repos = [jarvis.forRepo(await opencode.repo()), jarvis.forRepo(await opencode.repo())];
     const [one, two] = await Promise.all(repos.map((repo) => repo.project.current()));
@@ -60,7 +60,7 @@ describe.each([
     expect(await repos[1]?.sessions.list()).toEqual([]);
   });
 
-  it('asks before it runs what it was told to ask for', async () => {
+  it('asks before it runs a tool that needs permission', async () => {
     const repo = (await opencode.client()).forRepo(await opencode.repo());
     const session = await repo.sessions.create({ title: 'Edit' });
     const turn = session.stream('Edit');
@@ -73,7 +73,7 @@ describe.each([
     });
   });
 
-  it('takes the first line of the first prompt as the title', async () => {
+  it('titles a session with the first line of its first prompt', async () => {
     const repo = (await opencode.client()).forRepo(await opencode.repo());
     await using events = repo.events({ types: ['session.updated'] });
     await events.ready;
@@ -92,7 +92,7 @@ describe('a real server', () => {
   });
   afterAll(() => real?.close());
 
-  it('documents every operation that the mock has', async () => {
+  it('documents every operation of the mock on the real server', async () => {
     const { url, connectOptions } = real;
     const doc = await readDoc({ url, authorization: `Basic ${btoa(`opencode:${connectOptions.password}`)}` });
     const documented = operationsOf(doc).map(({ name }) => name);
@@ -102,7 +102,7 @@ describe('a real server', () => {
     expect(mocked.filter((operation) => !documented.includes(operation))).toEqual([]);
   });
 
-  it('makes repositories that git takes for its own, and worktrees of them', async () => {
+  it('makes repositories and worktrees that git recognizes', async () => {
     const repo = (await real.client()).forRepo(await real.repo());
     const git = async (...args: string[]): Promise<string> =>
       (await promisify(execFile)('git', args, { cwd: repo.directory })).stdout.trim();
@@ -113,7 +113,7 @@ describe('a real server', () => {
     expect(await git('worktree', 'list')).toContain(directory);
   });
 
-  it('says which rule is missing when a script asks for what is allowed', async () => {
+  it('names the missing rule when a script asks for what is allowed', async () => {
     const session = await (await real.client()).forRepo(await real.repo()).sessions.create();
     await expect(session.prompt('Edit')).rejects.toMatchObject({
       reason: 'provider',
@@ -121,7 +121,7 @@ describe('a real server', () => {
     });
   });
 
-  it('is gone when it is closed, with all it has written', async () => {
+  it('removes the real server and all its files by close()', async () => {
     const jarvis = await real.client();
     const directory = await real.repo();
     expect((await jarvis.forRepo(directory).path()).directory).toBe(directory);
@@ -131,7 +131,7 @@ describe('a real server', () => {
     expect(() => jarvis.forRepo(directory)).toThrow('closed');
   });
 
-  it('leaves nothing behind when it cannot be started', async () => {
+  it('leaves nothing behind when the real server cannot start', async () => {
     await expect(realOpenCode({ command: '/no/such/opencode' })).rejects.toMatchObject({
       name: 'ServerStartError',
     });

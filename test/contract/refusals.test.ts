@@ -40,7 +40,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
   const types = ['session.status', 'session.error', 'session.idle', 'message.updated'] as const;
   const noAgent = /^Agent not found: "nobody"\. Available agents: build, explore, general, plan$/;
 
-  it('is a prompt for an unknown agent: of it, only an error is told', async () => {
+  it('reports only an error for a prompt with an unknown agent', async () => {
     await using events = session.events({ types: [...types] });
     await events.ready;
     const answer = await post('/message', { parts, ...NOBODY });
@@ -60,7 +60,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     });
   });
 
-  it('is a prompt for an unknown model: it is stored, and the session is idle again', async () => {
+  it('stores a prompt with an unknown model and makes the session idle again', async () => {
     await using events = session.events({ types: [...types] });
     await events.ready;
     expect((await post('/prompt_async', { parts, ...NOWHERE })).status).toBe(204);
@@ -88,7 +88,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     expect((await session.prompt({ parts, model })).text).toBe('ok');
   });
 
-  it('is an unknown model, or agent, for that turn only', async () => {
+  it('fails only the turn that names an unknown model or agent', async () => {
     const { providerID, modelID, agent } = (await session.prompt('Hello')).message;
     for (const wrong of [NOWHERE, NOBODY]) {
       await expect(session.prompt({ parts, ...wrong })).rejects.toMatchObject({ reason: 'failed' });
@@ -101,7 +101,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     expect(message).toMatchObject({ providerID, modelID, agent });
   });
 
-  it('is a command line for an unknown agent, and a summary by an unknown model', async () => {
+  it('refuses a shell command for an unknown agent and a summary by an unknown model', async () => {
     await using events = session.events({ types: [...types] });
     await events.ready;
     expect((await post('/shell', { agent: 'nobody', command: 'true' })).status).toBe(500);
@@ -114,7 +114,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     expect(await repo.sessions.status()).toEqual({});
   });
 
-  it('is a prompt in a session that was created for an unknown agent, unless it names another', async () => {
+  it('refuses prompts in a session with an unknown agent, unless a prompt names another agent', async () => {
     const other = await repo.sessions.create({ agent: 'nobody' });
     expect(other.info?.agent).toBe('nobody');
     await expect(other.prompt('Hello')).rejects.toMatchObject({ reason: 'failed' });
@@ -122,7 +122,7 @@ describe.each(worlds)('what cannot be answered in $name', ({ open }) => {
     await expect(other.prompt('Hello')).rejects.toMatchObject({ reason: 'failed' });
   });
 
-  it('is a subtask for an unknown agent: its tool fails, and the turn goes on', async () => {
+  it('fails the tool of a subtask for an unknown agent and goes on with the turn', async () => {
     world.script(() => [subtask('Count', { agent: 'nobody' }), text('Nobody counted.')]);
     const { text: answer, messages } = await session.prompt('Delegate');
     expect(answer).toBe('Nobody counted.');
@@ -143,7 +143,7 @@ describe.each(worlds)('a provider that refuses in $name', ({ open }) => {
   });
   afterAll(() => world?.close());
 
-  it('is asked again, until it answers', async () => {
+  it('retries a refusing provider until it answers', async () => {
     const look = tool('bash', { command: 'echo a.ts', description: 'List' }, 'a.ts\n');
     world.script(() => [
       retry('too many requests'),
@@ -172,7 +172,7 @@ describe.each(worlds)('a provider that refuses in $name', ({ open }) => {
     expect(await session.prompt('Again')).toMatchObject({ text: 'One.' });
   });
 
-  it('shows in the status of the session, and an abort ends the waiting', async () => {
+  it('shows the retry in the status of the session, and stops it by an abort', async () => {
     world.script(({ prompt }) => [
       ...(prompt === 'Hello' ? [retry('busy', { afterMs: 60_000 })] : []),
       text('Here.'),
@@ -192,7 +192,7 @@ describe.each(worlds)('a provider that refuses in $name', ({ open }) => {
     expect((await session.prompt('Are you there?')).text).toBe('Here.');
   });
 
-  it('shows the same when somebody else aborts', async () => {
+  it('rejects the turn as aborted when another client aborts during a retry', async () => {
     world.script(() => [retry('busy', { afterMs: 60_000 })]);
     const turn = (await repo.sessions.create()).stream('Hello');
     for await (const step of turn) if (step.type === 'retry') break;
@@ -201,7 +201,7 @@ describe.each(worlds)('a provider that refuses in $name', ({ open }) => {
     await expect(turn.result).rejects.toMatchObject({ reason: 'aborted' });
   });
 
-  it('for ever ends the turn after the fifth retry', async () => {
+  it('ends the turn after the fifth retry', async () => {
     world.script(() => Array.from({ length: 6 }, () => retry('no capacity', { afterMs: 1 })));
     const session = await repo.sessions.create();
     await expect(session.prompt('Hello')).rejects.toMatchObject({
@@ -210,7 +210,7 @@ describe.each(worlds)('a provider that refuses in $name', ({ open }) => {
     });
   });
 
-  it('cannot do so when it has begun to answer', async () => {
+  it('rejects a scripted retry after the answer has begun', async () => {
     world.script(() => [text('On '), retry()]);
     const session = await repo.sessions.create();
     const error: unknown = await session.prompt('Hello').catch((reason: unknown) => reason);

@@ -25,7 +25,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     return (await response.json()) as SessionInfo;
   }
 
-  it('are created, read and listed, newest updated first', async () => {
+  it('creates, reads and lists sessions, newest update first', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const first = await repo.sessions.create({ title: 'First', metadata: { ticket: 7 } });
     const second = await repo.sessions.create();
@@ -44,7 +44,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(listed.map((session) => session.directory)).toEqual([repo.directory, repo.directory]);
   });
 
-  it('are filtered by title, parent, time and number', async () => {
+  it('filters sessions by title, parent, time and number', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const parent = await repo.sessions.create({ title: 'A parent' });
     const child = await repo.sessions.create({ title: 'Its child', parentID: parent.id });
@@ -60,7 +60,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(await ids({ start: (parent.info?.time.created ?? 0) + 3_600_000 })).toEqual([]);
   });
 
-  it('of one clone are not seen in another', async () => {
+  it('hides the sessions of one clone from another', async () => {
     const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
     if (here === undefined || there === undefined) throw new Error('no clones');
     const mine = await here.sessions.create();
@@ -70,7 +70,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect((await there.sessions.list()).map((session) => session.id)).toEqual([theirs.id]);
   });
 
-  it('of another repository are refused, also by a client that has never seen them', async () => {
+  it('refuses sessions of another repository, also from a new client', async () => {
     const owner = await world.repo();
     const other = await world.repo();
     const { id } = await world.jarvis.forRepo(owner).sessions.create();
@@ -84,7 +84,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(await world.jarvis.forRepo(owner).sessions.session(id).messages()).toEqual([]);
   });
 
-  it('of another repository are looked at without loading it', async () => {
+  it('refuses a session of another repository without loading its instance', async () => {
     const [owner, other] = [await world.repo(), await world.repo()];
     const { id } = await create(owner, {});
     const stranger = (await world.connect({ idle: false })).forRepo(other).sessions;
@@ -106,7 +106,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(await disposeAll()).toEqual([other]);
   });
 
-  it('begin under a parent of their own repository only', async () => {
+  it('creates child sessions only under a parent of the same repository', async () => {
     const [owner, other] = [await world.repo(), await world.repo()];
     const { id: parentID } = await create(owner, {});
     const { sessions } = world.jarvis.forRepo(other);
@@ -123,7 +123,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect([invalid.status, await invalid.json()]).toEqual([400, { _tag: 'BadRequest' }]);
   });
 
-  it('are not deleted with what another repository has under them', async () => {
+  it('refuses to delete a session with children of another repository', async () => {
     const [here, there] = [await world.repo(), await world.repo()];
     const repo = world.jarvis.forRepo(here);
     const session = await repo.sessions.create();
@@ -143,7 +143,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect((await world.fetch(`/session/${id}`, { directory: there })).status).toBe(404);
   });
 
-  it('are listed by their path in the project, those of this clone only', async () => {
+  it('lists sessions by their path in the project, only those of this clone', async () => {
     const [here, there] = await world.clones();
     const { sessions } = world.jarvis.forRepo(here);
     const mine = [await sessions.create(), await sessions.create()].map(({ id }) => id).reverse();
@@ -159,7 +159,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(((await bare.json()) as { id: string }[]).map(({ id }) => id)).toEqual([...theirs, ...mine]);
   });
 
-  it('that do not exist are refused with 404', async () => {
+  it('refuses unknown sessions with 404', async () => {
     const { sessions } = world.jarvis.forRepo(await world.repo());
     const unknown = sessions.session('ses_00000000000000000000000000');
     const refused = { name: 'RequestError', status: 404, serverError: 'NotFoundError' };
@@ -171,7 +171,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     await expect(unknown.delete()).rejects.toMatchObject(refused);
   });
 
-  it('give their messages, all, the newest ones, or one by its id', async () => {
+  it('returns all messages, the newest ones, or one by its id', async () => {
     const session = await world.jarvis.forRepo(await world.repo()).sessions.create();
     const other = await world.jarvis.forRepo(session.directory).sessions.create();
     world.script(({ prompt }) => [text(`You said ${prompt}.`)]);
@@ -193,7 +193,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     await expect(other.message(message.id)).rejects.toMatchObject(refused);
   });
 
-  it('are busy in the status of their own directory only, as long as they work', async () => {
+  it('reports a session as busy in its own directory only, as long as it works', async () => {
     const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
     if (here === undefined || there === undefined) throw new Error('no clones');
     const answer = gate();
@@ -208,7 +208,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(await here.sessions.status()).toEqual({});
   });
 
-  it('are gone when they are deleted, with their children', async () => {
+  it('deletes a session together with its children', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create({}, { jarvisSessionID: 'deleted' });
     const child = await repo.sessions.create({ parentID: session.id });
@@ -222,7 +222,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(() => world.jarvis.forSession('deleted')).toThrow(SessionNotBoundError);
   });
 
-  it('serve one jarvis session each', async () => {
+  it('binds one session to each jarvis session', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create({ title: 'Chat' }, { jarvisSessionID: 'chat' });
     expect(world.jarvis.sessions.get('chat')).toEqual({
@@ -242,7 +242,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(world.jarvis.forSession('chat').id).toBe(session.id);
   });
 
-  it('are found in the list of all directories, newest first', async () => {
+  it('lists sessions of all directories, newest first', async () => {
     const directory = await world.repo();
     const owner = world.jarvis.forRepo(directory);
     const session = await owner.sessions.create({}, { jarvisSessionID: 'found' });
@@ -267,7 +267,7 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect(kept.map(({ jarvisSessionID }) => jarvisSessionID)).toContain('found');
   });
 
-  it('need the password of the server', async () => {
+  it('requires the password of the server', async () => {
     const refused = { name: 'RequestError', status: 401, path: '/global/health' };
     const connecting = world.connect({ password: 'not the password' });
     await expect(connecting).rejects.toMatchObject(refused);

@@ -28,7 +28,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     return (await session.messages()).map(({ info }) => info.role);
   }
 
-  it('is the object that a JSON schema asks for', async () => {
+  it('returns the object that a JSON schema describes', async () => {
     const session = await create();
     const format = { type: 'json_schema', schema: COMPANY } as const;
     const result = await session.prompt({ parts: [{ type: 'text', text: 'Object' }], format });
@@ -40,7 +40,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     expect((await session.prompt('plain')).structured).toBeUndefined();
   });
 
-  it('is what a zod schema makes of it', async () => {
+  it('returns the output of a zod schema', async () => {
     const schema = z.object({ company: z.string().transform((name) => name.toLowerCase()) });
     const session = await create();
     const turn = session.stream('Object', { format: { schema } });
@@ -71,7 +71,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     });
   });
 
-  it('keeps every message readable that has older ones', async () => {
+  it('keeps every message readable that follows an older one', async () => {
     const session = await create();
     await session.prompt('one');
     await session.prompt('Object', { format: { schema: COMPANY } });
@@ -90,7 +90,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     }
   });
 
-  it('says of the first message of a session that it cannot be read', async () => {
+  it('marks the first message of a session as unreadable when it has a format', async () => {
     const session = await create();
     const turn = session.stream('Object', { format: { schema: COMPANY } });
     await turn.result;
@@ -106,7 +106,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     await session.abort();
   });
 
-  it('leaves the session usable for a client that did not send the prompt', async () => {
+  it('leaves the session usable for a client that did not send the structured prompt', async () => {
     const session = await create();
     await session.prompt('Object', { format: { schema: COMPANY } });
     const other = await world.connect();
@@ -128,13 +128,13 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     await same.delete();
   });
 
-  it('cannot be copied by a fork once a message has a format', async () => {
+  it('refuses to fork a session once a message has a format', async () => {
     const session = await create();
     await session.prompt('Object', { format: { schema: COMPANY } });
     await expect(session.fork()).rejects.toMatchObject({ name: 'RequestError', status: 500 });
   });
 
-  it('takes a schema of a megabyte, and one that is recursive', async () => {
+  it('accepts a schema of a megabyte and a recursive one', async () => {
     const session = await create();
     const long = { ...COMPANY, description: 'x'.repeat(1 << 20) };
     expect((await session.prompt('Object', { format: { schema: long } })).structured).toEqual({
@@ -152,7 +152,7 @@ describe.each(worlds)('structured output in $name', ({ open }) => {
     expect(await rolesOf(session)).toEqual(['unreadable', 'assistant', 'user', 'assistant']);
   });
 
-  it('goes together with tools', async () => {
+  it('combines structured output with tools', async () => {
     world.script(() => [
       text('Let me look.'),
       tool('todowrite', { todos: [] }),

@@ -19,7 +19,7 @@ describe.each(worlds)('a terminal in $name', ({ open }) => {
     ({ id } = await repo.pty.create(LINE_PROGRAM));
   });
 
-  it('shows what was put out, takes input and tells its end', async () => {
+  it('shows the output of a terminal, takes input and reports its end', async () => {
     await using events = repo.events({ types: ['pty.exited', 'pty.deleted'] });
     await events.ready;
     const connection = await repo.pty.connect(id);
@@ -39,7 +39,7 @@ describe.each(worlds)('a terminal in $name', ({ open }) => {
     expect(() => connection.write('more')).toThrow('is closed');
   });
 
-  it('goes on where another connection stopped, or with nothing of the past', async () => {
+  it('resumes a terminal where another connection stopped, or without the past output', async () => {
     const first = await repo.pty.connect(id);
     await readUntil(first, '\n');
     expect(await until(() => first.cursor)).toBe(READY.length);
@@ -56,7 +56,7 @@ describe.each(worlds)('a terminal in $name', ({ open }) => {
     expect(await readUntil(middle, '\n')).toBe('wo>\r\n');
   });
 
-  it('is told its size', async () => {
+  it('tells a terminal its size', async () => {
     await using connection = await repo.pty.connect(id);
     await readUntil(connection, READY);
     await connection.resize({ rows: 33, cols: 44 });
@@ -66,7 +66,7 @@ describe.each(worlds)('a terminal in $name', ({ open }) => {
     await expect(connection.resize({ rows: 1, cols: 1 })).rejects.toMatchObject({ status: 404 });
   });
 
-  it('ends its connections when it is removed, and when the instance is disposed', async () => {
+  it('closes the connections of a terminal when it is removed and when its instance is disposed', async () => {
     const removed = await repo.pty.connect(id);
     await readUntil(removed, READY);
     await repo.pty.remove(id);
@@ -82,7 +82,7 @@ describe.each(worlds)('a terminal in $name', ({ open }) => {
     expect(await repo.pty.list()).toEqual([]);
   });
 
-  it('is not found from another repository', async () => {
+  it('hides a terminal from another repository', async () => {
     const other = world.jarvis.forRepo(await world.repo());
     await expect(other.pty.connect(id)).rejects.toMatchObject({ status: 404 });
   });

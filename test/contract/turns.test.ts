@@ -34,7 +34,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect((await repo.sessions.session(sessionID).prompt('Are you there?')).text).toBe('still here');
   }
 
-  it('answer with the text, the message, its parts and what it took', async () => {
+  it('answers a turn with the text, the message, its parts and its usage', async () => {
     world.script(({ prompt }) => [text(`You said: ${prompt}`)]);
     const session = await repo.sessions.create();
     const turn = session.stream('Hello');
@@ -60,7 +60,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect((await session.refresh()).tokens).toMatchObject({ input: 10, output: 5 });
   });
 
-  it('stream their text in pieces that are the answer together', async () => {
+  it('streams the text of a turn in pieces that add up to the answer', async () => {
     const middle = gate();
     world.script(() => [
       text('Once upon a ', { chunks: 4 }),
@@ -85,7 +85,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(steps.at(-1)).toMatchObject({ type: 'usage', tokens: { input: 10, output: 5 } });
   });
 
-  it('tell how a tool comes along, and count every call of the model', async () => {
+  it('reports the progress of a tool and counts every model call', async () => {
     world.script(() => [text('I will look.'), echo, text('Seen.')]);
     const turn = (await repo.sessions.create()).stream('Look');
     const tools: Extract<TurnStep, { type: 'tool' }>[] = [];
@@ -118,7 +118,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(tokens).toMatchObject({ input: 20, output: 10 });
   });
 
-  it('run tools that were called together in one message', async () => {
+  it('runs the tools that the model calls together in one message', async () => {
     const other = tool('bash', { command: 'echo other', description: 'Other' }, 'other\n');
     world.script(() => [echo, other, text('Both seen.')]);
     const { text: answer, messages } = await (await repo.sessions.create()).prompt('Look twice');
@@ -130,7 +130,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(outputs).toEqual(['listed\n', 'other\n']);
   });
 
-  it('reject with what the model provider says, and leave a usable session', async () => {
+  it('rejects a turn with the error of the model provider and leaves a usable session', async () => {
     world.script(() => [fail('APIError', 'the context is too long')]);
     const session = await repo.sessions.create();
     const turn = session.stream('Fail');
@@ -148,7 +148,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('are answered by a model that first gives nothing and is asked again', async () => {
+  it('repeats the model call after an empty response and answers the turn', async () => {
     world.script(() => [empty(), empty(), empty(), text('Well.')]);
     const { text: answer, messages } = await (await repo.sessions.create()).prompt('Speak');
     expect(answer).toBe('Well.');
@@ -160,7 +160,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     ]);
   });
 
-  it('stall when the model is asked again and again and gives nothing', async () => {
+  it('stalls a turn when the model gives only empty responses', async () => {
     world.script(function* () {
       for (;;) yield empty();
     });
@@ -174,7 +174,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('end by turn.abort() in the middle, and leave a usable session', async () => {
+  it('ends a turn by turn.abort() in the middle and leaves a usable session', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const session = await repo.sessions.create();
     const turn = session.stream('Think');
@@ -188,7 +188,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('end by session.abort(), whoever calls it', async () => {
+  it('ends a turn by session.abort(), whoever calls it', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const turn = (await repo.sessions.create()).stream('Think');
     for await (const step of turn) if (step.type === 'text') break;
@@ -198,7 +198,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(turn.sessionID);
   });
 
-  it('end while a tool runs, and the tool with them', async () => {
+  it('ends a turn while a tool runs, and the tool with it', async () => {
     const sleep = tool('bash', { command: 'sleep 60', description: 'Sleep' }, '');
     world.script(() => [sleep, hang()]);
     const session = await repo.sessions.create();
@@ -213,7 +213,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('end by a signal with its reason untouched, and leave a usable session', async () => {
+  it('ends a turn by a signal with its reason untouched and leaves a usable session', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const session = await repo.sessions.create();
     const caller = new AbortController();
@@ -242,7 +242,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     return { client, taken: taken.promise };
   }
 
-  it('end by turn.abort() as soon as the server has taken the prompt, and break nothing', async () => {
+  it('ends a turn by turn.abort() as soon as the server has the prompt, and breaks nothing', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const { client, taken } = await watchedClient();
     const session = await client.forRepo(repo.directory).sessions.create();
@@ -258,7 +258,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     for (const { info } of answers) expect(info).toMatchObject({ error: { name: 'MessageAbortedError' } });
   });
 
-  it('break nothing when their session is deleted as soon as it is busy', async () => {
+  it('survives the deletion of a session as soon as it is busy', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const other = await repo.sessions.create();
     const session = await repo.sessions.create();
@@ -269,14 +269,14 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(other.id);
   });
 
-  it('are not begun with a signal that is aborted already', async () => {
+  it('refuses to begin a turn with an aborted signal', async () => {
     const session = await repo.sessions.create();
     const reason = new Error('too late');
     await expect(session.prompt('Hello', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(await session.messages()).toEqual([]);
   });
 
-  it('are aborted when their time is over', async () => {
+  it('aborts a turn when its time limit is over', async () => {
     world.script(() => [text('Thinking'), hang()]);
     const session = await repo.sessions.create();
     await session.prompt('Think', { timeoutMs: 3_000 }).then(
@@ -286,7 +286,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await expectUsable(session.id);
   });
 
-  it('go on when nobody looks any more', async () => {
+  it('goes on with a turn that nobody reads any more', async () => {
     const end = gate();
     world.script(() => [text('Thinking '), waitFor(end.promise), text('done.')]);
     const turn = (await repo.sessions.create()).stream('Think');
@@ -295,7 +295,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect((await turn.result).text).toBe('Thinking done.');
   });
 
-  it('of one session run one after the other', async () => {
+  it('runs the turns of one session one after the other', async () => {
     const end = gate();
     world.script(({ prompt }) =>
       prompt === 'first' ? [text('One '), waitFor(end.promise), text('done.')] : [text('Two done.')],
@@ -313,7 +313,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(ids).toEqual([first.messageID, answers[0], second.messageID, answers[1]]);
   });
 
-  it('that wait in the queue can be aborted and are never sent', async () => {
+  it('aborts queued turns, which it never sends', async () => {
     const end = gate();
     world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
     const session = await repo.sessions.create();
@@ -327,7 +327,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(await session.messages()).toHaveLength(2);
   });
 
-  it('of two sessions run at the same time', async () => {
+  it('runs the turns of two sessions at the same time', async () => {
     const end = gate();
     world.script(({ prompt }) => [text(`${prompt} `), waitFor(end.promise), text('done.')]);
     const turns = [(await repo.sessions.create()).stream('A'), (await repo.sessions.create()).stream('B')];
@@ -340,7 +340,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(results.map((result) => result.text)).toEqual(['A done.', 'B done.']);
   });
 
-  it('take their parts, agent and model from the prompt', async () => {
+  it('takes parts, agent and model of a turn from the prompt', async () => {
     const session = await repo.sessions.create({ title: 'Kept' });
     world.script(({ prompt }) => [text(prompt.includes('Second line') ? 'both lines' : 'not all')]);
     const result = await session.prompt({
@@ -356,7 +356,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect((await session.refresh()).title).toBe('Kept');
   });
 
-  it('are answered by the agent and the model of their session, unless the prompt names others', async () => {
+  it('answers by the agent and the model of the session, unless the prompt names others', async () => {
     const created = await repo.sessions.create({ agent: 'plan', model: 'scripted/scripted' });
     const own = { agent: 'plan', providerID: 'scripted', modelID: 'scripted' };
     expect((await created.prompt('One')).message).toMatchObject(own);
@@ -374,7 +374,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     ['scripted/scripted'],
     [{ providerID: 'scripted', modelID: 'scripted' }],
     [{ providerID: 'scripted', id: 'scripted' }],
-  ])('take a model as %j', async (model) => {
+  ])('takes a model as %j', async (model) => {
     const session = await repo.sessions.create({ model });
     expect(session.info?.model).toMatchObject({ providerID: 'scripted', id: 'scripted' });
     const { message } = await session.prompt({ parts: [{ type: 'text', text: 'Hello' }], model });

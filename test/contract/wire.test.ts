@@ -41,13 +41,13 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     }
   });
 
-  it('answers its web page to what it does not know', async () => {
+  it('answers unknown paths with its web page', async () => {
     const response = await world.fetch('/nope', { directory });
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toMatch(/^text\/html/);
   });
 
-  it('answers 404 with the name and the id of what is not there', async () => {
+  it('answers 404 with the name and the id of what does not exist', async () => {
     const notFound = (message: string): unknown => [404, { name: 'NotFoundError', data: { message } }];
     const unknown = notFound(`Session not found: ${UNKNOWN}`);
     expect(await ask(`/session/${UNKNOWN}`)).toEqual(unknown);
@@ -67,7 +67,7 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     }
   });
 
-  it('answers 400 and says what it expected', async () => {
+  it('answers 400 with what it expected', async () => {
     const sessionID = await newSession();
     const refused = (message: string, kind: string): unknown => [
       400,
@@ -95,7 +95,7 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     expect(await ask(`/session/${sessionID}/message?limit=1&before=x`)).toEqual(badBody);
   });
 
-  it('answers 500 to what it did not foresee', async () => {
+  it('answers 500 to unforeseen errors', async () => {
     const data = { message: expect.any(String), ref: expect.any(String) };
     const unknown = [500, { name: 'UnknownError', data }];
     expect(await ask('/session/nope')).toEqual(unknown);
@@ -105,7 +105,7 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     expect(await ask(`/session/${sessionID}/prompt_async`, malformed)).toEqual(unknown);
   });
 
-  it('takes prompts as JSON only', async () => {
+  it('accepts prompts as JSON only', async () => {
     const response = await world.fetch(`/session/${await newSession()}/prompt_async`, {
       method: 'POST',
       body: '{"parts":[]}',
@@ -115,13 +115,13 @@ describe.each(worlds)('the wire of $name', ({ open }) => {
     expect([response.status, await response.text()]).toEqual([415, 'Unsupported content-type: text/plain']);
   });
 
-  it('answers true to an abort of nothing', async () => {
+  it('answers true to an abort without a running turn', async () => {
     const sessionID = await newSession();
     expect(await ask(`/session/${sessionID}/abort`, { method: 'POST' })).toEqual([200, true]);
     expect(await ask(`/session/${UNKNOWN}/abort`, { method: 'POST' })).toEqual([200, true]);
   });
 
-  it('adds to a message that is sent again, and answers no second time', async () => {
+  it('adds to a message that a client sends again, without a second answer', async () => {
     const sessionID = await newSession({ json: { title: 'Again' } });
     await using events = world.jarvis.events({ sessionID, types: ['session.idle'] });
     await events.ready;

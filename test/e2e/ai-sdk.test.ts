@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 describe('the AI SDK with its OpenCode provider over repo.fetch', () => {
-  it('gets the text of each prompt, also of one that is streamed right after another', async () => {
+  it('gives the AI SDK the text of each prompt, also of one that it streams right after another', async () => {
     const repo = world.jarvis.forRepo((await world.repo()).directory);
     const model = languageModel(repo, 'scripted/scripted');
     const texts: string[] = [];

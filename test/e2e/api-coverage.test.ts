@@ -28,32 +28,32 @@ describe('the methods and the document of the real server', () => {
     newer = await measure(doc, CALLS, EXCLUSIONS, { newer: true });
   });
 
-  it('meet in every operation that is not excluded with a reason', () => {
+  it('covers every operation that is not excluded with a reason', () => {
     const { total, covered, excluded, missing } = now.coverage;
     expect(missing).toEqual([]);
     expect(covered.length + excluded.length).toBe(total);
     expect(total).toBeGreaterThan(180);
   });
 
-  it('agree on every method, path, query and body that is sent', () => {
+  it('sends only methods, paths, queries and bodies that the document knows', () => {
     expect(now.unknown).toEqual([]);
   });
 
-  it('agree on every answer that the document allows', () => {
+  it('accepts every answer that the document allows', () => {
     expect(now.refused).toEqual([]);
   });
 
-  it('agree on the answers of a server with more fields and enum members', () => {
+  it('accepts the answers of a server with more fields and enum members', () => {
     expect(newer.refused).toEqual([]);
     expect(newer.failed).toEqual([]);
   });
 
-  it('are compared by calls that succeed, at least one for every public method', () => {
+  it('calls every public method at least once, and no call fails', () => {
     expect(now.failed).toEqual([]);
     expect(now.uncalled).toEqual([]);
   });
 
-  it('part only where a list says so', () => {
+  it('deviates from the document only where a list says so', () => {
     expect(now.idleExclusions).toEqual([]);
     expect(now.unused).toEqual(DELIBERATELY_UNUSED);
   });
@@ -123,7 +123,7 @@ describe('the measurement', () => {
     expect(idleExclusions).toEqual(['/gone', 'GET /path']);
   });
 
-  it('does not count what a call sends beside its purpose', async () => {
+  it('leaves out of the count what a call sends beside its purpose', async () => {
     const call = { ...PATH_CALL, beside: ['GET /path'] };
     const { coverage } = await measure(docWith({}), [call], []);
     expect(coverage.missing).toContain('GET /path');
@@ -207,7 +207,7 @@ describe('the measurement', () => {
     expect(uncalled).not.toContain('repo.warm');
   });
 
-  it('finds what no method offers', async () => {
+  it('finds operations that no method offers', async () => {
     const parameters = [
       { name: 'directory', in: 'query' },
       { name: 'extra', in: 'query' },
@@ -231,7 +231,7 @@ describe('the reading of the document', () => {
     expect(matchOperation(operations, 'POST', '/a/b')).toBeUndefined();
   });
 
-  it('takes the alternative that fits best, and opens references', () => {
+  it('takes the alternative that fits best, and resolves references', () => {
     const definitions: Record<string, JsonSchema> = {
       A: { type: 'object', properties: { type: { enum: ['a'] } }, additionalProperties: false },
       B: {
@@ -278,7 +278,7 @@ describe('the reading of the document', () => {
     for (const sample of newer) expect(problemsOf(schema, sample, {})).not.toEqual([]);
   });
 
-  it('excludes by path or by operation', () => {
+  it('excludes operations by path or by name', () => {
     const one = { operations: 'POST /a.b', reason: '' };
     expect(excludes(one, 'POST /a.b')).toBe(true);
     expect(excludes(one, 'POST /aXb')).toBe(false);

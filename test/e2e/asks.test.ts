@@ -110,7 +110,7 @@ function lastModelInput(): string {
 }
 
 describe('a permission step', () => {
-  it('lets the call run; a second answer is gone', async () => {
+  it('runs the call that a permission step allows, and answers "gone" the second time', async () => {
     const session = await repo.sessions.create();
     const turn = session.stream('x');
     const outcomes: string[] = [];
@@ -125,7 +125,7 @@ describe('a permission step', () => {
     expect(await outputsOf(turn)).toEqual(['allowed\n']);
   });
 
-  it('tells the model why not, which goes on', async () => {
+  it('tells the model why a permission was denied, and the model goes on', async () => {
     const turn = (await repo.sessions.create()).stream('x');
     expect(await (await nextPermission(turn)).deny('Use the tests instead.')).toBe('answered');
     expect((await turn.result).text).toBe('done');
@@ -133,7 +133,7 @@ describe('a permission step', () => {
     expect((await outputsOf(turn))[0]).toContain('error: ');
   });
 
-  it('has words of its own for the model', async () => {
+  it('gives the model a default message with a denial that has none', async () => {
     const turn = (await repo.sessions.create()).stream('x');
     await (await nextPermission(turn)).deny();
     expect((await turn.result).text).toBe('done');
@@ -141,7 +141,7 @@ describe('a permission step', () => {
     await expect((await nextPermissionOf()).deny(' ')).rejects.toThrow(TypeError);
   });
 
-  it('stops the turn and everything else it asks', async () => {
+  it('stops the turn and all its other asks with one answer', async () => {
     real.model.use(bash('echo one', 'echo two'));
     const turn = (await repo.sessions.create()).stream('x');
     const asks: PermissionAsk[] = [];
@@ -156,7 +156,7 @@ describe('a permission step', () => {
     expect(await repo.permissions.pending()).toEqual([]);
   });
 
-  it('is gone when its turn was aborted, though the server goes on listing it', async () => {
+  it('drops a permission of an aborted turn, although the server still lists it', async () => {
     const turn = (await repo.sessions.create()).stream('x');
     const ask = await nextPermission(turn);
     expect((await repo.permissions.pending()).map(({ request }) => request)).toEqual([ask.request]);
@@ -169,7 +169,7 @@ describe('a permission step', () => {
     expect(await (await connect({})).permissions.pending()).toEqual([]);
   });
 
-  it('of an aborted turn does not come back with the next turn, for who saw nothing of it either', async () => {
+  it('revives no permission of an aborted turn with the next turn, also not for a client that saw none of it', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const session = await repo.sessions.create();
     const first = session.stream('x');
@@ -190,7 +190,7 @@ describe('a permission step', () => {
     expect(decide).toHaveBeenCalledTimes(1);
   });
 
-  it('of an unknown request is gone', async () => {
+  it('answers "gone" for an unknown request', async () => {
     expect(await repo.permissions.reply('per_unknown', { reply: 'once' })).toBe('gone');
     expect(await repo.questions.reply('que_unknown', { answers: [['a']] })).toBe('gone');
     expect(await repo.questions.reject('que_unknown')).toBe('gone');
@@ -207,7 +207,7 @@ describe('a permission step', () => {
 });
 
 describe('a policy', () => {
-  it('answers without a step', async () => {
+  it('answers by a policy without a step', async () => {
     const steps: TurnStep[] = [];
     const turn = (await repo.sessions.create()).stream('x', { onPermission: 'allow' });
     for await (const step of turn) steps.push(step);
@@ -215,7 +215,7 @@ describe('a policy', () => {
     expect(steps.map((step) => step.type)).not.toContain('permission');
   });
 
-  it('denies and lets the model go on, or stops the turn', async () => {
+  it('denies by a policy, which lets the model go on or stops the turn', async () => {
     const session = await repo.sessions.create();
     expect((await session.prompt('x', { onPermission: 'deny' })).text).toBe('done');
     const { message, text: answer } = await session.prompt('y', { onPermission: 'stop' });
@@ -223,7 +223,7 @@ describe('a policy', () => {
     expect(answer).toBe('');
   });
 
-  it('allows always, which holds for later calls of the repository', async () => {
+  it('allows always by a policy, also for later calls of the repository', async () => {
     const other = await gitRepo();
     try {
       const calls = vi.fn(() => 'always' as const);
@@ -237,7 +237,7 @@ describe('a policy', () => {
     }
   });
 
-  it('decides with a function, and its default after a time limit', async () => {
+  it('decides by a policy function, and by its default after a time limit', async () => {
     const session = await repo.sessions.create();
     const seen: string[] = [];
     const first = session.stream('x', {
@@ -266,7 +266,7 @@ describe('a policy', () => {
     expect(await ended.promise).toMatchObject({ name: 'TimeoutError', phase: 'ask' });
   });
 
-  it('that fails is logged, and denies', async () => {
+  it('logs a policy that fails, and denies', async () => {
     const session = await repo.sessions.create();
     const failing: PermissionPolicy[] = [
       () => Promise.reject(new Error('no idea')),
@@ -280,13 +280,13 @@ describe('a policy', () => {
     }
   });
 
-  it('may leave a request to who reads the turn', async () => {
+  it('leaves a request to the reader of the turn when the policy says so', async () => {
     const turn = (await repo.sessions.create()).stream('x', { onPermission: () => 'ask' });
     expect(await (await nextPermission(turn)).allow()).toBe('answered');
     expect(await outputsOf(turn)).toEqual(['allowed\n']);
   });
 
-  it('of the turn wins over that of the session, the repository and the client', async () => {
+  it('prefers the policy of the turn to those of the session, the repository and the client', async () => {
     const said: string[] = [];
     const policy = (level: string): PermissionPolicy => {
       return () => {
@@ -307,7 +307,7 @@ describe('a policy', () => {
     expect(said).toEqual(['client', 'repo', 'session', 'turn', 'repo']);
   });
 
-  it('covers what child sessions ask', async () => {
+  it('applies the policy to what child sessions ask', async () => {
     real.model.use(({ prompt, step }) => {
       if (prompt === 'delegate' && step === 0) {
         return [toolCall('task', { description: 'sub', prompt: 'child work', subagent_type: 'general' })];
@@ -342,7 +342,7 @@ describe('a policy', () => {
     expect((await again.result).text).toBe('parent done');
   });
 
-  it('answers for the sessions of others only when it is told to', async () => {
+  it('answers for sessions of other clients only with policyScope "all"', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const careful = await connect({ permissions: decide });
     await careful.warm();
@@ -362,7 +362,7 @@ describe('a policy', () => {
     await steps.return(undefined);
   });
 
-  it('of a server that this process started answers for every session of the repository', async () => {
+  it('answers for every session of the repository on a server that this process started', async () => {
     const decide = vi.fn(() => 'allow' as const);
     repo.permissions.policy = decide;
     const other = await connect({});
@@ -375,7 +375,7 @@ describe('a policy', () => {
 describe('a question', () => {
   beforeEach(() => real.model.use(asksColour));
 
-  it('is a step with answers', async () => {
+  it('yields a question as a step with answers', async () => {
     const turn = (await repo.sessions.create()).stream('x');
     for await (const step of turn) {
       if (step.type !== 'question') continue;
@@ -388,7 +388,7 @@ describe('a question', () => {
     expect(lastModelInput()).toContain('blue');
   });
 
-  it('can be denied, and the model goes on', async () => {
+  it('denies a question, and the model goes on', async () => {
     const session = await repo.sessions.create();
     expect((await session.prompt('x', { onQuestion: { deny: 'Ask me tomorrow.' } })).text).toBe('noted');
     expect(lastModelInput()).toContain('Ask me tomorrow.');
@@ -397,14 +397,14 @@ describe('a question', () => {
     expect(lastModelInput()).toContain('Decide for yourself');
   });
 
-  it('can be stopped, which ends the turn', async () => {
+  it('stops a question, which ends the turn', async () => {
     repo.questions.policy = 'stop';
     const { text: answer, message } = await (await repo.sessions.create()).prompt('x');
     expect(answer).toBe('');
     expect(message.finish).toBe('tool-calls');
   });
 
-  it('is denied when its fixed answer does not fit', async () => {
+  it('denies a question when the fixed answer of the policy does not fit', async () => {
     const onQuestion = { answers: [['red'], ['blue']] };
     expect((await (await repo.sessions.create()).prompt('x', { onQuestion })).text).toBe('noted');
     expect(lastModelInput()).toContain('Decide for yourself');
@@ -413,7 +413,7 @@ describe('a question', () => {
 });
 
 describe('an ask that nobody hears', () => {
-  it('is told to the logger, and can still be answered', async () => {
+  it('logs an ask that nobody reads, which can still be answered', async () => {
     const session = await repo.sessions.create();
     const result = session.prompt('x');
     await vi.waitFor(() => expect(warn).toHaveBeenCalled(), PATIENCE);
@@ -453,7 +453,7 @@ describe('an ask that comes while the event stream is down', () => {
     };
   }
 
-  it('reaches the policy, once', async () => {
+  it('hands an ask from a stream gap to the policy, once', async () => {
     const decide = vi.fn(() => 'allow' as const);
     const { mine, cut, mend } = await flaky({ permissions: decide });
     const gate = deferred();
@@ -474,7 +474,7 @@ describe('an ask that comes while the event stream is down', () => {
     expect(decide).toHaveBeenCalledTimes(1);
   });
 
-  it('reaches who reads the turn, once, and of a child too', async () => {
+  it('hands an ask from a stream gap to the reader of the turn once, also an ask of a child', async () => {
     const { mine, cut, mend } = await flaky({});
     const gate = deferred();
     real.model.use(async function* ({ prompt, step }): AsyncGenerator<ModelStep> {
@@ -505,7 +505,7 @@ describe('an ask that comes while the event stream is down', () => {
     expect(asked).not.toEqual([session.id]);
   });
 
-  it('is gone when it was answered meanwhile', async () => {
+  it('drops an ask that was answered during a stream gap', async () => {
     const { mine, cut, mend } = await flaky({});
     const session = await mine.sessions.create();
     const turn = session.stream('x');

@@ -21,7 +21,7 @@ async function firstText(session: Session): Promise<string | undefined> {
 }
 
 describe('a prompt of 10 MB', () => {
-  it('reaches the model and comes back whole', async () => {
+  it('sends a prompt of 10 MB to the model and reads it back whole', async () => {
     const prompt = `${'0123456789ü日🦊\n'.repeat(650_000)}the end`;
     expect(new TextEncoder().encode(prompt).byteLength).toBeGreaterThan(10 * 1024 * 1024);
     const session = await repo.sessions.create();
@@ -37,7 +37,7 @@ describe('a file part the server can make nothing of', () => {
     ['an image on the web', 'image/png', 'http://127.0.0.1:9/x.png'],
     ['an image that is none', 'image/png', 'data:image/png;base64,@@@'],
     ['an image without data', 'image/png', 'data:'],
-  ])('fails the turn with what the server says: %s', async (_what, mime, url) => {
+  ])('fails the turn with the error of the server: %s', async (_what, mime, url) => {
     const session = await repo.sessions.create();
     const parts = [{ type: 'text', text: 'Look:' } as const, { type: 'file', mime, url } as const];
     const error = await session.prompt({ parts }).catch((reason: unknown) => reason);
@@ -46,7 +46,7 @@ describe('a file part the server can make nothing of', () => {
     expect((error as Error).message).toMatch(/NotFound|Image/);
   });
 
-  it('tells the model of a text file that is not there, and goes on', async () => {
+  it('tells the model that a text file is missing, and goes on', async () => {
     const session = await repo.sessions.create();
     const file = { type: 'file', mime: 'text/plain', url: 'file:///does/not/exist.txt' } as const;
     await session.prompt({ parts: [{ type: 'text', text: 'Read:' }, file] });

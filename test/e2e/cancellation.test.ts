@@ -86,14 +86,14 @@ const calls: Record<string, { run(signal: AbortSignal): Promise<unknown>; isQuie
 };
 
 describe('a signal', () => {
-  it.each(Object.entries(calls))('has no listener left after %s', async (_name, { run }) => {
+  it.each(Object.entries(calls))('leaves no listener on the signal after %s', async (_name, { run }) => {
     const { signal } = new AbortController();
     await run(signal);
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it.each(Object.entries(calls))(
-    'that is aborted already ends %s with its reason',
+    'ends %s with the reason of a signal that is already aborted',
     async (_name, { run, isQuiet }) => {
       const reason = { because: 'too late' };
       const signal = AbortSignal.abort(reason);
@@ -103,21 +103,24 @@ describe('a signal', () => {
     },
   );
 
-  it.each(Object.entries(calls))('that aborts while %s waits leaves none', async (_name, { run }) => {
-    // Each time a little later: between two of these there is every point where the call waits.
-    for (const turns of [0, 1, 3, 20, 100]) {
-      const reason = { turns };
-      const caller = new AbortController();
-      const running = run(caller.signal).catch((error: unknown) => error);
-      for (let turn = 0; turn < turns; turn++) await nextTurn();
-      caller.abort(reason);
-      const outcome = await running;
-      if (outcome instanceof Error) throw outcome;
-      expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
-    }
-  });
+  it.each(Object.entries(calls))(
+    'leaves no listener when the signal aborts while %s waits',
+    async (_name, { run }) => {
+      // Each time a little later: between two of these there is every point where the call waits.
+      for (const turns of [0, 1, 3, 20, 100]) {
+        const reason = { turns };
+        const caller = new AbortController();
+        const running = run(caller.signal).catch((error: unknown) => error);
+        for (let turn = 0; turn < turns; turn++) await nextTurn();
+        caller.abort(reason);
+        const outcome = await running;
+        if (outcome instanceof Error) throw outcome;
+        expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+      }
+    },
+  );
 
-  it('has none left after a disposal, whether it was waited for or not', async () => {
+  it('leaves no listener after a disposal, whether the caller waited for it or not', async () => {
     await repo.pty.remove(ptyID);
     const { signal } = new AbortController();
     await repo.dispose({ signal });

@@ -45,7 +45,7 @@ function wrapper(name: string, commands: string): string {
 }
 
 describe('a data directory of its own', () => {
-  it('is made for this user only and holds all that the server stores', async () => {
+  it('makes a data directory for this user only, and the server stores everything in it', async () => {
     const dataDir = join(real.root, 'new', 'data-dir');
     await using jarvis = await start({ dataDir });
     await jarvis.forRepo(repo.directory).sessions.create();
@@ -57,7 +57,7 @@ describe('a data directory of its own', () => {
     expect(statSync(join(dataDir, 'data/opencode/opencode.db')).isFile()).toBe(true);
   });
 
-  it('may have two servers, which see the sessions of each other', async () => {
+  it('lets two servers share a data directory and see the sessions of each other', async () => {
     const dataDir = join(real.root, 'shared');
     await using first = await start({ dataDir });
     await using second = await start({ dataDir });
@@ -67,7 +67,7 @@ describe('a data directory of its own', () => {
   });
 
   it.skipIf(!canRun('python3', '--version'))(
-    'whose database is locked by somebody else makes calls fail, and the server still ends',
+    'fails calls while somebody else locks the database, and still ends the server',
     async () => {
       const dataDir = join(real.root, 'locked');
       await (await start({ dataDir })).close();
@@ -99,7 +99,7 @@ sys.stdin.read()`,
     },
   );
 
-  it('that cannot be made is named', async () => {
+  it('names a data directory that it cannot make', async () => {
     const file = join(real.root, 'file');
     writeFileSync(file, '');
     const error = await startFailure({ dataDir: file });
@@ -107,7 +107,7 @@ sys.stdin.read()`,
     expect(error.cause).toMatchObject({ code: 'ENOTDIR' });
   });
 
-  it('that is full ends the start with the words of the server', async () => {
+  it('ends the start with the error of the server when the data directory is full', async () => {
     const command = wrapper('full', `trap '' XFSZ; ulimit -f 16`);
     const error = await startFailure({ command, dataDir: join(real.root, 'full-data') });
     expect(error.exitCode).toBe(1);
@@ -116,7 +116,7 @@ sys.stdin.read()`,
   });
 
   it.skipIf(!canRun('prlimit', '--version'))(
-    'that is full for a while fails the calls of that while, and the server goes on',
+    'fails calls while the data directory is full, and the server then goes on',
     async () => {
       const command = wrapper('may-be-full', `trap '' XFSZ`);
       await using jarvis = await start({ command, dataDir: join(real.root, 'full-for-a-while') });
@@ -140,7 +140,7 @@ sys.stdin.read()`,
   );
 
   it.skipIf(!canRun('unshare', '--mount', 'true'))(
-    'that is read-only ends the start with the words of the server',
+    'ends the start with the error of the server when the data directory is read-only',
     async () => {
       const dataDir = join(real.root, 'read-only');
       mkdirSync(join(dataDir, 'data'), { recursive: true });

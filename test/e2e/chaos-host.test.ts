@@ -44,7 +44,7 @@ async function expectNothingLeft(host: HostProcess): Promise<void> {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 describe('a host that does not listen for signals', () => {
-  it.each(SIGNALS)('ends by %s as it would alone, after its server', async (signal) => {
+  it.each(SIGNALS)('ends a host by %s as it would end alone, after its server', async (signal) => {
     await using host = hostOf(
       `const jarvis = await start();
        jarvis.server.on('state', say);
@@ -59,7 +59,7 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
-  it('ends at once by a second signal', async () => {
+  it('ends a host at once by a second signal', async () => {
     await using host = hostOf(
       `const jarvis = await start();
        jarvis.server.on('state', say);
@@ -76,7 +76,7 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
-  it('ends by a signal while its server starts', async () => {
+  it('ends a host by a signal while its server starts', async () => {
     await using host = hostOf(
       `start().catch((error) => say(error.name));
        say('starting');
@@ -90,7 +90,7 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
-  it('listens for signals without a break until its server is closed', async () => {
+  it('listens for signals without a break until the server is closed', async () => {
     await using host = hostOf(
       `process.on('removeListener', (name) => { if (name === 'SIGTERM') say('a break'); });
        const jarvis = await start();
@@ -103,7 +103,7 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
-  it('stops all its servers', async () => {
+  it('stops all 8 servers of a host with one listener per signal', async () => {
     await using host = hostOf(
       `const count = () => ['exit', 'SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => process.listenerCount(name));
        const before = count();
@@ -122,7 +122,7 @@ describe('a host that does not listen for signals', () => {
 });
 
 describe('a host that listens for a signal itself', () => {
-  it('decides what comes of it', async () => {
+  it('leaves the end to a host that listens for the signal itself', async () => {
     await using host = hostOf(
       `process.on('SIGTERM', () => say('mine'));
        const jarvis = await start();
@@ -143,7 +143,7 @@ describe('a host that listens for a signal itself', () => {
     await expectNothingLeft(host);
   });
 
-  it('once only, is not heard of again', async () => {
+  it('ends a host by a second signal when it listened for only one', async () => {
     await using host = hostOf(
       `const jarvis = await start();
        process.once('SIGTERM', () => say('mine'));
@@ -158,7 +158,7 @@ describe('a host that listens for a signal itself', () => {
     await expectNothingLeft(host);
   });
 
-  it('and then gets another one, ends by that in good order', async () => {
+  it('ends a host in good order by a different signal than the one it handles', async () => {
     await using host = hostOf(
       `const jarvis = await start();
        jarvis.server.on('state', say);
@@ -176,29 +176,32 @@ describe('a host that listens for a signal itself', () => {
   });
 
   // Libraries that clean up at a signal end the process themselves only when nobody else listens.
-  it.each(['before', 'after'])('if nobody else does, registered %s the start, can end', async (when) => {
-    const listen = `const last = () => {
+  it.each(['before', 'after'])(
+    'ends a host that ends itself when nobody else listens, registered %s the start',
+    async (when) => {
+      const listen = `const last = () => {
         if (process.listenerCount('SIGTERM') > 1) return;
         process.off('SIGTERM', last);
         process.kill(process.pid, 'SIGTERM');
       };
       process.on('SIGTERM', last);`;
-    await using host = hostOf(
-      `${when === 'before' ? listen : ''}
+      await using host = hostOf(
+        `${when === 'before' ? listen : ''}
        const jarvis = await start();
        ${when === 'after' ? listen : ''}
        say('ready');
        setInterval(() => {}, 1000);`,
-    );
-    await host.hears('ready');
-    host.kill('SIGTERM');
-    expect(await host.ended).toEqual({ code: null, signal: 'SIGTERM' });
-    await expectNothingLeft(host);
-  });
+      );
+      await host.hears('ready');
+      host.kill('SIGTERM');
+      expect(await host.ended).toEqual({ code: null, signal: 'SIGTERM' });
+      await expectNothingLeft(host);
+    },
+  );
 });
 
 describe('a host leaves nothing', () => {
-  it('when it exits inside of its exit', async () => {
+  it('leaves nothing when the host exits inside of its exit handler', async () => {
     await using host = hostOf(
       `process.on('exit', () => process.exit(7));
        await start();
@@ -216,7 +219,7 @@ describe('a host leaves nothing', () => {
     ['is terminated', `worker.terminate();`, ''],
     ['exits', '', `process.exit(0);`],
     ['throws', `worker.on('error', () => {});`, `throw new Error('unexpected');`],
-  ])('when it is a worker thread that %s', async (_what, inMain, inWorker) => {
+  ])('leaves nothing when the host is a worker thread that %s', async (_what, inMain, inWorker) => {
     await using host = hostOf(
       `const { isMainThread, parentPort, Worker } = await import('node:worker_threads');
        if (isMainThread) {
@@ -245,7 +248,7 @@ describe('a host leaves nothing', () => {
     await until(() => descendantsOf(host.pid).length === 0, { what: 'the end of the reaper' });
   });
 
-  it('when it is killed with 8 servers', async () => {
+  it('leaves nothing when the host is killed with 8 servers', async () => {
     await using host = hostOf(
       `await Promise.all(Array.from({ length: 8 }, start));
        say('ready');
@@ -257,7 +260,7 @@ describe('a host leaves nothing', () => {
   });
 
   it.each(['floods-on-version', 'silent', 'hangs-on-health'] as const)(
-    'when it is killed while its server starts: %s',
+    'leaves nothing when the host is killed while its server starts: %s',
     async (name) => {
       await using host = hostOf(
         `start().catch(() => {});
@@ -275,7 +278,7 @@ describe('a host leaves nothing', () => {
 });
 
 describe('a server that dies', () => {
-  it('leaves nothing of what it ran, before anybody closes it', async () => {
+  it('leaves nothing of what a dead server ran, before anybody closes it', async () => {
     await using jarvis = await JarvisOpenCode.start({ ...optionsOf('spawns-child'), restart: false });
     await until(() => processesWith(marker).length === 2, { what: 'the child' });
     process.kill(jarvis.server.pid as number, 'SIGKILL');
@@ -285,7 +288,7 @@ describe('a server that dies', () => {
 });
 
 describe('30 starts and stops in a row', () => {
-  it('leave nothing, in this process either', async () => {
+  it('leaves nothing after 30 starts and stops in a row, in this process either', async () => {
     const listeners = (): number[] => ['exit', ...SIGNALS].map((name) => process.listenerCount(name));
     const before = { listeners: listeners(), children: descendantsOf(process.pid).length };
     for (let count = 0; count < 30; count += 1) {

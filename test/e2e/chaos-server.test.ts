@@ -25,7 +25,7 @@ function statesOf({ server }: JarvisOpenCode): ServerState[] {
 }
 
 describe('a server', () => {
-  it('that is out of memory is replaced, and told of', async () => {
+  it('reports and replaces a server that is out of memory', async () => {
     const marker = randomUUID();
     await using jarvis = await JarvisOpenCode.start({
       command: fakeServer('out-of-memory'),
@@ -50,7 +50,7 @@ describe('a server', () => {
     expectNoProcesses(marker);
   });
 
-  it('whose runtime aborts while a tool runs is replaced, and the tool is ended', async () => {
+  it('replaces a server whose runtime aborts while a tool runs, and ends the tool', async () => {
     await using world = await realJarvis({
       restart: quick,
       script: ({ prompt, step }) =>
@@ -78,7 +78,7 @@ describe('a server', () => {
     expectNoProcesses(marker);
   });
 
-  it('whose port is closed while it lives is unhealthy, and replaced, also on the same port', async () => {
+  it('calls a server with a closed port unhealthy and replaces it, also on the same port', async () => {
     const marker = randomUUID();
     const port = await freePort();
     await using jarvis = await JarvisOpenCode.start({
@@ -103,7 +103,7 @@ describe('a server', () => {
 });
 
 describe('8 servers of one host', () => {
-  it('answer side by side, each its own; the end of one is not that of another, and close() ends all', async () => {
+  it('runs 8 servers side by side, where the end of one ends no other, and ends all by close()', async () => {
     const worlds = await Promise.all(
       Array.from({ length: 8 }, async (_, index) => {
         const world = await realJarvis({ restart: false, script: () => [text(`from ${index}`)] });

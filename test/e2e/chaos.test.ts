@@ -83,7 +83,7 @@ describe('a host that is killed while its server works', () => {
   it.each<[what: string, guards: GuardKinds]>([
     ['all guards', { parentDeath: true, reaper: true, record: true }],
     ['the reaper alone', { ...NONE, reaper: true }],
-  ])('leaves nothing, with %s', async (_what, guards) => {
+  ])('leaves nothing of a killed host, with %s', async (_what, guards) => {
     await using host = busyHost(guards);
     const server = await everythingRuns(host);
     host.kill('SIGKILL');
@@ -91,7 +91,7 @@ describe('a host that is killed while its server works', () => {
     expect(readdirSync(tmp).filter((name) => name.startsWith('jarvis-opencode'))).toEqual([]);
   });
 
-  it('leaves no server, with the flag of its runtime alone', async () => {
+  it('leaves no server of a killed host, with the flag of its runtime alone', async () => {
     await using host = busyHost({ ...NONE, parentDeath: true });
     const server = await everythingRuns(host);
     host.kill('SIGKILL');
@@ -101,7 +101,7 @@ describe('a host that is killed while its server works', () => {
     await endProcessesWith(real.marker, { graceMs: 0 });
   });
 
-  it('leaves what the next start ends, with the record alone', async () => {
+  it('ends at the next start what a killed host left, with the record alone', async () => {
     await using host = busyHost({ ...NONE, record: true });
     const server = await everythingRuns(host);
     host.kill('SIGKILL');

@@ -67,7 +67,7 @@ async function rejection(call: () => unknown): Promise<unknown> {
 }
 
 describe('after close() of a real server', () => {
-  it('nothing is left of it and of its MCP servers, of those that do not want to end too', async () => {
+  it('ends a closed server and its MCP servers, also those that do not want to end', async () => {
     await using world = await realJarvis({
       config: {
         mcp: {
@@ -104,7 +104,7 @@ describe('after close() of a real server', () => {
     expect(['nobody', 401]).toContain(answer);
   });
 
-  it('nothing is left of a tool that was running', async () => {
+  it('ends a running tool by close()', async () => {
     await using world = await realJarvis({ script: () => bashSleep });
     const { jarvis } = world;
     const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
@@ -118,7 +118,7 @@ describe('after close() of a real server', () => {
     await expect(turn.result).rejects.toBeInstanceOf(ClosedError);
   });
 
-  it('nothing is left of a tool either when many MCP servers take their time to end', async () => {
+  it('ends a tool even when many MCP servers take their time to end', async () => {
     await using world = await realJarvis({
       config: { mcp: { stubborn: mcpServer({ stubborn: true }) } },
       script: ({ prompt, step }) => (prompt === 'wait' && step === 0 ? bashSleep : [text('ok')]),
@@ -140,7 +140,7 @@ describe('after close() of a real server', () => {
     expectNoProcesses(world.marker);
   });
 
-  it('what was under way has rejected, and who listened has ended', async () => {
+  it('rejects pending calls and ends event loops by close()', async () => {
     await using world = await realJarvis({ script: () => [text('on the way'), hang()] });
     const { jarvis } = world;
     const directory = (await world.repo()).directory;
@@ -173,7 +173,7 @@ describe('after close() of a real server', () => {
     await closing;
   });
 
-  it('nothing that is called is sent, and everything says so', async () => {
+  it('rejects every call with ClosedError after close() and sends nothing', async () => {
     await using world = await realJarvis();
     const { jarvis } = world;
     const directory = (await world.repo()).directory;
@@ -213,7 +213,7 @@ describe('after close() of a real server', () => {
     expect(world.model.calls).toBe(0);
   });
 
-  it('a loop over events does not wait for ever', async () => {
+  it('ends every loop over events after close()', async () => {
     await using world = await realJarvis();
     const { jarvis } = world;
     const repo = jarvis.forRepo((await world.repo()).directory);
@@ -232,7 +232,7 @@ describe('after close() of a real server', () => {
   });
 
   // Whatever connections the process keeps to an address are those of the server that was there before.
-  it('another one at the same address answers from the first call on', async () => {
+  it('answers from the first call on a new server at the same address', async () => {
     await using real = await realServerOptions();
     const port = await freePort();
     const first = await JarvisOpenCode.start({ ...real.startOptions, port });
@@ -244,7 +244,7 @@ describe('after close() of a real server', () => {
     expect(session.directory).toBe(real.root);
   });
 
-  it('nothing is left when it had stopped answering', async () => {
+  it('leaves nothing of a server that had stopped answering', async () => {
     await using world = await realJarvis();
     const { jarvis } = world;
     const repo = jarvis.forRepo((await world.repo()).directory);
@@ -260,7 +260,7 @@ describe('after close() of a real server', () => {
 });
 
 describe('close()', () => {
-  it('is one thing, however often and by whomever it is called', async () => {
+  it('closes a client once, however often and by whomever close() is called', async () => {
     const jarvis = await startFake('floods');
     const calls = [jarvis.close(), jarvis.close({ graceMs: 5 }), jarvis[Symbol.asyncDispose]()];
     await Promise.all([...calls, jarvis.server.stop(), jarvis.server.stop()]);
@@ -271,7 +271,7 @@ describe('close()', () => {
     expect(jarvis.server.state).toBe('stopped');
   });
 
-  it('comes by itself at the end of a block, also when that throws', async () => {
+  it('closes a client at the end of a block, also when the block throws', async () => {
     let jarvis: JarvisOpenCode | undefined;
     const block = async (): Promise<never> => {
       await using own = await startFake('floods');
@@ -311,7 +311,7 @@ describe('close()', () => {
     }
   });
 
-  it('ends a server without any grace', async () => {
+  it('ends a server at once without a grace period', async () => {
     const jarvis = await startFake('ignores-sigterm');
     await jarvis.close({ graceMs: 0 });
     expectNoProcesses(marker);
@@ -324,7 +324,7 @@ describe('close()', () => {
     expectNoProcesses(marker);
   });
 
-  it('ends what a server that died has left behind', async () => {
+  it('ends what a dead server has left behind', async () => {
     const jarvis = await startFake('spawns-child', { restart: false });
     await until(() => processesWith(marker).length === 2, { what: 'the child' });
     process.kill(jarvis.server.pid as number, 'SIGKILL');
@@ -334,7 +334,7 @@ describe('close()', () => {
     expectNoProcesses(marker);
   });
 
-  it.each([-1, Number.NaN, '5'])('refuses graceMs: %s', async (graceMs) => {
+  it.each([-1, Number.NaN, '5'])('refuses %s for graceMs', async (graceMs) => {
     const jarvis = await startFake('floods');
     try {
       const error = await rejection(() => jarvis.close({ graceMs: graceMs as number }));
@@ -347,7 +347,7 @@ describe('close()', () => {
     expectNoProcesses(marker);
   });
 
-  it('takes its listener off the process', async () => {
+  it('removes the listener of the client from the process', async () => {
     const before = process.listenerCount('exit');
     const both = await Promise.all([startFake('floods'), startFake('floods')]);
     const during = process.listenerCount('exit');
@@ -359,7 +359,7 @@ describe('close()', () => {
     expect(process.listenerCount('exit')).toBe(before);
   });
 
-  it('of a handle that was stopped by its own hand does nothing more', async () => {
+  it('does nothing more for a handle that was already stopped', async () => {
     const jarvis = await startFake('floods');
     await jarvis.server.stop();
     expectNoProcesses(marker);
@@ -402,7 +402,7 @@ describe('a host', () => {
     env: { JARVIS_TEST_MARKER: marker },
   });
 
-  it('that calls process.exit() takes its server along, and the MCP servers of that', async () => {
+  it('ends the server and its MCP servers when the host calls process.exit()', async () => {
     await using real = await realServerOptions({
       config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
     });
@@ -422,7 +422,7 @@ describe('a host', () => {
     await until(() => !isAlive(pid));
   });
 
-  it('that calls process.exit() takes the running tools of its server along', async () => {
+  it('ends the running tools of the server when the host calls process.exit()', async () => {
     await using real = await realServerOptions({ script: () => bashSleep });
     await using repo = await gitRepo();
     const printed = await runHost(
@@ -451,7 +451,7 @@ describe('a host', () => {
       `setImmediate(() => { throw new Error('unexpected'); }); await new Promise(() => {});`,
     ],
     ['ends by a rejection', `void Promise.reject(new Error('unexpected')); await new Promise(() => {});`],
-  ])('that %s leaves no server', async (_what, ending) => {
+  ])('leaves no server of a host that %s', async (_what, ending) => {
     const printed = await runHost(
       `const jarvis = await JarvisOpenCode.start(options);
        console.log(jarvis.server.pid);
@@ -463,7 +463,7 @@ describe('a host', () => {
     await waitForNone(marker);
   });
 
-  it('that calls process.exit() while it starts leaves no server', async () => {
+  it('leaves no server when the host calls process.exit() during the start', async () => {
     const printed = await runHost(
       `JarvisOpenCode.start(options).catch(() => undefined);
        setImmediate(() => {
@@ -477,7 +477,7 @@ describe('a host', () => {
     await waitForNone(marker);
   });
 
-  it('that closes what it started can end by itself', async () => {
+  it('lets a host end by itself after it closed what it started', async () => {
     const printed = await runHost(
       `const jarvis = await JarvisOpenCode.start(options);
        await jarvis.global.health();

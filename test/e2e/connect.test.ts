@@ -116,7 +116,7 @@ describe('connect()', () => {
     ['a URL object', () => new URL(plain.url)],
     ['a trailing slash', () => `${plain.url}/`],
     ['another case', () => plain.url.toUpperCase()],
-  ])('takes %s', async (_what, url) => {
+  ])('takes %s as the url', async (_what, url) => {
     await using jarvis = await JarvisOpenCode.connect({ url: url(), password: plain.password });
     expect(jarvis.server.url).toBe(plain.url);
     await expect(jarvis.global.health()).resolves.toMatchObject({ healthy: true });
@@ -145,7 +145,7 @@ describe('connect()', () => {
     expect(seen).toEqual([expected, expected]);
   });
 
-  it('shows its password to nobody', async () => {
+  it('shows the password of a connection to nobody', async () => {
     await using jarvis = await JarvisOpenCode.connect({ url: plain.url, password: plain.password });
     const token = Buffer.from(`opencode:${plain.password}`).toString('base64');
     const all = { depth: null, maxStringLength: null };
@@ -165,7 +165,7 @@ describe('connect()', () => {
 });
 
 describe('connect()', () => {
-  it('does not stumble over connections that were kept from an earlier server at this address', async () => {
+  it('repeats a request over a stale connection to an earlier server at the same address', async () => {
     let stale = 2;
     const url = await serve((_request, response) => {
       if (stale-- > 0) response.destroy();
@@ -182,7 +182,7 @@ describe('connect() is refused', () => {
     ['without a password', {}],
     ['with an empty password', { password: '' }],
     ['with a wrong user name', { username: 'somebody', password: 'swordfish' }],
-  ])('%s', async (_what, credentials) => {
+  ])('refuses to connect %s', async (_what, credentials) => {
     const error = await refusal({ url: plain.url, ...credentials });
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ status: 401, method: 'GET', path: '/global/health', body: undefined });
@@ -195,7 +195,7 @@ describe('connect() is refused', () => {
     }
   });
 
-  it('where nobody listens', async () => {
+  it('refuses to connect where nobody listens', async () => {
     const url = await deadOrigin();
     const error = await refusal({ url, password: 'swordfish' });
     expect(error).toBeInstanceOf(ConnectionError);
@@ -203,12 +203,12 @@ describe('connect() is refused', () => {
     expect(inspect(error, { depth: null })).not.toContain('swordfish');
   });
 
-  it('by a connection that is cut', async () => {
+  it('refuses to connect when the connection is cut', async () => {
     const url = await serve((_request, response) => response.destroy());
     expect(await refusal({ url })).toBeInstanceOf(ConnectionError);
   });
 
-  it('by a server that does not answer in time', async () => {
+  it('refuses to connect when the server does not answer in time', async () => {
     const url = await serve(() => undefined);
     const error = await refusal({ url, timeoutMs: 100 });
     expect(error).toBeInstanceOf(TimeoutError);
@@ -221,7 +221,7 @@ describe('connect() is refused', () => {
     ['no JSON', 'text/plain', 'fine', 'of another kind'],
     ['an old version', 'application/json', '{"healthy":true,"version":"1.4.2"}', '1.4.2'],
     ['a version to come', 'application/json', '{"healthy":true,"version":"2.0.1"}', '2.0.1'],
-  ])('by a server that is not the right one: %s', async (_what, type, body, found) => {
+  ])('refuses to connect to the wrong kind of server: %s', async (_what, type, body, found) => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'content-type': type }).end(body);
     });
@@ -240,7 +240,7 @@ describe('connect() is refused', () => {
     5,
     null,
     undefined,
-  ])('for the url %j, which is none', async (url) => {
+  ])('refuses the url %j', async (url) => {
     const error = await refusal({ url: url as string });
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toMatch(/expected url to be an http url/i);
@@ -252,13 +252,13 @@ describe('connect() is refused', () => {
     [{ idle: { maxLoaded: 0 } }, 'idle.maxLoaded'],
     [{ idle: { idleTimeoutMs: -1 } }, 'idle.idleTimeoutMs'],
     [{ turns: { concurrency: 0 } }, 'turns.concurrency'],
-  ])('for the option %j', async (options, name) => {
+  ])('refuses the option %j', async (options, name) => {
     const error = await refusal({ url: await serve(healthy), ...options });
     expect(error).toBeInstanceOf(RangeError);
     expect((error as Error).message).toMatch(new RegExp(`expected ${name} to be .*got`, 'i'));
   });
 
-  it('by its signal, before anything is sent', async () => {
+  it('refuses to connect with an aborted signal, before it sends anything', async () => {
     let requests = 0;
     const url = await serve((request, response) => {
       requests += 1;
@@ -269,7 +269,7 @@ describe('connect() is refused', () => {
     expect(requests).toBe(0);
   });
 
-  it('by its signal, while it waits for the answer', async () => {
+  it('refuses to connect when its signal aborts during the wait for the answer', async () => {
     const abort = new AbortController();
     const reason = new Error('the user left');
     const url = await serve(() => abort.abort(reason));
@@ -279,14 +279,14 @@ describe('connect() is refused', () => {
 });
 
 describe('paths', () => {
-  it('are text by default: the disk of the server may be another', async () => {
+  it('treats paths as text by default, because the server may have another disk', async () => {
     await using jarvis = await JarvisOpenCode.connect({ url: await serve(healthy) });
     expect(jarvis.forRepo('/nowhere/x/../app/').directory).toBe('/nowhere/app');
     expect(jarvis.forRepo('C:\\app\\').directory).toBe('C:\\app');
     expect(() => jarvis.forRepo('app')).toThrow(RepoPathError);
   });
 
-  it('are checked when the server is on this machine and the caller says so', async () => {
+  it('checks paths when the server is on this machine and the caller says so', async () => {
     await using jarvis = await JarvisOpenCode.connect({ url: await serve(healthy), paths: 'local' });
     expect(() => jarvis.forRepo('/nowhere/app')).toThrow(RepoPathError);
     expect(jarvis.forRepo(`${repo.directory}/../repo/`).directory).toBe(repo.directory);
@@ -294,7 +294,7 @@ describe('paths', () => {
 });
 
 describe('close() of a connection', () => {
-  it('leaves the server, its instances and the turns of others alone', async () => {
+  it('leaves the server, its instances and the turns of others alone at close()', async () => {
     const jarvis = await JarvisOpenCode.connect({ url: plain.url, password: plain.password });
     const client = jarvis.forRepo(repo.directory);
     await (await client.sessions.create()).prompt('hi');
@@ -325,7 +325,7 @@ describe('close() of a connection', () => {
     ).toBe('ab');
   });
 
-  it('rejects what is under way, ends who listens, and refuses what comes after', async () => {
+  it('rejects pending calls, ends subscribers and refuses later calls after close()', async () => {
     const jarvis = await JarvisOpenCode.connect({ url: plain.url, password: plain.password });
     const client = jarvis.forRepo(repo.directory);
     const session = await client.sessions.create();
@@ -351,7 +351,7 @@ describe('close() of a connection', () => {
     await until(async () => (await statusOf(session.id, repo.directory)) === undefined);
   });
 
-  it('lets go of its connections', async () => {
+  it('releases its connections at close()', async () => {
     const open = new Set<object>();
     const url = await serve((request, response) => {
       if (request.url !== '/global/event') return healthy(request, response);
@@ -369,7 +369,7 @@ describe('close() of a connection', () => {
 });
 
 describe('a server that ends while it is used', () => {
-  it('is told by typed errors, and the connection can still be closed', async () => {
+  it('reports the end of the server by typed errors, and the connection can still be closed', async () => {
     await using own = await realServerOptions();
     // One that no other server takes when this one is gone, as 4096 would be.
     const server = await spawnPlainOpenCode({ ...own.startOptions, port: await freePort() });
@@ -408,7 +408,7 @@ describe('a server that ends while it is used', () => {
 });
 
 describe('a handle of the caller', () => {
-  it('is used and stopped, once, by whoever wraps it', async () => {
+  it('uses a handle of the caller and stops it once', async () => {
     let stops = 0;
     const exit = deferred<{ code: number | null; signal: string | null }>();
     const handle: ServerHandle = {
@@ -438,7 +438,7 @@ describe('a handle of the caller', () => {
     expect(plain.running()).toBe(true);
   });
 
-  it('with a process on this machine has local paths', async () => {
+  it('checks local paths when the handle has a process on this machine', async () => {
     const base = await JarvisOpenCode.connect({ url: plain.url, password: plain.password });
     const { url, version, authorization, closed } = base.server;
     const handle = { url, version, authorization, closed, pid: plain.pid, state: 'ready' as const };
@@ -450,7 +450,7 @@ describe('a handle of the caller', () => {
     expect(isAlive(plain.pid)).toBe(true);
   });
 
-  it('is refused with options that are wrong, and left as it is', async () => {
+  it('refuses wrong options for a handle and leaves the handle as it is', async () => {
     await using base = await JarvisOpenCode.connect({ url: plain.url, password: plain.password });
     expect(() => new JarvisOpenCode(base.server, { idle: { maxLoaded: 0 } })).toThrow(RangeError);
     expect(() => new JarvisOpenCode(base.server, { turns: { concurrency: -1 } })).toThrow(RangeError);

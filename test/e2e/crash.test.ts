@@ -6,7 +6,7 @@ import { text } from '../support/model-steps.js';
 import { waitingWorktree } from '../support/waiting-worktree.js';
 
 describe('a server that is killed and not to be restarted', () => {
-  it('interrupts its turns and calls, tells who listens, and can still be closed', async () => {
+  it('interrupts turns and calls when the server is killed, notifies listeners, and still closes', async () => {
     await using world = await realJarvis({ restart: false, script: () => [text('on the way'), hang()] });
     const { jarvis } = world;
     const repo = jarvis.forRepo((await world.repo()).directory);

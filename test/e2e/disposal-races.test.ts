@@ -80,7 +80,7 @@ function request(index: number): Promise<unknown> {
 }
 
 describe('requests', () => {
-  it('fired at every moment of 20 disposals all succeed: 200 of them', async () => {
+  it('answers all 200 requests that are sent at every moment of 20 disposals', async () => {
     const answers: Promise<unknown>[] = [];
     const fire = (count: number): void => {
       for (let index = 0; index < count; index++) answers.push(request(answers.length));
@@ -108,7 +108,7 @@ describe('requests', () => {
     });
   });
 
-  it('wait seconds for an MCP server that ignores SIGTERM, and then succeed', async () => {
+  it('answers requests that wait seconds for an MCP server that ignores SIGTERM', async () => {
     const stubborn = await stubbornRepo(world);
     const pid = world.jarvis.server.pid ?? 0;
     const [child = 0] = descendantsOf(pid).slice(-1);
@@ -127,7 +127,7 @@ describe('requests', () => {
 });
 
 describe('two clients of one server', () => {
-  it('that race for a directory have it loaded once', async () => {
+  it('loads a directory once when two clients race for it', async () => {
     await using real = await realServerOptions();
     await using server = await spawnPlainOpenCode(real.startOptions);
     await using git = await gitRepo();
@@ -152,7 +152,7 @@ describe('two clients of one server', () => {
 });
 
 describe('dispose()', () => {
-  it('can be called where the event of the last work is handled', async () => {
+  it('disposes an instance inside the handler of its last event', async () => {
     const session = await repo.sessions.create();
     const types: string[] = [];
     const events = repo.events({ types: ['session.idle', 'server.instance.disposed'] });
@@ -169,7 +169,7 @@ describe('dispose()', () => {
     expect((await result).text).toBe('ok');
   });
 
-  it('works for a directory that was deleted, and a new one can take its place', async () => {
+  it('disposes a deleted directory, and a new one can take its place', async () => {
     const { directory } = await world.repo();
     const gone = world.jarvis.forRepo(directory);
     await gone.warm();
@@ -181,7 +181,7 @@ describe('dispose()', () => {
     await expect(gone.warm()).resolves.toBeUndefined();
   });
 
-  it('works for a directory that was moved, which is another one from then on', async () => {
+  it('disposes a moved directory, which is a different one from then on', async () => {
     const { directory } = await world.repo();
     const before = world.jarvis.forRepo(directory);
     const session = await before.sessions.create();
@@ -193,7 +193,7 @@ describe('dispose()', () => {
     expect(world.jarvis.sessions.directoryOf(session.id)).toBe(directory);
   });
 
-  it('of a directory that a link has replaced cuts off nothing where the link leads', async () => {
+  it('interrupts nothing at the target when a link has replaced the disposed directory', async () => {
     const { directory } = await world.repo();
     const before = world.jarvis.forRepo(directory);
     await before.warm();
@@ -213,7 +213,7 @@ describe('dispose()', () => {
 });
 
 describe('everybody who waits is answered', () => {
-  it('when the server is killed in the middle of a disposal', async () => {
+  it('answers everybody when the server is killed in the middle of a disposal', async () => {
     await using doomed = await realJarvis({ idle: false, restart: false, fetch: watchingFetch });
     const stubborn = await stubbornRepo(doomed);
     const { disposal } = await disposing(stubborn);
@@ -223,7 +223,7 @@ describe('everybody who waits is answered', () => {
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(ServerLostError) });
   });
 
-  it('when the client is closed in the middle of a disposal', async () => {
+  it('answers everybody when the client is closed in the middle of a disposal', async () => {
     const stubborn = await stubbornRepo(world);
     const { disposal } = await disposing(stubborn);
     const waiting = [disposal, stubborn.warm(), stubborn.sessions.create().then((it) => it.prompt('x'))];

@@ -72,7 +72,7 @@ async function makeSession(
 
 describe('through a network that fails', () => {
   it(
-    `every one of ${TURNS} turns ends, with what the server stores or a typed error`,
+    `ends every one of ${TURNS} turns, with what the server stores or a typed error`,
     { timeout: 600_000 },
     async () => {
       world.model.use(({ prompt, step }) =>
@@ -135,7 +135,7 @@ describe('through a network that fails', () => {
     },
   );
 
-  it('tells its subscribers of each gap, and what has changed in it', async () => {
+  it('tells subscribers about each gap, and what changed in it', async () => {
     const { directory } = await world.repo();
     const { direct, faulty } = await makeSession(directory);
     const gate = deferred();
@@ -199,7 +199,7 @@ describe('through a network that fails', () => {
   it.each([
     ['never arrives', 0],
     ['arrives twice', 2],
-  ])('stores a prompt once whose first request %s', async (_how, copies) => {
+  ])('stores a prompt once when its first request %s', async (_how, copies) => {
     const { directory } = await world.repo();
     const { direct } = await makeSession(directory);
     world.model.use(() => [text('once')]);

@@ -25,7 +25,7 @@ async function killAndTake({ server }: JarvisOpenCode): Promise<PortOwner> {
 }
 
 describe('a server on a fixed port', () => {
-  it('comes back on it, also after somebody else had it for a while', async () => {
+  it('restarts a server on its fixed port, also after somebody else had the port for a while', async () => {
     const errors: string[] = [];
     const ignore = (): void => undefined;
     const logger = {
@@ -63,7 +63,7 @@ describe('a server on a fixed port', () => {
     expect(states).toEqual(['restarting', 'ready', 'restarting', 'ready']);
   });
 
-  it('has failed when the port stays taken, and says so', async () => {
+  it('reports a failed server when its fixed port stays taken', async () => {
     const marker = randomUUID();
     await using jarvis = await JarvisOpenCode.start({
       command: fakeServer('floods'),

@@ -57,7 +57,7 @@ async function worldWith(idle: IdlePolicy): Promise<World> {
 }
 
 describe('a client of somebody else', () => {
-  it('keeps its turn while idle timers run, before and without a request of ours', async () => {
+  it('keeps the turn of a foreign client while idle timers run, before and without a request of ours', async () => {
     await using world = await worldWith({ idleTimeoutMs: 1_000, maxLoaded: 1 });
     const { directory } = await world.real.repo();
     const { directory: other } = await world.real.repo();
@@ -79,7 +79,7 @@ describe('a client of somebody else', () => {
     await expect.poll(() => stats()?.disposals.idle, { timeout: 20_000 }).toBe(1);
   });
 
-  it('keeps its event stream with keepForeign, where it loaded the instance or has a session', async () => {
+  it('keeps the event stream of a foreign client with keepForeign, where it loaded the instance or has a session', async () => {
     await using world = await worldWith({ idleTimeoutMs: 1_000, maxLoaded: 1, keepForeign: true });
     world.answer();
     const { jarvis, repo } = world.real;

@@ -65,7 +65,7 @@ const COLOUR = {
 };
 
 describe('an instance is not disposed during', () => {
-  it('a request in flight', async () => {
+  it('keeps an instance during a request in flight', async () => {
     const gate = deferred();
     world.model.use(() => [text('long '), waitFor(gate.promise), text('answer')]);
     const session = await repo.sessions.create();
@@ -82,7 +82,7 @@ describe('an instance is not disposed during', () => {
     expect(parts).toContainEqual(expect.objectContaining({ type: 'text', text: 'long answer' }));
   });
 
-  it('a turn of a child session', async () => {
+  it('keeps an instance during a turn of a child session', async () => {
     const gate = deferred();
     world.model.use(({ prompt, step }) => {
       if (prompt.includes('child work')) return [waitFor(gate.promise), text('from the child')];
@@ -109,7 +109,7 @@ describe('an instance is not disposed during', () => {
     expect(JSON.stringify(result.messages)).toContain('from the child');
   });
 
-  it('a turn that another client began, while its provider fails too', async () => {
+  it('keeps an instance during a turn of another client, while its provider fails too', async () => {
     let calls = 0;
     const retryLater = { 'retry-after-ms': '1000' };
     world.model.use(() => (calls++ === 0 ? [httpError(429, undefined, retryLater)] : [text('in the end')]));
@@ -124,7 +124,7 @@ describe('an instance is not disposed during', () => {
     expect(calls).toBe(2);
   });
 
-  it('a permission that is asked for', async () => {
+  it('keeps an instance while a permission is pending', async () => {
     world.model.use(({ step }) =>
       step === 0 ? [toolCall('bash', { command: 'echo allowed', description: 'Echo' })] : [text('done')],
     );
@@ -140,7 +140,7 @@ describe('an instance is not disposed during', () => {
     expect(JSON.stringify(result.messages)).toContain(String.raw`"output":"allowed\n"`);
   });
 
-  it('a question of a turn that another client began', async () => {
+  it('keeps an instance during a question in a turn of another client', async () => {
     world.model.use(({ step }) =>
       step === 0 ? [toolCall('question', { questions: [COLOUR] })] : [text('noted')],
     );
@@ -158,7 +158,7 @@ describe('an instance is not disposed during', () => {
     }
   });
 
-  it('a running terminal, with and without a connection', async () => {
+  it('keeps an instance during a running terminal, with and without a connection', async () => {
     const { id } = await repo.pty.create({
       command: '/bin/sh',
       args: ['-c', 'stty -echo; while read -r line; do echo "<$line>"; done'],
@@ -180,7 +180,7 @@ describe('an instance is not disposed during', () => {
 });
 
 describe('an instance is disposed', () => {
-  it('in spite of what an aborted turn has asked and nobody can answer any more', async () => {
+  it('disposes an instance in spite of what an aborted turn has asked and nobody can answer any more', async () => {
     const session = await repo.sessions.create(ASK_FOR_BASH);
     world.model.use(() => [toolCall('bash', { command: 'echo never', description: 'Echo' })]);
     const turn = session.stream('x');

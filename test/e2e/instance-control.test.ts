@@ -24,7 +24,7 @@ function kindsOf(repo: RepoClient): string[] {
 }
 
 describe('dispose({ force: true })', () => {
-  it('aborts every turn, names them, and leaves a repository that works', async () => {
+  it('aborts every turn by dispose({ force: true }), names them, and leaves a repository that works', async () => {
     const gate = deferred();
     await using world = await realJarvis({ script: () => [text('x'), waitFor(gate.promise), text('never')] });
     const repo = world.jarvis.forRepo((await world.repo()).directory);
@@ -51,7 +51,7 @@ describe('dispose({ force: true })', () => {
     lease[Symbol.dispose]();
   });
 
-  it('does nothing where nothing is loaded', async () => {
+  it('does nothing by dispose({ force: true }) where nothing is loaded', async () => {
     await using world = await realJarvis();
     const repo = world.jarvis.forRepo((await world.repo()).directory);
     expect(await repo.dispose({ force: true })).toEqual({
@@ -63,7 +63,7 @@ describe('dispose({ force: true })', () => {
 });
 
 describe('what an instance uses', () => {
-  it('is told with its children, and given back when the server uses too much', async () => {
+  it('reports the memory of an instance with its children, and disposes the instance when the server uses too much', async () => {
     await using world = await realJarvis({
       config: { mcp: { one: mcpServer(), two: mcpServer() } },
       // Less than any server uses: whatever is idle is given back at the next look.
@@ -83,7 +83,7 @@ describe('what an instance uses', () => {
 });
 
 describe('decisions', () => {
-  it('are published one by one, with their reasons', async () => {
+  it('publishes decisions one by one, with their reasons', async () => {
     const decisions: InstanceDecision[] = [];
     const collect = (message: unknown): void => void decisions.push(message as InstanceDecision);
     subscribe('jarvis-opencode:instance', collect);
@@ -115,7 +115,7 @@ describe('decisions', () => {
 });
 
 describe('sessions.reconcile()', () => {
-  it('tells what became of restored sessions, and loads no instance', async () => {
+  it('reports what became of restored sessions, and loads no instance', async () => {
     await using world = await realJarvis({ idle: false });
     const { jarvis } = world;
     const alpha = jarvis.forRepo((await world.repo({ name: 'alpha' })).directory);

@@ -34,7 +34,7 @@ function mcpChildren(): number {
 }
 
 describe('an idle instance', () => {
-  it('is disposed with its MCP children, and the next prompt loads it again', async () => {
+  it('disposes an idle instance with its MCP children, and the next prompt loads it again', async () => {
     const session = await alpha.sessions.create();
     await session.prompt('load the MCP servers');
     expect(mcpChildren()).toBeGreaterThan(0);
@@ -46,7 +46,7 @@ describe('an idle instance', () => {
     expect(alpha.stats().boots).toBe(before.boots + 1);
   });
 
-  it('is not disposed while a turn runs, however long it takes', async () => {
+  it('disposes no idle instance while a turn runs, however long it takes', async () => {
     const gate = deferred();
     world.model.use(({ prompt }) =>
       prompt === 'long' ? [text('still '), waitFor(gate.promise), text('here')] : [text('ok')],
@@ -67,7 +67,7 @@ describe('an idle instance', () => {
     await unloaded(alpha);
   });
 
-  it('is not disposed while another client works in it', async () => {
+  it('disposes no idle instance while another client works in it', async () => {
     const { server } = world.jarvis;
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('theirs')]);
@@ -101,7 +101,7 @@ describe('an idle instance', () => {
     );
   });
 
-  it('is kept by hold() until it is given back', async () => {
+  it('keeps an idle instance by hold() until the hold is released', async () => {
     const lease = alpha.hold('a tab is open');
     await alpha.warm();
     expect(alpha.stats().holds).toMatchObject([{ kind: 'lease', detail: 'a tab is open' }]);
@@ -117,7 +117,7 @@ describe('an idle instance', () => {
 });
 
 describe('dispose()', () => {
-  it('refuses while a turn runs, and the turn is unharmed', async () => {
+  it('refuses dispose() while a turn runs, and the turn is unharmed', async () => {
     const gate = deferred();
     world.model.use(() => [text('un'), waitFor(gate.promise), text('harmed')]);
     const session = await alpha.sessions.create();
@@ -132,7 +132,7 @@ describe('dispose()', () => {
     expect((await turn.result).text).toBe('unharmed');
   });
 
-  it('resolves when the instance is gone, says so when there was none, and is shared by concurrent callers', async () => {
+  it('resolves dispose() when the instance is gone, says so when there was none, and shares it among concurrent callers', async () => {
     const { directory } = alpha;
     await alpha.warm();
     const disposals = alpha.stats().disposals.explicit;
@@ -145,7 +145,7 @@ describe('dispose()', () => {
     expect(await alpha.dispose()).toEqual({ directory, disposed: false, aborted: [] });
   });
 
-  it('is invisible to calls that come meanwhile: they wait and succeed on a fresh instance', async () => {
+  it('lets calls during dispose() wait and succeed on a fresh instance', async () => {
     for (let round = 0; round < 5; round++) {
       await alpha.warm();
       const { boots } = alpha.stats();
@@ -160,7 +160,7 @@ describe('dispose()', () => {
     }
   });
 
-  it('is noticed when another client does it', async () => {
+  it('notices that another client disposed the instance', async () => {
     const { server } = world.jarvis;
     const lease = alpha.hold('to keep our own clock out of it');
     await alpha.warm();
@@ -182,7 +182,7 @@ describe('dispose()', () => {
     lease[Symbol.dispose]();
   });
 
-  it('by another client interrupts a running turn, which says so, and the next prompt works', async () => {
+  it('interrupts a running turn when another client disposes its instance, says so, and the next prompt works', async () => {
     const { server } = world.jarvis;
     const gate = deferred();
     world.model.use(() => [text('x'), waitFor(gate.promise)]);
@@ -227,7 +227,7 @@ describe('maxLoaded', () => {
 });
 
 describe('a tool that runs', () => {
-  it('is not cut off by idle housekeeping', async () => {
+  it('ends no running tool by idle housekeeping', async () => {
     world.model.use(({ step }) =>
       step === 0
         ? [toolCall('bash', { command: 'sleep 2; echo survived', description: 'Wait' })]

@@ -57,14 +57,17 @@ describe('a repository that cannot be loaded', () => {
       /x\.md", line 3: temperature: Expected/,
     ],
     ['.opencode/command/x.md', '---\nsubtask: 7\n---\nhi', /x\.md", line 2: SchemaError: Expected boolean/],
-  ])('is not loaded, and the error names file, line and reason: %s with %j', async (file, text, problem) => {
-    const repo = await repoWith(file, text);
-    await expect(repo.sessions.create()).rejects.toThrow(problem);
-    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, boots: 0, holds: [] });
-    expect(repo.stats().error?.message).toMatch(problem);
-  });
+  ])(
+    'loads no instance with a broken configuration, and names file, line and reason in the error: %s with %j',
+    async (file, text, problem) => {
+      const repo = await repoWith(file, text);
+      await expect(repo.sessions.create()).rejects.toThrow(problem);
+      expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, boots: 0, holds: [] });
+      expect(repo.stats().error?.message).toMatch(problem);
+    },
+  );
 
-  it('is not loaded either when its configuration cannot be read', async () => {
+  it('loads no instance with a configuration that cannot be read', async () => {
     const { directory } = await world.repo();
     await mkdir(join(directory, 'opencode.json'));
     const repo = world.jarvis.forRepo(directory);
@@ -78,7 +81,7 @@ describe('a repository that cannot be loaded', () => {
     expect(repo.stats()).toMatchObject({ loaded: true, error: undefined });
   });
 
-  it('takes no place of the others, keeps nothing, and works after a repair and a restart', async () => {
+  it('displaces no other instance for a broken one, and loads that one after a repair and a restart', async () => {
     const repo = await repoWith('opencode.json', '{');
     const others = [
       world.jarvis.forRepo((await world.repo()).directory),
@@ -102,7 +105,7 @@ describe('a repository that cannot be loaded', () => {
 });
 
 describe('the first load of a repository', () => {
-  it('has a time limit of its own, after which that of the call begins', async () => {
+  it('gives the first load a time limit of its own, before that of the call begins', async () => {
     const repo = await repoWith('.opencode/plugin/slow.js', slowPlugin(3_000));
     const calls = [repo.sessions.create({}, { timeoutMs: 2_500 }), repo.vcs.status({ timeoutMs: 2_500 })];
     expect(repo.stats()).toMatchObject({ loaded: false, boots: 0 });
@@ -110,7 +113,7 @@ describe('the first load of a repository', () => {
     expect(repo.stats()).toMatchObject({ loaded: true, boots: 1 });
   });
 
-  it('does not end a turn that waits for it', { timeout: 90_000 }, async () => {
+  it('does not end a turn that waits for the first load', { timeout: 90_000 }, async () => {
     const repo = await repoWith('a.txt', 'a');
     const session = await repo.sessions.create();
     await repo.dispose();
@@ -120,7 +123,7 @@ describe('the first load of a repository', () => {
     expect(repo.stats().boots).toBe(2);
   });
 
-  it('is given up after bootTimeoutMs, and the error says what was waited for', async () => {
+  it('rejects after bootTimeoutMs with an error that names the load it waited for', async () => {
     const { directory } = await repoWith('.opencode/plugin/slow.js', slowPlugin(4_000));
     const { url, authorization } = world.jarvis.server;
     const password = atob(authorization?.slice('Basic '.length) ?? '').split(':')[1];
@@ -137,7 +140,7 @@ describe('the first load of a repository', () => {
 });
 
 describe('warm()', () => {
-  it('starts the MCP servers of the repository', async () => {
+  it('starts the MCP servers of the repository by warm()', async () => {
     const command = [process.execPath, fileURLToPath(new URL('../fixtures/mcp-server.mjs', import.meta.url))];
     const mcp = { own: { type: 'local', command } };
     const repo = await repoWith('opencode.json', JSON.stringify({ mcp }));
@@ -150,7 +153,7 @@ describe('warm()', () => {
 describe('reload()', () => {
   const userOf = async (repo: RepoClient): Promise<unknown> => (await repo.config.get())['username'];
 
-  it('makes a change of the configuration count', async () => {
+  it('applies a changed configuration by reload()', async () => {
     const repo = await repoWith('opencode.json', '{ "username": "before" }');
     expect(await userOf(repo)).toBe('before');
     await writeFile(join(repo.directory, 'opencode.json'), '{ "username": "after" }');
@@ -160,7 +163,7 @@ describe('reload()', () => {
     expect(repo.stats()).toMatchObject({ loaded: true, boots: 2, disposals: { explicit: 1 } });
   });
 
-  it('is refused while something holds the instance, and goes on with force', async () => {
+  it('refuses reload() while something holds the instance, and reloads with force', async () => {
     const repo = await repoWith('a.txt', 'a');
     await repo.path();
     using _ = repo.hold('a tab');
@@ -170,7 +173,7 @@ describe('reload()', () => {
     expect(repo.stats()).toMatchObject({ boots: 2, disposals: { forced: 1 } });
   });
 
-  it('says where a configuration is broken, and after a repair that the server must be restarted', async () => {
+  it('says at reload() where a configuration is broken, and after a repair that the server must be restarted', async () => {
     const repo = await repoWith('opencode.json', '{}');
     const file = join(repo.directory, 'opencode.json');
     await repo.path();
@@ -195,7 +198,7 @@ describe('a plugin that fails to load', () => {
     ],
     ['opencode.json', '{ "plugin": ["./missing.js"] }', /Failed to load plugin file:.*missing\.js/],
   ])(
-    'is a warning and a field of stats(), until the instance is disposed: %s with %j',
+    'logs a plugin that fails to load as a warning and shows it in stats() until the instance is disposed: %s with %j',
     async (file, text, problem) => {
       const repo = await repoWith(file, text);
       warnings.splice(0);
@@ -213,7 +216,7 @@ describe('a plugin that fails to load', () => {
 
 describe('what others do on a server that was started here', () => {
   it.each<IdlePolicy | false>([false, { idleTimeoutMs: 1_000 }])(
-    'is seen from the start, with idle %j',
+    'observes the work of other clients from the start, with idle %j',
     async (idle) => {
       await using own = await realJarvis({ env: { npm_config_offline: 'true' }, idle });
       const { directory } = await own.repo();

@@ -93,7 +93,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 describe('an MCP server', () => {
-  it('is added, disconnected and connected, in its repository only', async () => {
+  it('adds, disconnects and connects an MCP server in its repository only', async () => {
     expect(await mcp.status()).toEqual({});
     const added = await mcp.add({ name: NAME, config: { type: 'local', command, environment: { A: '1' } } });
     expect(added).toEqual({ [NAME]: { status: 'connected' } });
@@ -104,7 +104,7 @@ describe('an MCP server', () => {
     expect(await (await mcpOf('other')).status()).toEqual({});
   });
 
-  it('tells when it is disabled, and why it failed', async () => {
+  it('reports an MCP server as disabled or as failed with the reason', async () => {
     const config = { type: 'local', command: ['/nowhere/at all'] } as const;
     await mcp.add({ name: 'off', config: { ...config, command, enabled: false } });
     expect(
@@ -115,7 +115,7 @@ describe('an MCP server', () => {
     });
   });
 
-  it('without a sign-in refuses one', async () => {
+  it('refuses to sign in to an MCP server that has no sign-in', async () => {
     await mcp.add({ name: 'plain', config: { type: 'local', command } });
     await expect(mcp.authStart('plain')).rejects.toMatchObject({ status: 400 });
     await expect(mcp.authenticate('plain')).rejects.toMatchObject({ status: 400 });
@@ -123,7 +123,7 @@ describe('an MCP server', () => {
     await mcp.authRemove('plain');
   });
 
-  it('that does not exist is an error', async () => {
+  it('rejects calls for an unknown MCP server with 404', async () => {
     const calls = [
       () => mcp.connect('none'),
       () => mcp.disconnect('none'),
@@ -138,7 +138,7 @@ describe('an MCP server', () => {
     }
   });
 
-  it('is signed in to', async () => {
+  it('signs in to an MCP server', async () => {
     const url = await protectedServer();
     const added = await mcp.add({ name: 'protected', config: { type: 'remote', url } });
     expect(added).toMatchObject({ protected: { status: 'needs_auth' } });
@@ -154,7 +154,7 @@ describe('an MCP server', () => {
     expect(await mcp.status()).toMatchObject({ protected: { status: 'needs_auth' } });
   });
 
-  it('is described completely and correctly', async () => {
+  it('refuses an incomplete or incorrect description of an MCP server', async () => {
     await expect(mcp.add({ name: 'x', config: { type: 'local', command: [] } })).rejects.toThrow(TypeError);
     await expect(mcp.add({ name: 'x', config: { type: 'remote' } } as never)).rejects.toThrow(TypeError);
     await expect(mcp.connect('')).rejects.toThrow(TypeError);

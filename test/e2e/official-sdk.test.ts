@@ -21,7 +21,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 beforeEach(() => world.model.use(({ prompt }) => [text(`re: ${prompt}`)]));
 
 describe('the official SDK through repo.fetch', () => {
-  it('creates, lists, reads and prompts in the repository, whatever directory it was made for (v2)', async () => {
+  it('creates, lists, reads and prompts in the repository, whatever directory the SDK was made for (v2)', async () => {
     const sdk = createV2({ baseUrl: repo.baseUrl, fetch: repo.fetch, directory: '/somewhere/else' });
     const created = await sdk.session.create({ title: 'from v2' });
     expect(created.data?.directory).toBe(repo.directory);
@@ -37,7 +37,7 @@ describe('the official SDK through repo.fetch', () => {
     expect(missing.error).toMatchObject({ name: 'NotFoundError' });
   });
 
-  it('does the same with its first version', async () => {
+  it('creates, lists, reads and prompts in the repository with the first version of the SDK', async () => {
     const sdk = createV1({ baseUrl: repo.baseUrl, fetch: repo.fetch });
     const created = await sdk.session.create({ body: { title: 'from v1' } });
     expect(created.data?.directory).toBe(repo.directory);
@@ -48,7 +48,7 @@ describe('the official SDK through repo.fetch', () => {
     expect(answer.data?.parts.find((part) => part.type === 'text')).toMatchObject({ text: 're: hi' });
   });
 
-  it('holds the instance while a call is under way, so that nothing disposes it', async () => {
+  it('holds the instance while a call of the SDK is under way, so that nothing disposes it', async () => {
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('unharmed')]);
     const sdk = createV2({ baseUrl: repo.baseUrl, fetch: repo.fetch });
@@ -69,7 +69,7 @@ describe('the official SDK through repo.fetch', () => {
     expect(repo.stats().loaded).toBe(false);
   });
 
-  it('streams the events of the repository, and of no other; the stream outlives a disposal and loads nothing', async () => {
+  it('streams only the events of the repository to the SDK; the stream outlives a disposal and loads nothing', async () => {
     await repo.dispose();
     const other = world.jarvis.forRepo((await world.repo()).directory);
     const sdk = createV2({ baseUrl: repo.baseUrl, fetch: repo.fetch });
@@ -96,7 +96,7 @@ describe('the official SDK through repo.fetch', () => {
     expect(types).toContain('server.instance.disposed');
   });
 
-  it('is refused a session of another repository, and every URL but its own', async () => {
+  it('refuses the SDK any session of another repository and every URL but that of the repository', async () => {
     const other = world.jarvis.forRepo((await world.repo()).directory);
     const session = await other.sessions.create();
     await expect(repo.fetch(`${repo.baseUrl}/session/${session.id}`)).rejects.toBeInstanceOf(

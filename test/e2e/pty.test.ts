@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 describe('a terminal', () => {
-  it('is made in its repository, listed, read, changed and removed', async () => {
+  it('creates, lists, reads, changes and removes a terminal in its repository', async () => {
     const made = await pty.create({ command: 'cat', args: ['-u'], title: 'Cat', env: { A: '1' } });
     expect(made).toMatchObject({
       title: 'Cat',
@@ -72,7 +72,7 @@ describe('a terminal', () => {
     expect(held).toBe(0);
   });
 
-  it('does not exist in another repository', async () => {
+  it('hides a terminal from another repository', async () => {
     const made = await pty.create({ command: 'cat' });
     const other = ptyOf((await world.repo()).directory);
     await expect(other.get(made.id)).rejects.toMatchObject({ status: 404 });
@@ -80,7 +80,7 @@ describe('a terminal', () => {
     await pty.remove(made.id);
   });
 
-  it('tells which shells there are', async () => {
+  it('lists the available shells', async () => {
     expect(await pty.shells()).toContainEqual(
       expect.objectContaining({
         path: expect.any(String) as string,
@@ -89,7 +89,7 @@ describe('a terminal', () => {
     );
   });
 
-  it('cannot be made of a command that does not exist', async () => {
+  it('refuses a terminal with a command that does not exist', async () => {
     await expect(pty.create({ command: '/nowhere/at all' })).rejects.toMatchObject({ status: 500 });
     await expect(pty.create({ comand: 'cat' } as object)).rejects.toThrow(TypeError);
     await expect(pty.update('pty_x', { size: { rows: 0, cols: 1 } })).rejects.toThrow(TypeError);
@@ -97,7 +97,7 @@ describe('a terminal', () => {
 });
 
 describe('a connection', () => {
-  it('shows the output, takes input and is resized', async () => {
+  it('shows the output of a terminal, takes input and resizes it', async () => {
     const { id } = await echoing('hällo 日 🦊');
     await using connection = await pty.connect(id);
     expect(held).toBe(1);
@@ -114,7 +114,7 @@ describe('a connection', () => {
     expect(await second.closed).toMatchObject({ code: 1000 });
   });
 
-  it('goes on where another one stopped, in UTF-16 code units', async () => {
+  it('resumes a connection where another one stopped, in UTF-16 code units', async () => {
     const { id } = await echoing('🦊first');
     const first = await pty.connect(id);
     await readUntil(first, 'first\r\n');
@@ -137,7 +137,7 @@ describe('a connection', () => {
     await pty.remove(id);
   });
 
-  it('ends with the process, with the terminal and with the instance, each time with code 1000', async () => {
+  it('ends a connection with the process, with the terminal and with the instance, each time with code 1000', async () => {
     const exiting = await pty.create({ command: '/bin/sh', args: ['-c', 'read x; echo bye'] });
     const connection = await pty.connect(exiting.id);
     connection.write('\r');
@@ -166,7 +166,7 @@ describe('a connection', () => {
     await until(() => held === 0);
   });
 
-  it('ends with its signal and with the client', async () => {
+  it('ends a connection with its signal and with the client', async () => {
     const { id } = await pty.create({ command: 'cat' });
     const controller = new AbortController();
     const connection = await pty.connect(id, { signal: controller.signal });
@@ -182,7 +182,7 @@ describe('a connection', () => {
     expect(held).toBe(0);
   });
 
-  it('tells when the server is lost', async () => {
+  it('reports to a connection that the server is lost', async () => {
     const { startOptions, ...real } = await realServerOptions();
     const jarvis = await JarvisOpenCode.start({ ...startOptions, idle: false });
     try {
@@ -199,7 +199,7 @@ describe('a connection', () => {
     }
   });
 
-  it('is refused to a ticket that was used, or of another terminal', async () => {
+  it('refuses a connection with a used ticket or one of another terminal', async () => {
     const { id } = await pty.create({ command: 'cat' });
     const other = await pty.create({ command: 'cat' });
     const { ticket, expires_in } = await pty.connectToken(id);
@@ -222,7 +222,7 @@ describe('a connection', () => {
     await pty.remove(other.id);
   });
 
-  it('survives much output and much input', async () => {
+  it('carries much output and much input over a connection', async () => {
     const { id } = await pty.create({ command: '/bin/sh', args: ['-c', 'read x; seq 1 400000; echo E"N"D'] });
     await using connection = await pty.connect(id);
     connection.write('\r');

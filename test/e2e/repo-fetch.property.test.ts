@@ -165,7 +165,7 @@ async function check(spelled: Spelling): Promise<void> {
 }
 
 describe('whatever repo.fetch lets through, in any spelling of any operation', () => {
-  it('is answered for the repository only, and changes nothing outside of it', async () => {
+  it('answers every spelling of an operation for the repository only, and changes nothing outside of it', async () => {
     const plain: Spelling = { operation: 0, isForeign: false, letters: [0], slashes: [0], query: 1 };
     for (const [index, { path }] of operations.entries()) {
       await check({ ...plain, operation: index });

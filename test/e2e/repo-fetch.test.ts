@@ -56,7 +56,7 @@ describe('the table of repo.fetch and the document of the real server', () => {
     operations = operationsOf(await readDoc(world.jarvis.server));
   });
 
-  it('know the same operations: each has an answer of its own', () => {
+  it('knows the same operations as the document, each with an answer of its own', () => {
     for (const operation of operations) {
       const found = refusals(operation);
       if (found instanceof OperationRefusedError) expect(found.message).not.toContain('no such operation');
@@ -72,7 +72,7 @@ describe('the table of repo.fetch and the document of the real server', () => {
     }
   });
 
-  it('know the same query parameters, but for those that choose another directory', () => {
+  it('knows the same query parameters as the document, except those that choose another directory', () => {
     const elsewhere = new Set(['directory', 'workspace', 'scope']);
     for (const operation of operations) {
       const { treatment } = FETCH_OPERATIONS.find(
@@ -88,7 +88,7 @@ describe('the table of repo.fetch and the document of the real server', () => {
 });
 
 describe('a session of another repository', () => {
-  it('is refused in every spelling, without loading the instance of the other', async () => {
+  it('refuses a session of another repository in every spelling, without loading its instance', async () => {
     const own = await repo.sessions.create();
     await other.dispose();
     const before = other.stats().boots;
@@ -123,7 +123,7 @@ describe('a session of another repository', () => {
     expect([other.stats().loaded, other.stats().boots]).toEqual([false, before]);
   });
 
-  it('gets nothing by the ids of its messages and parts, which OpenCode compares with no session', async () => {
+  it('refuses the message and part ids of another session, which OpenCode compares with no session', async () => {
     const own = await repo.sessions.create();
     await own.prompt('mine');
     await foreign.prompt('theirs');
@@ -151,7 +151,7 @@ describe('a session of another repository', () => {
     });
   });
 
-  it('is not deleted with a parent of this one', async () => {
+  it('refuses to delete a session that has a child in another repository', async () => {
     const parent = await repo.sessions.create();
     const child = await other.sessions.create({ parentID: parent.id });
     expect(await send('DELETE', `/session/${parent.id}`)).toMatchObject({ status: 'SessionDirectoryError' });
@@ -162,7 +162,7 @@ describe('a session of another repository', () => {
 });
 
 describe('what disposes instances', () => {
-  it('is refused with the holds while one is in use, and done when none is', async () => {
+  it('refuses to dispose instances while one is in use and names the holds, and disposes when none is', async () => {
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('unharmed')]);
     const [mine, theirs] = [await repo.sessions.create(), await other.sessions.create()];
@@ -195,7 +195,7 @@ describe('what disposes instances', () => {
 });
 
 describe('a prompt that is accepted before it begins', () => {
-  it('holds a cold instance until it is seen at work', async () => {
+  it('holds a cold instance until the accepted prompt is at work', async () => {
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('unharmed')]);
     const cold = world.jarvis.forRepo((await world.repo()).directory);
@@ -212,7 +212,7 @@ describe('a prompt that is accepted before it begins', () => {
     await vi.waitFor(() => expect(kinds()).toEqual([]), { timeout: 10_000 });
   });
 
-  it('does so also when its caller gives up after it was sent', async () => {
+  it('holds a cold instance also when the caller gives up after it sent the prompt', async () => {
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('unharmed')]);
     const session = await repo.sessions.create();
@@ -230,7 +230,7 @@ describe('a prompt that is accepted before it begins', () => {
     await vi.waitFor(() => expect(repo.stats().holds).toEqual([]), { timeout: 10_000 });
   });
 
-  it('lets go of the instance when it will never begin', async () => {
+  it('releases the instance when the accepted prompt will never begin', async () => {
     const session = await repo.sessions.create();
     const parts = [{ type: 'text', text: 'x' }];
     const path = `/session/${session.id}/prompt_async`;
@@ -241,7 +241,7 @@ describe('a prompt that is accepted before it begins', () => {
 });
 
 describe('a terminal', () => {
-  it('is opened in the repository only', async () => {
+  it('opens a terminal in the repository only', async () => {
     const inside = join(repo.directory, 'inside');
     await mkdir(inside, { recursive: true });
     await writeFile(join(inside, 'a.txt'), 'a');

@@ -49,7 +49,7 @@ describe('forRepo()', () => {
     expect(await repo.sessions.list()).toEqual([]);
   });
 
-  it('refuses what is no repository before anything is sent', async () => {
+  it('refuses a directory that is no repository before it sends anything', async () => {
     const { directory } = await world.repo();
     const file = join(directory, 'file.txt');
     await writeFile(file, 'x');
@@ -80,7 +80,7 @@ describe('forRepo()', () => {
     expect(loaded()).toEqual(before);
   });
 
-  it('tells when a directory that was known is gone, and its instance can still be disposed', async () => {
+  it('reports that a known directory is gone, and its instance can still be disposed', async () => {
     const { directory } = await world.repo();
     const inside = join(directory, 'inside');
     await mkdir(inside);
@@ -93,7 +93,7 @@ describe('forRepo()', () => {
 });
 
 describe('the sessions of a repository', () => {
-  it('are its own, also for a clone and a worktree of the same project', async () => {
+  it('keeps the sessions of a repository apart from those of its clone and worktree', async () => {
     const original = await world.repo({ name: 'original' });
     const clone = await world.repo({ name: 'clone', cloneOf: original });
     const worktree = await original.worktree();
@@ -106,7 +106,7 @@ describe('the sessions of a repository', () => {
     }
   });
 
-  it('are refused elsewhere, with nothing sent once the owner is known', async () => {
+  it('refuses a session elsewhere, and sends nothing once it knows the owner', async () => {
     const mine = jarvis.forRepo((await world.repo()).directory);
     const theirs = jarvis.forRepo((await world.repo()).directory);
     const session = await theirs.sessions.create();
@@ -121,7 +121,7 @@ describe('the sessions of a repository', () => {
     expect(mine.stats().loaded).toBe(false);
   });
 
-  it('are refused elsewhere when another client made them, before anything is prompted', async () => {
+  it('refuses a session elsewhere that another client made, before it prompts anything', async () => {
     const { server } = jarvis;
     // A client that has seen no event yet, so it has to ask.
     const mine = new JarvisOpenCode(server, { idle: false }).forRepo((await world.repo()).directory);
@@ -142,21 +142,21 @@ describe('the sessions of a repository', () => {
     expect(world.model.calls).toBe(calls);
   });
 
-  it.each(['ses_doesnotexist', 'ses_%2e', 'ses_a b'])('answer 404 for the unknown id %s', async (id) => {
+  it.each(['ses_doesnotexist', 'ses_%2e', 'ses_a b'])('answers 404 for the unknown id %s', async (id) => {
     const repo = jarvis.forRepo((await world.repo()).directory);
     const error = await repo.sessions.get(id).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ status: 404, serverError: 'NotFoundError', method: 'GET' });
   });
 
-  it.each(['', '.', '..', 42, undefined, null])('refuse the id %o at the call', async (id) => {
+  it.each(['', '.', '..', 42, undefined, null])('refuses the id %o at the call', async (id) => {
     const repo = jarvis.forRepo((await world.repo()).directory);
     expect(() => repo.sessions.session(id as string)).toThrow(TypeError);
   });
 });
 
 describe('the session map', () => {
-  it('finds the session of a conversation again', async () => {
+  it('finds the session of a known conversation again', async () => {
     const repo = jarvis.forRepo((await world.repo()).directory);
     const session = await repo.sessions.create({ title: 'chat' }, { jarvisSessionID: 'chat-1' });
     const again = jarvis.forSession('chat-1');

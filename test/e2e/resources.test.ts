@@ -130,7 +130,7 @@ describe('files', () => {
     await mkdir(join(directory, 'ignored'));
   });
 
-  it('are listed, from the repository and below', async () => {
+  it('lists files, from the repository and below', async () => {
     const nodes = await files.list('.');
     expect(nodes.map((node) => node.path)).toEqual(
       expect.arrayContaining(['src/', 'ignored/', 'README.md', oddFile]),
@@ -149,7 +149,7 @@ describe('files', () => {
     expect(await files.list(join(directory, 'src/'))).toEqual(below);
   });
 
-  it('are read: text trimmed, the rest as base64', async () => {
+  it('reads files: text trimmed, the rest as base64', async () => {
     expect(await files.read('README.md')).toEqual({ type: 'text', content: '# a title' });
     expect(await files.read(join(directory, 'src/a.ts'))).toMatchObject({ content: 'export const a = 1;' });
     expect(await files.read(oddFile)).toMatchObject({ content: 'odd' });
@@ -161,19 +161,22 @@ describe('files', () => {
     });
   });
 
-  it('that are not there read as empty', async () => {
+  it('reads missing files as empty', async () => {
     expect(await files.read('missing.txt')).toEqual({ type: 'text', content: '' });
   });
 
-  it.each(['..', '../..', 'src/../..', '/', tmpdir(), 'missing'])('cannot be listed at %j', async (path) => {
-    expect(await refusal(files.list(path))).toMatchObject({ status: 500, serverError: 'UnknownError' });
-  });
+  it.each(['..', '../..', 'src/../..', '/', tmpdir(), 'missing'])(
+    'refuses to list files at %j',
+    async (path) => {
+      expect(await refusal(files.list(path))).toMatchObject({ status: 500, serverError: 'UnknownError' });
+    },
+  );
 
-  it.each(['.', 'src', '../outside', '/etc/passwd'])('cannot be read at %j', async (path) => {
+  it.each(['.', 'src', '../outside', '/etc/passwd'])('refuses to read a file at %j', async (path) => {
     expect(await refusal(files.read(path))).toMatchObject({ status: 500, serverError: 'UnknownError' });
   });
 
-  it('have a status that tells nothing', async () => {
+  it('returns an empty file status', async () => {
     await writeFile(join(directory, 'new.txt'), 'new\n');
     expect(await files.status()).toEqual([]);
   });
@@ -228,7 +231,7 @@ describe('find', () => {
 describe('vcs', () => {
   const lines = (fifth: string): string => ['1', '2', '3', '4', fifth, '6', '7', '8', '9', ''].join('\n');
 
-  it('tells the branches, and a checkout once the files were listed', async () => {
+  it('reports the branches, and a checkout once the files were listed', async () => {
     const repo = await oddRepo();
     const { vcs } = repo.client;
     expect(await vcs.get()).toEqual({ branch: 'main', default_branch: 'main' });
@@ -237,7 +240,7 @@ describe('vcs', () => {
     await until(async () => (await vcs.get()).branch === 'feature', { what: 'the other branch' });
   });
 
-  it('tells what changed since the last commit', async () => {
+  it('reports what changed since the last commit', async () => {
     const repo = await oddRepo({ files: { 'a ü.txt': lines('5') } });
     const { vcs } = repo.client;
     await writeFile(join(repo.directory, 'a ü.txt'), lines('five'));
@@ -257,7 +260,7 @@ describe('vcs', () => {
     expect(await vcs.diff({ mode: 'branch' })).toEqual([]);
   });
 
-  it('tells what changed since the default branch was left', async () => {
+  it('reports what changed since the default branch was left', async () => {
     const repo = await oddRepo({ files: { 'a.txt': '1\n', 'b.txt': '1\n' } });
     const { vcs } = repo.client;
     await repo.git('checkout', '-q', '-b', 'feature');
@@ -272,7 +275,7 @@ describe('vcs', () => {
     expect(diff.map((entry) => entry.file).toSorted()).toEqual(['a.txt', 'new.txt']);
   });
 
-  it('applies the patch it gave, or nothing of it', async () => {
+  it('applies its own patch completely or not at all', async () => {
     const repo = await oddRepo({ files: { 'a.txt': lines('5'), 'b.txt': lines('5') } });
     const { vcs } = repo.client;
     const content = (file: string): Promise<string> => readFile(join(repo.directory, file), 'utf8');
@@ -299,7 +302,7 @@ describe('vcs', () => {
     ]);
   });
 
-  it('sees only what is below a subdirectory, and changes only that', async () => {
+  it('sees and changes only what is below a subdirectory', async () => {
     const repo = await oddRepo({ files: { 'a.txt': '1\n', 'sub/b.txt': '1\n' } });
     const below = world.jarvis.forRepo(join(repo.directory, 'sub')).vcs;
     await writeFile(join(repo.directory, 'a.txt'), '2\n');
@@ -327,7 +330,7 @@ describe('a directory without git', () => {
     return () => rm(parent, { recursive: true, force: true });
   });
 
-  it('has no branches, no changes and no project of its own, until it is made a repository', async () => {
+  it('reports no branches, changes or project for a directory without git, until it becomes a repository', async () => {
     const repo = world.jarvis.forRepo(directory);
     const { vcs, project } = repo;
     await using events = repo.events();
@@ -357,7 +360,7 @@ describe('a directory without git', () => {
 });
 
 describe('project', () => {
-  it('is one for a repository and its clones', async () => {
+  it('gives a repository and its clones one project', async () => {
     const repo = await oddRepo();
     const clone = await world.repo({ cloneOf: repo });
     const { project } = repo.client;
@@ -374,7 +377,7 @@ describe('project', () => {
     expect(await project.update(current.id, { name: '' })).toMatchObject({ ...changes, name: '' });
   });
 
-  it('of another repository is neither changed nor listed', async () => {
+  it('neither changes nor lists the project of another repository', async () => {
     const { client: repo } = await oddRepo();
     const other = world.jarvis.forRepo((await world.repo({ files: { 'other.txt': 'other' } })).directory);
     const { id } = await other.project.current();
@@ -388,7 +391,7 @@ describe('project', () => {
 });
 
 describe('config', () => {
-  it('is merged from all that applies', async () => {
+  it('merges the configuration from all sources that apply', async () => {
     const repo = await oddRepo({
       files: { 'opencode.json': JSON.stringify({ username: 'ü', agent: { build: { steps: 7 } } }) },
     });
@@ -408,7 +411,7 @@ describe('config', () => {
     });
   });
 
-  it('that is broken is an error that names the file and what to do', async () => {
+  it('rejects a broken configuration with an error that names the file and the remedy', async () => {
     const repo = await oddRepo({ files: { 'opencode.json': '{ "model": ' } });
     const error = await refusal(repo.client.config.get());
     expect(error).toMatchObject({
@@ -425,7 +428,7 @@ describe('config', () => {
 });
 
 describe('providers', () => {
-  it('are listed, with the ways to sign in', async () => {
+  it('lists the providers with the ways to sign in', async () => {
     const { client } = await oddRepo();
     const { providers } = client;
     const list = await providers.list();
@@ -441,7 +444,7 @@ describe('providers', () => {
     });
   });
 
-  it('are signed in to', async () => {
+  it('signs in to providers', async () => {
     // Not the odd name: the server cannot load a plugin from there.
     const files = { '.opencode/plugin/toy.js': AUTH_PLUGIN };
     const repo = await world.repo({ files });
@@ -482,7 +485,7 @@ describe('providers', () => {
 });
 
 describe('agents, commands and skills', () => {
-  it('are those of OpenCode and of the repository', async () => {
+  it('lists the agents, commands and skills of OpenCode and of the repository', async () => {
     const { client, directory } = await oddRepo({
       files: {
         '.opencode/agent/helper.md': '---\ndescription: Helps\nmode: subagent\n---\nHelp.',
@@ -520,7 +523,7 @@ describe('agents, commands and skills', () => {
 });
 
 describe('tools', () => {
-  it('are listed by id, and as a model sees them', async () => {
+  it('lists tools by id, and as a model sees them', async () => {
     const { tools } = (await oddRepo()).client;
     expect(await tools.ids()).toEqual(expect.arrayContaining(['bash', 'read', 'edit']));
     const list = await tools.list({ provider: 'scripted', model: 'scripted' });
@@ -534,7 +537,7 @@ describe('tools', () => {
 });
 
 describe('lsp and formatter', () => {
-  it('tell the language servers that run and the formatters there are', async () => {
+  it('reports the running language servers and the available formatters', async () => {
     const { client, directory } = await oddRepo({ files: { 'a.toy': 'toy\n' } });
     const { lsp } = client;
     expect(await lsp.status()).toEqual([]);
@@ -556,7 +559,7 @@ describe('lsp and formatter', () => {
 });
 
 describe('log', () => {
-  it('is written, and loads nothing', async () => {
+  it('writes to the log and loads nothing', async () => {
     const { client, directory } = await oddRepo();
     const { log } = client;
     const message = `a line of ü ${Date.now()}`;

@@ -51,7 +51,7 @@ function signal(name: NodeJS.Signals): void {
 const isReady = (): boolean => jarvis.server.state === 'ready';
 
 describe('a server that is killed during 8 turns in 4 repositories', () => {
-  it('is replaced; the turns are interrupted within 2 s, and everything goes on', async () => {
+  it('replaces a server that is killed during 8 turns in 4 repositories, interrupts them within 2 s, and goes on', async () => {
     const repos = await Promise.all([newRepo(), newRepo(), newRepo(), newRepo()]);
     const [first] = repos;
     const events: OpenCodeEvent[] = [];
@@ -132,7 +132,7 @@ describe('a server that is killed during 8 turns in 4 repositories', () => {
 });
 
 describe('what is under way when the server ends', () => {
-  it('is repeated on the next one if that is safe, or rejects; what comes meanwhile waits', async () => {
+  it('repeats safe calls on the next server, rejects the others, and lets new calls wait', async () => {
     const repo = await newRepo();
     const session = await repo.sessions.create({ title: 'one' });
     const sdk = createOpencodeClient({ baseUrl: repo.baseUrl, fetch: repo.fetch });
@@ -185,7 +185,7 @@ describe('what is under way when the server ends', () => {
 });
 
 describe('restart()', () => {
-  it('is refused while a turn runs; forced, it interrupts the turn', async () => {
+  it('refuses restart() while a turn runs, and interrupts the turn by force', async () => {
     const repo = await newRepo();
     const session = await repo.sessions.create();
     const turn = session.stream('hang');
@@ -206,7 +206,7 @@ describe('restart()', () => {
     expect(repo.stats().disposals).toMatchObject({ server: 1, external: 0 });
   });
 
-  it('heals a repository whose broken configuration the server keeps', async () => {
+  it('heals by restart() a repository whose broken configuration the server keeps', async () => {
     const repo = await newRepo();
     const file = join(repo.directory, 'opencode.json');
     await writeFile(file, '{ broken');
@@ -217,7 +217,7 @@ describe('restart()', () => {
     await repo.warm();
   });
 
-  it('is refused for a server of somebody else, and for one that is stopped', async () => {
+  it('refuses restart() for a foreign server and for a stopped one', async () => {
     const { url } = jarvis.server;
     const password = atob(jarvis.server.authorization?.slice('Basic '.length) ?? '').split(':')[1];
     await using other = await JarvisOpenCode.connect({ url, password });
@@ -229,7 +229,7 @@ describe('restart()', () => {
 });
 
 describe('a server that is stopped', () => {
-  it('is unhealthy and well again when it goes on, and restarted when it does not', async () => {
+  it('reports a stopped server as unhealthy until it goes on, and restarts one that does not go on', async () => {
     await using own = await realJarvis({
       restart: quick,
       health: { intervalMs: 50, timeoutMs: 500, failures: 2 },
@@ -263,7 +263,7 @@ describe('a server that does not come back', () => {
     return JarvisOpenCode.start({ command: fakeServer('starts-once'), env, restart });
   }
 
-  it('has failed for good after maxAttempts; whoever waited is told', async () => {
+  it('fails for good after maxAttempts and tells every waiting caller', async () => {
     await using own = await startOnce({ maxAttempts: 3, minDelayMs: 1 });
     const seen: ServerState[] = [];
     own.server.on('state', (state) => seen.push(state));
@@ -290,7 +290,7 @@ describe('a server that does not come back', () => {
     ]);
   });
 
-  it('leaves nothing when it is closed while it waits to be started again', async () => {
+  it('leaves nothing when the client is closed while its server waits to start again', async () => {
     const own = await startOnce({ maxAttempts: 3, minDelayMs: 600_000 });
     const { pid } = own.server;
     process.kill(pid as number, 'SIGKILL');

@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 
 describe('a session', () => {
-  it('is updated, and shows what the server made of it', async () => {
+  it('updates a session and shows what the server made of it', async () => {
     const info = await session.update({
       title: 'Renamed',
       metadata: { ticket: 7 },
@@ -42,7 +42,7 @@ describe('a session', () => {
     expect((await repo.sessions.get(session.id)).info).toMatchObject({ title: 'Renamed' });
   });
 
-  it('is listed by title, and among the roots when it is one', async () => {
+  it('lists a session by title, and a root session among the roots', async () => {
     await session.update({ title: 'needle in the list' });
     const child = await repo.sessions.create({ parentID: session.id, title: 'needle child' });
     const ids = async (input: Parameters<typeof repo.sessions.list>[0]): Promise<string[]> =>
@@ -54,7 +54,7 @@ describe('a session', () => {
     expect((await session.children()).map((entry) => entry.id)).toEqual([child.id]);
   });
 
-  it('is forked, in whole and up to a message', async () => {
+  it('forks a session, in whole and up to a message', async () => {
     await session.prompt('one');
     await session.prompt('two');
     const messages = await session.messages();
@@ -65,7 +65,7 @@ describe('a session', () => {
     expect(await (await session.fork({ messageID: second })).messages()).toHaveLength(2);
   });
 
-  it('pages its messages, and walks through all of them from the newest to the oldest', async () => {
+  it('pages the messages of a session, and walks through all of them from the newest to the oldest', async () => {
     for (const prompt of ['one', 'two', 'three']) await session.prompt(prompt);
     const all = await session.messages();
     expect(all).toHaveLength(6);
@@ -77,7 +77,7 @@ describe('a session', () => {
     expect(walked).toEqual(all.map((message) => message.info.id).reverse());
   });
 
-  it('takes context without asking the model', async () => {
+  it('adds context to a session without asking the model', async () => {
     const calls = world.model.calls;
     const message = await session.addContext('The build is red.');
     expect(message.info.role).toBe('user');
@@ -86,7 +86,7 @@ describe('a session', () => {
     expect(JSON.stringify(world.model.requests().at(-1)?.messages)).toContain('The build is red.');
   });
 
-  it('loses single messages and parts, and has parts replaced', async () => {
+  it('deletes single messages and parts of a session, and replaces parts', async () => {
     const result = await session.prompt('x');
     const part = result.parts.find((candidate) => candidate.type === 'text');
     if (part?.type !== 'text') expect.fail('no text part');
@@ -98,7 +98,7 @@ describe('a session', () => {
     await expect(session.message(part.messageID)).rejects.toMatchObject({ status: 404 });
   });
 
-  it('is summarised', async () => {
+  it('summarises a session', async () => {
     await session.prompt('a long story');
     const compacted = session.events({ types: ['session.compacted'] });
     await compacted.ready;
@@ -110,7 +110,7 @@ describe('a session', () => {
     }
   });
 
-  it('goes back to a message and forth again', async () => {
+  it('reverts a session to a message and undoes the revert', async () => {
     await session.prompt('one');
     await session.prompt('two');
     const [, , second] = await session.messages();
@@ -119,7 +119,7 @@ describe('a session', () => {
     expect((await session.unrevert()).revert).toBeUndefined();
   });
 
-  it('tells what its agent noted and changed', async () => {
+  it('lists the todos of the agent and an empty diff', async () => {
     expect(await session.diff()).toEqual([]);
     const todos = [{ content: 'write it', status: 'pending', priority: 'high' }];
     world.model.use(({ step }) => (step === 0 ? [toolCall('todowrite', { todos })] : [text('noted')]));
@@ -127,14 +127,14 @@ describe('a session', () => {
     expect(await session.todos()).toEqual(todos);
   });
 
-  it('cannot be shared where the configuration forbids it', async () => {
+  it('refuses to share a session where the configuration forbids it', async () => {
     const error = await session.share().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RequestError);
     expect(error).toMatchObject({ status: 500, path: expect.stringContaining('/share') as string });
     expect((await session.unshare()).share).toBeUndefined();
   });
 
-  it('answers a permission request by its own route, and none of another session', async () => {
+  it('answers a permission request by its own session, and by no other', async () => {
     const asking = await repo.sessions.create({
       permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
     });
@@ -158,7 +158,7 @@ describe('a session', () => {
 });
 
 describe('a turn without a prompt', () => {
-  it('is a command of the repository', async () => {
+  it('runs a command of the repository', async () => {
     const result = await session.command({ command: 'greet', arguments: 'the world' });
     expect(result.text).toBe('re: Say hello to the world');
     const model = { providerID: 'scripted', modelID: 'scripted' };
@@ -173,7 +173,7 @@ describe('a turn without a prompt', () => {
     expect((await session.prompt('still here')).text).toBe('re: still here');
   });
 
-  it('is a shell command, in the directory of the repository', async () => {
+  it('runs a shell command in the directory of the repository', async () => {
     const calls = world.model.calls;
     const result = await session.shell({ command: 'pwd; echo written > here.txt', agent: 'build' });
     expect(result.parts).toMatchObject([{ type: 'tool', tool: 'bash', state: { status: 'completed' } }]);
@@ -182,7 +182,7 @@ describe('a turn without a prompt', () => {
     expect(world.model.calls).toBe(calls);
   });
 
-  it('can be aborted, and the shell with it', async () => {
+  it('aborts a turn without a prompt, and its shell command with it', async () => {
     const controller = new AbortController();
     const running = session.shell({ command: 'sleep 600', agent: 'build' }, { signal: controller.signal });
     running.catch(() => undefined);
@@ -194,14 +194,14 @@ describe('a turn without a prompt', () => {
     expect((await session.prompt('next')).text).toBe('re: next');
   });
 
-  it('is the study of the repository', async () => {
+  it('runs the study of the repository by init()', async () => {
     const result = await session.init({ providerID: 'scripted', modelID: 'scripted' });
     expect(result.text).toContain('AGENTS.md');
   });
 });
 
 describe('a revert', () => {
-  it('says which file locks the snapshots, and changes nothing', { timeout: 60_000 }, async () => {
+  it('names the file that locks the snapshots, and reverts nothing', { timeout: 60_000 }, async () => {
     await using snapshots = await realJarvis({ idle: false, config: { snapshot: true } });
     const { directory } = await snapshots.repo();
     const file = join(directory, 'a.txt');

@@ -69,20 +69,20 @@ function shown(error: unknown): string {
 }
 
 describe('a server that does not start', () => {
-  it('because there is no such command', async () => {
+  it('fails the start because the command does not exist', async () => {
     const error = await failure(starting('/nowhere/opencode'));
     expect(error).toBeInstanceOf(ServerStartError);
     expect(error).toMatchObject({ command: '/nowhere/opencode', exitCode: null, recentOutput: [] });
     expect((error as Error).message).toContain('"/nowhere/opencode" is not an executable file');
   });
 
-  it('because there is no such command on PATH', async () => {
+  it('fails the start because the command is not on PATH', async () => {
     const error = await failure(starting('opencode-that-is-nowhere', { env: { PATH: '/nowhere' } }));
     expect(error).toBeInstanceOf(ServerStartError);
     expect((error as Error).message).toMatch(/"opencode-that-is-nowhere" .* on PATH/);
   });
 
-  it('because the command is not executable', async () => {
+  it('fails the start because the command is not executable', async () => {
     const command = join(import.meta.dirname, 'start.test.ts');
     const error = await failure(starting(command));
     expect(error).toBeInstanceOf(ServerStartError);
@@ -90,12 +90,12 @@ describe('a server that does not start', () => {
     expect((error as Error).message).toContain('not an executable file');
   });
 
-  it('because the command is a directory', async () => {
+  it('fails the start because the command is a directory', async () => {
     const error = await failure(starting(import.meta.dirname));
     expect(error).toBeInstanceOf(ServerStartError);
   });
 
-  it('because the system cannot execute it', async () => {
+  it('fails the start because the system cannot execute the command', async () => {
     const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
     try {
       const command = join(root, 'opencode');
@@ -110,13 +110,13 @@ describe('a server that does not start', () => {
     }
   });
 
-  it('because its working directory does not exist: it is named, not the command', async () => {
+  it('fails the start because the working directory does not exist, and names it instead of the command', async () => {
     const error = await failure(starting(fakeServer('silent'), { cwd: '/nowhere/at/all' }));
     expect(error).toBeInstanceOf(ServerStartError);
     expect((error as Error).message).toContain('/nowhere/at/all');
   });
 
-  it('because it exits at once', async () => {
+  it('fails the start because the server exits at once', async () => {
     const error = await failure(starting(fakeServer('exits-at-once'), { password: PASSWORD }));
     expect(error).toBeInstanceOf(ServerStartError);
     expect(error).toMatchObject({
@@ -128,7 +128,7 @@ describe('a server that does not start', () => {
     expect((error as Error).message).toContain('cannot start with password [redacted]');
   });
 
-  it('with its last words, however fast it exits after them', async () => {
+  it('fails the start with the last output of the server, however fast it exits after that', async () => {
     const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
     try {
       const command = join(root, 'opencode');
@@ -145,14 +145,14 @@ describe('a server that does not start', () => {
     }
   });
 
-  it('because it is another program', async () => {
+  it('fails the start because the command is another program', async () => {
     const error = await failure(starting('/bin/cat'));
     expect(error).toBeInstanceOf(ServerStartError);
     expect(error).toMatchObject({ exitCode: 1 });
     expect((error as ServerStartError).recentOutput.join('\n')).toMatch(/cat: .*serve|option/);
   });
 
-  it('because it is ended by a signal', async () => {
+  it('fails the start because a signal ended the server', async () => {
     const started = JarvisOpenCode.start(starting(fakeServer('silent'))).catch((error: unknown) => error);
     const pid = await until(() => processesWith(marker).find(isServing), { what: 'the server' });
     process.kill(pid, 'SIGKILL');
@@ -162,20 +162,23 @@ describe('a server that does not start', () => {
     expect((error as Error).message).toContain('SIGKILL');
   });
 
-  it.each(['silent', 'never-healthy', 'hangs-on-health'] as const)('in time: %s', async (name) => {
-    const error = await failure(starting(fakeServer(name), { startTimeoutMs: 1_500, password: PASSWORD }));
-    expect(error).toBeInstanceOf(ServerStartError);
-    expect(error).toMatchObject({ exitCode: null, command: expect.stringContaining(`${name}.mjs serve`) });
-    expect((error as Error).message).toContain('did not become ready within 1500 ms');
-  });
+  it.each(['silent', 'never-healthy', 'hangs-on-health'] as const)(
+    'fails the start when the server is not ready in time: %s',
+    async (name) => {
+      const error = await failure(starting(fakeServer(name), { startTimeoutMs: 1_500, password: PASSWORD }));
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect(error).toMatchObject({ exitCode: null, command: expect.stringContaining(`${name}.mjs serve`) });
+      expect((error as Error).message).toContain('did not become ready within 1500 ms');
+    },
+  );
 
-  it('in time, and leaves no child that ignores SIGTERM', async () => {
+  it('fails the start when the time is over, and leaves no child that ignores SIGTERM', async () => {
     const never: FetchFunction = () => Promise.reject(new TypeError('fetch failed', { cause: 'never' }));
     const spawned = starting(fakeServer('spawns-child'), { startTimeoutMs: 1_500, fetch: never });
     expect(await failure(spawned)).toBeInstanceOf(ServerStartError);
   });
 
-  it('because it tells an address that is none', async () => {
+  it('fails the start because the server prints an invalid address', async () => {
     const root = mkdtempSync(join(tmpdir(), 'jarvis-start-'));
     const uncaught = vi.fn();
     process.on('uncaughtException', uncaught);
@@ -198,13 +201,13 @@ describe('a server that does not start', () => {
     }
   });
 
-  it('because it is not OpenCode', async () => {
+  it('fails the start because the server is not OpenCode', async () => {
     const error = await failure(starting(fakeServer('not-opencode')));
     expect(error).toBeInstanceOf(UnsupportedServerError);
     expect((error as Error).message).toContain('OpenCode 1.18');
   });
 
-  it('because its binary says that it is OpenCode 2, before it is started', async () => {
+  it('fails the start because the binary says that it is OpenCode 2, before the server starts', async () => {
     const lines: string[] = [];
     const logger = {
       debug: (line: string) => lines.push(line),
@@ -220,20 +223,20 @@ describe('a server that does not start', () => {
     expect(lines).not.toContain('server starting');
   });
 
-  it('because it is too old', async () => {
+  it('fails the start because the server is too old', async () => {
     const error = await failure(starting(fakeServer('old-version')));
     expect(error).toBeInstanceOf(UnsupportedServerError);
     expect(error).toMatchObject({ found: '1.4.2', supported: expect.stringContaining('1.18') });
     expect((error as Error).message).toContain('1.4.2');
   });
 
-  it('because an option of the client is wrong', async () => {
+  it('fails the start because an option of the client is wrong', async () => {
     const error = await failure(starting(fakeServer('floods'), { idle: { maxLoaded: 0 } }));
     expect(error).toBeInstanceOf(RangeError);
   });
 
   it.each(['exits-at-once', 'silent', 'never-healthy', 'old-version', 'not-opencode'] as const)(
-    'tells nothing of its password: %s',
+    'shows nothing of the password in the error: %s',
     async (name) => {
       const error = await failure(
         starting(fakeServer(name), {
@@ -255,14 +258,14 @@ describe('an abort', () => {
   ] as const;
 
   it.each(reasons)(
-    'before the start rejects with its own reason and starts nothing: %s',
+    'rejects with the reason of an abort before the start and starts nothing: %s',
     async (_what, reason) => {
       const signal = AbortSignal.abort(reason);
       expect(await failure(starting(fakeServer('silent'), { signal }))).toBe(reason);
     },
   );
 
-  it('while the binary is asked for its version rejects with its own reason', async () => {
+  it('rejects with the reason of an abort while the binary is asked for its version', async () => {
     const abort = new AbortController();
     const reason = new Error('the user left');
     const failed = failure(starting(fakeServer('floods-on-version'), { signal: abort.signal }));
@@ -272,7 +275,7 @@ describe('an abort', () => {
     expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
   });
 
-  it.each(reasons)('during the start rejects with its own reason: %s', async (_what, reason) => {
+  it.each(reasons)('rejects with the reason of an abort during the start: %s', async (_what, reason) => {
     const abort = new AbortController();
     const failed = failure(starting(fakeServer('silent'), { signal: abort.signal }));
     await until(() => processesWith(marker).length > 0);
@@ -281,7 +284,7 @@ describe('an abort', () => {
     expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
   });
 
-  it('while the server is asked for its health rejects with its own reason', async () => {
+  it('rejects with the reason of an abort while the server is asked for its health', async () => {
     const abort = new AbortController();
     const reason = new Error('the user left');
     const asked = deferred();
@@ -295,7 +298,7 @@ describe('an abort', () => {
     expect(await failed).toBe(reason);
   });
 
-  it('between two questions for its health rejects with its own reason', async () => {
+  it('rejects with the reason of an abort between two requests for its health', async () => {
     const abort = new AbortController();
     const reason = new Error('the user left');
     const fetch: FetchFunction = async (input, init) => {
@@ -308,7 +311,7 @@ describe('an abort', () => {
     );
   });
 
-  it('after the start changes nothing', async () => {
+  it('changes nothing by an abort after the start', async () => {
     const abort = new AbortController();
     await using jarvis = await JarvisOpenCode.start(starting(fakeServer('floods'), { signal: abort.signal }));
     expect(getEventListeners(abort.signal, 'abort')).toEqual([]);
@@ -332,7 +335,7 @@ describe('an option that is wrong', () => {
     ['port', Number.NaN, RangeError],
     ['password', '', TypeError],
     ['password', 5, TypeError],
-  ])('%s: %s is refused before anything is started', async (option, value, type) => {
+  ])('refuses the option %s: %s before it starts anything', async (option, value, type) => {
     const error = await failure(starting(silent, { [option]: value }));
     expect(error).toBeInstanceOf(type);
     expect((error as Error).message).toMatch(new RegExp(`expected ${option} to be `, 'i'));
@@ -346,13 +349,13 @@ describe('an option that is wrong', () => {
     [{ idle: { maxLoaded: 1.5 } }, 'idle.maxLoaded'],
     [{ turns: { concurrency: 0 } }, 'turns.concurrency'],
     [{ turns: { concurrency: Number.NaN } }, 'turns.concurrency'],
-  ])('%j is refused, and nothing stays behind', async (options, name) => {
+  ])('refuses the options %j and leaves nothing behind', async (options, name) => {
     const error = await failure(starting(fakeServer('floods'), options));
     expect(error).toBeInstanceOf(RangeError);
     expect((error as Error).message).toMatch(new RegExp(`expected ${name} to be .*got`, 'i'));
   });
 
-  it('a time limit that no timer can hold is no limit, not an end at once', async () => {
+  it('takes a time limit that no timer can hold as no limit', async () => {
     await using jarvis = await JarvisOpenCode.start(
       starting(fakeServer('floods'), { startTimeoutMs: 2 ** 31 }),
     );
@@ -361,7 +364,7 @@ describe('an option that is wrong', () => {
 });
 
 describe('a server that writes without end', () => {
-  it('starts all the same, and its output can be followed', async () => {
+  it('starts a server that writes without end, and its output can be followed', async () => {
     const lines: string[] = [];
     const jarvis = await JarvisOpenCode.start(starting(fakeServer('floods')));
     jarvis.server.on('log', (line) => lines.push(line));
@@ -386,7 +389,7 @@ describe('the real server', () => {
     await real.dispose();
   });
 
-  it('is found in the opencode-ai package, listens on loopback and says what it is', async () => {
+  it('finds the real server in the opencode-ai package, which listens on loopback and says what it is', async () => {
     const { server } = jarvis;
     expect(new URL(server.url).hostname).toBe('127.0.0.1');
     expect(server.version).toMatch(/^1\.18\.\d+$/);
@@ -395,7 +398,7 @@ describe('the real server', () => {
     await expect(jarvis.global.health()).resolves.toMatchObject({ healthy: true, version: server.version });
   });
 
-  it('is the native binary itself, not the wrapper of npm', () => {
+  it('runs the native binary itself, not the wrapper of npm', () => {
     const command = readFileSync(`/proc/${jarvis.server.pid}/cmdline`, 'utf8').split('\0');
     expect(command[0]).toMatch(
       /node_modules\/opencode-(\w+-\w+[\w-]*\/bin\/opencode|ai\/bin\/opencode\.exe)$/,
@@ -404,7 +407,7 @@ describe('the real server', () => {
     expect(processesWith(real.marker)).toContain(jarvis.server.pid);
   });
 
-  it('lets nobody in without its password', async () => {
+  it('lets nobody in without the password of the server', async () => {
     const { server } = jarvis;
     for (const headers of [{}, { authorization: `Basic ${btoa('opencode:guess')}` }]) {
       const response = await fetch(`${server.url}/global/health`, { headers });
@@ -415,7 +418,7 @@ describe('the real server', () => {
     expect(response.status).toBe(200);
   });
 
-  it('has a password that no one sees', () => {
+  it('gives the server a password that no one sees', () => {
     const authorization = jarvis.server.authorization as string;
     const token = authorization.replace('Basic ', '');
     const password = atob(token).replace('opencode:', '');
@@ -437,7 +440,7 @@ describe('the real server', () => {
     expect(commandLine).not.toContain(password);
   });
 
-  it('tells its log, line by line, until nobody listens', async () => {
+  it('reports the log of the server, line by line, until nobody listens', async () => {
     const line = deferred<string>();
     const lines: string[] = [];
     const off = jarvis.server.on('log', (text) => {
@@ -456,14 +459,14 @@ describe('the real server', () => {
     expect(lines).toHaveLength(seen);
   });
 
-  it('has the environment it was given, and no more', () => {
+  it('gives the server the environment of the options, and no more', () => {
     const environment = readFileSync(`/proc/${jarvis.server.pid}/environ`, 'utf8').split('\0');
     expect(environment).toContain(`HOME=${real.env['HOME']}`);
     expect(environment).toContain(`JARVIS_TEST_MARKER=${real.marker}`);
     expect(environment.filter((variable) => variable.startsWith('VITEST'))).toEqual([]);
   });
 
-  it('that finds its port taken names the port and leaves its owner alone', async () => {
+  it('names a taken port and leaves its owner alone', async () => {
     await using owner = await portOwner(0);
     const { port } = owner;
     const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
@@ -477,7 +480,7 @@ describe('the real server', () => {
     expect(await response.text()).toBe('mine');
   });
 
-  it('takes a working directory, a port and a password of the caller; its binary is still found', async () => {
+  it('accepts working directory, port and password of the caller, and still finds its binary', async () => {
     const port = await freePort();
     const cwd = realpathSync(real.root);
     const env = { ...real.startOptions.env, PATH: '/usr/bin:/bin', JARVIS_TEST_MARKER: marker };
@@ -499,7 +502,7 @@ describe('the real server', () => {
     await expect(refused).rejects.toBeInstanceOf(RequestError);
   });
 
-  it('listens everywhere only with a password of the caller, and is used on this machine', async () => {
+  it('starts a server on all addresses only with a password of the caller, and uses it on this machine', async () => {
     const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
     await using other = await JarvisOpenCode.start({
       ...real.startOptions,
@@ -518,7 +521,7 @@ describe('the real server', () => {
     expect(await allowed('https://other.example.com')).toBeNull();
   });
 
-  it('keeps its last lines, which tell no password', async () => {
+  it('keeps the last lines of the server, which tell no password', async () => {
     const { server } = jarvis;
     await jarvis.forRepo(real.root).warm();
     const lines = await until(() => (server.recentOutput?.length ? server.recentOutput : undefined));
@@ -528,7 +531,7 @@ describe('the real server', () => {
     expect(lines.join('\n')).not.toContain(password);
   });
 
-  it('can listen on the other loopback address', async () => {
+  it('starts a server on the other loopback address', async () => {
     const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
     await using other = await JarvisOpenCode.start({ ...real.startOptions, env, hostname: '::1' });
     expect(other.server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);

@@ -43,14 +43,14 @@ const start = (options: StartOptions = {}): Promise<JarvisOpenCode> =>
   JarvisOpenCode.start({ ...real.startOptions, ...options });
 
 describe('a data directory inside the repository', () => {
-  it('is refused by its name, before a snapshot takes in itself', async () => {
+  it('refuses a data directory inside the repository by name, before a snapshot contains itself', async () => {
     await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data') });
     const asked = (): unknown => jarvis.forRepo(repo.directory);
     expect(asked).toThrow(RepoPathError);
     expect(asked).toThrow(expect.objectContaining({ reason: 'data-directory' }));
   });
 
-  it('works when the configuration of the repository switches snapshots off, and none is taken', async () => {
+  it('accepts a data directory inside the repository when the configuration switches snapshots off, and takes none', async () => {
     writeFileSync(join(repo.directory, 'opencode.json'), '{ "snapshot": false } // no snapshots\n');
     const { snapshot: _, ...config } = real.startOptions.config ?? {};
     await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data'), config });
@@ -60,7 +60,7 @@ describe('a data directory inside the repository', () => {
     expect(existsSync(join(repo.directory, '.agent-data/data/opencode/snapshot'))).toBe(false);
   });
 
-  it('works when git ignores it, and a snapshot is as small as the repository', async () => {
+  it('accepts a data directory inside the repository that git ignores, with snapshots as small as the repository', async () => {
     writeFileSync(join(repo.directory, '.gitignore'), '.agent-data/\n');
     await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data') });
     const session = await jarvis.forRepo(repo.directory).sessions.create();
@@ -70,7 +70,7 @@ describe('a data directory inside the repository', () => {
     expect(kilobytes).toBeLessThan(2_000);
   });
 
-  it('is only told of when it is the one of the user', async () => {
+  it('warns only when the data directory is the one of the user', async () => {
     const env = { ...real.startOptions.env, HOME: repo.directory, XDG_DATA_HOME: undefined };
     await using jarvis = await start({ env, logger });
     jarvis.forRepo(repo.directory);
@@ -85,7 +85,7 @@ describe('a data directory inside the repository', () => {
 });
 
 describe.runIf(isRoot)('what belongs to another user', () => {
-  it('is refused as a repository unless the server trusts it, and then is a repository', async () => {
+  it('refuses a repository of another user unless the server trusts it', async () => {
     chownSync(repo.directory, OTHER, OTHER);
     {
       await using jarvis = await start();
@@ -101,7 +101,7 @@ describe.runIf(isRoot)('what belongs to another user', () => {
     expect((await jarvis.forRepo(repo.directory).vcs.get()).branch).toBe('main');
   });
 
-  it('is named when the server cannot write to its data directory', async () => {
+  it('names a data directory of another user that the server cannot write to', async () => {
     const command = join(real.root, 'as-another-user');
     writeFileSync(
       command,
@@ -116,7 +116,7 @@ describe.runIf(isRoot)('what belongs to another user', () => {
   });
 });
 
-it('a directory with a backslash is refused, wherever in the path it is', async () => {
+it('refuses a directory with a backslash anywhere in its path', async () => {
   await using jarvis = await start();
   const directory = join(repo.directory, 'a\\b', 'inner');
   mkdirSync(directory, { recursive: true });
@@ -133,7 +133,7 @@ function passwordOf(jarvis: JarvisOpenCode): { readonly password: string } {
 }
 
 describe('first starts at once on one data directory', () => {
-  it('all come up: eight, of two processes', async () => {
+  it('starts eight servers of two processes at once on one data directory', async () => {
     const dataDir = join(real.root, 'fresh');
     const options: StartOptions = { ...real.startOptions, dataDir };
     const body = `const all = await Promise.allSettled([1, 2, 3, 4].map(() => start()));
@@ -156,7 +156,7 @@ describe('first starts at once on one data directory', () => {
     expect(existsSync(join(dataDir, 'data/opencode/jarvis-opencode-start.lock'))).toBe(false);
   }, 120_000);
 
-  it('are repeated when a server of somebody else was faster', async () => {
+  it('repeats a first start when a foreign server was faster', async () => {
     const starts = join(real.root, 'starts');
     const env = { ...real.startOptions.env, JARVIS_TEST_STARTS: starts };
     await using jarvis = await start({ command: fakeServer('loses-database-race'), env });
@@ -164,7 +164,7 @@ describe('first starts at once on one data directory', () => {
     expect(readFileSync(starts, 'utf8')).toBe('start\nstart\nstart\n');
   });
 
-  it('are not repeated when the server exits for another reason', async () => {
+  it('does not repeat a first start when the server exits for another reason', async () => {
     const error: unknown = await start({ command: fakeServer('exits-at-once') }).catch(
       (reason: unknown) => reason,
     );

@@ -40,7 +40,7 @@ const configuration = (): Record<string, string> => ({
 const plugin = (): Record<string, string> => ({ '.opencode/plugin/evil.js': module('plugin') });
 
 describe('the configuration of a repository', () => {
-  it('runs by default', async () => {
+  it('runs the configuration of a repository by default', async () => {
     await using world = await realJarvis();
     const { directory } = await world.repo({ files: { ...configuration(), ...plugin() } });
     const repo = world.jarvis.forRepo(directory);
@@ -48,7 +48,7 @@ describe('the configuration of a repository', () => {
     expect(readdirSync(traces).sort()).toEqual(['mcp-of-the-folder', 'mcp-of-the-root', 'plugin', 'tool']);
   });
 
-  it('that is not trusted neither runs nor instructs', async () => {
+  it('neither runs nor follows a configuration that is not trusted', async () => {
     await using world = await realJarvis({ trustProjectConfig: false });
     const { directory, git } = await world.repo({ files: configuration() });
     const repo = world.jarvis.forRepo(directory);
@@ -62,7 +62,7 @@ describe('the configuration of a repository', () => {
     expect(await git('status', '--short')).toBe('');
   });
 
-  it('that is not trusted is refused when it brings plugins, before anything is sent', async () => {
+  it('refuses an untrusted configuration with plugins before it sends anything', async () => {
     await using world = await realJarvis({ trustProjectConfig: false });
     for (const files of [
       plugin(),

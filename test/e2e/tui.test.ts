@@ -46,7 +46,7 @@ async function toldBy(call: Promise<void>): Promise<unknown> {
 const command = (name: string): unknown => ['tui.command.execute', { command: name }];
 
 describe('the TUI', () => {
-  it('is told what to do', async () => {
+  it('sends commands to the TUI', async () => {
     expect(await toldBy(tui.appendPrompt({ text: 'hällo' }))).toEqual([
       'tui.prompt.append',
       { text: 'hällo' },
@@ -64,7 +64,7 @@ describe('the TUI', () => {
     expect(await toldBy(tui.publish(execute))).toEqual(command('session.share'));
   });
 
-  it('shows a session of this repository only', async () => {
+  it('shows the TUI a session of this repository only', async () => {
     const { id: sessionID } = await repo.sessions.create();
     const select = ['tui.session.select', { sessionID }];
     expect(await toldBy(tui.selectSession({ sessionID }))).toEqual(select);
@@ -80,13 +80,13 @@ describe('the TUI', () => {
     expect(told).toEqual([]);
   });
 
-  it('waits for requests, and answers them', async () => {
+  it('waits for requests of the TUI, and answers them', async () => {
     await expect(tui.controlNext({ timeoutMs: 200 })).rejects.toThrow(TimeoutError);
     await tui.controlResponse({ done: true });
     await tui.controlResponse(undefined);
   });
 
-  it('is not told what it would not understand', async () => {
+  it('refuses input that the TUI would not understand', async () => {
     await expect(tui.showToast({ message: 'x', variant: 'loud' } as never)).rejects.toThrow(TypeError);
     await expect(tui.publish({ type: 'tui.nothing', properties: {} } as never)).rejects.toThrow(TypeError);
     await expect(tui.selectSession({ sessionID: 'msg_1' })).rejects.toThrow(TypeError);

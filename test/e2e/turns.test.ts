@@ -35,7 +35,7 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe('a turn', () => {
-  it('answers with what the server stores, in one model call', async () => {
+  it('answers a turn with what the server stores, in one model call', async () => {
     world.model.use(() => [reasoning('hm'), text('The answer is 42.', { chunks: 4 })]);
     const session = await repo.sessions.create({ title: 'one call' });
     const calls = world.model.calls;
@@ -94,13 +94,13 @@ describe('a turn', () => {
     expect(results.map((result) => result.text)).toEqual(['both ran', 'both ran']);
   });
 
-  it('lets go of the instance before it answers, so that it can be disposed at once', async () => {
+  it('releases the instance before a turn answers, so that it can be disposed at once', async () => {
     const session = await repo.sessions.create();
     await session.prompt('x');
     expect(await repo.dispose()).toMatchObject({ disposed: true });
   });
 
-  it('leaves a cold instance usable when it is aborted before it has begun', async () => {
+  it('leaves a cold instance usable when a turn is aborted before it has begun', async () => {
     const session = await repo.sessions.create();
     await repo.dispose();
     const turn = session.stream('x');
@@ -111,7 +111,7 @@ describe('a turn', () => {
     expect((await session.prompt('y')).text).toBe('ok');
   });
 
-  it('goes on when the caller stops listening', async () => {
+  it('goes on with a turn when the caller stops listening', async () => {
     const gate = deferred();
     world.model.use(() => [text('first '), waitFor(gate.promise), text('second')]);
     const session = await repo.sessions.create();
@@ -123,7 +123,7 @@ describe('a turn', () => {
 });
 
 describe('a turn that ends without an answer', () => {
-  it('rejects with reason provider and the error of the provider', async () => {
+  it('rejects a turn with reason provider and the error of the provider', async () => {
     world.model.use(() => [httpError(400, { error: { message: 'no such thing' } })]);
     const session = await repo.sessions.create();
     const error = await errorOf(session.prompt('x'));
@@ -138,7 +138,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('again');
   });
 
-  it('rejects for an unknown agent, which the server only tells by an event', async () => {
+  it('rejects a turn for an unknown agent, which the server only reports by an event', async () => {
     const session = await repo.sessions.create();
     const error = await errorOf(session.prompt({ agent: 'nobody', parts: [{ type: 'text', text: 'x' }] }));
     expect(error).toBeInstanceOf(TurnError);
@@ -146,7 +146,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('ok');
   });
 
-  it('rejects for an unknown model', async () => {
+  it('rejects a turn for an unknown model', async () => {
     const session = await repo.sessions.create();
     const model = { providerID: 'scripted', modelID: 'nothing' };
     const error = await errorOf(session.prompt({ model, parts: [{ type: 'text', text: 'x' }] }));
@@ -155,7 +155,7 @@ describe('a turn that ends without an answer', () => {
     expect((error as Error).message).not.toContain('\n');
   });
 
-  it('tells of retries while the provider fails for a while', async () => {
+  it('reports retries while the provider fails for a while', async () => {
     let calls = 0;
     world.model.use(() => (calls++ === 0 ? [text('half'), cut()] : [text('whole')]));
     const session = await repo.sessions.create();
@@ -166,7 +166,7 @@ describe('a turn that ends without an answer', () => {
     expect((await turn.result).text).toBe('whole');
   });
 
-  it('ends by turn.abort(), quietly for who iterates, and leaves the session usable', async () => {
+  it('ends a turn by turn.abort(), quietly for its reader, and leaves the session usable', async () => {
     world.model.use(() => [text('start'), hang()]);
     const session = await repo.sessions.create();
     const turn = session.stream('x');
@@ -179,7 +179,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('back');
   });
 
-  it('ends when another client aborts it', async () => {
+  it('ends a turn when another client aborts it', async () => {
     world.model.use(() => [text('start'), hang()]);
     const session = await repo.sessions.create();
     const turn = session.stream('x');
@@ -190,7 +190,7 @@ describe('a turn that ends without an answer', () => {
     expect(await errorOf(turn.result)).toMatchObject({ name: 'TurnError', reason: 'aborted' });
   });
 
-  it('passes the reason of the caller through and aborts on the server', async () => {
+  it('rejects with the reason of the caller and aborts the turn on the server', async () => {
     world.model.use(() => [text('start'), hang()]);
     const session = await repo.sessions.create();
     const controller = new AbortController();
@@ -203,7 +203,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('free again');
   });
 
-  it('is never sent when the signal was aborted before, or while it waits in the queue', async () => {
+  it('never sends a turn whose signal aborts before it or while it waits in the queue', async () => {
     const gate = deferred();
     world.model.use(() => [waitFor(gate.promise), text('ok')]);
     const session = await repo.sessions.create();
@@ -226,7 +226,7 @@ describe('a turn that ends without an answer', () => {
     expect(getEventListeners(queued.signal, 'abort')).toEqual([]);
   });
 
-  it('rejects with TimeoutError when its own time limit is over, and is aborted', async () => {
+  it('rejects with TimeoutError when the time limit of the turn is over, and aborts the turn', async () => {
     world.model.use(() => [hang()]);
     const session = await repo.sessions.create();
     const error = await errorOf(session.prompt('x', { timeoutMs: 300 }));
@@ -235,7 +235,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('next');
   });
 
-  it('rejects as stalled when nothing happens for stallTimeoutMs, however long it has been at work before', async () => {
+  it('rejects a turn as stalled when nothing happens for stallTimeoutMs, however long it has been at work before', async () => {
     world.model.use(() => [text('some '), text('work', { chunks: 4, delayMs: 100 }), hang()]);
     const session = await repo.sessions.create();
     const error = await errorOf(session.prompt('x', { stallTimeoutMs: 700 }));
@@ -244,7 +244,7 @@ describe('a turn that ends without an answer', () => {
     expect((await session.prompt('y')).text).toBe('next');
   });
 
-  it('rejects with status 404 for a session that is gone', async () => {
+  it('rejects a turn with status 404 for a session that is gone', async () => {
     const session = await repo.sessions.create();
     await session.delete();
     const error = await errorOf(session.prompt('x'));
@@ -252,7 +252,7 @@ describe('a turn that ends without an answer', () => {
     expect(error).toMatchObject({ status: 404, serverError: 'NotFoundError' });
   });
 
-  it('ends the turn of a session that is deleted while it runs', async () => {
+  it('ends the turn of a session that is deleted while the turn runs', async () => {
     world.model.use(() => [text('start'), hang()]);
     const session = await repo.sessions.create();
     const turn = session.stream('x');
@@ -264,7 +264,7 @@ describe('a turn that ends without an answer', () => {
     expect(await repo.sessions.status()).toEqual({});
   });
 
-  it('ends the turn of a session that another client deletes while it runs', async () => {
+  it('ends the turn of a session that another client deletes while the turn runs', async () => {
     world.model.use(() => [text('start'), hang()]);
     const own = world.jarvis.forRepo((await world.repo()).directory);
     const session = await own.sessions.create();
@@ -280,7 +280,7 @@ describe('a turn that ends without an answer', () => {
     expect(await own.sessions.status()).toEqual({});
   });
 
-  it('refuses a prompt that is none', async () => {
+  it('refuses an invalid prompt', async () => {
     const session = await repo.sessions.create();
     expect(() => session.prompt({ parts: [] })).toThrow(TypeError);
     expect(() => session.prompt(42 as unknown as string)).toThrow(/Invalid prompt: .*expected/i);
@@ -302,7 +302,7 @@ describe('a turn that goes on under another prompt', () => {
   it.each<[string, (session: Session) => Promise<unknown>]>([
     ['another client has prompted', ({ id }) => promptElsewhere(id, 'more')],
     ['a context was added', (session) => session.addContext('more')],
-  ])('because %s meanwhile is answered when it has ended', async (why, interfere) => {
+  ])('waits for the end of a turn to answer it, although %s meanwhile', async (why, interfere) => {
     const session = await repo.sessions.create();
     const asked = deferred();
     world.model.use(({ prompt, step }) => {
@@ -336,29 +336,32 @@ describe('a turn that goes on under another prompt', () => {
       'the provider says that it is',
       [httpError(400, { error: { code: 'context_length_exceeded', message: 'too long' } })],
     ],
-  ])('because the context was compacted when %s is answered when it has ended', async (_why, first) => {
-    const session = await repo.sessions.create();
-    await session.prompt('before');
-    const answers = [first, [text('the summary')], [text('after it')]];
-    world.model.use(() => answers.shift() ?? [text('too many')]);
-    const turn = session.stream('go on');
-    const streamed: string[] = [];
-    for await (const step of turn) if (step.type === 'text') streamed.push(step.delta);
-    const result = await turn.result;
-    expect(result.text).toBe('after it');
-    expect(streamed.join('')).toBe('after it');
-    const stored = (await session.messages()).filter(({ info }) => info.role === 'assistant');
-    expect(result.messages).toEqual(stored.slice(1));
-    expect(result.messages.map(({ info }) => 'summary' in info && info.summary === true)).toEqual([
-      false,
-      true,
-      false,
-    ]);
-    world.model.use(() => [text('and on')]);
-    expect((await session.prompt('next')).text).toBe('and on');
-  });
+  ])(
+    'waits for the end of a turn to answer it, although the context was compacted when %s',
+    async (_why, first) => {
+      const session = await repo.sessions.create();
+      await session.prompt('before');
+      const answers = [first, [text('the summary')], [text('after it')]];
+      world.model.use(() => answers.shift() ?? [text('too many')]);
+      const turn = session.stream('go on');
+      const streamed: string[] = [];
+      for await (const step of turn) if (step.type === 'text') streamed.push(step.delta);
+      const result = await turn.result;
+      expect(result.text).toBe('after it');
+      expect(streamed.join('')).toBe('after it');
+      const stored = (await session.messages()).filter(({ info }) => info.role === 'assistant');
+      expect(result.messages).toEqual(stored.slice(1));
+      expect(result.messages.map(({ info }) => 'summary' in info && info.summary === true)).toEqual([
+        false,
+        true,
+        false,
+      ]);
+      world.model.use(() => [text('and on')]);
+      expect((await session.prompt('next')).text).toBe('and on');
+    },
+  );
 
-  it('because it was compacted at its end has the answer to its prompt, not the reply to the server', async () => {
+  it('returns the answer to the prompt, not the reply to the server, when the context was compacted at the end of the turn', async () => {
     const session = await repo.sessions.create();
     await session.prompt('before');
     const full = usage({ input: 199_000, output: 10 });
@@ -379,7 +382,7 @@ describe('a turn that goes on under another prompt', () => {
     expect(stored[1]).toEqual({ info: result.message, parts: result.parts });
   });
 
-  it('because it was compacted after a tool has no object, although one was asked for', async () => {
+  it('rejects with reason format when the context was compacted after a tool and the prompt asked for an object', async () => {
     const session = await repo.sessions.create();
     const full = usage({ input: 199_000, output: 10 });
     const call = toolCall('bash', { command: 'true', description: 'Do' });
@@ -392,7 +395,7 @@ describe('a turn that goes on under another prompt', () => {
     expect((await session.prompt('next')).text).toBe('and on');
   });
 
-  it('because its command ran as a subtask is answered when it has ended', async () => {
+  it('waits for the end of a turn to answer it, although its command ran as a subtask', async () => {
     world.model.use(({ prompt }) => [text(prompt.startsWith('Count') ? 'three' : 'They counted.')]);
     const session = await repo.sessions.create();
     const result = await session.command({ command: 'count', arguments: 'all' });
@@ -402,7 +405,7 @@ describe('a turn that goes on under another prompt', () => {
 });
 
 describe('what the server asks', () => {
-  it('is a step, and the turn goes on when it is answered', async () => {
+  it('yields a permission as a step, and the turn goes on when it is answered', async () => {
     const session = await repo.sessions.create({
       permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
     });
@@ -424,7 +427,7 @@ describe('what the server asks', () => {
     expect(await repo.permissions.list()).toEqual([]);
   });
 
-  it('can be rejected, which ends the turn with the last message', async () => {
+  it('ends the turn with the last message when the reader rejects a permission', async () => {
     const session = await repo.sessions.create({
       permission: [{ permission: 'bash', pattern: '*', action: 'ask' }],
     });
@@ -437,7 +440,7 @@ describe('what the server asks', () => {
     expect(message.finish).toBe('tool-calls');
   });
 
-  it('can be a question of the model', async () => {
+  it('yields a question of the model as a step', async () => {
     const session = await repo.sessions.create();
     const question = {
       question: 'Which colour?',
@@ -462,7 +465,7 @@ describe('what the server asks', () => {
 });
 
 describe('a child session', () => {
-  it('is a step of the turn, belongs to the same repository, and its activity holds the instance', async () => {
+  it('yields a child session as a step of the turn, in the same repository, and its activity holds the instance', async () => {
     const gate = deferred();
     const session = await repo.sessions.create();
     world.model.use(({ prompt, step }) => {

@@ -61,7 +61,7 @@ afterAll(async () => {
 });
 
 describe('a worktree', () => {
-  it('is made ready for work, listed, used, reset and removed', async () => {
+  it('makes a worktree ready for work, lists, uses, resets and removes it', async () => {
     const made = await worktrees.create({ name: 'Größe 1', startCommand: 'echo started > started.txt' });
     expect(made).toMatchObject({ branch: `opencode/${made.name}` });
     expect(await readFile(join(made.directory, 'README.md'), 'utf8')).toBe('# a test repository\n');
@@ -84,7 +84,7 @@ describe('a worktree', () => {
     expect(await readFile(join(repo.directory, 'README.md'), 'utf8')).toBe('# a test repository\n');
   });
 
-  it('made without OpenCode is removed too, and nothing that is spelt like it', async () => {
+  it('removes a worktree that was made without OpenCode, and nothing with a similar spelling', async () => {
     const linked = await repo.worktree('w%20t');
     const victim = join(dirname(linked), 'w t');
     await mkdir(victim);
@@ -94,14 +94,14 @@ describe('a worktree', () => {
     expect(await exists(join(victim, 'precious'))).toBe(true);
   });
 
-  it('of a worktree belongs to the same repository', async () => {
+  it('makes and removes a worktree from within a worktree', async () => {
     const linked = worktreesOf(await repo.worktree());
     const made = await linked.create();
     await linked.remove({ directory: made.directory });
     expect(await exists(made.directory)).toBe(false);
   });
 
-  it('is not what is removed otherwise', async () => {
+  it('refuses to remove or reset a directory that is no worktree of this repository, also one of its clone', async () => {
     const clone = await world.repo({ cloneOf: repo });
     const linked = await clone.worktree();
     const copy = join(dirname(linked), 'copy');
@@ -122,7 +122,7 @@ describe('a worktree', () => {
     await worktreesOf(clone.directory).remove({ directory });
   });
 
-  it('cannot be made without git or without a commit', async () => {
+  it('refuses to make a worktree without git or without a commit', async () => {
     const empty = await world.repo({ files: {} });
     await expect(worktreesOf(empty.directory).create()).rejects.toMatchObject({
       status: 400,
@@ -136,7 +136,7 @@ describe('a worktree', () => {
     });
   });
 
-  it('that git cannot fill is an error that names it, not a wait', async () => {
+  it('rejects a worktree that git cannot fill with an error that names it, and does not wait', async () => {
     const unfilled = await world.repo({ files: { '.gitattributes': '*.bin filter=broken', 'a.bin': 'x' } });
     await unfilled.git('config', 'filter.broken.smudge', 'false');
     await unfilled.git('config', 'filter.broken.required', 'true');
@@ -153,7 +153,7 @@ describe('a worktree', () => {
     expect(await failing.list()).toEqual([]);
   });
 
-  it('that cannot be loaded is waited for no longer than asked', async () => {
+  it('waits for a worktree that cannot be loaded no longer than asked', async () => {
     const broken = await world.repo({ files: { 'opencode.json': '{ "model": 7 }' } });
     await writeFile(join(broken.directory, 'opencode.json'), '{}');
     await expect(worktreesOf(broken.directory).create({}, { timeoutMs: 1_500 })).rejects.toThrow(
