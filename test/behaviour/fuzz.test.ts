@@ -174,7 +174,7 @@ const METHODS: readonly [string, (repo: RepoClient, options?: RequestOptions) =>
 const anyMethod = fc.constantFrom(...METHODS);
 
 describe('forRepo', () => {
-  it('makes a client of a path, or says what is wrong with it', async () => {
+  it('makes a client of any directory text, or throws an error that says what is wrong with it', async () => {
     await using jarvis = client(() => Response.json({}));
     fc.assert(
       fc.property(
@@ -201,7 +201,7 @@ describe('forRepo', () => {
     );
   });
 
-  it('refuses what is no text', async () => {
+  it('refuses a directory that is no text', async () => {
     await using jarvis = client(() => Response.json({}));
     fc.assert(
       fc.property(notText, (path) => {
@@ -239,7 +239,7 @@ describe('forRepo', () => {
 });
 
 describe.each(METHODS_WITH_IDS)('the ids of $name', ({ call, path }) => {
-  it('stay one segment of the path each, or are refused before anything is sent', async () => {
+  it('keeps each id in one segment of the path, or refuses it before it sends anything', async () => {
     await fc.assert(
       fc.asyncProperty(text, text, async (a, b) => {
         const sent: URL[] = [];
@@ -268,7 +268,7 @@ describe.each(METHODS_WITH_IDS)('the ids of $name', ({ call, path }) => {
     );
   });
 
-  it('are refused when they are no text', async () => {
+  it('refuses an id that is no text', async () => {
     await using jarvis = client((url) => (isSession(url) ? Response.json(SESSION) : Response.error()));
     const repo = jarvis.forRepo('/repo');
     await fc.assert(
@@ -313,7 +313,7 @@ describe('answers', () => {
     fc.integer({ min: 200, max: 599 }),
   );
 
-  it('of any status, type and content end in a result or a typed error', async () => {
+  it('ends in a result or a typed error for an answer of any status, type and content', async () => {
     await fc.assert(
       fc.asyncProperty(anyMethod, status, contentType, body, async ([, call], code, type, content) => {
         const isEmpty = [204, 205, 304].includes(code);
@@ -328,7 +328,7 @@ describe('answers', () => {
     );
   });
 
-  it('of JSON that is cut anywhere say so', async () => {
+  it('says that an answer of JSON was cut, wherever the cut is', async () => {
     const whole = JSON.stringify([SESSION]);
     const readsJson = METHODS.filter(([name]) => name !== 'vcs.diffRaw');
     await fc.assert(
@@ -348,7 +348,7 @@ describe('answers', () => {
     );
   });
 
-  it('that never come, or break off, end in a typed error', async () => {
+  it('ends in a typed error when an answer never comes or breaks off', async () => {
     await fc.assert(
       fc.asyncProperty(anyMethod, fc.anything(), fc.boolean(), async ([, call], reason, breaksOff) => {
         await using jarvis = client(() => {
@@ -363,7 +363,7 @@ describe('answers', () => {
     );
   });
 
-  it('of the event stream are delivered or skipped, and never end it', async () => {
+  it('delivers or skips any frame of the event stream and keeps the stream open', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(body.map(String), fc.json()), { maxLength: 5 }), async (frames) => {
         const last = { payload: { id: 'evt_1', type: 'last.one', properties: {} }, directory: '/repo' };
@@ -392,7 +392,7 @@ describe('answers', () => {
 });
 
 describe('arguments', () => {
-  it('options of any kind are taken or refused by a typed error', async () => {
+  it('takes options of any kind or refuses them by a typed error', async () => {
     const options = fc.record(
       {
         timeoutMs: fc.oneof(fc.anything(), fc.double(), fc.constantFrom(false, Infinity, NaN, -1, 2 ** 40)),
@@ -437,7 +437,7 @@ describe('arguments', () => {
     ['hold', (repo, input) => repo.hold(input)[Symbol.dispose]()],
   ];
 
-  it.each(takers)('input of any kind is taken or refused by %s', async (_, call) => {
+  it.each(takers)('takes input of any kind or refuses it by a typed error: %s', async (_, call) => {
     await using jarvis = client((url) =>
       isSession(url) ? Response.json(SESSION) : Response.json({ name: 'BadRequest' }, { status: 400 }),
     );

@@ -67,7 +67,7 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
 ];
 
 describe('every error', () => {
-  it('is exported and is in this list', () => {
+  it('lists every error that the package exports', () => {
     const exported = Object.entries(api)
       .filter(([, value]) => typeof value === 'function' && value.prototype instanceof Error)
       .map(([name]) => name)
@@ -75,7 +75,7 @@ describe('every error', () => {
     expect(errors.map(([name]) => name).sort()).toEqual(exported.sort());
   });
 
-  it.each(errors)('%s has its name and its code %s, and is a JarvisError', (name, code, error) => {
+  it.each(errors)('gives %s its name and its code %s, and makes it a JarvisError', (name, code, error) => {
     expect(error).toBeInstanceOf(JarvisError);
     expect(error).toBeInstanceOf(Error);
     expect(error.constructor.name).toBe(name);
@@ -83,26 +83,29 @@ describe('every error', () => {
     expect(error.stack).toContain(error.message);
   });
 
-  it('has a code of its own', () => {
+  it('gives each error a code of its own', () => {
     expect(new Set(errors.map(([, code]) => code)).size).toBe(errors.length);
   });
 
-  it.each(errors)('%s says something, in sentences', (_name, _code, error) => {
+  it.each(errors)('writes the message of %s in sentences', (_name, _code, error) => {
     expect(error.message).toMatch(/^\S.*[.!?]$/s);
     expect(error.message).not.toMatch(/undefined|\[object|NaN/);
   });
 
-  it.each(errors.filter(([, , error]) => 'cause' in error))('%s keeps its cause', (_name, _code, error) => {
-    expect(error.cause).toBe(cause);
-    expect(Object.keys(error)).not.toContain('cause');
-  });
+  it.each(errors.filter(([, , error]) => 'cause' in error))(
+    'keeps the cause of %s',
+    (_name, _code, error) => {
+      expect(error.cause).toBe(cause);
+      expect(Object.keys(error)).not.toContain('cause');
+    },
+  );
 
   it.each([
     new ClosedError(),
     new ServerLostError('The work'),
     new RequestError({ ...target, status: 500 }),
     new TurnError({ ...turn, reason: 'failed' }),
-  ])('$name made without a cause has none', (error) => {
+  ])('sets no cause on $name when it is made without one', (error) => {
     expect(error).not.toHaveProperty('cause');
   });
 });
@@ -127,7 +130,7 @@ describe('an error of a large or deep answer', () => {
     ['a long text', 'x'.repeat(5_000_000)],
     ['a long name', { name: 'n'.repeat(5_000_000), data: { message: 'm'.repeat(5_000_000) } }],
     ['a long field', { ['k'.repeat(5_000_000)]: 1n }],
-  ])('has a short message and a short JSON: %s', (_what, body) => {
+  ])('keeps the message and the JSON of an error short: %s', (_what, body) => {
     const request = new RequestError({ ...target, status: 400, body });
     const turnError = new TurnError({ ...turn, reason: 'failed', serverError: { name: 'E', data: body } });
     for (const error of [request, turnError]) {
@@ -137,7 +140,7 @@ describe('an error of a large or deep answer', () => {
     expect(request.body).toBe(body);
   });
 
-  it('names ten issues and ten holds at most, each of them short', () => {
+  it('names ten issues and ten holds at most in an error, each of them short', () => {
     const issues = Array.from({ length: 1_000 }, () => ({
       path: 'p'.repeat(10_000),
       message: 'm'.repeat(10_000),
@@ -153,7 +156,7 @@ describe('an error of a large or deep answer', () => {
     expect(refused.message).toContain('turn ses_1, 990 more');
   });
 
-  it('tells in JSON what its fields are', () => {
+  it('writes the fields of an error into its JSON', () => {
     const body = { name: 'NotFoundError', data: { message: 'gone' } };
     const error = new RequestError({ ...target, status: 404, body });
     expect(JSON.parse(JSON.stringify(error))).toMatchObject({
@@ -177,7 +180,7 @@ describe('RequestError', () => {
     expect(messageOf('/file')).not.toContain('restart');
   });
 
-  it('tells what failed, how, and what the server called it', () => {
+  it("names in a RequestError what failed, how, and the server's name for it", () => {
     const body = { name: 'NotFoundError', data: { message: 'Session not found: ses_1' } };
     const error = new RequestError({ ...target, status: 404, body });
     expect(error).toMatchObject({ ...target, status: 404, body, serverError: 'NotFoundError' });
@@ -199,7 +202,7 @@ describe('RequestError', () => {
     [null, undefined, ''],
     [[], undefined, ''],
     [42, undefined, ''],
-  ])('reads the body %j', (body, serverError, detail) => {
+  ])('reads the body %j of a RequestError', (body, serverError, detail) => {
     const error = new RequestError({ ...target, status: 400, body });
     expect(error.serverError).toBe(serverError);
     expect(error.body).toBe(body);
@@ -227,7 +230,7 @@ describe('RequestError', () => {
     expect(error.message).toContain(`(ConfigInvalidError: "/r/a.json", ${text}).`);
   });
 
-  it('does not put a whole text into its message', () => {
+  it('cuts a long text in the message of a RequestError', () => {
     const error = new RequestError({ ...target, status: 502, body: 'x'.repeat(60_000) });
     expect(error.message.length).toBeLessThan(500);
     expect(error.body).toHaveLength(60_000);
@@ -239,13 +242,13 @@ describe('RequestError', () => {
     [200, undefined, /does not know this path.*OpenCode 1\.18/],
     [400, { name: 'ConfigInvalidError', data: { path: '/srv/opencode.json' } }, /Repair the configuration/],
     [400, { name: 'ConfigJsonError', data: {} }, /Repair the configuration/],
-  ])('says what to try after a %i with %j', (status, body, advice) => {
+  ])('advises in a RequestError what to try after a %i with %j', (status, body, advice) => {
     expect(new RequestError({ ...target, status, body }).message).toMatch(advice);
   });
 });
 
 describe('ConnectionError', () => {
-  it('tells the cause of the cause, where fetch hides the reason', () => {
+  it('names the cause of the cause in a ConnectionError, where fetch hides the reason', () => {
     const inner = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' });
     const error = new ConnectionError(target, { cause: new TypeError('fetch failed', { cause: inner }) });
     expect(error).toMatchObject(target);
@@ -257,11 +260,11 @@ describe('ConnectionError', () => {
     [new AggregateError([], ''), ' (AggregateError)'],
     ['a string', ''],
     [undefined, ''],
-  ])('tells of the cause %s what there is to tell', (reason, told) => {
+  ])('adds to a ConnectionError the text of its cause, if there is any: %s', (reason, told) => {
     expect(new ConnectionError(target, { cause: reason }).message).toContain(`got no answer${told}.`);
   });
 
-  it('names what a browser may have blocked, and what to do about it', () => {
+  it('names in a ConnectionError what a browser may have blocked, and what to do about it', () => {
     vi.stubGlobal('location', { href: 'https://app.example/' });
     vi.stubGlobal('process', { versions: {} });
     const { message } = new ConnectionError(target, { cause: new TypeError('Failed to fetch') });
@@ -274,12 +277,12 @@ describe('ConnectionError', () => {
   it.each([
     ['Node', undefined],
     ['jsdom, whose fetch is that of Node', { href: 'http://localhost/' }],
-  ])('says nothing of browsers in %s', (_where, location) => {
+  ])('leaves browsers out of a ConnectionError in %s', (_where, location) => {
     vi.stubGlobal('location', location);
     expect(new ConnectionError(target).message).toMatch(/at this address\?$/);
   });
 
-  it('says of a redirect what to do instead', () => {
+  it('advises in a ConnectionError of a redirect what to do instead', () => {
     const error = new ConnectionError(target, { isRedirect: true });
     expect(error.isRedirect).toBe(true);
     expect(error.message).toMatch(/^POST .* was redirected by the server\. .*Connect to the address/);
@@ -288,7 +291,7 @@ describe('ConnectionError', () => {
 });
 
 describe('TimeoutError', () => {
-  it('tells what took too long, and which limit it met', () => {
+  it('names in a TimeoutError what took too long, and which limit it met', () => {
     const error = new TimeoutError('GET /path', { phase: 'dispose', timeoutMs: 250 });
     expect(error).toMatchObject({ phase: 'dispose', timeoutMs: 250 });
     expect(error.message).toMatch(/^GET \/path took longer than 250 ms\. .*timeoutMs/);
@@ -298,7 +301,7 @@ describe('TimeoutError', () => {
 describe('ResponseShapeError', () => {
   const issues = Array.from({ length: 12 }, (_, index) => ({ path: `${index}.id`, message: 'is no string' }));
 
-  it('keeps ten issues and shows three', () => {
+  it('keeps ten issues in a ResponseShapeError and shows three in its message', () => {
     const error = new ResponseShapeError(target, issues);
     expect(error).toMatchObject(target);
     expect(error.issues).toEqual(issues.slice(0, 10));
@@ -327,7 +330,7 @@ describe('RepoPathError', () => {
     'owner',
   ];
 
-  it('says something else for each reason, and quotes the path', () => {
+  it('gives a RepoPathError another message for each reason, and quotes the path', () => {
     const path = 'a "b"\n\0';
     const made = reasons.map((reason) => new RepoPathError(path, reason));
     expect(made.map((error) => error.reason)).toEqual(reasons);
@@ -340,19 +343,19 @@ describe('RepoPathError', () => {
 });
 
 describe('the errors of sessions', () => {
-  it('SessionDirectoryError names both directories', () => {
+  it('names both directories in a SessionDirectoryError', () => {
     const error = new SessionDirectoryError({ sessionID: 'ses_1', expected: '/srv/a', found: '/srv/b' });
     expect(error).toMatchObject({ sessionID: 'ses_1', expected: '/srv/a', found: '/srv/b' });
     expect(error.message).toMatch(/ses_1 belongs to "\/srv\/b", not to "\/srv\/a"/);
   });
 
-  it('SessionNotBoundError names the jarvis session', () => {
+  it('names the jarvis session in a SessionNotBoundError', () => {
     const error = new SessionNotBoundError('chat "1"');
     expect(error.jarvisSessionID).toBe('chat "1"');
     expect(error.message).toContain('"chat \\"1\\""');
   });
 
-  it('SessionAlreadyBoundError names what is in the way', () => {
+  it('names the existing binding in a SessionAlreadyBoundError', () => {
     const existing = { jarvisSessionID: 'chat-1', sessionID: 'ses_1', directory: '/srv/a' };
     const error = new SessionAlreadyBoundError(existing);
     expect(error).toMatchObject(existing);
@@ -360,7 +363,7 @@ describe('the errors of sessions', () => {
     expect(error.message).toContain('unbind');
   });
 
-  it('DisposeRefusedError names the holds', () => {
+  it('names the holds in a DisposeRefusedError', () => {
     const error = new DisposeRefusedError('/srv/a', [turnHold, { kind: 'pty', detail: 'pty_1', since: 1 }]);
     expect(error).toMatchObject({ directory: '/srv/a', holds: [turnHold, { kind: 'pty' }] });
     expect(error.message).toContain('"/srv/a" is in use (turn ses_1, pty pty_1)');
@@ -380,7 +383,7 @@ describe('TurnError', () => {
     'failed',
   ];
 
-  it('says something else for each reason', () => {
+  it('gives a TurnError another message for each reason', () => {
     const made = reasons.map((reason) => new TurnError({ ...turn, reason }));
     expect(made.map((error) => error.reason)).toEqual(reasons);
     for (const error of made) {
@@ -390,7 +393,7 @@ describe('TurnError', () => {
     expect(new Set(made.map((error) => error.message)).size).toBe(reasons.length);
   });
 
-  it("tells the server's own error", () => {
+  it("shows the server's own error in a TurnError", () => {
     const serverError = { name: 'APIError', data: { message: 'overloaded', statusCode: 529 } };
     const error = new TurnError({ ...turn, reason: 'provider', serverError });
     expect(error.serverError).toEqual(serverError);
@@ -399,7 +402,7 @@ describe('TurnError', () => {
 });
 
 describe('the errors of the server process', () => {
-  it('ServerStartError shows the last lines and keeps all it was given', () => {
+  it('shows the last lines in a ServerStartError and keeps all that it was given', () => {
     const recentOutput = Array.from({ length: 8 }, (_, index) => `line ${index}`);
     const error = new ServerStartError({
       message: 'No.',
@@ -411,18 +414,18 @@ describe('the errors of the server process', () => {
     expect(error.message).toBe('No. Last output:\n  line 3\n  line 4\n  line 5\n  line 6\n  line 7');
   });
 
-  it('ServerStartError has no exit code when the process did not exit by itself', () => {
+  it('sets no exit code on a ServerStartError when the process did not exit by itself', () => {
     const error = new ServerStartError({ message: 'No.', command: 'opencode' });
     expect(error).toMatchObject({ exitCode: null, recentOutput: [], message: 'No.' });
   });
 
-  it('UnsupportedServerError names what was found and what is needed', () => {
+  it('names in an UnsupportedServerError the version that was found and the one that is needed', () => {
     const error = new UnsupportedServerError('2.0.0', 'OpenCode 1.18 or a later 1.x');
     expect(error).toMatchObject({ found: '2.0.0', supported: 'OpenCode 1.18 or a later 1.x' });
     expect(error.message).toMatch(/2\.0\.0 is not supported.*OpenCode 1\.18 or a later 1\.x/);
   });
 
-  it('ServerLostError and ClosedError name what ended', () => {
+  it('names in ServerLostError and ClosedError what ended', () => {
     expect(new ServerLostError('The work on the server').message).toMatch(
       /^The work on the server was cut off/,
     );
@@ -432,25 +435,25 @@ describe('the errors of the server process', () => {
 });
 
 describe('for logs', () => {
-  it.each(errors)('%s is readable as text', (name, code, error) => {
+  it.each(errors)('prints %s as readable text', (name, code, error) => {
     expect(String(error)).toBe(`${name}: ${error.message}`);
     expect(inspect(error)).toContain(code);
   });
 
-  it.each(errors)('%s keeps its code as JSON', (_name, code, error) => {
+  it.each(errors)('keeps the code of %s in JSON', (_name, code, error) => {
     expect(JSON.parse(JSON.stringify(error))).toMatchObject({ code });
   });
 });
 
 describe('what a server says', () => {
-  it('is readable on the error: its name, its data and the reference in its log', () => {
+  it("shows on a RequestError the name, the data and the log reference of the server's error", () => {
     const body = { name: 'UnknownError', data: { message: 'Unexpected server error', ref: 'err_1' } };
     const error = new RequestError({ method: 'GET', path: '/x', status: 500, body });
     expect(error).toMatchObject({ serverError: 'UnknownError', data: body.data, ref: 'err_1' });
   });
 
   it.each([undefined, 'text', { _tag: 'SessionBusyError', message: 'busy' }, { name: 'X', data: null }])(
-    'has no reference when there is none: %o',
+    'sets no log reference when the server sends none: %o',
     (body) => {
       expect(new RequestError({ method: 'GET', path: '/x', status: 409, body }).ref).toBeUndefined();
     },

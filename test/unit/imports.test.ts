@@ -179,7 +179,7 @@ const allowed: readonly (readonly [file: string, source: string])[] = [
 ];
 
 describe('import directions', () => {
-  it('hold in the real tree', () => {
+  it('finds no forbidden import in the real tree', () => {
     const files = sourceTree(root);
     expect(files.has('src/errors.ts')).toBe(true);
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object>;
@@ -187,20 +187,20 @@ describe('import directions', () => {
     expect(violations(files, { packages })).toEqual([]);
   });
 
-  it('give every file a layer', () => {
+  it('gives every file of the real tree a layer', () => {
     const files = [...sourceTree(root).keys()];
     expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);
   });
 
-  it.each(broken)('%s must not: %s', (file, source, rule) => {
+  it.each(broken)('refuses an import: %s must not: %s', (file, source, rule) => {
     expect(rules(source, file).join('; ')).toMatch(rule);
   });
 
-  it.each(allowed)('%s may: %s', (file, source) => {
+  it.each(allowed)('accepts an import: %s may: %s', (file, source) => {
     expect(rules(source, file)).toEqual([]);
   });
 
-  it('names file, line and specifier', () => {
+  it('names file, line and specifier of a forbidden import', () => {
     const files = new Map([['src/client/a.ts', `export const a = 1;\nimport '../registry/b.js';`]]);
     expect(violations(files)).toEqual([
       {
@@ -212,7 +212,7 @@ describe('import directions', () => {
     ]);
   });
 
-  it('sees a Node module that the browser entry reaches through other files, but not through a type', () => {
+  it('finds a Node module that the browser entry reaches through other files, but not through a type', () => {
     const tree = (form: string): Map<string, string> =>
       new Map([
         ['src/browser.ts', `export { JarvisOpenCode } from './app/jarvis-opencode.js';`],
@@ -225,7 +225,7 @@ describe('import directions', () => {
     expect(violations(tree('import type'))).toEqual([]);
   });
 
-  it('takes only declared dependencies', () => {
+  it('accepts only imports of declared dependencies', () => {
     const packages = new Set(['zod']);
     const check = (specifier: string): number =>
       violations(new Map([['src/client/a.ts', `import x from '${specifier}';`]]), { packages }).length;
@@ -236,11 +236,11 @@ describe('import directions', () => {
 });
 
 describe('circles between files', () => {
-  it('are not in the real tree', () => {
+  it('finds no import circle in the real tree', () => {
     expect(circlesOf(sourceTree(root))).toEqual([]);
   });
 
-  it('are found through any number of files, types included', () => {
+  it('finds import circles through any number of files, types included', () => {
     const files = new Map([
       ['src/client/a.ts', `import { b } from './b.js';`],
       ['src/client/b.ts', `import type { C } from './c.js';`],

@@ -13,7 +13,7 @@ const EXCEPTIONS: readonly string[] = [
 ];
 
 describe('the folder of unit tests', () => {
-  it('has each test at the path of the source file that it tests', () => {
+  it('finds each unit test at the path of the source file that it tests', () => {
     const tests = readdirSync(join(root, 'test/unit'), { recursive: true, encoding: 'utf8' })
       .map((path) => path.replaceAll('\\', '/'))
       .filter((path) => path.endsWith('.test.ts'));

@@ -128,7 +128,7 @@ describe('the level whose policy answers', () => {
     await vi.waitFor(() => expect(server.questions).toEqual([]));
   });
 
-  it('answers on when the turns of this client are over', async () => {
+  it('answers asks also after the turns of this client are over', async () => {
     const { server, repo, session } = setUp({ policyScope: 'all' });
     repo.permissions.policy = 'allow';
     const turn = session.stream('x');
@@ -167,19 +167,22 @@ describe('a function that decides', () => {
   it.each<[string, (decide: () => Promise<never>) => PermissionPolicy]>([
     ['a bare one', (decide) => decide],
     ['one in an object', (decide) => ({ decide })],
-  ])('denies with a message after five minutes: %s', async (_what, policyOf) => {
-    fakeTimers();
-    const { server, session } = setUp();
-    const turn = session.stream('x', { onPermission: policyOf(undecided().decide) });
-    turn.result.catch(() => undefined);
-    await vi.advanceTimersByTimeAsync(1_000);
-    server.ask(permission('per_1'));
-    await vi.advanceTimersByTimeAsync(299_000);
-    expect(repliesTo(server, 'per_1')).toEqual([]);
-    await vi.advanceTimersByTimeAsync(1_000);
-    const denial = { reply: 'reject', message: expect.stringContaining('does not allow this') };
-    expect(repliesTo(server, 'per_1')).toEqual([denial]);
-  });
+  ])(
+    'denies with a message when a policy has not decided after five minutes: %s',
+    async (_what, policyOf) => {
+      fakeTimers();
+      const { server, session } = setUp();
+      const turn = session.stream('x', { onPermission: policyOf(undecided().decide) });
+      turn.result.catch(() => undefined);
+      await vi.advanceTimersByTimeAsync(1_000);
+      server.ask(permission('per_1'));
+      await vi.advanceTimersByTimeAsync(299_000);
+      expect(repliesTo(server, 'per_1')).toEqual([]);
+      await vi.advanceTimersByTimeAsync(1_000);
+      const denial = { reply: 'reject', message: expect.stringContaining('does not allow this') };
+      expect(repliesTo(server, 'per_1')).toEqual([denial]);
+    },
+  );
 
   it('leaves the request to the reader of the turn when a policy fails and `otherwise` is ask', async () => {
     const { server, warn, session } = setUp();
@@ -195,7 +198,7 @@ describe('a function that decides', () => {
     ]);
   });
 
-  it('takes the answer to one of two questions for no decision', async () => {
+  it('does not take the answer to one of two questions for a decision', async () => {
     const { server, warn, session } = setUp();
     const onQuestion: QuestionPolicy = () => ({ answers: [['red']] });
     await untilRunning(server, session.stream('x', { onQuestion }));
@@ -226,7 +229,7 @@ describe('a function that decides', () => {
     expect(repliesTo(server, 'per_1')).toEqual([{ reply: 'once' }]);
   });
 
-  it("counts an answer that comes after another client's as no failure", async () => {
+  it("does not count an answer that comes after another client's as a failure", async () => {
     const slow = deferred<PermissionDecision>();
     const { server, warn, repo, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: () => slow.promise }));
@@ -311,7 +314,7 @@ describe('what ends an ask', () => {
     expect(server.busy).toContain('ses_1');
   });
 
-  it('asks the server whether an ask that it did not observe has ended', async () => {
+  it('asks the server whether an ask has ended when no event told its end', async () => {
     const { server, repo } = setUp();
     server.permissions.push(toolCall(server, 'per_1', 'error'), permission('per_2'));
     server.busy.add('ses_1');
@@ -393,7 +396,7 @@ describe('who asks', () => {
 });
 
 describe('a gap', () => {
-  it('keeps an ask among more events of a gap than are held back', async () => {
+  it('keeps an ask when more events come in a gap than the hub holds back', async () => {
     const { server, jarvis, session } = setUp();
     await untilRunning(server, session.stream('x', { onPermission: 'allow' }));
     const other = jarvis.forRepo('/srv/other');

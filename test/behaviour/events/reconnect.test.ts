@@ -35,7 +35,7 @@ async function connected(): Promise<void> {
 }
 
 describe('the connection of the event hub', () => {
-  it('is ready some time after its first frame, because the server may not have subscribed us before', async () => {
+  it('counts the event stream as ready some time after its first frame, because the server may not have subscribed us before', async () => {
     source.isSilent = true;
     let isReady = false;
     void source.hub.connect().then(() => (isReady = true));
@@ -48,7 +48,7 @@ describe('the connection of the event hub', () => {
     expect(isReady).toBe(true);
   });
 
-  it('is not ready before the server has answered twice since, for then it may still have to subscribe us', async () => {
+  it('does not count the event stream as ready before the server has answered twice since its first frame, because it may still have to subscribe us', async () => {
     const answers = [deferred(), deferred()];
     let asked = 0;
     source.answer = () => answers[asked++]?.promise ?? Promise.resolve();
@@ -66,34 +66,37 @@ describe('the connection of the event hub', () => {
   it.each([
     ['a clean end', () => source.connections.at(-1)?.close()],
     ['a reset', () => source.connections.at(-1)?.error(new TypeError('terminated'))],
-  ])('is made again after %s; what was missed is read, then told', async (_name, end) => {
-    const [a, b] = [source.hub.stream('/a'), source.hub.stream('/b')];
-    const all = source.hub.stream(undefined);
-    await connected();
-    const [forA, forB] = [
-      { ...change, directory: '/a', idle: ['ses_1'] },
-      { ...change, directory: '/b' },
-    ];
-    source.changes = [forA, forB];
-    end();
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(source.resyncs).toBe(1);
-    const gap = { directory: undefined, id: '', type: 'jarvis.gap' };
-    const properties = { reason: 'reconnect', dropped: 0 };
-    expect(await take(a, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forA] } }]);
-    expect(await take(b, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forB] } }]);
-    expect((await take(all, 2)).at(-1)).toEqual({
-      ...gap,
-      properties: { ...properties, changed: [forA, forB] },
-    });
-    expect(source.observed.filter((type) => type === 'live' || type === 'down')).toEqual([
-      'live',
-      'down',
-      'live',
-    ]);
-  });
+  ])(
+    'opens the event stream again after %s, reads what it missed, then delivers the gap',
+    async (_name, end) => {
+      const [a, b] = [source.hub.stream('/a'), source.hub.stream('/b')];
+      const all = source.hub.stream(undefined);
+      await connected();
+      const [forA, forB] = [
+        { ...change, directory: '/a', idle: ['ses_1'] },
+        { ...change, directory: '/b' },
+      ];
+      source.changes = [forA, forB];
+      end();
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(source.resyncs).toBe(1);
+      const gap = { directory: undefined, id: '', type: 'jarvis.gap' };
+      const properties = { reason: 'reconnect', dropped: 0 };
+      expect(await take(a, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forA] } }]);
+      expect(await take(b, 1)).toEqual([{ ...gap, properties: { ...properties, changed: [forB] } }]);
+      expect((await take(all, 2)).at(-1)).toEqual({
+        ...gap,
+        properties: { ...properties, changed: [forA, forB] },
+      });
+      expect(source.observed.filter((type) => type === 'live' || type === 'down')).toEqual([
+        'live',
+        'down',
+        'live',
+      ]);
+    },
+  );
 
-  it('reads again what somebody has subscribed to', async () => {
+  it('reads again after a gap the directories that somebody has subscribed to', async () => {
     source.hub.stream('/a');
     source.hub.stream('/b', { types: ['file.edited'] });
     await connected();
@@ -106,7 +109,7 @@ describe('the connection of the event hub', () => {
     expect(source.subscribed).toEqual({ '/a': true, '/b': true });
   });
 
-  it('is taken for dead after 25 s without a byte, whatever TCP says', async () => {
+  it('takes the event stream for dead after 25 s without a byte, whatever TCP says', async () => {
     const stream = source.hub.stream('/a');
     await connected();
     for (let second = 0; second < 60; second += 10) {
@@ -121,7 +124,7 @@ describe('the connection of the event hub', () => {
     expect(await take(stream, 1)).toMatchObject([{ type: 'jarvis.gap' }]);
   });
 
-  it('is taken for dead after 25 s also when it was accepted and nothing ever came', async () => {
+  it('takes the event stream for dead after 25 s also when the server accepted it and sent nothing', async () => {
     source.isSilent = true;
     const connecting = source.hub.connect();
     await vi.advanceTimersByTimeAsync(24_900);
@@ -133,7 +136,7 @@ describe('the connection of the event hub', () => {
     expect(source.resyncs).toBe(0);
   });
 
-  it('tells no gap before it ever was ready', async () => {
+  it('delivers no gap before the event stream was ever ready', async () => {
     source.refusal = new ConnectionError(target);
     const stream = source.hub.stream('/a');
     await vi.advanceTimersByTimeAsync(1_000);
@@ -145,7 +148,7 @@ describe('the connection of the event hub', () => {
     expect(source.resyncs).toBe(0);
   });
 
-  it('has a gap also when it drops before it counts as ready, because events were told by then', async () => {
+  it('delivers a gap also when the event stream drops before it counts as ready, because the hub delivered events by then', async () => {
     const stream = source.hub.stream('/a');
     await vi.advanceTimersByTimeAsync(10);
     source.send('/a', 'session.status', { sessionID: 'ses_1', status: { type: 'busy' } });
@@ -156,7 +159,7 @@ describe('the connection of the event hub', () => {
     expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['session.status', 'jarvis.gap']);
   });
 
-  it('tells of a gap where it was: what comes while the server is asked follows it', async () => {
+  it('delivers a gap at its place: events that come while the hub asks the server follow it', async () => {
     const stream = source.hub.stream('/a', { bufferSize: 20_000 });
     await connected();
     source.send('/a', 'file.edited', { file: 'before' });
@@ -178,7 +181,7 @@ describe('the connection of the event hub', () => {
     ]);
   });
 
-  it('keeps no more than 10,000 events back while the server is asked', async () => {
+  it('keeps no more than 10,000 events back while the hub asks the server', async () => {
     const stream = source.hub.stream('/a', { bufferSize: 20_000 });
     await connected();
     let answer = (): void => undefined;
@@ -197,7 +200,7 @@ describe('the connection of the event hub', () => {
     ]);
   });
 
-  it('keeps no more than 64 MiB of events back while the server is asked', async () => {
+  it('keeps no more than 64 MiB of events back while the hub asks the server', async () => {
     const stream = source.hub.stream('/a');
     await connected();
     let answer = (): void => undefined;
@@ -217,7 +220,7 @@ describe('the connection of the event hub', () => {
     ]);
   });
 
-  it('is tried again without limit, less and less often up to every 5 s', async () => {
+  it('tries to open the event stream again without limit, less and less often up to every 5 s', async () => {
     source.refusal = new ConnectionError(target);
     void source.hub.connect().catch(() => undefined);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -233,7 +236,7 @@ describe('the connection of the event hub', () => {
     ['before it is live', 100],
     ['soon after it is live', 4_000],
   ])(
-    'is tried again less and less often when it keeps failing %s, at once after it was stable',
+    'tries again less and less often when the event stream keeps failing %s, and at once after it was stable',
     async (_when, afterMs) => {
       await connected();
       const waits: number[] = [];
@@ -261,17 +264,20 @@ describe('the connection of the event hub', () => {
     [0, 50],
     [0.5, 75],
     [0.999, 100],
-  ])('is tried again at another time by each client: with chance %d after %d ms', async (chance, waitMs) => {
-    await connected();
-    vi.spyOn(Math, 'random').mockReturnValue(chance);
-    source.connections.at(-1)?.close();
-    await vi.advanceTimersByTimeAsync(waitMs - 2);
-    expect(source.attempts).toBe(1);
-    await vi.advanceTimersByTimeAsync(2);
-    expect(source.attempts).toBe(2);
-  });
+  ])(
+    'tries to open the event stream again at another time in each client: with chance %d after %d ms',
+    async (chance, waitMs) => {
+      await connected();
+      vi.spyOn(Math, 'random').mockReturnValue(chance);
+      source.connections.at(-1)?.close();
+      await vi.advanceTimersByTimeAsync(waitMs - 2);
+      expect(source.attempts).toBe(1);
+      await vi.advanceTimersByTimeAsync(2);
+      expect(source.attempts).toBe(2);
+    },
+  );
 
-  it('is given up when what was missed cannot be read, and made again', async () => {
+  it('gives the event stream up when it cannot read what it missed, and opens another one', async () => {
     const stream = source.hub.stream('/a');
     await connected();
     vi.spyOn(Math, 'random').mockReturnValue(0);
@@ -288,7 +294,7 @@ describe('the connection of the event hub', () => {
     expect((await take(stream, 2)).map(({ type }) => type)).toEqual(['jarvis.gap', 'file.edited']);
   });
 
-  it('tells that the server lives with every piece that comes, whatever it is', async () => {
+  it('reports a sign of life of the server with every piece of the event stream, whatever it is', async () => {
     await connected();
     const before = source.signs;
     source.write(': any byte\n');
@@ -297,20 +303,23 @@ describe('the connection of the event hub', () => {
     expect(source.signs).toBe(before + 2);
   });
 
-  it.each([401, 403, 404])('is not tried again when the server refuses it with %d', async (status) => {
-    const stream = source.hub.stream('/a');
-    await connected();
-    const looping = take(stream, 1);
-    source.refusal = new RequestError({ ...target, status });
-    source.connections.at(-1)?.close();
-    const [result] = await Promise.allSettled([looping, vi.advanceTimersByTimeAsync(60_000)]);
-    expect(result).toEqual({ status: 'rejected', reason: source.refusal });
-    expect(source.attempts).toBe(2);
-    // Who comes later finds it, and is told what happened in between was not seen.
-    source.refusal = undefined;
-    await connected();
-    expect(source.resyncs).toBe(1);
-  });
+  it.each([401, 403, 404])(
+    'does not open the event stream again when the server refuses it with %d',
+    async (status) => {
+      const stream = source.hub.stream('/a');
+      await connected();
+      const looping = take(stream, 1);
+      source.refusal = new RequestError({ ...target, status });
+      source.connections.at(-1)?.close();
+      const [result] = await Promise.allSettled([looping, vi.advanceTimersByTimeAsync(60_000)]);
+      expect(result).toEqual({ status: 'rejected', reason: source.refusal });
+      expect(source.attempts).toBe(2);
+      // Who comes later finds it, and is told what happened in between was not seen.
+      source.refusal = undefined;
+      await connected();
+      expect(source.resyncs).toBe(1);
+    },
+  );
 
   it.each([
     [
@@ -318,7 +327,7 @@ describe('the connection of the event hub', () => {
       new ResponseShapeError(target, [{ path: '', message: 'expected an event stream' }]),
     ],
     ['when the server redirects in a browser', new ConnectionError(target, { isRedirect: true })],
-  ])('is not tried again %s', async (_when, refusal) => {
+  ])('does not open the event stream again %s', async (_when, refusal) => {
     source.refusal = refusal;
     const stream = source.hub.stream('/a');
     await expect(stream.ready).rejects.toBe(source.refusal);
@@ -326,7 +335,7 @@ describe('the connection of the event hub', () => {
     expect(source.attempts).toBe(1);
   });
 
-  it.each([408, 425, 429, 500, 502, 503])('is tried again after status %d', async (status) => {
+  it.each([408, 425, 429, 500, 502, 503])('opens the event stream again after status %d', async (status) => {
     source.refusal = new RequestError({ ...target, status });
     const connecting = source.hub.connect();
     await vi.advanceTimersByTimeAsync(1_000);
@@ -335,7 +344,7 @@ describe('the connection of the event hub', () => {
     await connecting;
   });
 
-  it('ends at once when the hub is closed while it waits to try again', async () => {
+  it('ends at once when the hub is closed while it waits to open the event stream again', async () => {
     source.refusal = new ConnectionError(target);
     const stream = source.hub.stream('/a');
     await vi.advanceTimersByTimeAsync(10_000);
@@ -346,7 +355,7 @@ describe('the connection of the event hub', () => {
     expect(source.attempts).toBe(attempts);
   });
 
-  it('waits for the next server when this one ends, and its gap says so', async () => {
+  it('waits for the next server when this one ends, and says so in the gap', async () => {
     const stream = source.hub.stream('/a', { types: ['file.edited'] });
     await connected();
     source.link.markLost(new ServerLostError('The work'));
@@ -373,7 +382,7 @@ describe('the connection of the event hub', () => {
     expect(await take(later, 1)).toMatchObject([{ properties: { reason: 'reconnect' } }]);
   });
 
-  it('of the next server is tried again at once, however long that of the last one was not to be had', async () => {
+  it('tries the event stream of the next server again at once, however long that of the last server was out of reach', async () => {
     await connected();
     source.refusal = new ConnectionError(target);
     source.connections.at(-1)?.close();
@@ -386,7 +395,7 @@ describe('the connection of the event hub', () => {
     expect(source.attempts).toBe(before + 2);
   });
 
-  it('leaves nothing on the signal of the server when it is over', async () => {
+  it('leaves no listener on the signal of the server when the event stream is over', async () => {
     await connected();
     expect(getEventListeners(source.link.lost, 'abort')).toHaveLength(1);
     source.refusal = new ConnectionError(target);
@@ -395,7 +404,7 @@ describe('the connection of the event hub', () => {
     expect(getEventListeners(source.link.lost, 'abort')).toEqual([]);
   });
 
-  it('ends while it waits for the next server when the hub is closed', async () => {
+  it('ends the wait for the next server when the hub is closed', async () => {
     await connected();
     source.link.markLost(new ServerLostError('The work'));
     await vi.advanceTimersByTimeAsync(0);
@@ -405,7 +414,7 @@ describe('the connection of the event hub', () => {
     expect(source.attempts).toBe(1);
   });
 
-  it('that is cut mid-frame delivers nothing of that frame', async () => {
+  it('delivers nothing of a frame when the event stream is cut in the middle of it', async () => {
     const stream = source.hub.stream('/a');
     await connected();
     source.write('data: {"directory":"/a","payload":{"id":"evt_1","type":"session.idle",');

@@ -126,7 +126,7 @@ const permission = {
 const nothing = { busy: [], idle: [], asked: [], answered: [] };
 
 describe('what is read again after a gap', () => {
-  it('is told as it differs from what was told before: sessions at work and what they ask', async () => {
+  it('reports in the gap what differs from what was reported before: sessions at work and what they ask', async () => {
     const events = await subscribed('/a');
     await begin('ses_1');
     await drop(() => {
@@ -155,7 +155,7 @@ describe('what is read again after a gap', () => {
   });
 
   it.each<EventType>(['session.status', 'session.idle', 'permission.asked', 'question.replied'])(
-    'is every loaded directory where somebody wants to be told of %s',
+    'reads after a gap every loaded directory where somebody subscribes to %s',
     async (type) => {
       const events = await subscribed('/a', [type]);
       await drop(() => working.push({ directory: '/a', sessionID: 'ses_1' }));
@@ -163,7 +163,7 @@ describe('what is read again after a gap', () => {
     },
   );
 
-  it('is every loaded directory where something is at work, and no other', async () => {
+  it('reads after a gap every loaded directory where something is at work, and no other', async () => {
     await subscribed('/a', ['file.edited']);
     await subscribed('/b', ['file.edited']);
     jarvis.forRepo('/c').events();
@@ -180,7 +180,7 @@ describe('what is read again after a gap', () => {
     expect(holds('/b')).toEqual([]);
   });
 
-  it('is not lost when the connection is cut before it was told', async () => {
+  it('loses no change when the connection is cut before the gap was delivered', async () => {
     const [a, b] = await subscribedAtWork();
     const all = jarvis.events();
     await drop(() => {
@@ -203,7 +203,7 @@ describe('what is read again after a gap', () => {
     expect(await nextGap(all)).toEqual([forA, forB]);
   });
 
-  it('includes what came over a connection that was cut before anybody was told of it', async () => {
+  it('includes in the gap what came over a connection that was cut before the gap was delivered', async () => {
     const events = await subscribed('/a');
     await begin('ses_1');
     server.answer(STATUS, () => new Promise(() => undefined));
@@ -217,7 +217,7 @@ describe('what is read again after a gap', () => {
     expect(await nextGap(events)).toEqual([{ ...nothing, directory: '/a', idle: ['ses_1'] }]);
   });
 
-  it('includes what was told before the first connection counted as live', async () => {
+  it('includes in the gap what was delivered before the first connection counted as live', async () => {
     await jarvis.forRepo('/a').warm();
     const events = jarvis.forRepo('/a').events();
     await pass(10);
@@ -228,7 +228,7 @@ describe('what is read again after a gap', () => {
     expect(await nextGap(events)).toEqual([{ ...nothing, directory: '/a', idle: ['ses_1'] }]);
   });
 
-  it('stays as it was where it cannot be read, is not told of there, and keeps the instance', async () => {
+  it('leaves a directory as it was when its state cannot be read, reports no gap there, and keeps the instance', async () => {
     const [a, b] = await subscribedAtWork();
     await drop(() => {
       end('ses_1');
@@ -246,7 +246,7 @@ describe('what is read again after a gap', () => {
     expect(warned).toContain('instance not read again');
   });
 
-  it('is waited for no longer than 10 s: a server that does not answer must not keep all from being told', async () => {
+  it('waits no longer than 10 s for a resync, so that a server that does not answer does not keep the gap from everybody', async () => {
     const events = await subscribed('/a');
     await begin('ses_1');
     await drop(() => server.answer(STATUS, () => new Promise(() => undefined)));
@@ -260,7 +260,7 @@ describe('what is read again after a gap', () => {
     expect(ready).toHaveBeenCalledOnce();
   });
 
-  it('is read once more when an event tells of a change while it is read', async () => {
+  it('reads a directory once more when an event reports a change while the resync reads it', async () => {
     const events = await subscribed('/a');
     await begin('ses_1');
     const first = deferred<Response>();
@@ -286,7 +286,7 @@ describe('after a restart of the server', () => {
     await pass(0);
   }
 
-  it('what was at work is told to be over, also of a directory that nobody loads again', async () => {
+  it('reports after a restart that sessions and asks are over, also of a directory that nobody loads again', async () => {
     const events = await subscribed('/a');
     await begin('ses_1');
     server.ask({ ...permission, always: [] });
@@ -299,7 +299,7 @@ describe('after a restart of the server', () => {
     expect(holds('/a')).toEqual([]);
   });
 
-  it('what did nothing is told to be gone too, and no more after the next gap', async () => {
+  it('reports after a restart an idle instance as gone too, and not again after the next gap', async () => {
     const events = await subscribed('/a');
     await crash();
     handle.change({ state: 'ready' });
@@ -308,7 +308,7 @@ describe('after a restart of the server', () => {
     expect(await nextGap(events)).toEqual([]);
   });
 
-  it('it is told once, also when the stream had broken before and when the next server ends too', async () => {
+  it('reports a restart once, also when the stream had broken before and when the next server ends too', async () => {
     const events = await subscribed('/a');
     const all = jarvis.events();
     await begin('ses_1');
@@ -348,7 +348,7 @@ describe('what keeps an instance', () => {
     }
   }
 
-  it('is asked for when nothing is heard of it, and ends when the server knows nothing of it', async () => {
+  it('asks the server about a hold when no event touches it, and ends the hold when the server does not know it', async () => {
     await subscribed('/a', ['file.edited']);
     // The events come in the wrong order: the session is idle.
     server.event('session.idle', { sessionID: 'ses_1' });
@@ -363,7 +363,7 @@ describe('what keeps an instance', () => {
     expect(server.count(STATUS)).toBe(asked);
   });
 
-  it('stays when the server says that it goes on, and when it cannot be asked', async () => {
+  it('keeps a hold when the server says that it goes on, and when the server cannot be asked', async () => {
     await subscribed('/a', ['file.edited']);
     await begin('ses_1');
     const before = server.count(STATUS);
@@ -382,7 +382,7 @@ describe('what keeps an instance', () => {
     expect(holds('/a')).toEqual([]);
   });
 
-  it('is not asked for while events tell of it, nor while the stream is down', async () => {
+  it('does not ask the server about a hold while events touch it, nor while the stream is down', async () => {
     await subscribed('/a', ['file.edited']);
     await begin('ses_1');
     const before = server.count(STATUS);
@@ -402,7 +402,7 @@ describe('what keeps an instance', () => {
 });
 
 describe('an event', () => {
-  it('of another shape than expected holds nothing, is told in the log, and delivered', async () => {
+  it('holds nothing for an event of an unexpected shape, logs it, and delivers it', async () => {
     const events = await subscribed('/a');
     const odd: [EventType, object][] = [
       ['session.status', {}],
@@ -423,7 +423,7 @@ describe('an event', () => {
     }
   });
 
-  it('of a session that nobody here knows keeps the instance like any other', async () => {
+  it('holds the instance for an event of a session that nobody here knows as for any other', async () => {
     await subscribed('/a');
     server.event('session.status', { sessionID: 'ses_unknown', status: busy });
     await pass(0);
@@ -433,7 +433,7 @@ describe('an event', () => {
     expect(holds('/a')).toEqual([]);
   });
 
-  it('of a directory that nobody here asked for is delivered to who reads all, and makes no repository', async () => {
+  it('delivers an event of a directory that nobody here asked for to whoever reads all, and makes no repository', async () => {
     const all = jarvis.events({ types: ['session.status'] });
     await pass(RECONNECT_MS);
     await begin('ses_1', '/outside/any/repository');

@@ -436,7 +436,7 @@ describe('the control of instances', () => {
   });
   afterEach(() => vi.useRealTimers());
 
-  it('keeps its promises whatever happens', { timeout: 120_000 }, async () => {
+  it('keeps the promises of instance control whatever happens', { timeout: 120_000 }, async () => {
     const property = fc.asyncProperty(
       setups,
       fc.array(command, { minLength: 1, maxLength: 60 }),

@@ -84,18 +84,21 @@ describe('an endless answer', () => {
           .then((list) => list),
     ],
     ['of text', (jarvis) => jarvis.forRepo('/a').vcs.diffRaw()],
-  ])('%s is a ResponseTooLargeError and ends the connection', async (_what, call) => {
-    const { url, written } = await endless();
-    const jarvis = client(url, MiB);
-    const error = await failure(call(jarvis));
-    expect(error).toBeInstanceOf(ResponseTooLargeError);
-    expect(error).toMatchObject({ maxBytes: MiB, method: 'GET' });
-    // What lies in the buffers of two sockets is written, too.
-    expect(await written).toBeLessThan(32 * MiB);
-    await jarvis.close();
-  });
+  ])(
+    'rejects an endless answer with ResponseTooLargeError and ends the connection: %s',
+    async (_what, call) => {
+      const { url, written } = await endless();
+      const jarvis = client(url, MiB);
+      const error = await failure(call(jarvis));
+      expect(error).toBeInstanceOf(ResponseTooLargeError);
+      expect(error).toMatchObject({ maxBytes: MiB, method: 'GET' });
+      // What lies in the buffers of two sockets is written, too.
+      expect(await written).toBeLessThan(32 * MiB);
+      await jarvis.close();
+    },
+  );
 
-  it('has a bound for one call', async () => {
+  it('bounds the answer of one call by its maxResponseBytes', async () => {
     const { url, written } = await endless();
     const jarvis = client(url);
     const error = await failure(jarvis.forRepo('/a').path({ maxResponseBytes: 1_000 }));
@@ -104,16 +107,21 @@ describe('an endless answer', () => {
     await jarvis.close();
   });
 
-  it.each(['connect', 'health'] as const)('about health is bounded by itself: %s', async (how) => {
-    const { url, written } = await endless();
-    const jarvis = client(url);
-    const error = await failure(how === 'connect' ? JarvisOpenCode.connect({ url }) : jarvis.global.health());
-    expect(error).toMatchObject({ name: 'ResponseTooLargeError', maxBytes: 64 * 1024 });
-    expect(await written).toBeLessThan(32 * MiB);
-    await jarvis.close();
-  });
+  it.each(['connect', 'health'] as const)(
+    'bounds the answer about health by a limit of its own: %s',
+    async (how) => {
+      const { url, written } = await endless();
+      const jarvis = client(url);
+      const error = await failure(
+        how === 'connect' ? JarvisOpenCode.connect({ url }) : jarvis.global.health(),
+      );
+      expect(error).toMatchObject({ name: 'ResponseTooLargeError', maxBytes: 64 * 1024 });
+      expect(await written).toBeLessThan(32 * MiB);
+      await jarvis.close();
+    },
+  );
 
-  it('to the request that loads an instance is bounded by itself', async () => {
+  it('bounds the answer to the request that loads an instance by a limit of its own', async () => {
     const { url, written } = await flood((response) => response.writeHead(200), { loads: false });
     const jarvis = client(url);
     const call = failure(jarvis.forRepo('/a').sessions.create({}, { maxResponseBytes: MiB }));
@@ -123,7 +131,7 @@ describe('an endless answer', () => {
     await jarvis.close();
   });
 
-  it('of a refusal is cut', async () => {
+  it('cuts the endless body of a refusal', async () => {
     const { url, written } = await endless('text/plain', 400);
     const jarvis = client(url);
     const error = await failure(jarvis.forRepo('/a').path());
@@ -133,7 +141,7 @@ describe('an endless answer', () => {
     await jarvis.close();
   });
 
-  it('counts when it is decompressed', async () => {
+  it('counts the bytes of an answer after it decompressed them', async () => {
     const { url, written } = await flood((response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
       const gzip = createGzip();
@@ -146,7 +154,7 @@ describe('an endless answer', () => {
     await jarvis.close();
   });
 
-  it('that says how long it is is not read at all', async () => {
+  it('reads nothing of an answer whose content-length exceeds the bound', async () => {
     let pulled = 0;
     const body = new ReadableStream<Uint8Array>(
       {
@@ -184,7 +192,7 @@ describe('a gzip bomb', () => {
     ['health', (jarvis) => jarvis.global.health()],
     ['plain text', (jarvis) => jarvis.forRepo('/a').vcs.diffRaw()],
     ['a page', async (jarvis) => jarvis.forRepo('/a').sessions.list()],
-  ])('in answer to %s is a ResponseTooLargeError', async (_what, call) => {
+  ])('rejects a gzip bomb in answer to %s with ResponseTooLargeError', async (_what, call) => {
     const { url, written } = await bomb(200);
     const jarvis = client(url, 8 * MiB);
     expect(await failure(call(jarvis, url))).toBeInstanceOf(ResponseTooLargeError);
@@ -192,7 +200,7 @@ describe('a gzip bomb', () => {
     await jarvis.close();
   });
 
-  it('in a refusal is cut', async () => {
+  it('cuts a gzip bomb in a refusal', async () => {
     const { url, written } = await bomb(400, 'text/plain');
     const jarvis = client(url);
     const error = await failure(jarvis.forRepo('/a').path());
@@ -215,7 +223,7 @@ describe('headers without end', () => {
         return repo.fetch(`${repo.baseUrl}/path`);
       },
     ],
-  ])('in answer to %s are an error, and the connection is closed', async (what, call) => {
+  ])('rejects headers without end in answer to %s, and closes the connection', async (what, call) => {
     const written = deferred<number>();
     const server = createTcpServer((socket) => {
       let bytes = 0;
@@ -282,31 +290,34 @@ describe('an endless event', () => {
         return gzip;
       },
     ],
-  ])('%s closes the stream, which is told, and opened again', async (_what, encode) => {
-    const { url, written } = await eventFlood(encode);
-    const warned: unknown[] = [];
-    const ignore = (): void => undefined;
-    const logger = {
-      debug: ignore,
-      info: ignore,
-      error: ignore,
-      warn: (message: string, details?: object) => void warned.push({ message, ...details }),
-    };
-    const jarvis = new JarvisOpenCode(fakeHandle(url), { maxEventBytes: MiB, logger });
-    const events = await take(jarvis.events({ types: ['brand.new' as never] }), 2);
-    expect(events).toMatchObject([
-      { type: 'jarvis.gap', properties: { reason: 'reconnect' } },
-      { type: 'brand.new' },
-    ]);
-    expect(warned).toContainEqual({
-      message: 'event stream lost',
-      error: expect.stringMatching(
-        /^ResponseTooLargeError: .* more than 1048576 bytes\. Raise maxEventBytes/,
-      ),
-    });
-    expect(await written).toBeLessThan(64 * MiB);
-    await jarvis.close();
-  });
+  ])(
+    'closes the stream of an endless event, delivers a gap, and opens the stream again: %s',
+    async (_what, encode) => {
+      const { url, written } = await eventFlood(encode);
+      const warned: unknown[] = [];
+      const ignore = (): void => undefined;
+      const logger = {
+        debug: ignore,
+        info: ignore,
+        error: ignore,
+        warn: (message: string, details?: object) => void warned.push({ message, ...details }),
+      };
+      const jarvis = new JarvisOpenCode(fakeHandle(url), { maxEventBytes: MiB, logger });
+      const events = await take(jarvis.events({ types: ['brand.new' as never] }), 2);
+      expect(events).toMatchObject([
+        { type: 'jarvis.gap', properties: { reason: 'reconnect' } },
+        { type: 'brand.new' },
+      ]);
+      expect(warned).toContainEqual({
+        message: 'event stream lost',
+        error: expect.stringMatching(
+          /^ResponseTooLargeError: .* more than 1048576 bytes\. Raise maxEventBytes/,
+        ),
+      });
+      expect(await written).toBeLessThan(64 * MiB);
+      await jarvis.close();
+    },
+  );
 });
 
 describe('an answer as long as its bound', () => {
@@ -333,7 +344,7 @@ describe('an answer as long as its bound', () => {
     });
   const request = { method: 'GET', path: '/x', schema: z.string() } as const;
 
-  it('is read as it was sent, and one byte less of bound refuses it', async () => {
+  it('reads an answer as long as its bound as it was sent, and refuses it when the bound is one byte less', async () => {
     expect(await answering(bytes.length).send(request)).toBe(text);
     expect(await failure(answering(bytes.length - 1).send(request))).toBeInstanceOf(ResponseTooLargeError);
   });
@@ -346,7 +357,7 @@ describe('a depth bomb', () => {
   it.each([
     ['that is of no known shape', z.string()],
     ['that the schema follows', recursive],
-  ])('%s is a ResponseShapeError', async (_what, schema) => {
+  ])('rejects a depth bomb with ResponseShapeError: %s', async (_what, schema) => {
     const http = new Http({
       endpoint: () => ({ url: 'http://127.0.0.1:9' }),
       signal: new AbortController().signal,
@@ -358,7 +369,7 @@ describe('a depth bomb', () => {
   });
 
   it.each([400, 500])(
-    'in a refusal with status %i is a RequestError with a short message and JSON',
+    'rejects a depth bomb in a refusal with status %i with a RequestError with a short message and JSON',
     async (status) => {
       const http = new Http({
         endpoint: () => ({ url: 'http://127.0.0.1:9' }),
@@ -371,7 +382,7 @@ describe('a depth bomb', () => {
     },
   );
 
-  it('in an event is skipped or delivered, and the next event comes', async () => {
+  it('skips or delivers a depth bomb in an event, and delivers the next event', async () => {
     const source = new FakeEventSource();
     const stream = source.hub.stream('/a', { types: ['session.idle'] });
     await stream.ready;
@@ -384,7 +395,7 @@ describe('a depth bomb', () => {
 });
 
 describe('an event of the server with a name of ours', () => {
-  it('is dropped with one warning, in every form', async () => {
+  it('drops an event of the server with a name of ours with one warning, in every form', async () => {
     const source = new FakeEventSource();
     const stream = source.hub.stream(undefined);
     await stream.ready;
@@ -414,7 +425,7 @@ describe('a list whose pages never end', () => {
     };
   }
 
-  it('ends with an empty page', async () => {
+  it('ends a list whose pages never end with an empty page', async () => {
     const server = paging('/session/ses_1/message', [], { 'x-next-cursor': 'more' });
     const jarvis = new JarvisOpenCode(fakeHandle(), { fetch: server.fetch });
     jarvis.sessions.bind('chat-1', { id: 'ses_1', directory: '/a' });
@@ -424,7 +435,7 @@ describe('a list whose pages never end', () => {
     await jarvis.close();
   });
 
-  it('of sessions is a ResponseShapeError after a million of them', async () => {
+  it('rejects with ResponseShapeError after a million sessions of a list whose pages never end', async () => {
     const session = { id: 'ses_0', location: { directory: '/b' } };
     const server = paging('/api/session', {
       data: Array.from({ length: 500 }, () => session),

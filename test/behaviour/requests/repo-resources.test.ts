@@ -216,7 +216,7 @@ describe.each(operations)('%s', (_name, call, method, target, body, least) => {
     expect(repo.sent).toEqual([{ method, target, body }]);
   });
 
-  it('takes the least a server may answer, and all that a newer one adds', async () => {
+  it('takes the least that a server may answer, and all that a newer one adds', async () => {
     const nothing = least === true;
     expect(await call(resources(least))).toEqual(nothing ? undefined : least);
     expect(await call(resources(newer(least)))).toEqual(nothing ? undefined : newer(least));
@@ -230,7 +230,7 @@ describe.each(operations)('%s', (_name, call, method, target, body, least) => {
 });
 
 describe('a field the server sends as null', () => {
-  it('is absent where it is optional, and stays elsewhere', async () => {
+  it('leaves out a field that the server sends as null where it is optional, and keeps it elsewhere', async () => {
     expect(await resources({ branch: 'main', default_branch: null, added: null }).vcs.get()).toEqual({
       branch: 'main',
       added: null,
@@ -246,7 +246,7 @@ describe('a field the server sends as null', () => {
 });
 
 describe('the answer of an authorization', () => {
-  it('is an error when the method is not one for OAuth', async () => {
+  it('rejects with ResponseShapeError when the authorization method is not one for OAuth', async () => {
     const { providers } = resources(null);
     await expect(providers.oauthAuthorize('p', { method: 2 })).rejects.toBeInstanceOf(ResponseShapeError);
   });
@@ -305,7 +305,7 @@ const mistakes: readonly (readonly [what: string, call: (repo: Resources) => unk
 describe('a project', () => {
   const other = { name: 'OperationRefusedError', message: expect.stringContaining('forRepo()') as string };
 
-  it("is changed and listed by the id of the repository's own", async () => {
+  it("changes and lists a project by the id of the repository's own project", async () => {
     const id = 'a/b%2F';
     const { project, sent } = resources({ id, worktree: '/w' });
     await project.update(id, { icon: { url: 'data:,' }, commands: {} });
@@ -316,7 +316,7 @@ describe('a project', () => {
     ]);
   });
 
-  it('of another repository is refused, and only the own one was looked up', async () => {
+  it('refuses a project of another repository after it looked up only the own one', async () => {
     const { project, sent } = resources({ id: 'own', worktree: '/w' });
     await expect(project.update('other', { name: 'x' })).rejects.toMatchObject(other);
     await expect(project.directories('other')).rejects.toMatchObject(other);
@@ -325,11 +325,14 @@ describe('a project', () => {
 });
 
 describe('an argument mistake', () => {
-  it.each(mistakes)('is a TypeError that says so, and nothing is sent: %s', async (_what, call, message) => {
-    const repo = resources();
-    const error: unknown = await Promise.resolve(call(repo)).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(TypeError);
-    expect((error as TypeError).message).toMatch(message);
-    expect(repo.sent).toEqual([]);
-  });
+  it.each(mistakes)(
+    'rejects with a TypeError that names the mistake of the caller, and sends nothing: %s',
+    async (_what, call, message) => {
+      const repo = resources();
+      const error: unknown = await Promise.resolve(call(repo)).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as TypeError).message).toMatch(message);
+      expect(repo.sent).toEqual([]);
+    },
+  );
 });

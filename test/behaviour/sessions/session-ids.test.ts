@@ -102,7 +102,7 @@ async function settle(run: () => unknown): Promise<unknown> {
 
 describe.each(METHODS)('session.%s()', (_name, call, suffix) => {
   it.each(['a/b', '../../global/config', '%2e%2e', '%2F', 'a?b#c', '100%', ' ', '日🦊', '__proto__'])(
-    'keeps the id %j in one segment of the path',
+    'keeps the session id %j in one segment of the path',
     async (id) => {
       const { repo, paths } = repoWith('/srv/app');
       await settle(() => call(repo.sessions.session(id)));
@@ -128,7 +128,7 @@ describe.each(METHODS)('session.%s()', (_name, call, suffix) => {
 
 describe('an id that is none', () => {
   it.each(['', '.', '..', '\ud800', undefined, null, 1, {}, ['ses_1'], Symbol('ses_1')])(
-    'is refused before anything is sent: %s',
+    'refuses an invalid session id before it sends anything: %s',
     async (id) => {
       const { repo, paths } = repoWith('/srv/app');
       expect(() => repo.sessions.session(id as string)).toThrow(TypeError);
@@ -140,7 +140,7 @@ describe('an id that is none', () => {
 
 describe('a file part', () => {
   it.each(['', 'not a url', '../notes.txt', '//host/x', 'http://[', undefined, 1])(
-    'with the URL %j is refused before anything is sent',
+    'refuses a file part with the URL %j before it sends anything',
     async (url) => {
       const { repo, paths } = repoWith('/srv/app');
       const file = { type: 'file', mime: 'text/plain', url: url as string } as const;

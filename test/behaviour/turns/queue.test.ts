@@ -93,7 +93,7 @@ async function turnHolds(repo: RepoClient): Promise<unknown[]> {
 }
 
 describe('turns.concurrency', () => {
-  it('is how many turns run at once on the server, whatever their sessions', async () => {
+  it('runs as many turns at once on the server as turns.concurrency allows, whatever their sessions', async () => {
     const { start } = setUp(2);
     const turns = SESSIONS.slice(0, 5).map((id) => start(id));
     const [first, second, third] = turns as [Turn, Turn, Turn];
@@ -107,7 +107,7 @@ describe('turns.concurrency', () => {
     expect(sent()).toEqual(turns.map(({ messageID }) => messageID));
   });
 
-  it('lets the highest priority go first, and of one priority the oldest', async () => {
+  it('starts the turn with the highest priority first, and of one priority the oldest', async () => {
     const { start } = setUp(1);
     const turns = {
       running: start('ses_0', { priority: -9 }),
@@ -140,7 +140,7 @@ describe('turns.concurrency', () => {
     ['its signal', (_turn, caller) => caller.abort('enough')],
     ['turn.abort()', (turn) => turn.abort()],
     ['its time limit', () => vi.advanceTimersByTimeAsync(10_000)],
-  ])('is no matter to a waiting turn that is ended by %s: it leaves the queue at once', async (by, end) => {
+  ])('takes a waiting turn that is ended by %s out of the queue at once', async (by, end) => {
     const { repo, start } = setUp(1);
     const caller = new AbortController();
     const running = start('ses_0');
@@ -162,7 +162,7 @@ describe('turns.concurrency', () => {
     expect(await turnHolds(repo)).toEqual([]);
   });
 
-  it('loses none of a full queue: each turn is sent once or was ended, and the slots are free again', async () => {
+  it('loses no turn of a full queue: each turn is sent once or was ended, and the slots are free again', async () => {
     const { repo, start } = setUp(3);
     server.answer('POST /session/ses_7/prompt_async', () => new Response('', { status: 500 }));
     const callers: AbortController[] = [];
@@ -211,7 +211,7 @@ describe('turns.concurrency', () => {
     expect(sent().at(-1)).toBe(last.messageID);
   });
 
-  it('keeps nobody waiting when the client is closed: the running turn and those in the queue end', async () => {
+  it('ends the running turn and those in the queue when the client is closed', async () => {
     const jarvis = new JarvisOpenCode(fakeHandle(), {
       fetch: server.fetch,
       idle: false,
@@ -238,14 +238,14 @@ describe('turns.concurrency', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is no limit unless it is set', async () => {
+  it('limits no turns unless turns.concurrency is set', async () => {
     const { start } = setUp();
     for (const id of SESSIONS) start(id);
     await settle();
     expect(sent()).toHaveLength(SESSIONS.length);
   });
 
-  it('takes finite numbers only for priorities', () => {
+  it('takes only finite numbers for priorities', () => {
     const { repo } = setUp(1);
     const session = repo.sessions.session('ses_0');
     expect(() => session.stream('x', { priority: Number.NaN })).toThrow(

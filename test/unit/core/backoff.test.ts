@@ -4,7 +4,7 @@ import { backoffMs } from '../../../src/core/backoff.js';
 const BOUNDS = { minMs: 100, maxMs: 500 };
 
 describe('backoffMs', () => {
-  it('doubles with each failure up to the longest pause', () => {
+  it('doubles the pause with each failure up to the longest pause', () => {
     const pauses = [0, 1, 2, 3, 4].map((failures) => backoffMs(failures, BOUNDS, () => 1));
     expect(pauses).toEqual([100, 200, 400, 500, 500]);
   });
@@ -19,7 +19,7 @@ describe('backoffMs', () => {
     expect(backoffMs(100_000, BOUNDS, () => 1)).toBe(500);
   });
 
-  it('takes its jitter from Math.random by default', () => {
+  it('takes the jitter of a pause from Math.random by default', () => {
     const pauses = Array.from({ length: 200 }, () => backoffMs(0, BOUNDS));
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(50);
     expect(Math.max(...pauses)).toBeLessThanOrEqual(100);

@@ -95,7 +95,7 @@ describe('an unknown option', () => {
       "Unknown option 'pattern' of ask(); did you mean 'patterns'?",
     ],
   ])(
-    'is a TypeError that names it and the nearest one, before anything is started: %#',
+    'rejects an unknown option with a TypeError that names it and the nearest one, before anything is started: %#',
     async (call, message) => {
       const error = await failure(call);
       expect(error).toBeInstanceOf(TypeError);
@@ -103,7 +103,7 @@ describe('an unknown option', () => {
     },
   );
 
-  it('is refused by every call that takes options, before anything is sent', async () => {
+  it('refuses an unknown option in every call that takes options, before anything is sent', async () => {
     const { sent, mock, jarvis, repo, session } = await set();
     const calls: [call: () => unknown, key: string, meant: string][] = [
       [() => repo.sessions.list({}, wrong({ timeout: 1 })), 'timeout', 'timeoutMs'],
@@ -174,7 +174,7 @@ describe('an option of the wrong shape', () => {
     [{ restore: { version: 1 } }, 'Expected what snapshot() gave'],
     [{ command: 'x'.repeat(5_000), args: 'y'.repeat(5_000) }, 'got "yyy'],
   ])(
-    'is a TypeError that shows its value and type, before anything is started: %#',
+    'rejects an option of the wrong shape with a TypeError that shows its value and type, before anything is started: %#',
     async (options, message) => {
       const error = await failure(start({ command: '/nonexistent', ...options }));
       expect(error).toBeInstanceOf(TypeError);
@@ -183,15 +183,18 @@ describe('an option of the wrong shape', () => {
     },
   );
 
-  it.each([5, 'x', null, [], () => undefined])('is one, when all options are %o', async (options) => {
-    const error = await failure(start(options));
-    expect(error).toBeInstanceOf(TypeError);
-    expect((error as Error).message).toMatch(
-      /^Expected the options of JarvisOpenCode.start\(\) to be an object/,
-    );
-  });
+  it.each([5, 'x', null, [], () => undefined])(
+    'rejects with a TypeError when all options are %o',
+    async (options) => {
+      const error = await failure(start(options));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(
+        /^Expected the options of JarvisOpenCode.start\(\) to be an object/,
+      );
+    },
+  );
 
-  it('shows nothing of headers, environment and password, which may be secret', async () => {
+  it('shows nothing of headers, environment and password, which may be secret, in a TypeError', async () => {
     const { repo, jarvis } = await set();
     const errors = [
       await failure(() => repo.path(wrong({ headers: 'trout' }))),
@@ -206,7 +209,7 @@ describe('an option of the wrong shape', () => {
     await jarvis.close();
   });
 
-  it('of a right type but out of bounds is a RangeError', async () => {
+  it('rejects an option of the right type but out of bounds with a RangeError', async () => {
     expect(await failure(start({ idle: { maxLoaded: 0 } }))).toBeInstanceOf(RangeError);
     expect(await failure(start({ port: -1 }))).toBeInstanceOf(RangeError);
     expect(await failure(connect({ timeoutMs: -1 }))).toBeInstanceOf(RangeError);
@@ -221,7 +224,7 @@ describe('the nearest name', () => {
     ['max', undefined],
     ['', undefined],
     ['x'.repeat(100_000), undefined],
-  ])('for %.20s is %s', (key, name) => {
+  ])('finds for the name %.20s the nearest name %s', (key, name) => {
     expect(nearest(key, ['idle', 'turns', 'permissions'])).toBe(name);
   });
 });

@@ -18,7 +18,7 @@ function instance(onAcquire: () => void = () => undefined): { entry: InstanceEnt
 const lost = (): ServerLostError => new ServerLostError('The work');
 
 describe('acquiring an instance for a request', () => {
-  it('takes a hold, reports it, and lets go of it once', async () => {
+  it('takes a hold for a request, reports it, and releases it once', async () => {
     const { entry, holds } = instance();
     let acquired = 0;
     const release = await acquireThrough(
@@ -31,7 +31,7 @@ describe('acquiring an instance for a request', () => {
     expect(holds()).toBe(0);
   });
 
-  it('holds nothing while there is no server, and goes on with the next one', async () => {
+  it('holds nothing while there is no server, and takes the hold on the next one', async () => {
     const link = new ServerLink(true);
     const { entry, holds } = instance();
     link.markLost(lost());
@@ -43,7 +43,7 @@ describe('acquiring an instance for a request', () => {
     expect(holds()).toBe(1);
   });
 
-  it('lets go and waits again when the server is lost while the instance loads', async () => {
+  it('releases the hold and waits again when the server is lost while the instance loads', async () => {
     const link = new ServerLink(true);
     let times = 0;
     const { entry, holds } = instance(() => {
@@ -57,7 +57,7 @@ describe('acquiring an instance for a request', () => {
     expect([times, holds()]).toEqual([2, 1]);
   });
 
-  it('rejects with the reason of the signal while it waits for a server', async () => {
+  it('rejects with the reason of the signal while a request waits for a server', async () => {
     const link = new ServerLink(true);
     link.markLost(lost());
     const reason = new Error('no longer');

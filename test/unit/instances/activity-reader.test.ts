@@ -40,7 +40,7 @@ const kinds = (entry: InstanceEntry): string[] =>
   entry.holds().map(({ kind, detail }) => `${kind} ${detail}`);
 
 describe('reading the activity of an instance', () => {
-  it('makes what the server does the holds of the instance', async () => {
+  it('turns the work of the server into holds of the instance', async () => {
     const { entry, reader, confirmed } = setUp({
       '/session/status': { ses_1: { type: 'busy' }, ses_2: { type: 'retry' }, ses_3: { type: 'idle' } },
       '/permission': [{ id: 'per_1', sessionID: 'ses_1' }],
@@ -62,7 +62,7 @@ describe('reading the activity of an instance', () => {
     expect(confirmed()).toBe(1);
   });
 
-  it('leaves out what a session that is not at work has asked', async () => {
+  it('leaves out the asks of a session that is not at work', async () => {
     const { entry, reader } = setUp({
       '/session/status': { ses_1: { type: 'busy' } },
       '/permission': [{ id: 'per_1', sessionID: 'ses_aborted' }],
@@ -71,20 +71,20 @@ describe('reading the activity of an instance', () => {
     expect(activity).toMatchObject({ busySessions: ['ses_1'], permissions: [] });
   });
 
-  it('asks for asks only when a session is at work', async () => {
+  it('reads the asks of an instance only when a session is at work', async () => {
     const { entry, reader, asked } = setUp({});
     await reader.confirm(entry, signal);
     expect(asked).toEqual(['/session/status', '/pty']);
   });
 
-  it('asks nothing of an instance that is not loaded', async () => {
+  it('reads nothing of an instance that is not loaded', async () => {
     const { entry, reader, asked } = setUp({});
     entry.unload('external');
     expect(await reader.confirm(entry, signal)).toBeUndefined();
     expect(asked).toEqual([]);
   });
 
-  it('reads again when an event came before the answer', async () => {
+  it('reads the activity again when an event came before the answer', async () => {
     let reads = 0;
     const { entry, reader, confirmed } = setUp({
       '/session/status': () => {
@@ -96,7 +96,7 @@ describe('reading the activity of an instance', () => {
     expect([reads, confirmed(), kinds(entry)]).toEqual([2, 1, ['session-busy ses_new']]);
   });
 
-  it('asks nothing more once the instance is disposed', async () => {
+  it('reads nothing more once the instance is disposed', async () => {
     const { entry, reader, asked } = setUp({
       '/session/status': () => {
         entry.unload('external');
@@ -138,7 +138,7 @@ describe('reading the activity of an instance', () => {
     expect(entry.stats(undefined)).toMatchObject({ state: 'broken', error });
   });
 
-  it('refuses a directory that has become another one, and asks nothing', async () => {
+  it('refuses a directory that has become another one, and reads nothing', async () => {
     const failure = new Error('replaced');
     const entry = quietRegistry().entry('/a');
     entry.use();

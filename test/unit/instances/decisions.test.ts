@@ -15,7 +15,7 @@ function setUp(): { decisions: Decisions; logged: [string, string][]; published:
 }
 
 describe('decisions', () => {
-  it('are logged and published with the same text', () => {
+  it('logs and publishes a decision with the same text', () => {
     const { decisions, logged, published } = setUp();
     const error = new Error('no config');
     decisions.loaded('/a');
@@ -40,7 +40,7 @@ describe('decisions', () => {
     ]);
   });
 
-  it('name what kept an instance', () => {
+  it('names in a decision what kept an instance', () => {
     const { decisions, logged, published } = setUp();
     const holds = [{ kind: 'turn', detail: 'ses_1', since: 0 }] as const;
     decisions.notDisposed('/a', 'idle', new DisposeRefusedError('/a', holds));

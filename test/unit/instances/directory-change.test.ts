@@ -3,7 +3,7 @@ import { changeOf, isEmptyChange, stateOf } from '../../../src/instances/directo
 import { quietRegistry } from '../../support/quiet-registry.js';
 
 describe('the change of a directory', () => {
-  it('lists what began and what ended', () => {
+  it('lists what began and what ended in a directory', () => {
     const before = { busy: ['ses_1', 'ses_2'], asks: ['per_1'] };
     const after = { busy: ['ses_2', 'ses_3'], asks: ['per_1', 'que_1'] };
     expect(changeOf('/a', before, after)).toEqual({
@@ -22,13 +22,13 @@ describe('the change of a directory', () => {
     });
   });
 
-  it('is empty between two equal states only', () => {
+  it('finds no change only between two equal states', () => {
     const state = { busy: ['ses_1'], asks: ['per_1'] };
     expect(isEmptyChange(changeOf('/a', state, { ...state }))).toBe(true);
     expect(isEmptyChange(changeOf('/a', state, { ...state, asks: [] }))).toBe(false);
   });
 
-  it('is made from the sessions and asks of an instance, without its terminals', () => {
+  it('makes the state of a directory from the sessions and asks of its instance, without its terminals', () => {
     const entry = quietRegistry().entry('/a');
     entry.begin('session-busy', { id: 'ses_1' });
     entry.begin('question', { id: 'que_1', sessionID: 'ses_1' });

@@ -5,7 +5,7 @@ import { deferred } from '../../support/wait.js';
 const DONE: Disposal = { disposed: true, aborted: [] };
 
 describe('the disposals under way', () => {
-  it('begin at once when there are none', () => {
+  it('begins a disposal at once when none is under way', () => {
     const underWay = new DisposalsUnderWay();
     const begun: string[] = [];
     void underWay.whenNoneOfAll(undefined, () => begun.push('one'));
@@ -13,7 +13,7 @@ describe('the disposals under way', () => {
     expect(begun).toEqual(['one', 'all']);
   });
 
-  it('let one instance begin while another one is disposed, but not all', async () => {
+  it('lets the disposal of one instance begin while another one is disposed, but not of all', async () => {
     const underWay = new DisposalsUnderWay();
     const disposal = deferred<Disposal>();
     underWay.add('/a', disposal.promise);
@@ -27,7 +27,7 @@ describe('the disposals under way', () => {
     expect([begun, underWay.of('/a')]).toEqual([['one', 'all'], undefined]);
   });
 
-  it('let nothing begin while all are disposed, whether that succeeds or fails', async () => {
+  it('lets no disposal begin while all instances are disposed, whether that succeeds or fails', async () => {
     const underWay = new DisposalsUnderWay();
     for (const settle of ['resolve', 'reject'] as const) {
       const disposal = deferred();
@@ -46,7 +46,7 @@ describe('the disposals under way', () => {
     }
   });
 
-  it('wait on when another one began before', async () => {
+  it('waits also for a disposal that another caller began first', async () => {
     const underWay = new DisposalsUnderWay();
     const [first, second] = [deferred(), deferred()];
     underWay.addOfAll(first.promise);
@@ -64,7 +64,7 @@ describe('the disposals under way', () => {
     expect(begun).toEqual(['all', 'one']);
   });
 
-  it('reject with the reason of a signal, and begin nothing then', async () => {
+  it('rejects with the reason of a signal, and begins no disposal then', async () => {
     const underWay = new DisposalsUnderWay();
     underWay.addOfAll(new Promise(() => undefined));
     const controller = new AbortController();

@@ -44,7 +44,7 @@ afterEach(() => {
 });
 
 describe('a disposal', () => {
-  it('keeps the gate closed until the server tells that the instance is gone', async () => {
+  it('keeps the gate closed until the server reports the end of the instance', async () => {
     const { entry, disposer, sent } = setUp();
     const disposing = disposer.dispose(entry, 'explicit');
     await vi.waitFor(() => expect(sent).toEqual(['/a']));
@@ -61,7 +61,7 @@ describe('a disposal', () => {
     expect(entry).toMatchObject({ boots: 2, disposals: { explicit: 1, external: 0 } });
   });
 
-  it('is called off by whoever comes before it is sent, and by what the server turns out to be doing', async () => {
+  it('calls a disposal off for a request that comes before it is sent, and for work that the server reports', async () => {
     const confirming = deferred();
     const { entry, disposer, sent } = setUp({ confirm: () => confirming.promise });
     const disposing = disposer.dispose(entry, 'idle');
@@ -85,7 +85,7 @@ describe('a disposal', () => {
     expect(busy.entry.isDisposing).toBe(false);
   });
 
-  it('keeps what it cannot ask about', async () => {
+  it('keeps an instance when it cannot ask the server about it', async () => {
     const failure = new Error('nobody answers');
     const { entry, disposer, sent } = setUp({ confirm: () => Promise.reject(failure) });
     await expect(disposer.dispose(entry, 'idle')).rejects.toBe(failure);
@@ -93,7 +93,7 @@ describe('a disposal', () => {
     expect(entry).toMatchObject({ loaded: true, isDisposing: false });
   });
 
-  it('waits for the event stream before it does anything, within its time limit', async () => {
+  it('waits for the event stream before it disposes anything, within its time limit', async () => {
     const { entry, disposer, sent } = setUp({
       streamLive: () => new Promise(() => undefined),
       timeoutMs: 100,
@@ -106,7 +106,7 @@ describe('a disposal', () => {
     expect(entry).toMatchObject({ loaded: true, isDisposing: false });
   });
 
-  it('says when the end is not told in time, and counts the instance as loaded until it is', async () => {
+  it('rejects with TimeoutError when no event reports the end of a disposal in time, and counts the instance as loaded until one does', async () => {
     const { entry, disposer } = setUp({ timeoutMs: 100 });
     const disposing = disposer.dispose(entry, 'explicit');
     disposing.catch(() => undefined);
@@ -119,7 +119,7 @@ describe('a disposal', () => {
     expect(entry.holds()).toEqual([]);
   });
 
-  it('goes on when a caller stops waiting: the gate stays closed until it is over', async () => {
+  it('continues a disposal when a caller stops waiting, and keeps the gate closed until it is over', async () => {
     const { entry, disposer, sent } = setUp();
     const controller = new AbortController();
     const disposing = disposer.dispose(entry, 'explicit', { signal: controller.signal });
@@ -133,7 +133,7 @@ describe('a disposal', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('does nothing for an instance that is not loaded, and notes what others dispose', async () => {
+  it('disposes nothing for an instance that is not loaded, and notes disposals by others', async () => {
     const { entry, disposer, sent } = setUp();
     disposer.disposed(entry);
     expect(entry.disposals.external).toBe(1);
@@ -141,7 +141,7 @@ describe('a disposal', () => {
     expect(sent).toEqual([]);
   });
 
-  it('ends with its client', async () => {
+  it('ends a disposal with its client', async () => {
     const ending = new AbortController();
     const { entry, disposer, sent } = setUp({ closed: ending.signal });
     const disposing = disposer.dispose(entry, 'explicit');

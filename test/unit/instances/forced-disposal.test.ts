@@ -25,7 +25,7 @@ afterEach(() => {
 });
 
 describe('a forced disposal', () => {
-  it('aborts every session at work and names them', async () => {
+  it('aborts every session at work on a forced disposal and names them', async () => {
     const { entry, forced } = setUp({
       confirm: () => Promise.resolve(entry.begin('session-busy', { id: 'ses_told_by_server' })),
     });
@@ -34,7 +34,7 @@ describe('a forced disposal', () => {
     forced.end();
   });
 
-  it('aborts again after a second, because an abort may come too early', async () => {
+  it('aborts a session again after a second, because an abort may come too early', async () => {
     let aborts = 0;
     const { entry, forced } = setUp({
       abort: () => {
@@ -63,13 +63,13 @@ describe('a forced disposal', () => {
     forced.end();
   });
 
-  it('goes on when the instance cannot be read', async () => {
+  it('continues a forced disposal when the instance cannot be read', async () => {
     const { forced } = setUp({ confirm: () => Promise.reject(new Error('no answer')) });
     expect(await forced.abortWork(signal)).toEqual([]);
     forced.end();
   });
 
-  it('makes new turns wait until it ends, and lets requests pass', async () => {
+  it('makes new turns wait until a forced disposal ends, and lets requests pass', async () => {
     const { entry, forced } = setUp();
     (await entry.acquire('request', 'GET /path'))();
     let entered = false;

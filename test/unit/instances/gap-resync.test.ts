@@ -40,7 +40,7 @@ function setUp(readOne: (entry: InstanceEntry) => void = () => undefined): Setup
 }
 
 describe('the resync after a gap', () => {
-  it('reads what is held or subscribed to, and nothing else', async () => {
+  it('reads the directories that are held or subscribed to, and no others', async () => {
     const { registry, gap, read } = setUp();
     registry.entry('/held').begin('session-busy', { id: 'ses_1' });
     registry.entry('/subscribed').use();
@@ -53,7 +53,7 @@ describe('the resync after a gap', () => {
     open();
   });
 
-  it('tells what has changed since the stream broke first', async () => {
+  it('reports what has changed since the stream broke first', async () => {
     const { registry, gap } = setUp((entry) =>
       entry.replaceActivity('session-busy', [{ id: 'ses_2' }, { id: 'ses_3' }]),
     );
@@ -97,7 +97,7 @@ describe('the resync after a gap', () => {
     ]);
   });
 
-  it('rejects with the reason of its signal', async () => {
+  it('rejects a resync with the reason of its signal', async () => {
     const controller = new AbortController();
     const reason = new Error('the stream broke again');
     const { registry, gap } = setUp(() => controller.abort(reason));

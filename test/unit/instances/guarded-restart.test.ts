@@ -39,13 +39,13 @@ function setUp(init: Partial<GuardedRestartInit> = {}): Setup {
 }
 
 describe('a guarded restart', () => {
-  it('restarts when nothing holds an instance', async () => {
+  it('restarts the server when nothing holds an instance', async () => {
     const { entry, restart, restarted } = setUp();
     await restart();
     expect([restarted(), entry.isDisposing]).toEqual([1, false]);
   });
 
-  it('is refused because of a hold of this client, or of what the server reports', async () => {
+  it('refuses a restart because of a hold of this client, or of work that the server reports', async () => {
     const own = setUp();
     own.entry.hold('lease', 'tab');
     await expect(own.restart()).rejects.toMatchObject({ name: 'DisposeRefusedError' });
@@ -56,7 +56,7 @@ describe('a guarded restart', () => {
     expect([own.restarted(), busy.restarted(), busy.entry.isDisposing]).toEqual([0, 0, false]);
   });
 
-  it('restarts at once when it is forced', async () => {
+  it('restarts the server at once when the caller forces it', async () => {
     const { entry, underWay, restart, restarted } = setUp();
     entry.hold('lease', 'tab');
     underWay.add('/a', new Promise(() => undefined));
@@ -64,7 +64,7 @@ describe('a guarded restart', () => {
     expect(restarted()).toBe(1);
   });
 
-  it('waits for the disposals under way, and keeps others from beginning', async () => {
+  it('waits for the disposals under way before a restart, and keeps others from beginning', async () => {
     const stream = deferred();
     const { underWay, restart, restarted } = setUp({ streamLive: () => stream.promise });
     const disposal = deferred<Disposal>();
@@ -83,7 +83,7 @@ describe('a guarded restart', () => {
     expect([restarted(), begun]).toEqual([1, true]);
   });
 
-  it('ends with its client', async () => {
+  it('ends a guarded restart with its client', async () => {
     const closing = new AbortController();
     const { restart, restarted } = setUp({
       closed: closing.signal,

@@ -67,7 +67,7 @@ describe('the idle clock', () => {
     expect(entry.stats(undefined)).toMatchObject({ loaded: false, disposals: { idle: 1 } });
   });
 
-  it('leaves alone with keepForeign what others loaded or work in, and counts it', async () => {
+  it('leaves alone with keepForeign the instances that others loaded or work in, and counts them', async () => {
     const { clock, registry, idle, disposed, use } = setUp({
       idleTimeoutMs: 100,
       maxLoaded: 2,
@@ -101,7 +101,7 @@ describe('the idle clock', () => {
     expect(disposed).toContainEqual(['/loaded by others', 'idle']);
   });
 
-  it('starts again with every use', async () => {
+  it('starts the idle time again with every use', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
     for (let round = 0; round < 5; round++) {
       await use('/a');
@@ -125,7 +125,7 @@ describe('the idle clock', () => {
     expect(clock.timers).toBe(0);
   });
 
-  it('disposes the least recently used one over the cap, never a held one', async () => {
+  it('disposes the least recently used instance over the cap, never a held one', async () => {
     const { registry, disposed, use } = setUp({ maxLoaded: 2 });
     const lease = registry.entry('/a').hold('lease', 'tab');
     await use('/a');
@@ -143,7 +143,7 @@ describe('the idle clock', () => {
     expect([...registry.loadedEntries()].map((entry) => entry.directory)).toEqual(['/a', '/e']);
   });
 
-  it('gives an instance over the cap back as soon as its hold ends', async () => {
+  it('disposes an instance over the cap as soon as its hold ends', async () => {
     const { registry, disposed } = setUp({ maxLoaded: 1 });
     const first = await registry.entry('/a').acquire('turn', 'ses_1');
     const second = await registry.entry('/b').acquire('turn', 'ses_2');
@@ -176,7 +176,7 @@ describe('the idle clock', () => {
     expect(entry.loaded).toBe(false);
   });
 
-  it('tries one that fails again and again, each time twice as long after the last, and at once on retry()', async () => {
+  it('tries a disposal that fails again and again with twice the pause each time, and at once on retry()', async () => {
     const { clock, disposed, idle, use } = setUp({ idleTimeoutMs: 60_000 }, () => false);
     await use('/a');
     clock.advance(60_000);
@@ -193,7 +193,7 @@ describe('the idle clock', () => {
     expect(disposed).toHaveLength(5);
   });
 
-  it('goes on past one that fails', async () => {
+  it('disposes other instances after one disposal failed', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 }, (entry) => entry.directory !== '/a');
     await use('/a');
     clock.advance(50);
@@ -204,7 +204,7 @@ describe('the idle clock', () => {
     expect(disposed).toContainEqual(['/b', 'idle']);
   });
 
-  it('counts from now when the clock was set back', async () => {
+  it('counts the idle time from now when the clock was set back', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
     await use('/a');
     clock.jump(-500_000);
@@ -213,14 +213,14 @@ describe('the idle clock', () => {
     expect(disposed).toEqual([['/a', 'idle']]);
   });
 
-  it('disposes what a sleeping machine slept through, once', async () => {
+  it('disposes once the instances whose idle time ended while the machine slept', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
     await use('/a');
     clock.advance(86_400_000);
     expect(disposed).toEqual([['/a', 'idle']]);
   });
 
-  it('disposes one after the other while the server uses too much memory, never a held one', async () => {
+  it('disposes one instance after the other while the server uses too much memory, never a held one', async () => {
     let rssBytes = 300;
     const { clock, registry, disposed, use } = setUp(
       { idleTimeoutMs: 60_000, maxServerRssBytes: 150 },
@@ -252,7 +252,7 @@ describe('the idle clock', () => {
     lease();
   });
 
-  it('tells the deadline of an idle instance only', async () => {
+  it('gives the deadline of an idle instance only', async () => {
     const { clock, registry, idle, use } = setUp({ idleTimeoutMs: 100 });
     expect(idle.deadline(registry.entry('/a'))).toBeUndefined();
     const entry = await use('/a');
@@ -266,7 +266,7 @@ describe('the idle clock', () => {
     expect(idle.deadline(entry)).toBe(clock.now() + 100);
   });
 
-  it('does nothing more after stop()', async () => {
+  it('disposes nothing after stop()', async () => {
     const { clock, idle, disposed, use } = setUp({ idleTimeoutMs: 100 });
     await use('/a');
     idle.stop();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseIdlePolicy } from '../../../src/instances/idle-policy.js';
 
 describe('the idle policy', () => {
-  it('fills in the defaults', () => {
+  it('fills in the defaults of the idle policy', () => {
     const defaults = {
       idleTimeoutMs: 600_000,
       maxLoaded: 8,
@@ -17,7 +17,7 @@ describe('the idle policy', () => {
     });
   });
 
-  it('is switched off by false', () => {
+  it('switches the idle policy off by false', () => {
     expect(parseIdlePolicy(false)).toBeUndefined();
   });
 
@@ -26,12 +26,12 @@ describe('the idle policy', () => {
     { idleTimeoutMs: -1 },
     { idleTimeoutMs: Number.NaN },
     { idleTimeoutMs: Infinity },
-  ])('refuses %o', (policy) => {
+  ])('refuses the idle policy %o', (policy) => {
     expect(() => parseIdlePolicy(policy)).toThrow(RangeError);
   });
 
   it.each([{ maxServerRssBytes: 0 }, { maxServerRssBytes: -1 }, { maxServerRssBytes: Number.NaN }])(
-    'refuses %o',
+    'refuses the idle policy %o',
     (policy) => {
       expect(() => parseIdlePolicy(policy)).toThrow(
         /Expected idle.maxServerRssBytes to be a positive number of bytes/,
@@ -40,7 +40,7 @@ describe('the idle policy', () => {
   );
 
   it.each([{ maxLoaded: 0 }, { maxLoaded: 1.5 }, { maxLoaded: -3 }, { maxLoaded: Number.NaN }])(
-    'refuses %o',
+    'refuses the idle policy %o',
     (policy) => {
       expect(() => parseIdlePolicy(policy)).toThrow(/Expected idle.maxLoaded to be a positive integer, got/);
     },

@@ -41,7 +41,7 @@ afterEach(() => {
 });
 
 describe('loading an instance', () => {
-  it('resolves when the server answers', async () => {
+  it('resolves when the server answers the load of an instance', async () => {
     expect(await loader(() => Promise.resolve({})).load('/a', never)).toBe('loaded');
   });
 
@@ -49,23 +49,23 @@ describe('loading an instance', () => {
     failure(400, 'ConfigInvalidError'),
     failure(400, 'ConfigJsonError'),
     failure(500, 'UnknownError'),
-  ])('reports that the server cannot load it: $status $serverError', async (error) => {
+  ])('reports that the server cannot load the instance: $status $serverError', async (error) => {
     expect(await loader(() => Promise.reject(error)).load('/a', never)).toEqual({ error });
   });
 
-  it('leaves open what a failed connection means', async () => {
+  it('does not decide from a failed connection whether the instance can be loaded', async () => {
     const error = new ConnectionError({ method: 'GET', path: '/path' });
     expect(await loader(() => Promise.reject(error)).load('/a', never)).toBe('unknown');
   });
 
-  it('rejects with TimeoutError when it takes longer than bootTimeoutMs', async () => {
+  it('rejects with TimeoutError when a load takes longer than bootTimeoutMs', async () => {
     const loading = loader(untilAborted).load('/a', never);
     loading.catch(() => undefined);
     await vi.advanceTimersByTimeAsync(1_000);
     await expect(loading).rejects.toMatchObject({ name: 'TimeoutError', phase: 'boot', timeoutMs: 1_000 });
   });
 
-  it('ends without an error when nobody waits any more', async () => {
+  it('ends the load without an error when nobody waits any more', async () => {
     const abandoned = new AbortController();
     const loading = loader(untilAborted).load('/a', abandoned.signal);
     abandoned.abort();

@@ -7,7 +7,7 @@ const { signal } = new AbortController();
 
 describe('refusing a disposal', () => {
   it.each<HoldKind>(['request', 'turn', 'subscription', 'lease'])(
-    'refuses at once because of a %s',
+    'refuses a disposal at once because of a %s',
     (kind) => {
       const entry = quietRegistry().entry('/a');
       entry.use();
@@ -17,7 +17,7 @@ describe('refusing a disposal', () => {
   );
 
   it.each<HoldKind>(['session-busy', 'permission', 'question', 'pty', 'unknown'])(
-    'asks the server first because of a %s',
+    'asks the server before it refuses a disposal because of a %s',
     async (kind) => {
       const entry = quietRegistry().entry('/a');
       entry.use();

@@ -3,7 +3,7 @@ import { Scheduler } from '../../../src/instances/scheduler.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
 describe('the scheduler', () => {
-  it('keeps several deadlines with one timer, and none without a deadline', () => {
+  it('keeps several deadlines with one timer, and sets no timer without a deadline', () => {
     const clock = fakeClock();
     const scheduler = new Scheduler(clock);
     const calls: string[] = [];
@@ -60,7 +60,7 @@ describe('the scheduler', () => {
     expect(calls).toBe(1);
   });
 
-  it('calls nothing after stop()', () => {
+  it('calls no task after stop()', () => {
     const clock = fakeClock();
     const scheduler = new Scheduler(clock);
     let calls = 0;

@@ -30,7 +30,7 @@ function setUp(): Setup {
 const MINUTE_MS = 60_000;
 
 describe('the stale watch', () => {
-  it('asks about an instance whose holds no event touched for a minute, again and again', () => {
+  it('asks the server about an instance whose holds no event touched for a minute, again and again', () => {
     const { clock, registry, watch, asked } = setUp();
     registry.entry('/a').begin('session-busy', { id: 'ses_1' });
     registry.entry('/idle').use();
@@ -43,7 +43,7 @@ describe('the stale watch', () => {
     expect(asked).toMatchObject([{ directory: '/a' }, { directory: '/a' }]);
   });
 
-  it('does not ask while events touch the holds', () => {
+  it('does not ask the server while events touch the holds', () => {
     const { clock, registry, watch, asked } = setUp();
     const entry = registry.entry('/a');
     entry.begin('session-busy', { id: 'ses_1' });
@@ -69,7 +69,7 @@ describe('the stale watch', () => {
     expect([asked, clock.timers]).toEqual([[], 0]);
   });
 
-  it('does not ask about an instance that is being disposed', () => {
+  it('does not ask the server about an instance that is being disposed', () => {
     const { clock, registry, watch, asked } = setUp();
     const entry = registry.entry('/a');
     entry.begin('session-busy', { id: 'ses_1' });
@@ -80,7 +80,7 @@ describe('the stale watch', () => {
     open();
   });
 
-  it('checks within a minute after the clock was set back', () => {
+  it('checks for stale holds within a minute after the clock was set back', () => {
     const { clock, registry, watch, asked } = setUp();
     registry.entry('/a').begin('session-busy', { id: 'ses_1' });
     watch.start();
@@ -89,7 +89,7 @@ describe('the stale watch', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('ends its questions and sets no timer after stop()', () => {
+  it('ends its requests and sets no timer after stop()', () => {
     const { clock, registry, watch, asked } = setUp();
     const entry = registry.entry('/a');
     entry.begin('session-busy', { id: 'ses_1' });

@@ -12,7 +12,7 @@ function registry(): InstanceRegistry {
 }
 
 describe('an entry', () => {
-  it('counts a boot per load and tells what holds it', async () => {
+  it('counts one boot of an instance per load and lists what holds it', async () => {
     const entry = registry().entry('/a');
     expect(entry.stats(undefined)).toMatchObject({ loaded: false, state: 'unloaded', boots: 0, holds: [] });
     const release = await entry.acquire('request', 'GET /path');
@@ -32,7 +32,7 @@ describe('an entry', () => {
     expect(entry.boots).toBe(2);
   });
 
-  it('is loaded once for all who wait, and takes no place while it is not there', async () => {
+  it('loads an instance once for all callers who wait, and counts no place for it until it is loaded', async () => {
     let end: (outcome: LoadOutcome) => void = () => undefined;
     let loads = 0;
     const loaded: string[] = [];
@@ -69,7 +69,7 @@ describe('an entry', () => {
     expect(loads).toBe(2);
   });
 
-  it('ends the attempt to load it when nobody waits any more', async () => {
+  it('ends the attempt to load an instance when nobody waits any more', async () => {
     let abandoned: AbortSignal | undefined;
     const entry = new InstanceRegistry(fakeClock(), {
       load: (_entry, signal) => {
@@ -92,7 +92,7 @@ describe('an entry', () => {
     expect(entry.stats(undefined)).toMatchObject({ loaded: true, holds: [] });
   });
 
-  it('lets nobody through a closed gate, but holds for who waits', async () => {
+  it('lets nobody through a closed gate, but holds the instance for those who wait', async () => {
     const entry = registry().entry('/a');
     (await entry.acquire('request', 'first'))();
     const open = entry.closeGate();
@@ -111,7 +111,7 @@ describe('an entry', () => {
     expect(entry.boots).toBe(2);
   });
 
-  it('gives the hold back when who waits at the gate gives up', async () => {
+  it('releases the hold when a caller who waits at the gate gives up', async () => {
     const entry = registry().entry('/a');
     const open = entry.closeGate();
     const controller = new AbortController();
@@ -123,7 +123,7 @@ describe('an entry', () => {
     expect(entry.loaded).toBe(false);
   });
 
-  it('is held by what the server does, once per session, and by nothing of a former instance', () => {
+  it('holds an instance for what the server does, once per session, and for nothing of a former instance', () => {
     const entry = registry().entry('/a');
     entry.begin('session-busy', { id: 'ses_1' });
     entry.begin('session-busy', { id: 'ses_1' });
@@ -137,7 +137,7 @@ describe('an entry', () => {
   });
 
   it.each(['session-busy', 'permission', 'question', 'pty'] as const)(
-    'is held by any number of one kind (%s) with a bounded number of holds, until the server says what is left',
+    'bounds the number of holds of one kind (%s), and keeps the instance held until the server says what is left',
     (kind) => {
       const entry = registry().entry('/a');
       for (let n = 0; n < 5_000; n += 1) entry.begin(kind, { id: `id_${n}`, sessionID: 'ses_1' });
@@ -158,7 +158,7 @@ describe('an entry', () => {
     },
   );
 
-  it('is held by a session with an endless id, which is not kept', () => {
+  it('holds an instance for a session with an endless id, and does not keep the id', () => {
     const entry = registry().entry('/a');
     entry.begin('session-busy', { id: 'x'.repeat(1_001) });
     expect(entry.holds()).toMatchObject([{ kind: 'session-busy' }]);
@@ -168,7 +168,7 @@ describe('an entry', () => {
     expect(entry.isHeld).toBe(false);
   });
 
-  it('is not used by a mere sign of life', async () => {
+  it('counts no use of an instance for a mere sign of life', async () => {
     const clock = fakeClock();
     const entry = new InstanceRegistry(clock, {
       loaded: () => undefined,

@@ -20,7 +20,7 @@ describe('normalizePath', () => {
     ['/...', ['/...', '/.../']],
     ['/C:', ['/C:', '/C:/']],
   ])('POSIX: %s', (expected, spellings) => {
-    it.each(spellings)('from %s', (spelling) => {
+    it.each(spellings)('normalizes the spelling %s', (spelling) => {
       expect(normalizePath(spelling)).toBe(expected);
     });
   });
@@ -34,12 +34,12 @@ describe('normalizePath', () => {
     ],
     ['\\\\host\\share\\', ['\\\\host\\share', '\\\\host\\share\\', '\\\\host\\share\\..']],
   ])('Windows: %s', (expected, spellings) => {
-    it.each(spellings)('from %s', (spelling) => {
+    it.each(spellings)('normalizes the spelling %s', (spelling) => {
       expect(normalizePath(spelling)).toBe(expected);
     });
   });
 
-  it('takes the letter of a drive for what it is on Windows: of no case', () => {
+  it('ignores the case of a drive letter on Windows', () => {
     expect(normalizePath('c:\\app')).toBe('C:\\app');
   });
 
@@ -47,13 +47,13 @@ describe('normalizePath', () => {
     expect(normalizePath('\\\\host/share/app')).toBe('\\\\host\\share\\app');
   });
 
-  it('does not take a link or a percent sign for more than text', () => {
+  it('takes a link or a percent sign in a path for mere text', () => {
     expect(normalizePath('/srv/%2e%2e/app')).toBe('/srv/%2e%2e/app');
     expect(normalizePath('/srv/~/app')).toBe('/srv/~/app');
   });
 
   it.each(['app', './app', '../app', '~', '~/app', 'C:', 'C:app', '\\app', 'file:///srv/app', ' /srv/app'])(
-    'refuses %j, which is not absolute',
+    'refuses the path %j, which is not absolute',
     (path) => {
       const error = thrownBy(() => normalizePath(path));
       expect(error).toBeInstanceOf(RepoPathError);
@@ -63,7 +63,7 @@ describe('normalizePath', () => {
     },
   );
 
-  it('is stable: what it returns stays what it is', () => {
+  it('returns a path that normalizePath() leaves as it is', () => {
     for (const path of ['/srv/../a//b/', 'C:/x/../y/', '\\\\host\\share\\z\\', '/']) {
       const once = normalizePath(path);
       expect(normalizePath(once)).toBe(once);
@@ -72,22 +72,25 @@ describe('normalizePath', () => {
 });
 
 describe('assertPathText', () => {
-  it.each(['/srv/app', 'relative', ' ', '🦊'])('takes %j', (path) => {
+  it.each(['/srv/app', 'relative', ' ', '🦊'])('takes the path text %j', (path) => {
     expect(() => assertPathText(path)).not.toThrow();
   });
 
-  it.each(['', '/srv/\0app', '/srv/\ud800'])('refuses %j, which is no path anywhere', (path) => {
-    const error = thrownBy(() => assertPathText(path));
-    expect(error).toBeInstanceOf(RepoPathError);
-    expect(error).toMatchObject({ reason: 'invalid', path });
-  });
+  it.each(['', '/srv/\0app', '/srv/\ud800'])(
+    'refuses the path text %j, which is no path anywhere',
+    (path) => {
+      const error = thrownBy(() => assertPathText(path));
+      expect(error).toBeInstanceOf(RepoPathError);
+      expect(error).toMatchObject({ reason: 'invalid', path });
+    },
+  );
 
   it.each([
     [undefined, 'undefined'],
     [null, 'null'],
     [5, 'number'],
     [new URL('file:///srv/app'), 'object'],
-  ])('refuses %s with a TypeError that says what it got', (path, got) => {
+  ])('refuses %s as a path with a TypeError that says what it got', (path, got) => {
     const error = thrownBy(() => assertPathText(path));
     expect(error).toBeInstanceOf(TypeError);
     expect((error as Error).message).toMatch(new RegExp(`path to be a string, got ${got}`));
@@ -111,19 +114,22 @@ describe('assertServable', () => {
       '/🦊',
     ],
     ...['C:\\app', '\\\\host\\share\\app', `/${'漢'.repeat(1_365)}`, `/${'%'.repeat(4_094)}`],
-  ])('takes %j, in which OpenCode can work', (path) => {
+  ])('takes the directory %j, in which OpenCode can work', (path) => {
     expect(() => assertServable(path)).not.toThrow();
   });
 
-  it.each(['/a\\b', '/a\\', '/a\\b/app', '/C:\\app'])('refuses %j, in which every prompt fails', (path) => {
-    const error = thrownBy(() => assertServable(path));
-    expect(error).toBeInstanceOf(RepoPathError);
-    expect(error).toMatchObject({ reason: 'backslash', path });
-    expect((error as Error).message).toContain('backslash');
-  });
+  it.each(['/a\\b', '/a\\', '/a\\b/app', '/C:\\app'])(
+    'refuses the directory %j, in which every prompt fails',
+    (path) => {
+      const error = thrownBy(() => assertServable(path));
+      expect(error).toBeInstanceOf(RepoPathError);
+      expect(error).toMatchObject({ reason: 'backslash', path });
+      expect((error as Error).message).toContain('backslash');
+    },
+  );
 
   it.each([`/${'a'.repeat(15_000)}`, `/${'漢'.repeat(1_700)}`])(
-    'refuses what would be too long for a request',
+    'refuses a directory that would be too long for a request',
     (path) => {
       expect(thrownBy(() => assertServable(path))).toMatchObject({ reason: 'too-long', path });
     },

@@ -11,7 +11,7 @@ const one = { id: 'ses_1', directory: '/a' };
 const two = { id: 'ses_2', directory: '/b' };
 
 describe('the session map', () => {
-  it('binds one to one, and the same pair again without a word', () => {
+  it('binds sessions one to one, and accepts the same pair again', () => {
     const sessions = new SessionRegistry();
     sessions.bind('chat-1', one);
     sessions.bind('chat-1', one);
@@ -41,7 +41,7 @@ describe('the session map', () => {
     expect(() => new SessionRegistry().bind(id as string, one)).toThrow(TypeError);
   });
 
-  it('keeps a reserved id from everybody else until it is bound or released', () => {
+  it('reserves an id against everybody else until it is bound or released', () => {
     const sessions = new SessionRegistry();
     const reservation = sessions.reserve('chat-1', '/a');
     expect(() => sessions.reserve('chat-1', '/b')).toThrow(SessionAlreadyBoundError);
@@ -53,7 +53,7 @@ describe('the session map', () => {
     sessions.bind('chat-2', two);
   });
 
-  it('knows the directory of bound and of seen sessions, and forgets both with a deleted one', () => {
+  it('knows the directory of bound and of seen sessions, and forgets both with a deleted session', () => {
     const sessions = new SessionRegistry();
     sessions.learn(one);
     sessions.bind('chat-2', two);
@@ -65,7 +65,7 @@ describe('the session map', () => {
     expect(sessions.get('chat-2')).toBeUndefined();
   });
 
-  it('attributes children of any depth to their root', () => {
+  it('attributes child sessions of any depth to their root', () => {
     const sessions = new SessionRegistry();
     sessions.learn(one);
     sessions.learn({ id: 'ses_child', directory: '/a', parentID: 'ses_1' });
@@ -86,7 +86,7 @@ describe('reconcile()', () => {
     return sessionMapOf(sessions, locate);
   }
 
-  it('tells what is kept, gone and moved; what is gone is unbound, what moved is refused', async () => {
+  it('reports which sessions are kept, gone and moved, unbinds those that are gone, and refuses those that moved', async () => {
     const places = new Map([
       ['ses_1', '/a'],
       ['ses_3', '/elsewhere'],
@@ -103,14 +103,14 @@ describe('reconcile()', () => {
     expect(sessions.directoryOf('ses_3')).toBe('/elsewhere');
   });
 
-  it('changes nothing when the server cannot be asked', async () => {
+  it('changes no binding when reconcile() cannot ask the server', async () => {
     const failure = new Error('nobody answers');
     const sessions = bound(() => Promise.reject(failure));
     await expect(sessions.reconcile()).rejects.toBe(failure);
     expect(sessions.list()).toHaveLength(3);
   });
 
-  it('leaves alone what was bound otherwise while it asked', async () => {
+  it('leaves a session alone whose binding changed while reconcile() asked', async () => {
     const sessions = bound(() => {
       sessions.unbind('chat-1');
       return Promise.resolve(new Map());
@@ -119,7 +119,7 @@ describe('reconcile()', () => {
     expect(gone.map((binding) => binding.sessionID)).toEqual(['ses_2', 'ses_3']);
   });
 
-  it('passes on the signal and the time limit', async () => {
+  it('passes the signal and the time limit of reconcile() on', async () => {
     const { signal } = new AbortController();
     let seen: unknown;
     const sessions = bound((_bindings, options) => {
@@ -130,7 +130,7 @@ describe('reconcile()', () => {
     expect(seen).toEqual({ signal, timeoutMs: 5 });
   });
 
-  it('keeps a bounded amount of what a server says at endless length', () => {
+  it('keeps a bounded amount of what a server answers to reconcile() at endless length', () => {
     const sessions = new SessionRegistry();
     const directory = `/${'x'.repeat(1024 * 1024)}`;
     for (let n = 0; n < 50; n += 1) sessions.learn({ id: `ses_${n}`, directory });
@@ -139,7 +139,7 @@ describe('reconcile()', () => {
     expect(sessions.directoryOf('ses_long')).toBeUndefined();
   });
 
-  it('comes to an end when the server says that sessions are parents of each other', () => {
+  it('ends reconcile() when the server says that sessions are parents of each other', () => {
     const sessions = new SessionRegistry();
     sessions.learn({ id: 'ses_1', directory: '/a', parentID: 'ses_2' });
     sessions.learn({ id: 'ses_2', directory: '/a', parentID: 'ses_1' });

@@ -15,7 +15,7 @@ function restored(restore: unknown): JarvisOpenCode {
 }
 
 describe('a snapshot', () => {
-  it('survives JSON and binds the same sessions again', async () => {
+  it('restores a snapshot from JSON and binds the same sessions again', async () => {
     await using jarvis = restored({ version: 1, bindings: [binding, other] });
     const stored: unknown = JSON.parse(JSON.stringify(jarvis.snapshot()));
     expect(jarvisSnapshotSchema.parse(stored)).toEqual({ version: 1, bindings: [binding, other] });
@@ -25,7 +25,7 @@ describe('a snapshot', () => {
     expect([session.id, session.directory]).toEqual(['ses_2', '/srv/b']);
   });
 
-  it('is empty where nothing is bound', async () => {
+  it('makes an empty snapshot where nothing is bound', async () => {
     await using jarvis = new JarvisOpenCode(fakeHandle());
     expect(jarvis.snapshot()).toEqual({ version: 1, bindings: [] });
     expect(() => jarvis.forSession('chat-1')).toThrow(SessionNotBoundError);
@@ -45,7 +45,7 @@ describe('a snapshot', () => {
       { version: 1, bindings: [binding, { ...other, jarvisSessionID: 'chat-1' }] },
     ],
     ['one session twice', { version: 1, bindings: [binding, { ...other, sessionID: 'ses_1' }] }],
-  ])('is refused when it is %s', (_what, damaged) => {
+  ])('refuses a snapshot when it is %s', (_what, damaged) => {
     expect(() => restored(damaged)).toThrow(TypeError);
     expect(() => restored(damaged)).toThrow(/^Expected .*snapshot.* got /);
   });
@@ -66,7 +66,7 @@ describe('a snapshot', () => {
       'nested without end',
       JSON.parse(`{"version":1,"bindings":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
     ],
-  ])('is refused with a short message when it has %s', (_what, damaged: unknown) => {
+  ])('refuses a snapshot with a short message when it has %s', (_what, damaged: unknown) => {
     let message = '';
     try {
       restored(damaged);
@@ -77,12 +77,12 @@ describe('a snapshot', () => {
     expect(message.length).toBeLessThan(800);
   });
 
-  it('names the binding that is wrong', () => {
+  it('names the binding of a snapshot that is wrong', () => {
     const damaged = { version: 1, bindings: [binding, { ...other, directory: 7 }] };
     expect(() => restored(damaged)).toThrow(/bindings\.1\.directory: .*expected string/);
   });
 
-  it('of a newer version is refused by its version', () => {
+  it('refuses a snapshot of a newer version by its version', () => {
     expect(() => restored({ version: 2, bindings: {} })).toThrow(RangeError);
     expect(() => restored({ version: 2, bindings: {} })).toThrow(/version 1, got 2/);
   });

@@ -29,7 +29,7 @@ describe('GapBuffer', () => {
     expect(gap.begin()).toBe(true);
   });
 
-  it('gives what was held back in the order of its arrival, with its length', () => {
+  it('returns the events that it held back in the order of their arrival, with their length', () => {
     const gap = afterGap();
     expect(gap.hold(event('1'), 10)).toBe(true);
     expect(gap.hold(event('2'), 20)).toBe(true);
@@ -47,7 +47,7 @@ describe('GapBuffer', () => {
     expect(gap.hold(event('1'), 10)).toBe(false);
   });
 
-  it('drops what an earlier connection held back, which the next gap covers', () => {
+  it('drops the events that an earlier connection held back, which the next gap covers', () => {
     const gap = afterGap();
     gap.hold(event('1'), 10);
     gap.begin();
@@ -55,7 +55,7 @@ describe('GapBuffer', () => {
     expect([...gap.end().events].map((held) => held.event.id)).toEqual(['2']);
   });
 
-  it('counts what was dropped when more than 10,000 events came', () => {
+  it('counts the dropped events when more than 10,000 events came', () => {
     const gap = afterGap();
     for (let count = 0; count <= 10_000; count += 1) gap.hold(event(String(count)), 1);
     const { dropped, events } = gap.end();

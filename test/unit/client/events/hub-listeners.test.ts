@@ -17,7 +17,7 @@ function setUp() {
 }
 
 describe('HubListeners', () => {
-  it('gives the listeners to all and to the directory of an event', () => {
+  it('gives the listeners to all directories and to the directory of an event', () => {
     const { listeners, all, app } = setUp();
     expect([...listeners.of(APP)]).toEqual([all, app]);
     expect([...listeners.of('/srv/third')]).toEqual([all]);
@@ -64,7 +64,7 @@ describe('HubListeners', () => {
     expect(listeners.hasReader({ ...event, directory: '/srv/other' })).toBe(false);
   });
 
-  it('gives those it takes off when it is cleared', () => {
+  it('returns the listeners that it removes when it is cleared', () => {
     const { listeners, all, app, other } = setUp();
     expect(listeners.clear()).toEqual([all, other, app]);
     expect(listeners.size).toBe(0);

@@ -28,7 +28,7 @@ describe('the event hub', () => {
     expect(source.connections).toHaveLength(1);
   });
 
-  it('gives each directory its own events only, and everything to who asks for all', async () => {
+  it('gives each directory its own events only, and every event to a subscriber of all directories', async () => {
     const [a, b, all] = [source.hub.stream('/a'), source.hub.stream('/b'), source.hub.stream(undefined)];
     await Promise.all([a.ready, b.ready, all.ready]);
     source.send('/a', 'session.idle', { sessionID: 'ses_a' });
@@ -47,7 +47,7 @@ describe('the event hub', () => {
     ]);
   });
 
-  it('filters by type and by session', async () => {
+  it('filters events by type and by session', async () => {
     const idle = source.hub.stream('/a', { types: ['session.idle'] });
     const one = source.hub.stream('/a', { sessionID: 'ses_1' });
     await Promise.all([idle.ready, one.ready]);
@@ -77,7 +77,7 @@ describe('the event hub', () => {
     expect(source.logged).toEqual([]);
   });
 
-  it('parses no event that nobody has a use for', async () => {
+  it('parses no event that no subscriber needs', async () => {
     source.wants = (type) => type === 'session.idle';
     const stream = source.hub.stream('/a', { types: ['file.edited'] });
     await stream.ready;
@@ -92,7 +92,7 @@ describe('the event hub', () => {
     expect(source.logged).toEqual([]);
   });
 
-  it('reads on after frames that are no events, and tells of them in the log', async () => {
+  it('reads on after frames that are no events, and logs them', async () => {
     const stream = source.hub.stream('/a');
     await stream.ready;
     for (const frame of ['{oops', '7', '{"payload":{}}', '{"directory":7,"payload":{"id":{},"type":"x"}}']) {
@@ -105,7 +105,7 @@ describe('the event hub', () => {
     expect(source.connections).toHaveLength(1);
   });
 
-  it('goes on when a listener throws', async () => {
+  it('delivers events after a listener throws', async () => {
     source.hub.listen('/a', {
       event: () => {
         throw new Error('a mistake of the listener');
@@ -119,7 +119,7 @@ describe('the event hub', () => {
     expect(source.connections).toHaveLength(1);
   });
 
-  it('goes on when the loop of a subscriber throws, and frees that one', async () => {
+  it('delivers events after the loop of a subscriber throws, and closes that subscription', async () => {
     const failing = source.hub.stream('/a');
     const stream = source.hub.stream('/a');
     await stream.ready;
@@ -151,7 +151,7 @@ describe('the event hub', () => {
 });
 
 describe('an event stream', () => {
-  it('ends on break, abort and close(), and keeps nothing of it', async () => {
+  it('ends an event stream on break, abort and close(), and keeps nothing of it', async () => {
     const controller = new AbortController();
     const aborted = source.hub.stream('/a', { signal: controller.signal });
     const broken = source.hub.stream('/a');
@@ -169,7 +169,7 @@ describe('an event stream', () => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
-  it('leaves nothing on the signal of its caller, however it ends', async () => {
+  it('leaves nothing on the signal of the caller, however an event stream ends', async () => {
     const { signal } = new AbortController();
     const [broken, closed, lost] = Array.from({ length: 3 }, () => source.hub.stream('/a', { signal }));
     await broken?.ready;
@@ -191,7 +191,7 @@ describe('an event stream', () => {
     ],
     [{ types: [7] as never }, 'Expected types to be an array of strings, got an array'],
     [{ sessionID: 7 as never }, 'Expected sessionID to be a string, got 7 (number)'],
-  ])('that is asked for with %j is none, and nothing listens or holds', (options, message) => {
+  ])('refuses an event stream with %j, and leaves no listener and no hold', (options, message) => {
     const hold = vi.fn();
     expect(() => source.hub.stream('/a', { ...options, hold: true }, () => hold)).toThrow(message);
     expect(source.hub.size).toBe(0);
@@ -202,7 +202,7 @@ describe('an event stream', () => {
     ['before it is made', (abort: () => void) => abort()],
     ['while it connects', () => undefined],
     ['when it delivers', (_abort: () => void, stream?: EventStream) => stream?.ready],
-  ] as const)('honours a signal that aborts %s', async (when, prepare) => {
+  ] as const)('ends an event stream by a signal that aborts %s', async (when, prepare) => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const abort = (): void => controller.abort(reason);
@@ -218,7 +218,7 @@ describe('an event stream', () => {
     expect(source.hub.size).toBe(0);
   });
 
-  it('can be closed from inside its own loop', async () => {
+  it('closes an event stream from inside its own loop', async () => {
     const stream = source.hub.stream('/a');
     await stream.ready;
     source.send('/a', 'session.idle', { sessionID: 'ses_1' });
@@ -232,13 +232,13 @@ describe('an event stream', () => {
     expect(await take(stream, 1)).toEqual([]);
   });
 
-  it('that is closed before it was ready never is', async () => {
+  it('does not count an event stream as ready that was closed before it was', async () => {
     const stream = source.hub.stream('/a');
     await stream.close();
     await expect(stream.ready).rejects.toThrow(ClosedError);
   });
 
-  it('shares its events among several loops, and ends them all', async () => {
+  it('shares the events of a stream among several loops, and ends them all', async () => {
     const stream = source.hub.stream('/a');
     await stream.ready;
     const loops = [stream, stream].map(async (each) => {
@@ -266,7 +266,7 @@ describe('an event stream', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('keeps 1,000 events for its reader by itself', async () => {
+  it('keeps 1,000 events for the reader of a stream by default', async () => {
     const stream = source.hub.stream('/a');
     await stream.ready;
     for (let index = 0; index < 1_000; index++) source.send('/a', 'file.edited', { file: String(index) });
@@ -281,7 +281,7 @@ describe('an event stream', () => {
     ]);
   });
 
-  it('drops what a slow reader does not fetch, and says how much', async () => {
+  it('drops events that a slow reader does not fetch, and says how many', async () => {
     const stream = source.hub.stream('/a', { bufferSize: 10 });
     await stream.ready;
     for (let index = 0; index < 25; index++) source.send('/a', 'file.edited', { file: String(index) });
@@ -298,7 +298,7 @@ describe('an event stream', () => {
     );
   });
 
-  it('drops what a slow reader does not fetch when it has more bytes than its buffer', async () => {
+  it('drops events that a slow reader does not fetch when they have more bytes than the buffer', async () => {
     const stream = source.hub.stream('/a', { bufferBytes: 100_000 });
     await stream.ready;
     const text = 'x'.repeat(30_000);
@@ -328,7 +328,7 @@ describe('an event stream', () => {
     expect(await take(other, 1)).toMatchObject([{ type: 'brand.new' }]);
   });
 
-  it('counts the bytes of what waits, not of what was read', async () => {
+  it('counts the bytes of events that wait, not of those that were read', async () => {
     const stream = source.hub.stream('/a', { bufferBytes: 50_000 });
     await stream.ready;
     const iterator = stream[Symbol.asyncIterator]();
@@ -339,7 +339,7 @@ describe('an event stream', () => {
     }
   });
 
-  it('of a slow reader keeps no more than its buffer of 50,000 events, and counts every other', async () => {
+  it('keeps no more events for a slow reader than its buffer of 50,000, and counts every other', async () => {
     const slow = source.hub.stream('/a');
     const fast = source.hub.stream('/a', { bufferSize: 50_000 });
     await slow.ready;
@@ -358,7 +358,7 @@ describe('an event stream', () => {
     expect(seen + dropped).toBe(count);
   });
 
-  it('throws what the server refuses for good, and a new one tries again', async () => {
+  it('throws a final refusal of the server, and tries again for a new stream', async () => {
     source.refusal = new RequestError({ method: 'GET', path: '/global/event', status: 401 });
     const stream = source.hub.stream('/a');
     await expect(stream.ready).rejects.toBe(source.refusal);
@@ -368,7 +368,7 @@ describe('an event stream', () => {
     await next.ready;
   });
 
-  it('ends quietly when its client is closed, and with the error when the server is lost', async () => {
+  it('ends a stream quietly when its client is closed, and with the error when the server is lost', async () => {
     const quiet = source.hub.stream('/a');
     await quiet.ready;
     const looping = take(quiet, 1);
@@ -385,7 +385,7 @@ describe('an event stream', () => {
     await expect(take(late, 1)).rejects.toBe(error);
   });
 
-  it('holds the instance when asked to, until it ends in whatever way', async () => {
+  it('holds the instance on request until the stream ends in whatever way', async () => {
     let holds = 0;
     const hold = (): (() => void) => {
       holds += 1;
@@ -415,7 +415,7 @@ describe('an event stream', () => {
     expect(holds).toBe(0);
   });
 
-  it('of all repositories holds none', () => {
+  it('holds no instance for a stream of all repositories', () => {
     expect(() => source.hub.stream(undefined, { hold: true })).toThrow(TypeError);
     expect(source.hub.size).toBe(0);
   });

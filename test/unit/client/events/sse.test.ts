@@ -40,7 +40,7 @@ describe('the reader of the event stream', () => {
     expect(await framesOf([frame + frame])).toEqual([data, data]);
   });
 
-  it('does not care where the network cuts, not even within a character', async () => {
+  it('reads the same frames wherever the network cuts, even within a character', async () => {
     const bytes = new TextEncoder().encode(frame.replace('ses_1', 'sés_🦊'));
     const frames = await framesOf([...bytes].map((byte) => Uint8Array.of(byte)));
     expect(frames).toEqual([data.replace('ses_1', 'sés_🦊')]);
@@ -54,25 +54,25 @@ describe('the reader of the event stream', () => {
     ['comments', `: hello\n\n${frame}`],
     ['no blank after the colon', frame.replace('data: ', 'data:')],
     ['fields it has no use for', `event: message\nid: 7\nretry: 100\nother: x\nword\n${frame}`],
-  ])('understands %s, in one piece and byte by byte', async (_name, text) => {
+  ])('reads %s, in one piece and byte by byte', async (_name, text) => {
     expect(await framesOf([text])).toEqual([data]);
     const bytes = new TextEncoder().encode(text);
     expect(await framesOf([...bytes].map((byte) => Uint8Array.of(byte)))).toEqual([data]);
   });
 
-  it('joins data over several lines', async () => {
+  it('joins the data of a frame over several lines', async () => {
     const [joined] = await framesOf([frame.replace('"project"', '\ndata: "project"')]);
     expect(JSON.parse(joined ?? '')).toEqual(envelope);
   });
 
   it.each([frame.slice(0, -1), frame.slice(0, -2), frame.slice(0, 20), 'da'])(
-    'leaves out what the end of the stream cut off: %j',
+    'leaves out the frame that the end of the stream cut off: %j',
     async (cut) => {
       expect(await framesOf([frame, cut])).toEqual([data]);
     },
   );
 
-  it('replaces bytes that are no UTF-8 and goes on', async () => {
+  it('replaces bytes that are no UTF-8 and goes on with the stream', async () => {
     expect(await framesOf(['data: a', Uint8Array.of(0xff, 0xfe), `b\n\n${frame}`])).toEqual([
       'a\uFFFD\uFFFDb',
       data,
@@ -97,14 +97,14 @@ describe('the reader of the event stream', () => {
     expect(frames).toEqual([data]);
   });
 
-  it('counts every byte as a sign of life, also those that make no frame', async () => {
+  it('counts every byte of the stream as a sign of life, also those that make no frame', async () => {
     let signs = 0;
     const handler = { onActivity: () => (signs += 1), onFrame: () => undefined };
     await readFrames(streamOf([': heartbeat\n\n', 'da', 'ta: 1']), handler);
     expect(signs).toBe(3);
   });
 
-  it.each(['abort', 'failure'] as const)('lets go of the stream after an %s of the handler', async (end) => {
+  it.each(['abort', 'failure'] as const)('closes the stream after an %s of the handler', async (end) => {
     const caller = new AbortController();
     const cancelled: unknown[] = [];
     const body = new ReadableStream<Uint8Array>({
@@ -128,7 +128,7 @@ describe('the reader of the event stream', () => {
 });
 
 describe('an envelope', () => {
-  it('becomes an event', () => {
+  it('decodes an envelope to an event', () => {
     expect(decodeEnvelope(data)).toEqual({ kind: 'event', event });
   });
 
@@ -142,13 +142,13 @@ describe('an envelope', () => {
     '{"directory":"/a","payload":{"type":"x"}}}',
     '{"directory":"/a","payload":{"type":"x","properties":{}}',
     '{"directory":"/a","payload":{"type":"x"},"directory":"/b"}',
-  ])('is the same event whether its head was read before or not: %s', (text) => {
+  ])('decodes an envelope to the same event whether its head was read before or not: %s', (text) => {
     const whole = decodeEnvelope(text);
     expect(peekEnvelope(text)).toBeDefined();
     expect(decodeEnvelope(text, peekEnvelope(text))).toEqual(whole);
   });
 
-  it('of a second delivery is told from an event', () => {
+  it('tells the envelope of a second delivery from an event', () => {
     const sync = { directory: '/a', payload: { type: 'sync', syncEvent: { id: 'evt_1' } } };
     expect(decodeEnvelope(JSON.stringify(sync))).toEqual({ kind: 'duplicate' });
   });
@@ -163,11 +163,11 @@ describe('an envelope', () => {
     '{"payload":{}}',
     '{"payload":{"type":7}}',
     '{"payload":[]}',
-  ])('of another shape is malformed: %s', (text) => {
+  ])('takes an envelope of another shape for malformed: %s', (text) => {
     expect(decodeEnvelope(text).kind).toBe('malformed');
   });
 
-  it('of an unknown type, or of the whole server, is an event all the same', () => {
+  it('decodes an envelope of an unknown type, or of the whole server, to an event all the same', () => {
     const unknown = { payload: { id: 'evt_2', type: 'brand.new', properties: { a: 1 }, extra: true } };
     const global = { directory: 'global', payload: { type: 'global.disposed', properties: 7 } };
     expect(decodeEnvelope(JSON.stringify(unknown))).toEqual({
@@ -188,7 +188,7 @@ describe('an envelope', () => {
     '/"payload":{"type":"fake"}',
     '/line\nbreak',
     '',
-  ])('tells its directory and type without being parsed: %j', (directory) => {
+  ])('reads the directory and type of an envelope without parsing it: %j', (directory) => {
     const full = JSON.stringify({ ...envelope, directory, workspace: 'w' });
     const bare = JSON.stringify({ directory, payload: { type: 'sync', syncEvent: {} } });
     expect(
@@ -200,13 +200,13 @@ describe('an envelope', () => {
     expect(peekEnvelope(bare)).toEqual({ directory, type: 'sync' });
   });
 
-  it('with its directory at the end is decoded as a whole', () => {
+  it('decodes an envelope with its directory at the end as a whole', () => {
     const turned = '{"payload":{"id":"evt_1","type":"session.idle","properties":{}},"directory":"/a"}';
     expect(peekEnvelope(turned)).toBeUndefined();
     expect(decodeEnvelope(turned)).toMatchObject({ event: { directory: '/a', type: 'session.idle' } });
   });
 
-  it('of the whole server tells no directory', () => {
+  it('reads no directory from an envelope of the whole server', () => {
     const heartbeat = '{"payload":{"id":"evt_1","type":"server.heartbeat","properties":{}}}';
     expect(peekEnvelope(heartbeat)).toBeUndefined();
     expect(decodeEnvelope(heartbeat)).toMatchObject({ event: { directory: undefined } });
@@ -215,7 +215,7 @@ describe('an envelope', () => {
     ).toBeUndefined();
   });
 
-  it('whose directory has no end is no error', () => {
+  it('throws no error for an envelope whose directory has no end', () => {
     const head = `{"directory":"${String.raw`\\`.repeat(30_000_000)}`;
     expect(peekEnvelope(head)).toBeUndefined();
     expect(decodeEnvelope(head).kind).toBe('malformed');
@@ -229,7 +229,7 @@ describe('an envelope', () => {
     '{"payload":{"type":"a\\u0062"}}',
     '{oops',
     '',
-  ])('written in another way does not tell: %s', (text) => {
+  ])('reads no directory and type without parsing from an envelope written in another way: %s', (text) => {
     expect(peekEnvelope(text)).toBeUndefined();
   });
 });

@@ -107,7 +107,7 @@ async function failureOf(answer: Answer, request: ThingRequest = get()): Promise
 }
 
 describe('what is sent', () => {
-  it('is the method, the path as it is encoded, and what the answer should be', async () => {
+  it('sends the method, the path as it is encoded, and the type that it accepts', async () => {
     const server = await serve((response) => json(response, thing));
     await expect(client(server).send(get({ path: '/session/ses%5Fa%2Fb' }))).resolves.toEqual(thing);
     expect(server.requests).toMatchObject([{ method: 'GET', url: '/session/ses%5Fa%2Fb', body: '' }]);
@@ -117,7 +117,7 @@ describe('what is sent', () => {
     expect(server.requests[0]?.headers[DIRECTORY_HEADER]).toBeUndefined();
   });
 
-  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('%s carries JSON', async (method) => {
+  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('carries JSON in a %s', async (method) => {
     const server = await serve((response) => json(response, thing));
     await client(server).send(post({ method, json: { text: 'ü 日 🦊 "' } }));
     expect(server.requests[0]?.method).toBe(method);
@@ -125,7 +125,7 @@ describe('what is sent', () => {
     expect(JSON.parse(server.requests[0]?.body ?? '')).toEqual({ text: 'ü 日 🦊 "' });
   });
 
-  it('a POST without a body has none', async () => {
+  it('sends no body with a POST that has none', async () => {
     const server = await serve((response) => json(response, thing));
     await client(server).send(post({ json: undefined }));
     expect(server.requests[0]?.body).toBe('');
@@ -155,7 +155,7 @@ describe('what is sent', () => {
     },
   );
 
-  it('goes where the server is at that moment, with what it takes there', async () => {
+  it('sends a request to where the server is at that moment, with the credentials that hold there', async () => {
     const first = await serve((response) => json(response, thing));
     const second = await serve((response) => json(response, thing));
     let endpoint: Endpoint = { url: first.url, authorization: 'Basic one' };
@@ -167,7 +167,7 @@ describe('what is sent', () => {
     expect(second.requests.map((request) => request.headers.authorization)).toEqual(['Basic two']);
   });
 
-  it('is sent once by a fetch function that answers with a class of its own', async () => {
+  it('sends a request once with a fetch function that answers with a class of its own', async () => {
     const server = await serve((response) => json(response, thing));
     const fetch: FetchFunction = async (input, init) => {
       const response = await globalThis.fetch(input, init);
@@ -183,7 +183,7 @@ describe('what is sent', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('goes through the fetch function that was given', async () => {
+  it('sends a request through the fetch function that was given', async () => {
     const server = await serve((response) => json(response, thing));
     const fetch = vi.fn<FetchFunction>((input, init) => globalThis.fetch(input, init));
     await client(server, { fetch }).send(get());
@@ -208,7 +208,7 @@ describe('the pin', () => {
     '/srv/a\nb',
     'C:\\app',
     `/srv/a b%20ü日#?+'"🦊`,
-  ])('brings %j to the server as it is', async (directory) => {
+  ])('brings the directory %j to the server as it is', async (directory) => {
     const server = await serve((response) => json(response, thing));
     const http = client(server);
     await http.send(get({ directory }));
@@ -223,7 +223,7 @@ describe('the pin', () => {
   });
 
   it.each(['x-opencode-directory', 'X-OpenCode-Directory', 'X-OPENCODE-DIRECTORY'])(
-    'is not replaced by a header %s of the caller',
+    'keeps the directory when the caller passes a header %s',
     async (name) => {
       const server = await serve((response) => json(response, thing));
       await client(server).send(get({ directory: '/srv/app' }), { headers: { [name]: '%2Fsrv%2Fother' } });
@@ -232,7 +232,7 @@ describe('the pin', () => {
   );
 
   it.each(['authorization', 'Authorization', 'AUTHORIZATION'])(
-    'nor are the credentials by a header %s',
+    'keeps the credentials when the caller passes a header %s',
     async (name) => {
       const server = await serve((response) => json(response, thing));
       const http = client({ url: server.url, authorization: 'Basic right' });
@@ -328,20 +328,23 @@ describe('an answer that is an error', () => {
       { body: undefined, message: expect.stringMatching(/does not know this path/) },
     ],
     ['a redirect', 302, { location: '/elsewhere' }, '', { body: undefined }],
-  ])('%s', async (_what, status, headers, body, expected) => {
-    const error = await failureOf((response) => response.writeHead(status, headers).end(body));
-    expect(error).toBeInstanceOf(RequestError);
-    expect(error).toMatchObject({
-      status,
-      method: 'GET',
-      path: '/thing',
-      code: 'REQUEST_FAILED',
-      ...expected,
-    });
-    expect((error as Error).message).toContain(`GET /thing failed with status ${status}`);
-  });
+  ])(
+    'rejects with RequestError for an answer that is an error: %s',
+    async (_what, status, headers, body, expected) => {
+      const error = await failureOf((response) => response.writeHead(status, headers).end(body));
+      expect(error).toBeInstanceOf(RequestError);
+      expect(error).toMatchObject({
+        status,
+        method: 'GET',
+        path: '/thing',
+        code: 'REQUEST_FAILED',
+        ...expected,
+      });
+      expect((error as Error).message).toContain(`GET /thing failed with status ${status}`);
+    },
+  );
 
-  it('names the method and the path without the query', async () => {
+  it('names the method and the path without the query in a RequestError', async () => {
     const error = await failureOf(
       (response) => json(response, { name: 'BadRequest', data: {} }, 400),
       post({ path: '/session/ses_1/fork', query: { token: 'secret-token' } }),
@@ -350,7 +353,7 @@ describe('an answer that is an error', () => {
     expect(inspect(error)).not.toContain('secret-token');
   });
 
-  it('tells nothing of the credentials', async () => {
+  it('shows no credentials in a RequestError', async () => {
     const server = await serve((response) => json(response, { _tag: 'No' }, 403));
     const http = client({ url: server.url, authorization: 'Basic c3dvcmRmaXNo' });
     const error = await rejection(http.send(get()));
@@ -359,7 +362,7 @@ describe('an answer that is an error', () => {
     expect(inspect(http, { depth: null, showHidden: true })).not.toContain('c3dvcmRmaXNo');
   });
 
-  it('is read within bounds, and let go, when its body has no end', async () => {
+  it('reads the body of an error within bounds, and closes it when it has no end', async () => {
     const closed = deferred();
     const error = await failureOf((response) => {
       response.once('close', () => closed.resolve());
@@ -379,13 +382,13 @@ describe('an answer that is an error', () => {
     await closed.promise;
   });
 
-  it('does not wait for ever for the rest of its body', async () => {
+  it('does not wait for ever for the rest of the body of an error', async () => {
     const server = await serve((response) => void response.writeHead(500).write('{"name":"Half'));
     const error = await rejection(client(server).send(get(), { retry: false, timeoutMs: 200 }));
     expect([RequestError, TimeoutError]).toContain((error as Error).constructor);
   });
 
-  it('gives way to the reason of the caller who aborts while its body is read', async () => {
+  it('rejects with the reason of the caller who aborts while the body of an error is read', async () => {
     const headersSent = deferred();
     const server = await serve((response) => {
       response.writeHead(500).write('{"name":"Half', () => headersSent.resolve());
@@ -406,7 +409,7 @@ describe('an answer that is an error', () => {
 });
 
 describe('a request that its caller aborts', () => {
-  it('is not repeated, and leaves no timer behind', async () => {
+  it('does not repeat a request that its caller aborts, and leaves no timer behind', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const abort = new AbortController();
@@ -464,14 +467,17 @@ describe('an answer of success that is none', () => {
       [{ path: '', message: expect.stringMatching(/object/) }],
     ],
     ['null', (response) => json(response, null), [{ path: '', message: expect.stringMatching(/object/) }]],
-  ])('%s', async (_what, answer, issues) => {
-    const error = await failureOf(answer, post());
-    expect(error).toBeInstanceOf(ResponseShapeError);
-    expect(error).toMatchObject({ method: 'POST', path: '/thing', code: 'RESPONSE_SHAPE', issues });
-    expect((error as Error).message).toContain('POST /thing answered with an unexpected shape');
-  });
+  ])(
+    'rejects with ResponseShapeError for an answer of the wrong shape: %s',
+    async (_what, answer, issues) => {
+      const error = await failureOf(answer, post());
+      expect(error).toBeInstanceOf(ResponseShapeError);
+      expect(error).toMatchObject({ method: 'POST', path: '/thing', code: 'RESPONSE_SHAPE', issues });
+      expect((error as Error).message).toContain('POST /thing answered with an unexpected shape');
+    },
+  );
 
-  it('names where in a list the mistake is', async () => {
+  it('names the index of the list at which an answer has the wrong shape', async () => {
     const server = await serve((response) => json(response, [thing, { id: 'b' }]));
     const error = await rejection(
       client(server).send({ method: 'GET', path: '/things', schema: z.array(thingSchema) }),
@@ -480,7 +486,7 @@ describe('an answer of success that is none', () => {
     expect((error as Error).message).toContain('1.size: ');
   });
 
-  it('names ten issues at most', async () => {
+  it('names ten issues of an answer at most', async () => {
     const server = await serve((response) => json(response, Array(50).fill({})));
     const error = await rejection(
       client(server).send({ method: 'GET', path: '/things', schema: z.array(thingSchema) }),
@@ -488,7 +494,7 @@ describe('an answer of success that is none', () => {
     expect((error as ResponseShapeError).issues).toHaveLength(10);
   });
 
-  it('a body that ends before its length is a lost connection', async () => {
+  it('rejects with ConnectionError when a body ends before its length', async () => {
     const error = await failureOf((response) => {
       response
         .writeHead(200, { ...ok, 'content-length': '1000' })
@@ -499,27 +505,27 @@ describe('an answer of success that is none', () => {
     expect((error as Error).cause).toBeInstanceOf(Error);
   });
 
-  it('a chunked body without its end is a lost connection', async () => {
+  it('rejects with ConnectionError when a chunked body has no end', async () => {
     const error = await failureOf((response) => {
       response.writeHead(200, ok).write('{"id":"a","size":1}', () => response.destroy());
     });
     expect(error).toBeInstanceOf(ConnectionError);
   });
 
-  it('an operation without an answer takes none', async () => {
+  it('takes no answer for an operation without an answer', async () => {
     const server = await serve((response) => response.writeHead(204).end());
     const request = { method: 'POST', path: '/prompt', schema: z.undefined() } as const;
     await expect(client(server).send(request)).resolves.toBeUndefined();
   });
 
-  it('fields that are new to the library pass through', async () => {
+  it('passes fields through that are new to the library', async () => {
     const server = await serve((response) => json(response, { ...thing, color: 'red' }));
     await expect(client(server).send(get())).resolves.toEqual({ ...thing, color: 'red' });
   });
 });
 
 describe('no answer', () => {
-  it('from a port where nobody listens', async () => {
+  it('rejects with ConnectionError when nothing listens on the port', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -531,7 +537,7 @@ describe('no answer', () => {
     expect((error as Error).message).toMatch(/GET \/thing got no answer \(.*ECONNREFUSED.*\)/);
   });
 
-  it('because the connection was reset', async () => {
+  it('rejects with ConnectionError when the connection is reset', async () => {
     const error = await failureOf(cutOff, post());
     expect(error).toBeInstanceOf(ConnectionError);
     expect(error).toMatchObject({ method: 'POST', path: '/thing' });
@@ -547,13 +553,13 @@ describe('repeating', () => {
     };
   };
 
-  it.each([429, 502, 503, 504])('a GET after a %i', async (status) => {
+  it.each([429, 502, 503, 504])('repeats a GET after a %i', async (status) => {
     const server = await serve(unavailable(status));
     await expect(client(server).send(get())).resolves.toEqual(thing);
     expect(server.requests).toHaveLength(2);
   });
 
-  it('a GET after a reset, with its pin and credentials', async () => {
+  it('repeats a GET after a reset, with its pin and credentials', async () => {
     const server = await serve((response, request, attempt) => {
       if (attempt === 1) cutOff(response, request, attempt);
       else json(response, thing);
@@ -570,19 +576,19 @@ describe('repeating', () => {
     });
   });
 
-  it('a GET twice, then never again', async () => {
+  it('repeats a GET twice, then never again', async () => {
     const server = await serve((response) => json(response, { name: 'Unavailable' }, 503));
     expect(await rejection(client(server).send(get()))).toMatchObject({ status: 503 });
     expect(server.requests).toHaveLength(3);
   });
 
-  it('a GET as often as the caller says', async () => {
+  it('repeats a GET as often as the caller says', async () => {
     const server = await serve((response) => json(response, { name: 'Unavailable' }, 503));
     await rejection(client(server).send(get(), { retry: 1 }));
     expect(server.requests).toHaveLength(2);
   });
 
-  it.each([false, 0] as const)('nothing with retry: %s', async (retry) => {
+  it.each([false, 0] as const)('repeats nothing with retry: %s', async (retry) => {
     const server = await serve((response, request, attempt) => {
       if (attempt === 1) json(response, { name: 'Unavailable' }, 503);
       else cutOff(response, request, attempt);
@@ -593,7 +599,7 @@ describe('repeating', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('never a %s', async (method) => {
+  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('repeats no %s', async (method) => {
     const server = await serve((response, request, attempt) => {
       if (attempt === 1) json(response, { name: 'Unavailable' }, 503);
       else cutOff(response, request, attempt);
@@ -604,7 +610,7 @@ describe('repeating', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  it('whatever was refused before it was sent, as when the server is just coming up', async () => {
+  it('repeats any request that was refused before it was sent, as when the server is just coming up', async () => {
     const server = await serve((response) => json(response, thing));
     let attempts = 0;
     const refusing: typeof fetch = async (input, init) => {
@@ -617,19 +623,19 @@ describe('repeating', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it.each([400, 401, 404, 409, 500])('never after a %i', async (status) => {
+  it.each([400, 401, 404, 409, 500])('repeats no request after a %i', async (status) => {
     const server = await serve((response) => json(response, {}, status));
     expect(await rejection(client(server).send(get()))).toMatchObject({ status });
     expect(server.requests).toHaveLength(1);
   });
 
-  it('never after an answer of the wrong shape', async () => {
+  it('repeats no request after an answer of the wrong shape', async () => {
     const server = await serve((response) => json(response, {}));
     expect(await rejection(client(server).send(get()))).toBeInstanceOf(ResponseShapeError);
     expect(server.requests).toHaveLength(1);
   });
 
-  it('a GET after a 503 that was cut', async () => {
+  it('repeats a GET after a 503 that was cut', async () => {
     const cut = deferred();
     const server = await serve((response, _request, attempt) => {
       if (attempt > 1) return json(response, thing);
@@ -650,7 +656,7 @@ describe('repeating', () => {
     await expect(client(server, { fetch }).send(get())).resolves.toEqual(thing);
   });
 
-  it('lets go of the answer it does not read', async () => {
+  it('closes the answer that it does not read', async () => {
     const closed = deferred();
     const server = await serve((response, _request, attempt) => {
       if (attempt > 1) return json(response, thing);
@@ -680,7 +686,7 @@ describe('repeating', () => {
 
 describe('a redirect', () => {
   it.each([301, 302, 303, 307, 308])(
-    'is not followed, so nobody else gets the credentials: %i',
+    'does not follow a redirect, so that nobody else gets the credentials: %i',
     async (status) => {
       const other = await serve((response) => json(response, thing));
       const server = await serve((response) => {
@@ -695,7 +701,7 @@ describe('a redirect', () => {
     },
   );
 
-  it('is a ConnectionError in a browser, which hides its status', async () => {
+  it('rejects with ConnectionError for a redirect in a browser, which hides its status', async () => {
     let sent = 0;
     // As the Fetch standard has it: status 0, no headers, no body.
     const fetch: FetchFunction = () => {
@@ -724,7 +730,7 @@ describe('the time limit', () => {
       (response) => json(response, thing),
       get({ acquire: (signal) => abortable(deferred<() => void>().promise, signal) }),
     ],
-  ])('ends %s', async (_what, answer, request) => {
+  ])('ends at the time limit: %s', async (_what, answer, request) => {
     const server = await serve(answer);
     const error = await rejection(client(server).send(request, { timeoutMs: 100 }));
     expect(error).toBeInstanceOf(TimeoutError);
@@ -732,7 +738,7 @@ describe('the time limit', () => {
     expect((error as Error).message).toContain(`${request.method} /thing took longer than 100 ms`);
   });
 
-  it('lets go of the request it gave up', async () => {
+  it('closes the request that it gave up at the time limit', async () => {
     const closed = deferred();
     const server = await serve((response) => response.once('close', () => closed.resolve()));
     await rejection(client(server).send(get(), { timeoutMs: 50 }));
@@ -740,7 +746,7 @@ describe('the time limit', () => {
   });
 
   it.each([false, 2 ** 31, 2 ** 40] as const)(
-    'timeoutMs: %s does not end a slow answer',
+    'lets a slow answer come with timeoutMs: %s',
     async (timeoutMs) => {
       const server = await serve((response) => setTimeout(() => json(response, thing), 100));
       await expect(client(server).send(get(), { timeoutMs })).resolves.toEqual(thing);
@@ -771,7 +777,7 @@ describe('the signal', () => {
     ['a string', 'stop'],
     ['null', null],
     ['a RangeError', new RangeError('mine')],
-  ])('rejects with its own reason, untouched: %s', async (_what, reason) => {
+  ])('rejects with the reason of the signal, untouched: %s', async (_what, reason) => {
     const arrived = deferred();
     const server = await serve(() => arrived.resolve());
     const abort = new AbortController();
@@ -792,7 +798,7 @@ describe('the signal', () => {
     expect(await error).toMatchObject({ name: 'AbortError' });
   });
 
-  it('aborted before, sends nothing', async () => {
+  it('sends nothing when the signal was aborted before', async () => {
     const server = await serve((response) => json(response, thing));
     const reason = new Error('too late');
     const acquire = vi.fn(async () => () => undefined);
@@ -804,7 +810,7 @@ describe('the signal', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('aborted while the body is read, rejects with its reason', async () => {
+  it('rejects with the reason of a signal that is aborted while the body is read', async () => {
     const server = await serve((response) => void response.writeHead(200).flushHeaders());
     const abort = new AbortController();
     const reason = new Error('enough');
@@ -817,7 +823,7 @@ describe('the signal', () => {
     expect(error).toBe(reason);
   });
 
-  it('aborted while waiting to repeat, rejects with its reason and repeats nothing', async () => {
+  it('rejects with the reason of a signal that is aborted while it waits to repeat, and repeats nothing', async () => {
     const abort = new AbortController();
     const reason = new Error('enough');
     const server = await serve((response) => {
@@ -828,7 +834,7 @@ describe('the signal', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('aborted afterwards, changes nothing', async () => {
+  it('ignores a signal that is aborted after the answer', async () => {
     const server = await serve((response) => json(response, thing));
     const abort = new AbortController();
     const answer = await client(server).send(get(), { signal: abort.signal });
@@ -836,7 +842,7 @@ describe('the signal', () => {
     expect(answer).toEqual(thing);
   });
 
-  it("of the client ends what is under way with the client's reason, and all that comes after", async () => {
+  it("ends what is under way, and every later call, with the reason of the client's signal", async () => {
     const arrived = deferred();
     const server = await serve(() => arrived.resolve());
     const closing = new AbortController();
@@ -871,34 +877,34 @@ const endings: readonly (readonly [
 ];
 
 describe('whatever the ending', () => {
-  it.each(endings)('after %s the hold is released, once', async (_what, answer, request, options) => {
-    const server = await serve(answer);
-    const release = vi.fn();
-    const acquire = vi.fn(async () => release);
-    await client(server)
-      .send({ ...request, acquire }, options)
-      .catch(() => undefined);
-    expect(acquire).toHaveBeenCalledTimes(1);
-    expect(release).toHaveBeenCalledTimes(1);
-  });
-
   it.each(endings)(
-    'after %s nothing listens to a signal any more',
+    'releases the hold of a request once after %s',
     async (_what, answer, request, options) => {
       const server = await serve(answer);
-      const { signal } = new AbortController();
-      const closing = new AbortController();
-      const http = client(server, { signal: closing.signal });
-      const before = getEventListeners(closing.signal, 'abort');
-      const sent = http.send(request, { ...options, signal });
-      expect(getEventListeners(signal, 'abort')).toHaveLength(1);
-      await sent.catch(() => undefined);
-      expect(getEventListeners(signal, 'abort')).toEqual([]);
-      expect(getEventListeners(closing.signal, 'abort')).toEqual(before);
+      const release = vi.fn();
+      const acquire = vi.fn(async () => release);
+      await client(server)
+        .send({ ...request, acquire }, options)
+        .catch(() => undefined);
+      expect(acquire).toHaveBeenCalledTimes(1);
+      expect(release).toHaveBeenCalledTimes(1);
     },
   );
 
-  it('after an abort the hold is released, once, and nothing listens any more', async () => {
+  it.each(endings)('leaves no listener on a signal after %s', async (_what, answer, request, options) => {
+    const server = await serve(answer);
+    const { signal } = new AbortController();
+    const closing = new AbortController();
+    const http = client(server, { signal: closing.signal });
+    const before = getEventListeners(closing.signal, 'abort');
+    const sent = http.send(request, { ...options, signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await sent.catch(() => undefined);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect(getEventListeners(closing.signal, 'abort')).toEqual(before);
+  });
+
+  it('releases the hold once and leaves no listener on a signal after an abort', async () => {
     const arrived = deferred();
     const server = await serve(() => arrived.resolve());
     const abort = new AbortController();
@@ -916,7 +922,7 @@ describe('whatever the ending', () => {
     expect(getEventListeners(closing.signal, 'abort')).toEqual(before);
   });
 
-  it('the hold is kept until the answer is read to its end', async () => {
+  it('keeps the hold until the answer is read to its end', async () => {
     const finish = deferred();
     const server = await serve((response) => {
       response.writeHead(200, { 'content-type': 'application/json' }).write('{"id":"a",');
@@ -937,7 +943,7 @@ describe('whatever the ending', () => {
     expect(release).toHaveBeenCalledTimes(1);
   });
 
-  it('a gate that refuses is what the call rejects with, and nothing is sent', async () => {
+  it('rejects with the error of a gate that refuses, and sends nothing', async () => {
     const server = await serve((response) => json(response, thing));
     const refusal = new TimeoutError('Disposing', { phase: 'dispose', timeoutMs: 5 });
     const error = await rejection(client(server).send(get({ acquire: () => Promise.reject(refusal) })));
@@ -952,7 +958,7 @@ describe('whatever the ending', () => {
     ['a body that is no JSON', post({ json: { n: 1n } }), {}],
     ['a time limit that is none', get(), { timeoutMs: '5' as unknown as number }],
   ])(
-    'a mistake of the caller is a TypeError, and nothing is held or sent: %s',
+    'rejects with a TypeError for a mistake of the caller, and holds or sends nothing: %s',
     async (_what, request, options) => {
       const server = await serve((response) => json(response, thing));
       const { signal } = new AbortController();
@@ -970,7 +976,7 @@ describe('whatever the ending', () => {
 describe('a page', () => {
   const things = { method: 'GET', path: '/things', schema: z.array(thingSchema) } as const;
 
-  it('tells where the next one begins', async () => {
+  it('reads from a page where the next one begins', async () => {
     const server = await serve((response, _request, attempt) => {
       if (attempt === 1) response.setHeader('x-next-cursor', 'abc');
       json(response, [thing]);
@@ -980,7 +986,7 @@ describe('a page', () => {
     await expect(http.sendPage(things)).resolves.toEqual({ items: [thing], next: undefined });
   });
 
-  it('of the wrong shape is refused', async () => {
+  it('refuses a page of the wrong shape', async () => {
     const server = await serve((response) => json(response, { items: [thing] }));
     expect(await rejection(client(server).sendPage(things))).toBeInstanceOf(ResponseShapeError);
   });
@@ -989,14 +995,14 @@ describe('a page', () => {
 describe('a text', () => {
   const diff = { method: 'GET', path: '/diff' } as const;
 
-  it.each(['', 'a\nü 日 🦊\n', '{"a":1}'])('is given as it is: %j', async (body) => {
+  it.each(['', 'a\nü 日 🦊\n', '{"a":1}'])('gives a text as it is: %j', async (body) => {
     const server = await serve((response) => {
       response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end(body);
     });
     await expect(client(server).sendText(diff)).resolves.toBe(body);
   });
 
-  it('that is the web page of an unknown path is refused', async () => {
+  it('refuses a text that is the web page of an unknown path', async () => {
     const server = await serve((response) => {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
     });
@@ -1005,7 +1011,7 @@ describe('a text', () => {
     expect(error).toMatchObject({ status: 200, path: '/diff' });
   });
 
-  it('that is cut is a lost connection', async () => {
+  it('rejects with ConnectionError when a text is cut', async () => {
     const server = await serve((response) => {
       response.writeHead(200, { 'content-length': '1000' }).write('half', () => response.destroy());
     });
@@ -1018,7 +1024,7 @@ describe('a stream', () => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {}\n\n');
   };
 
-  it('is there as soon as its headers are, with the credentials', async () => {
+  it('opens a stream as soon as its headers are there, with the credentials', async () => {
     const server = await serve(stream);
     const abort = new AbortController();
     const body = await client({ url: server.url, authorization: 'Basic right' }).openEventStream(
@@ -1035,7 +1041,7 @@ describe('a stream', () => {
     await reader.cancel();
   });
 
-  it('ends on the server when its signal aborts', async () => {
+  it('ends a stream on the server when its signal aborts', async () => {
     const closed = deferred();
     const server = await serve((response, request, attempt) => {
       response.once('close', () => closed.resolve());
@@ -1050,7 +1056,7 @@ describe('a stream', () => {
     await closed.promise;
   });
 
-  it('that is refused is a RequestError', async () => {
+  it('rejects with RequestError when the server refuses a stream', async () => {
     const server = await serve((response) => response.writeHead(401).end());
     const error = await rejection(
       client(server).openEventStream('/global/event', new AbortController().signal),
@@ -1062,7 +1068,7 @@ describe('a stream', () => {
   it.each([
     ['the web page', 'text/html'],
     ['JSON', 'application/json'],
-  ])('that is %s is none, and is let go', async (_what, type) => {
+  ])('refuses %s in place of an event stream, and closes it', async (_what, type) => {
     const closed = deferred();
     const server = await serve((response) => {
       response.once('close', () => closed.resolve());
@@ -1076,7 +1082,7 @@ describe('a stream', () => {
     await closed.promise;
   });
 
-  it('that nobody answers rejects with the reason of its signal', async () => {
+  it('rejects with the reason of its signal when nobody answers a stream', async () => {
     const arrived = deferred();
     const server = await serve(() => arrived.resolve());
     const abort = new AbortController();
@@ -1087,7 +1093,7 @@ describe('a stream', () => {
     expect(await error).toBe(reason);
   });
 
-  it('that is cut before its headers is a ConnectionError', async () => {
+  it('rejects with ConnectionError when a stream is cut before its headers', async () => {
     const server = await serve(cutOff);
     const error = await rejection(
       client(server).openEventStream('/global/event', new AbortController().signal),

@@ -9,11 +9,11 @@ describe('parseTimeoutMs', () => {
     ['more than a timer can hold', 2 ** 40, 2 ** 40],
     ['false', false, false],
     ['undefined', undefined, 60_000],
-  ])('takes %s', (_what, value, expected) => {
+  ])('takes %s as timeoutMs', (_what, value, expected) => {
     expect(parseTimeoutMs('timeoutMs', value, 60_000)).toBe(expected);
   });
 
-  it('takes a default without a limit', () => {
+  it('takes a default timeout without a limit', () => {
     expect(parseTimeoutMs('timeoutMs', undefined, false)).toBe(false);
   });
 
@@ -45,7 +45,7 @@ describe('parseInput', () => {
     model: z.strictObject({ id: z.string().min(1) }).optional(),
   });
 
-  it('gives back what was passed', () => {
+  it('gives back the input that was passed', () => {
     const input = { title: 'a', model: { id: 'm' } };
     expect(parseInput(schema, 'session', input)).toEqual(input);
   });
@@ -66,13 +66,13 @@ describe('parseInput', () => {
     ['a mistake further down', { title: 'a', model: { id: '' } }, /^Invalid session: model\.id: /],
     ['no object', 'a', /^Invalid session: .*object/],
     ['null', null, /^Invalid session: .*object/],
-  ])('says where the mistake is: %s', (_what, input, message) => {
+  ])('names where in the input the mistake is: %s', (_what, input, message) => {
     const parse = (): unknown => parseInput(schema, 'session', input);
     expect(parse).toThrow(TypeError);
     expect(parse).toThrow(message);
   });
 
-  it('names three mistakes at most', () => {
+  it('names three mistakes of the input at most', () => {
     const many = z.strictObject(
       Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((key) => [key, z.string()])),
     );

@@ -91,7 +91,7 @@ describe('sendWithRetries()', () => {
     expect(sent()).toBe(1);
   });
 
-  it('repeats nothing once nobody waits', async () => {
+  it('repeats nothing once the caller has stopped waiting', async () => {
     const caller = new AbortController();
     const { request, sent } = requestOf([503], { signal: caller.signal });
     caller.abort('enough');
@@ -106,7 +106,7 @@ describe('wasRefused()', () => {
     [reset, false],
     [new TypeError('Failed to fetch'), false],
     ['a string', false],
-  ])('tells whether nobody listened: %s', (error, isRefusal) => {
+  ])('reports whether nobody listened: %s', (error, isRefusal) => {
     expect(wasRefused(error)).toBe(isRefusal);
   });
 });

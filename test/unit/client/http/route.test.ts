@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { route } from '../../../../src/client/http/route.js';
 
 describe('route', () => {
-  it('puts every parameter in its place', () => {
+  it('puts every parameter of a route in its place', () => {
     expect(route`/session/${'ses_1'}/message/${'msg_2'}`).toBe('/session/ses_1/message/msg_2');
     expect(route`/session`).toBe('/session');
   });
@@ -17,7 +17,7 @@ describe('route', () => {
     ['../up', '..%2Fup'],
     ['ü日🦊', '%C3%BC%E6%97%A5%F0%9F%A6%8A'],
     ['...', '...'],
-  ])('keeps %j one segment of the path', (id, encoded) => {
+  ])('keeps the parameter %j in one segment of the path', (id, encoded) => {
     const path = route`/session/${id}/abort`;
     expect(path).toBe(`/session/${encoded}/abort`);
     // What a URL parser makes of it: still three segments, and the id comes back as it went in.
@@ -26,17 +26,20 @@ describe('route', () => {
     expect(decodeURIComponent(segments[2] ?? '')).toBe(id);
   });
 
-  it.each(['', '.', '..', '\ud800', 'a\udc00b'])('refuses %j, which would be another path', (id) => {
-    expect(() => route`/session/${id}`).toThrow(TypeError);
-    expect(() => route`/session/${id}`).toThrow(JSON.stringify(id));
-  });
+  it.each(['', '.', '..', '\ud800', 'a\udc00b'])(
+    'refuses the parameter %j, which would be another path',
+    (id) => {
+      expect(() => route`/session/${id}`).toThrow(TypeError);
+      expect(() => route`/session/${id}`).toThrow(JSON.stringify(id));
+    },
+  );
 
   it.each([
     [undefined, 'undefined'],
     [null, 'null'],
     [7, 'number'],
     [{ id: 'ses_1' }, 'object'],
-  ])('refuses %j and says what it got', (id, got) => {
+  ])('refuses the parameter %j and says what it got', (id, got) => {
     const build = (): string => route`/session/${id as unknown as string}`;
     expect(build).toThrow(TypeError);
     expect(build).toThrow(new RegExp(`expected an id to be a non-empty string, got ${got}`, 'i'));

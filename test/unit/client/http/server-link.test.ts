@@ -47,7 +47,7 @@ class World {
 const hangs = (): Promise<Response> => new Promise(() => undefined);
 
 describe('a request while the server is replaced', () => {
-  it('is not sent before there is another one, and then with its credentials', async () => {
+  it('holds a request back while the server is replaced, then sends it with the credentials of the next server', async () => {
     const world = new World();
     world.link.markLost(lost);
     const answers = [world.http.send(get), world.http.send(post)];
@@ -58,7 +58,7 @@ describe('a request while the server is replaced', () => {
     expect(world.sent).toEqual(['GET http://server-2/thing Basic 2', 'POST http://server-2/thing Basic 2']);
   });
 
-  it('waits no longer than its own limits, and leaves nothing on the signals', async () => {
+  it('holds a request back no longer than its own limits, and leaves nothing on the signals', async () => {
     const world = new World();
     world.link.markLost(lost);
     await expect(world.http.send(get, { timeoutMs: 5 })).rejects.toBeInstanceOf(TimeoutError);
@@ -76,7 +76,7 @@ describe('a request while the server is replaced', () => {
 });
 
 describe('a request under way when the server is lost', () => {
-  it('is repeated on the next one when it is a GET', async () => {
+  it('repeats a GET on the next server when the server is lost', async () => {
     const world = new World();
     world.answer = hangs;
     const answer = world.http.send(get);
@@ -87,20 +87,23 @@ describe('a request under way when the server is lost', () => {
     expect(world.sent).toHaveLength(2);
   });
 
-  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)('is not when it is a %s', async (method) => {
-    const world = new World();
-    world.answer = hangs;
-    const answer = world.http.send({ ...get, method });
-    await vi.waitFor(() => expect(world.sent).toHaveLength(1));
-    world.link.markLost(lost);
-    const error = await answer.catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(ServerLostError);
-    expect((error as Error).message).toContain(`${method} /thing`);
-    world.found();
-    expect(world.sent).toHaveLength(1);
-  });
+  it.each(['POST', 'PATCH', 'PUT', 'DELETE'] as const)(
+    'repeats no %s when the server is lost',
+    async (method) => {
+      const world = new World();
+      world.answer = hangs;
+      const answer = world.http.send({ ...get, method });
+      await vi.waitFor(() => expect(world.sent).toHaveLength(1));
+      world.link.markLost(lost);
+      const error = await answer.catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(ServerLostError);
+      expect((error as Error).message).toContain(`${method} /thing`);
+      world.found();
+      expect(world.sent).toHaveLength(1);
+    },
+  );
 
-  it('is so too when its connection breaks a moment before', async () => {
+  it('repeats only a GET when its connection breaks a moment before the server is lost', async () => {
     const world = new World();
     world.answer = () => Promise.reject(broken('ECONNRESET'));
     const answers = Promise.allSettled([world.http.send(get), world.http.send(post)]);
@@ -113,7 +116,7 @@ describe('a request under way when the server is lost', () => {
     ]);
   });
 
-  it('is repeated whatever it is when nobody listened any more', async () => {
+  it('repeats any request when nobody listened any more', async () => {
     const world = new World();
     world.answer = () => Promise.reject(broken('ECONNREFUSED'));
     const answer = world.http.send(post, { retry: false });
@@ -123,14 +126,14 @@ describe('a request under way when the server is lost', () => {
     expect(await answer).toBe('from 2');
   });
 
-  it('has no other cause when the server is still there', async () => {
+  it('rejects with ConnectionError when the connection breaks and the server is still there', async () => {
     const world = new World();
     world.answer = () => Promise.reject(broken('ECONNRESET'));
     await expect(world.http.send(post)).rejects.toBeInstanceOf(ConnectionError);
     expect(world.sent).toHaveLength(1);
   });
 
-  it('takes its hold again for the next one', async () => {
+  it('takes the hold of a request again for the next server', async () => {
     const world = new World();
     world.answer = hangs;
     const holds: string[] = [];

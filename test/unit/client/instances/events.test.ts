@@ -48,14 +48,14 @@ describe('the activity of an event', () => {
   );
 
   it.each(['message.part.updated', 'file.watcher.updated', 'lsp.updated', 'toString'])(
-    'reads nothing from %s',
+    'reads no activity from %s',
     (type) => {
       expect(activityChangeOf(event(type, {}))).toBeUndefined();
       expect(isActivityEvent(type)).toBe(false);
     },
   );
 
-  it('throws when something begins without an id', () => {
+  it('throws when an activity begins without an id', () => {
     expect(() => activityChangeOf(event('pty.created', { info: {} }))).toThrow(
       new TypeError('Expected an id, got undefined.'),
     );
@@ -63,7 +63,7 @@ describe('the activity of an event', () => {
 });
 
 describe('the error of an instance', () => {
-  it('is read from an error without a session, cut to 500 characters', () => {
+  it('reads the error of an instance from an error without a session, cut to 500 characters', () => {
     const message = `Failed to load plugin ${'x'.repeat(1_000)}`;
     expect(instanceErrorOf({ error: { name: 'UnknownError', data: { message } } as never })).toBe(
       message.slice(0, 500),
@@ -72,11 +72,11 @@ describe('the error of an instance', () => {
     expect(instanceErrorOf({})).toBe('unknown error');
   });
 
-  it('is not read from the error of a session', () => {
+  it('reads no error of an instance from the error of a session', () => {
     expect(instanceErrorOf({ sessionID: 'ses_1' })).toBeUndefined();
   });
 
-  it('is that of a plugin when it names one', () => {
+  it('reads the error of a plugin when the event names one', () => {
     expect(['Failed to load plugin x', 'no such file'].map(isPluginError)).toEqual([true, false]);
   });
 });

@@ -129,7 +129,7 @@ afterEach(() => {
 });
 
 describe('connecting', () => {
-  it('uses a ticket of its own, and names the directory for a server that decodes it twice', async () => {
+  it('connects with a ticket of its own, and names the directory for a server that decodes it twice', async () => {
     const { socket, requests, held, connection } = await connected({ cursor: 7 });
     expect(requests).toMatchObject([{ method: 'POST', path: '/pty/pty_1/connect-token', ticket: '1' }]);
     const url = new URL(socket.url);
@@ -143,19 +143,19 @@ describe('connecting', () => {
     expect(held()).toBe(0);
   });
 
-  it('takes every kind of WebSocket there is', () => {
+  it('accepts every kind of WebSocket', () => {
     expectTypeOf<typeof NodeWebSocket>().toExtend<WebSocketConstructor>();
     expectTypeOf<typeof globalThis.WebSocket>().toExtend<WebSocketConstructor>();
   });
 
-  it('says what to pass where there is no WebSocket', async () => {
+  it('names what to pass where there is no WebSocket', async () => {
     const { pty, requests } = setUp({ webSocket: undefined });
     await expect(pty.connect('pty_1')).rejects.toThrow(/webSocket/);
     await expect(pty.connect('pty_1')).rejects.toThrow(TypeError);
     expect(requests).toEqual([]);
   });
 
-  it('refuses arguments that make no sense', async () => {
+  it('refuses arguments of a connection that make no sense', async () => {
     const { pty, requests } = setUp();
     for (const cursor of [-2, 1.5, Number.NaN, '1' as never]) {
       await expect(pty.connect('pty_1', { cursor })).rejects.toThrow(TypeError);
@@ -165,7 +165,7 @@ describe('connecting', () => {
     expect(requests).toEqual([]);
   });
 
-  it('rejects when it is refused, and lets go', async () => {
+  it('rejects when the server refuses the connection, and releases its hold', async () => {
     const gone = setUp({ status: 404 });
     await expect(gone.pty.connect('pty_1')).rejects.toThrow(RequestError);
     expect(gone.held()).toBe(0);
@@ -191,7 +191,7 @@ describe('connecting', () => {
     expect(failing.held()).toBe(0);
   });
 
-  it('ends with its time limit or its signal, and lets go', async () => {
+  it('ends the attempt to connect by its time limit or its signal, and closes the socket', async () => {
     FakeWebSocket.onMade = () => undefined;
     const { pty, held } = setUp();
     await expect(pty.connect('pty_1', { timeoutMs: 20 })).rejects.toThrow(TimeoutError);
@@ -210,7 +210,7 @@ describe('connecting', () => {
 });
 
 describe('a connection', () => {
-  it('keeps the output that comes with its opening', async () => {
+  it('keeps the output that comes while the connection opens', async () => {
     FakeWebSocket.onMade = (socket) => {
       socket.open();
       socket.message('backlog');
@@ -220,7 +220,7 @@ describe('a connection', () => {
     expect(await collect(connection)).toEqual(['backlog']);
   });
 
-  it('goes on in the next loop, from where the last one was left', async () => {
+  it('continues in the next loop over a connection where the last loop stopped', async () => {
     const { connection, socket } = await connected();
     for (const text of ['one', 'two', '', 'three']) socket.message(text);
     for await (const chunk of connection) if (chunk === 'two') break;
@@ -238,7 +238,7 @@ describe('a connection', () => {
     expect((await Promise.all(loops)).flat()).toEqual(['a']);
   });
 
-  it('knows the position of its reader, in UTF-16 code units', async () => {
+  it('counts the position of its reader in UTF-16 code units', async () => {
     const { connection, socket } = await connected();
     socket.message('old 🦊');
     expect(connection.cursor).toBeUndefined();
@@ -256,7 +256,7 @@ describe('a connection', () => {
     expect(connection.cursor).toBe(109);
   });
 
-  it('writes, in messages the server takes, without cutting a character', async () => {
+  it('writes in messages that the server takes, without cutting a character', async () => {
     const { connection, socket } = await connected();
     connection.write('ls\r');
     connection.write('');
@@ -275,7 +275,7 @@ describe('a connection', () => {
     expect(() => connection.write('x')).toThrow(ClosedError);
   });
 
-  it('resizes by a request', async () => {
+  it('resizes the terminal by a request', async () => {
     const { connection, requests } = await connected();
     await connection.resize({ rows: 3, cols: 4 });
     expect(requests.at(-1)).toMatchObject({
@@ -286,7 +286,7 @@ describe('a connection', () => {
     await expect(connection.resize({ rows: 0, cols: 4 })).rejects.toThrow(TypeError);
   });
 
-  it('ends quietly with the terminal, and with an error when it is lost, after what came before', async () => {
+  it('ends the output quietly with the terminal, and with an error when the connection is lost, after what came before', async () => {
     const ended = await connected();
     ended.socket.message('bye');
     ended.socket.end(1000, 'exit');
@@ -308,7 +308,7 @@ describe('a connection', () => {
     expect(lost.held()).toBe(0);
   });
 
-  it('is closed once, at the call, by disposal, by its signal and with the client', async () => {
+  it('closes a connection once, by call, by disposal, by its signal and with the client', async () => {
     const byCall = await connected();
     const waiting = collect(byCall.connection);
     byCall.socket.message('unread');
@@ -339,7 +339,7 @@ describe('a connection', () => {
     expect(byScope.held()).toBe(0);
   });
 
-  it('is over in bounded time when the other side does not answer the close', async () => {
+  it('ends a connection in bounded time when the other side does not answer the close', async () => {
     const { connection, socket, held } = await connected();
     socket.answers = false;
     vi.useFakeTimers();
@@ -350,7 +350,7 @@ describe('a connection', () => {
     expect(held()).toBe(0);
   });
 
-  it('does not keep without bounds what nobody reads', async () => {
+  it('keeps a bounded amount of output that nobody reads', async () => {
     const { connection, socket } = await connected();
     const chunk = 'x'.repeat(1024 * 1024);
     for (let count = 0; count < 20; count += 1) socket.message(chunk);

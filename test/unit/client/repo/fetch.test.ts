@@ -115,7 +115,7 @@ async function settled(): Promise<void> {
 }
 
 describe('GET /event', () => {
-  it('gives the events of the repository and the heartbeats, and nothing of others', async () => {
+  it('streams on GET /event the events of the repository and the heartbeats, and nothing of others', async () => {
     const response = await subscribe();
     source.send('/b', 'session.idle', { sessionID: 'ses_b' });
     source.send(undefined, 'server.heartbeat');
@@ -129,7 +129,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('leaves out what the server told before the subscription began, also when it comes later', async () => {
+  it('leaves out of GET /event what the server sent before the subscription began, also when it comes later', async () => {
     beginning = 'evt_m';
     const response = await subscribe();
     source.write(frameOf('/a', { id: 'evt_l', type: 'session.idle', properties: { sessionID: 'ses_a' } }));
@@ -143,7 +143,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('begins on the next server when the one that it is to begin on ends', async () => {
+  it('begins GET /event on the next server when the server on which it is to begin ends', async () => {
     let asked = 0;
     isBeginning = () => (asked += 1) > 2;
     const response = await subscribe();
@@ -155,7 +155,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('has no event of others parsed', async () => {
+  it('parses no event of others for GET /event', async () => {
     source.wants = () => false;
     const response = await subscribe();
     source.write('data: {"directory":"/b","payload":{"id":"evt_1","type":"session.idle","oops\n\n');
@@ -167,7 +167,7 @@ describe('GET /event', () => {
     expect(source.logged).toEqual([]);
   });
 
-  it('keeps a bounded number of events for who does not read, and tells how many it dropped', async () => {
+  it('keeps a bounded number of events for a slow reader of GET /event, and reports how many it dropped', async () => {
     const response = await subscribe();
     for (let n = 1; n <= 50_000; n += 1) {
       source.send('/a', 'brand.new', { n });
@@ -189,7 +189,7 @@ describe('GET /event', () => {
     expect(numbers).toEqual(numbers.map((_, index) => 50_001 - numbers.length + index));
   });
 
-  it('tells of a gap in place of an event that is nested without end', async () => {
+  it('sends a gap in place of an event that is nested without end', async () => {
     const response = await subscribe();
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
     source.write(`data: {"directory":"/a","payload":{"type":"brand.new","properties":{"deep":${deep}}}}\n\n`);
@@ -201,7 +201,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('tells of a gap what has changed here, not elsewhere', async () => {
+  it('reports in the gap of GET /event changes of this repository only', async () => {
     const response = await subscribe();
     const change = { busy: [], idle: [], asked: [], answered: [] };
     source.changes = [
@@ -215,7 +215,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('tells what becomes of the server, and of the gap that its restart has left', async () => {
+  it('sends on GET /event the states of the server, and the gap that its restart has left', async () => {
     const response = await subscribe();
     source.link.markLost(new ServerLostError('The work on the server'));
     source.hub.publishServerChange({ state: 'restarting', attempt: 1 });
@@ -229,7 +229,7 @@ describe('GET /event', () => {
     ]);
   });
 
-  it('ends with the client', async () => {
+  it('ends GET /event with the client', async () => {
     const { signal } = new AbortController();
     const response = await subscribe(signal);
     await source.hub.close(new ClosedError());
@@ -237,7 +237,7 @@ describe('GET /event', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('fails with the server, after what came before', async () => {
+  it('fails GET /event with the server, after the events that came before', async () => {
     const { signal } = new AbortController();
     const response = await subscribe(signal);
     source.send('/a', 'brand.new');
@@ -251,7 +251,7 @@ describe('GET /event', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('is let go of by its signal, at any time, and by its reader', async () => {
+  it('ends GET /event by its signal, at any time, and by its reader', async () => {
     source.isSilent = true;
     const early = new AbortController();
     const connecting = subscribe(early.signal);
@@ -301,12 +301,12 @@ describe('a request in any spelling', () => {
     ['GET', '/session/%73es_a', 'GET /session/ses_a'],
     ['POST', '/mcp/a%2Fb/connect', 'POST /mcp/a%2Fb/connect'],
     ['GET', '/session', 'GET /session?directory=%2Fa'],
-  ])('%s %s is sent as %s', async (method, path, expected) => {
+  ])('sends %s %s as %s', async (method, path, expected) => {
     expect(await outcome(method, path)).toBe(expected);
   });
 
   it.each(['', '/', '//', '%2f'].map((slash) => `${slash}session/ses_b`))(
-    'is never sent for a session of another repository: %s',
+    'does not send a request for a session of another repository: %s',
     async (path) => {
       const refusal = path.startsWith('%2f') ? 'OperationRefusedError' : 'SessionDirectoryError';
       expect(await outcome('GET', `/${path}`)).toBe(refusal);
@@ -337,7 +337,7 @@ describe('a request in any spelling', () => {
     ['POST', '/sync/replay'],
     ['POST', '/global/upgrade'],
     ['GET', '/pty/pty_1/connect'],
-  ])('%s %s is refused with what to use instead', async (method, path) => {
+  ])('refuses %s %s and names what to use instead', async (method, path) => {
     const refusal = await fetch(REPO_BASE_URL + path, { method }).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(OperationRefusedError);
     expect((refusal as OperationRefusedError).message).toMatch(/^Refused [A-Z]+ \/.*: .+\. Use .+\.$/);
@@ -346,7 +346,7 @@ describe('a request in any spelling', () => {
 });
 
 describe('a request that names another place', () => {
-  it('is sent without what chooses a directory, a workspace or credentials', async () => {
+  it('sends a request without the parts that choose a directory, a workspace or credentials', async () => {
     const headers: Record<string, string> = {};
     respond = () => Response.json({});
     const http = new Http({
@@ -400,11 +400,14 @@ describe('a request that names another place', () => {
     ['POST', '/pty', { cwd: '/a/sub' }, 'POST /pty'],
     ['PATCH', '/project/project_b', {}, '404'],
     ['PATCH', '/project/project_a', {}, 'PATCH /project/project_a'],
-  ])('in %s %s %j becomes %s', async (method, path, body, expected) => {
-    expect(await outcome(method, path, body)).toBe(expected);
-  });
+  ])(
+    'keeps a request that names another place within the repository: %s %s with the body %j gives %s',
+    async (method, path, body, expected) => {
+      expect(await outcome(method, path, body)).toBe(expected);
+    },
+  );
 
-  it('tells only the entries of the repository', async () => {
+  it('returns only the entries of the repository', async () => {
     const listed = async (path: string): Promise<unknown> => (await fetch(REPO_BASE_URL + path)).json();
     respond = () =>
       Response.json([
@@ -417,7 +420,7 @@ describe('a request that names another place', () => {
     expect(await listed('/project')).toEqual([{ id: 'project_a' }]);
   });
 
-  it('is refused for a URL of another origin or with credentials, which no error repeats', async () => {
+  it('refuses a URL of another origin or with credentials, and repeats neither in an error', async () => {
     for (const url of [
       'http://127.0.0.1:1/vcs',
       'https://opencode.invalid/vcs',
@@ -441,7 +444,7 @@ describe('a request that names another place', () => {
     expect(sent).toEqual([]);
   });
 
-  it('takes a body that is a stream, and lets go of one that never ends when its signal aborts', async () => {
+  it('takes a stream as the body of a request, and closes an endless one when its signal aborts', async () => {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();
     void writer.write(new TextEncoder().encode('{"parentID":')).catch(() => undefined);

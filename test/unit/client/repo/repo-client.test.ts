@@ -10,7 +10,7 @@ import { FakeOpenCode } from '../../../support/fake-opencode.js';
 import { fakeHandle } from '../../../support/server-handle.js';
 
 describe('repo.path()', () => {
-  it('refuses the answer for another directory', async () => {
+  it('refuses an answer of repo.path() for another directory', async () => {
     const fetch = (): Promise<Response> =>
       Promise.resolve(Response.json({ directory: '/srv/other', worktree: '/' }));
     await using jarvis = new JarvisOpenCode(fakeHandle(), { fetch, idle: false });
@@ -38,7 +38,7 @@ describe('a disposal', () => {
       (jarvis, options) => jarvis.forRepo('/srv/app').dispose({ ...options, force: true }),
     ],
     ['of all', '/global/dispose', (jarvis, options) => jarvis.global.dispose(options)],
-  ])('%s is sent with the headers, and as often, as its caller chose', async (_what, path, dispose) => {
+  ])('sends %s with the headers, and as often, as its caller chose', async (_what, path, dispose) => {
     const server = new FakeOpenCode('/srv/app');
     const headers: (string | null)[] = [];
     const fetch: FetchFunction = (input, init) => {

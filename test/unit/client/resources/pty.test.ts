@@ -21,7 +21,7 @@ function holdsOf(repo: RepoClient): string[] {
 }
 
 describe('a terminal that is made', () => {
-  it('holds the instance from the answer on, until it is told of', async () => {
+  it('holds the instance from the answer on, until an event reports the new terminal', async () => {
     const { repo, server } = await setUp();
     server.answer('POST /pty', () => Response.json(PTY));
     await repo.pty.create();
@@ -32,7 +32,7 @@ describe('a terminal that is made', () => {
     await vi.waitFor(() => expect(holdsOf(repo)).toEqual([]));
   });
 
-  it('holds the instance when it is told of before the answer', async () => {
+  it('holds the instance when an event reports the new terminal before the answer', async () => {
     const { repo, server } = await setUp();
     server.answer('POST /pty', async () => {
       server.event('pty.created', { info: PTY });
@@ -43,14 +43,14 @@ describe('a terminal that is made', () => {
     expect(holdsOf(repo)).toEqual(['pty pty_1']);
   });
 
-  it('holds nothing when the server refuses', async () => {
+  it('holds nothing when the server refuses to make a terminal', async () => {
     const { repo, server } = await setUp();
     server.answer('POST /pty', () => Response.json({}, { status: 500 }));
     await expect(repo.pty.create()).rejects.toThrow(RequestError);
     expect(holdsOf(repo)).toEqual([]);
   });
 
-  it('holds nothing when the connection was refused', async () => {
+  it('holds nothing when the connection for a new terminal was refused', async () => {
     const { repo, server } = await setUp();
     const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     server.answer('POST /pty', () => Promise.reject(new TypeError('fetch failed', { cause: refused })));
@@ -58,7 +58,7 @@ describe('a terminal that is made', () => {
     expect(holdsOf(repo)).toEqual([]);
   });
 
-  it('holds the instance when nobody knows whether the server has made it', async () => {
+  it('holds the instance when nobody knows whether the server has made the terminal', async () => {
     const { repo, server } = await setUp();
     server.answer('POST /pty', () => Promise.reject(new TypeError('reset')));
     await expect(repo.pty.create()).rejects.toMatchObject({ name: 'ConnectionError' });

@@ -87,7 +87,7 @@ function worktreesOn(
 }
 
 describe('removing a worktree', () => {
-  it('is asked of the repository, for a linked worktree of it, without its instance', async () => {
+  it('asks the repository to remove a linked worktree of it, without the instance of the worktree', async () => {
     const { worktrees, changes, withoutInstance } = worktreesOn(LINKED);
     await worktrees.remove({ directory: `${TARGET}/` });
     expect(changes()).toEqual([
@@ -96,7 +96,7 @@ describe('removing a worktree', () => {
     expect(withoutInstance).toEqual([TARGET]);
   });
 
-  it('is possible from another linked worktree, and from a directory within the repository', async () => {
+  it('removes a worktree from another linked worktree, and from a directory within the repository', async () => {
     const disk: Disk = {
       files: { ...LINKED.files, '/data/worktree/y/.git': `gitdir: ${OWN}/.git/worktrees/y` },
       roots: { [`${OWN}/sub`]: OWN },
@@ -108,7 +108,7 @@ describe('removing a worktree', () => {
     }
   });
 
-  it('understands the paths of Windows', async () => {
+  it('understands the paths of Windows when it removes a worktree', async () => {
     const { worktrees, changes } = worktreesOn(
       {
         files: {
@@ -207,16 +207,19 @@ describe('removing a worktree', () => {
       disk: { files: { ...LINKED.files, [`${TARGET}/.git`]: `x\ngitdir: ${OWN}/.git/worktrees/x` } },
     },
   };
-  it.each(Object.entries(refused))('is refused for %s', async (_name, { directory, disk = LINKED, own }) => {
-    for (const verb of ['remove', 'reset'] as const) {
-      const { worktrees, changes, withoutInstance } = worktreesOn(disk, own);
-      await expect(worktrees[verb]({ directory } as never)).rejects.toThrow(TypeError);
-      expect(changes()).toEqual([]);
-      expect(withoutInstance).toEqual([]);
-    }
-  });
+  it.each(Object.entries(refused))(
+    'refuses to remove a worktree for %s',
+    async (_name, { directory, disk = LINKED, own }) => {
+      for (const verb of ['remove', 'reset'] as const) {
+        const { worktrees, changes, withoutInstance } = worktreesOn(disk, own);
+        await expect(worktrees[verb]({ directory } as never)).rejects.toThrow(TypeError);
+        expect(changes()).toEqual([]);
+        expect(withoutInstance).toEqual([]);
+      }
+    },
+  );
 
-  it('is not sent when it cannot be known what the directory is', async () => {
+  it('sends no removal when the directory cannot be identified', async () => {
     const failing = worktreesOn(LINKED, OWN, {
       transportOf: () => {
         throw new Error('no such path');
@@ -226,7 +229,7 @@ describe('removing a worktree', () => {
     expect(failing.sent).toEqual([]);
   });
 
-  it('is not sent while the instance is held', async () => {
+  it('sends no removal of a worktree while its instance is held', async () => {
     const runWithoutInstance = (directory: string): Promise<never> =>
       Promise.reject(new DisposeRefusedError(directory, [{ kind: 'turn', detail: 'ses_1', since: 0 }]));
     const { worktrees, changes } = worktreesOn(LINKED, OWN, { runWithoutInstance });
@@ -261,7 +264,7 @@ describe('making a worktree', () => {
     return { ...worktreesOn(LINKED, OWN, { hub, link, onPost }), order, listeners, link };
   }
 
-  it('listens before it asks, and waits for that worktree only', async () => {
+  it('listens before it makes a worktree, and waits for that worktree only', async () => {
     const { worktrees, order, listeners } = setUp([
       { directory: '/data/worktree/y', type: 'worktree.failed', properties: { message: 'other' } },
       { directory: TARGET, type: 'worktree.ready', properties: { name: 'x' } },
@@ -271,7 +274,7 @@ describe('making a worktree', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('rejects when it fails', async () => {
+  it('rejects when the server fails to make a worktree', async () => {
     const { worktrees, listeners } = setUp([
       { directory: TARGET, type: 'worktree.failed', properties: { message: 'no space left' } },
     ]);
@@ -283,7 +286,7 @@ describe('making a worktree', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('waits no longer than asked', async () => {
+  it('waits for a new worktree no longer than asked', async () => {
     const { worktrees, listeners } = setUp([]);
     await expect(worktrees.create({}, { timeoutMs: 20 })).rejects.toThrow(TimeoutError);
     const reason = new Error('mine');
@@ -295,7 +298,7 @@ describe('making a worktree', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('does not wait for what a server that has ended would have told', async () => {
+  it('does not wait for a worktree event of a server that has ended', async () => {
     const { worktrees, listeners, link, order } = setUp([]);
     const lost = new ServerLostError('The work on the server');
     link.markLost(lost);
@@ -308,7 +311,7 @@ describe('making a worktree', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('names what is wrong with its input', async () => {
+  it('names the mistake in the input of a new worktree', async () => {
     const { worktrees, sent } = setUp([]);
     await expect(worktrees.create({ nam: 'x' } as object)).rejects.toThrow(TypeError);
     expect(sent).toEqual([]);

@@ -49,7 +49,7 @@ const { value: nearlyRight } = fc.letrec((tie) => ({
 const SESSION = { id: 'ses_1', directory: '/a', title: 't', time: { created: 1, updated: 2 }, extra: [1] };
 
 describe('guardOf', () => {
-  it.each(SCHEMAS)('says of %s what the schema says, which leaves it as it is', (_name, schema) => {
+  it.each(SCHEMAS)('agrees on %s with the schema, which changes no value', (_name, schema) => {
     const guard = guardOf(schema) ?? (() => undefined);
     fc.assert(
       fc.property(nearlyRight, (value) => {
@@ -64,7 +64,7 @@ describe('guardOf', () => {
   it.each([
     ['a session', sessionSchema, SESSION],
     ['a list of sessions', sessionListSchema, [SESSION, { ...SESSION, parentID: 'ses_2' }]],
-  ])('takes %s', (_name, schema, value) => {
+  ])('accepts %s by its guard', (_name, schema, value) => {
     expect(guardOf(schema)?.(value)).toBe(true);
     expect(schema.parse(value)).toEqual(value);
   });
@@ -97,7 +97,7 @@ describe('guardOf', () => {
     ['a list of messages, with its refinements', messageListSchema],
     ['a record', z.record(z.string(), z.string())],
     ['one of those in a list', z.array(z.looseObject({ a: z.string().min(1).optional() }))],
-  ])('leaves to the schema %s', (_name, schema) => {
+  ])('makes no guard for %s', (_name, schema) => {
     expect(guardOf(schema)).toBeUndefined();
   });
 });

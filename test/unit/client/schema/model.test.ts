@@ -12,7 +12,7 @@ describe('a model', () => {
       { providerID: 'p', id: 'm', variant: 'high' },
       { providerID: 'p', modelID: 'm', variant: 'high' },
     ],
-  ])('may be written as %j', (input, model) => {
+  ])('reads a model from %j', (input, model) => {
     expect(modelSchema.parse(input)).toEqual(model);
   });
 
@@ -27,7 +27,7 @@ describe('a model', () => {
     { providerID: '', modelID: 'm' },
     { providerID: 'p', modelID: 'm', id: 'm' },
     { providerID: 'p', modelID: 'm', name: 'x' },
-  ])('is not %j', (input) => {
+  ])('refuses %j as a model', (input) => {
     expect(modelSchema.safeParse(input)).toMatchObject({
       success: false,
       error: { issues: [{ message: expect.stringContaining("'provider/model'") as string }] },

@@ -55,13 +55,13 @@ describe('locateSessions', () => {
     expect(queries).toEqual(['/a', '/b']);
   });
 
-  it('turns pages only as far as needed', async () => {
+  it('reads pages of sessions only as far as needed', async () => {
     const { http, queries } = setUp(many(2_000, '/a'));
     await locateSessions(http, [{ sessionID: 'ses_a_700', directory: '/a' }]);
     expect(queries).toEqual(['/a', 'more of /a']);
   });
 
-  it('looks everywhere for what is not where it should be, and leaves out what is nowhere', async () => {
+  it('searches everywhere for a session that is not where it should be, and leaves out one that is nowhere', async () => {
     const { http, queries } = setUp([...many(1, '/a'), ...many(1_200, '/b')]);
     const found = await locateSessions(http, [
       { sessionID: 'ses_b_1100', directory: '/a' },
@@ -71,7 +71,7 @@ describe('locateSessions', () => {
     expect(queries).toEqual(['/a', 'all', 'more of all', 'more of all']);
   });
 
-  it('asks nothing for nothing', async () => {
+  it('sends no request for an empty list of sessions', async () => {
     const { http, queries } = setUp([]);
     expect((await locateSessions(http, [])).size).toBe(0);
     expect(queries).toEqual([]);

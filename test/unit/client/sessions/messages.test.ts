@@ -61,7 +61,7 @@ const idsOf = (items: readonly { readonly info: { readonly id: string } }[]): st
   items.map(({ info }) => info.id);
 
 describe('the messages of a session', () => {
-  it('are one request when all can be read', async () => {
+  it('reads all messages of a session in one request when the server can send all', async () => {
     const { transport, requests } = session('uaua');
     const { items } = await readMessagePage(transport, { sessionID });
     expect(idsOf(items)).toEqual(['msg_0', 'msg_1', 'msg_2', 'msg_3']);
@@ -69,7 +69,7 @@ describe('the messages of a session', () => {
   });
 
   it.each(['Fa', 'Faua', 'uaFa', 'uaFaua', 'F', 'FF', 'FaFaFa', `${'ua'.repeat(300)}Fa`])(
-    'are all returned, whatever the limit, of %s',
+    'returns all messages of a session, whatever the limit, of %s',
     async (kinds) => {
       for (const limit of [undefined, 1, 2, 3, 4, 5, 6, 7, 32, 700]) {
         const { transport } = session(kinds);
@@ -84,13 +84,13 @@ describe('the messages of a session', () => {
     },
   );
 
-  it('are read in a number of requests that grows with the logarithm', async () => {
+  it('reads messages around an unreadable one in a number of requests that grows with the logarithm', async () => {
     const { transport, requests } = session('Fa');
     await readMessagePage(transport, { sessionID, limit: 32 });
     expect(requests.length).toBeLessThanOrEqual(8);
   });
 
-  it('name an unreadable prompt without an answer by the id that is expected', async () => {
+  it('names an unreadable prompt without an answer by the id that is expected', async () => {
     const { transport } = session('F');
     const { items } = await readMessagePage(transport, { sessionID, limit: 4, expectedID: 'msg_0' });
     expect(items).toMatchObject([{ info: { role: 'unreadable', id: 'msg_0', sessionID }, parts: [] }]);
@@ -98,14 +98,14 @@ describe('the messages of a session', () => {
     expect(other.items).toMatchObject([{ info: { role: 'unreadable', id: '' } }]);
   });
 
-  it('are read around one whose schema is too long for the body of an error', async () => {
+  it('reads the messages around one whose schema is too long for the body of an error', async () => {
     const { transport } = session('uaFa', {
       body: `{"name":"BadRequest","data":{"message":"${'x'.repeat(99)}`,
     });
     expect((await readMessagePage(transport, { sessionID })).items).toHaveLength(4);
   });
 
-  it('are not read again after another refusal', async () => {
+  it('does not read the messages again after another refusal', async () => {
     const { transport, requests } = session('Fa', {
       body: { name: 'BadRequest', data: { message: 'limit', kind: 'Query' } },
     });
@@ -115,21 +115,21 @@ describe('the messages of a session', () => {
 });
 
 describe('one message', () => {
-  it('is found in the list when the server cannot send it alone', async () => {
+  it('finds a message in the list when the server cannot send it alone', async () => {
     const { transport } = session('uaFa');
     expect(await readMessage(transport, sessionID, 'msg_2')).toMatchObject({
       info: { id: 'msg_2', role: 'user', format: {} },
     });
   });
 
-  it('says that it cannot be read when it is the first of its session', async () => {
+  it('marks a message as unreadable when it is the first of its session', async () => {
     const { transport } = session('FaFa');
     expect(await readMessage(transport, sessionID, 'msg_0')).toMatchObject({
       info: { id: 'msg_0', role: 'unreadable', error: expect.stringContaining('OutputFormat') as string },
     });
   });
 
-  it('rejects when there is none', async () => {
+  it('rejects when the session has no such message', async () => {
     const { transport } = session('Fa');
     await expect(readMessage(transport, sessionID, 'msg_9')).rejects.toMatchObject({ status: 404 });
   });

@@ -99,7 +99,7 @@ function finish(turn: Pick<Turn, 'messageID'>, text: string): void {
 }
 
 describe('a turn', () => {
-  it('whose idle event is lost is answered all the same', async () => {
+  it('answers a turn whose idle event is lost', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     finish(turn, 'ok');
@@ -107,7 +107,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'ok' });
   });
 
-  it('that is accepted and never starts says so, and what the server says', async () => {
+  it('rejects a turn that the server accepts and never starts, and says what the server has stored of it', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.busy.clear();
@@ -122,7 +122,7 @@ describe('a turn', () => {
     });
   });
 
-  it('is not sent again when its connection is lost, and answered if it has arrived', async () => {
+  it('does not send a turn again when its connection is lost, and answers it if it has arrived', async () => {
     server.answer(PROMPT, () => {
       server.busy.add('ses_1');
       return Promise.reject(new TypeError('reset'));
@@ -137,7 +137,7 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(1);
   });
 
-  it('is sent again, with the same ids, when its connection is lost and the server has not stored it', async () => {
+  it('sends a turn again, with the same ids, when its connection is lost and the server has not stored it', async () => {
     const lose = (): Promise<Response> => Promise.reject(new TypeError('reset'));
     const accept = (): Response => {
       server.busy.add('ses_1');
@@ -161,7 +161,7 @@ describe('a turn', () => {
     });
   });
 
-  it('rejects with the lost connection when that happens again and again', async () => {
+  it('rejects with the lost connection when a turn loses its connection again and again', async () => {
     server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
     const outcome = outcomeOf(await running());
     await pass(30_000);
@@ -169,7 +169,7 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(3);
   });
 
-  it('is not sent again when a second copy of it could do more than the first', async () => {
+  it('does not send a turn again when a second copy of it could do more than the first', async () => {
     server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
     const turn = session.stream({ parts: [{ type: 'file', mime: 'text/plain', url: 'data:,x' }] });
     const outcome = outcomeOf(turn);
@@ -188,7 +188,7 @@ describe('a turn', () => {
       'the server has told an error of it',
       () => server.event('session.error', { sessionID: 'ses_1', error: { name: 'UnknownError', data: {} } }),
     ],
-  ])('is not sent again, though its connection was lost, when %s', async (_why, happen) => {
+  ])('does not send a turn again, though its connection was lost, when %s', async (_why, happen) => {
     server.answer(PROMPT, () => Promise.reject(new TypeError('reset')));
     const turn = await running();
     const outcome = outcomeOf(turn);
@@ -199,7 +199,7 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(1);
   });
 
-  it('is not sent again while nobody can tell whether it was stored, and found when somebody can', async () => {
+  it('does not send a turn again while nobody can tell whether it was stored, and finds it when somebody can', async () => {
     server.answer(PROMPT, () => {
       server.busy.add('ses_1');
       return Promise.reject(new TypeError('reset'));
@@ -217,7 +217,7 @@ describe('a turn', () => {
   });
 
   it.each([['its prompt', PROMPT] as const, ['its command', 'POST /session/ses_1/command'] as const])(
-    'is answered though nothing answers %s',
+    'answers a turn though nothing answers %s',
     async (_what, operation) => {
       server.answer(operation, () => {
         server.busy.add('ses_1');
@@ -240,7 +240,7 @@ describe('a turn', () => {
   it.each([
     ['prompt', PROMPT],
     ['command', 'POST /session/ses_1/command'],
-  ])('ends when its %s vanishes on the way', async (name, operation) => {
+  ])('ends a turn when its %s vanishes on the way', async (name, operation) => {
     server.answer(operation, () => new Promise(() => undefined));
     const running = name === 'prompt' ? session.prompt('x') : session.command({ command: 'c' });
     const outcome: { error?: unknown } = {};
@@ -255,7 +255,7 @@ describe('a turn', () => {
     ['the session', 'GET /session/ses_1'],
     ['the status', 'GET /session/status'],
     ['the messages', 'GET /session/ses_1/message'],
-  ])('is answered soon though nothing answers the first request for %s', async (_what, operation) => {
+  ])('answers a turn soon though nothing answers the first request for %s', async (_what, operation) => {
     let asked = 0;
     server.answer(operation, (request) =>
       asked++ === 0 ? new Promise(() => undefined) : server.usual(request),
@@ -268,7 +268,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'ok' });
   });
 
-  it('waits longer for what is only slow', async () => {
+  it('waits longer for answers about a turn that are only slow', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     finish(turn, 'slowly');
@@ -280,7 +280,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'slowly' });
   });
 
-  it('is given up in bounded time when nothing is answered any more', async () => {
+  it('gives a turn up in bounded time when nothing is answered any more', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.answer('GET /session/status', () => new Promise(() => undefined));
@@ -288,7 +288,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'unreachable' });
   });
 
-  it('that was seen to be stored is not given up because its request fails later', async () => {
+  it('does not give up a turn that the server has stored because its request fails later', async () => {
     const cut = deferred<Response>();
     server.answer('POST /session/ses_1/command', () => {
       server.busy.add('ses_1');
@@ -317,7 +317,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'ok' });
   });
 
-  it('survives a network that holds everything back for a minute', async () => {
+  it('answers a turn through a network that holds everything back for a minute', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const held = deferred();
@@ -331,7 +331,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'late' });
   });
 
-  it('is not ended by events that are out of order, malformed, or of sessions nobody knows', async () => {
+  it('does not end a turn for events that are out of order, malformed, or of unknown sessions', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const status = (sessionID: string, type: string): void =>
@@ -374,7 +374,7 @@ describe('a turn', () => {
     expect(server.count('GET /session/ses_1/message')).toBe(0);
   });
 
-  it('whose instance was disposed by others is interrupted, also before its answer began', async () => {
+  it('rejects a turn whose instance was disposed by others as interrupted, also before its answer began', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.messages.push(userMessage(turn));
@@ -384,7 +384,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'interrupted' });
   });
 
-  it('is given up when the server is out of reach for a minute, and says so', async () => {
+  it('gives a turn up when the server is out of reach for a minute, and says so', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.answer('GET /session/status', () => Promise.reject(new TypeError('gone')));
@@ -399,7 +399,7 @@ describe('a turn', () => {
   });
 
   it.each([400, 401, 403, 404, 409, 422, 431])(
-    'ends at once when the server answers %i to how it goes',
+    'ends a turn at once when the server answers %i to a question about its state',
     async (status) => {
       const turn = await running();
       const outcome = outcomeOf(turn);
@@ -416,19 +416,22 @@ describe('a turn', () => {
     },
   );
 
-  it.each([408, 425, 429, 500, 503])('goes on when the server answers %i for a while', async (status) => {
-    const turn = await running();
-    const outcome = outcomeOf(turn);
-    server.answer('GET /session/status', () => new Response(null, { status }));
-    await pass(20_000);
-    expect(outcome).toEqual({});
-    server.answer('GET /session/status');
-    finish(turn, 'ok');
-    await pass(20_000);
-    expect(outcome.value).toMatchObject({ text: 'ok' });
-  });
+  it.each([408, 425, 429, 500, 503])(
+    'continues a turn when the server answers %i for a while',
+    async (status) => {
+      const turn = await running();
+      const outcome = outcomeOf(turn);
+      server.answer('GET /session/status', () => new Response(null, { status }));
+      await pass(20_000);
+      expect(outcome).toEqual({});
+      server.answer('GET /session/status');
+      finish(turn, 'ok');
+      await pass(20_000);
+      expect(outcome.value).toMatchObject({ text: 'ok' });
+    },
+  );
 
-  it('is aborted on the server when nobody may see how it goes', async () => {
+  it('aborts a turn on the server when the server refuses to show its state', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const begun = assistantMessage(turn, '', { time: { created: 2 } });
@@ -443,7 +446,7 @@ describe('a turn', () => {
   it.each([
     ['has an end', {}],
     ['has none', { time: { created: 2 } }],
-  ])('fails with the error of its session, whether its message %s', async (_what, more) => {
+  ])('fails a turn with the error of its session, whether its message %s', async (_what, more) => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const error = { name: 'UnknownError', data: { message: 'FileSystem.realPath NotFound' } };
@@ -457,7 +460,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'failed', serverError: error });
   });
 
-  it('is answered when it has begun in spite of an error of its session', async () => {
+  it('answers a turn that has begun in spite of an error of its session', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const error = { name: 'UnknownError', data: { message: 'File not found: a.txt' } };
@@ -471,7 +474,7 @@ describe('a turn', () => {
     expect(outcome.value).toMatchObject({ text: 'without the file' });
   });
 
-  it('whose answer stays without an end though nothing has ended is not called interrupted', async () => {
+  it('does not call a turn interrupted whose answer stays without an end though nothing has ended', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.messages.push(userMessage(turn), assistantMessage(turn, '', { time: { created: 2 } }));
@@ -480,7 +483,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ name: 'TurnError', reason: 'unfinished' });
   });
 
-  it('stalls while the model is only asked again, or waited for, and tells why', async () => {
+  it('rejects a turn as stalled when the model is only asked again, or waited for, and gives the reason', async () => {
     const turn = session.stream('x', { stallTimeoutMs: 4_000 });
     const outcome = outcomeOf(turn);
     await pass(500);
@@ -495,7 +498,7 @@ describe('a turn', () => {
     });
   });
 
-  it('that is stalled waits for the server to be idle before the next one is sent', async () => {
+  it('waits after a stalled turn for the server to be idle before it sends the next one', async () => {
     const first = session.stream('x', { stallTimeoutMs: 1_000 });
     const outcome = outcomeOf(first);
     const second = session.stream('y');
@@ -508,7 +511,7 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(2);
   });
 
-  it('streams what its answer says, also when the answer overtakes the events', async () => {
+  it('streams the answer of a turn, also when the answer overtakes the events', async () => {
     const turn = await running();
     finish(turn, 'never streamed');
     await pass(5_100);
@@ -517,7 +520,7 @@ describe('a turn', () => {
     expect(steps).toMatchObject([{ type: 'message' }, { type: 'text', delta: 'never streamed' }]);
   });
 
-  it('streams the whole text, without a piece twice, when some of it fell into a gap', async () => {
+  it('streams the whole text of a turn, without a piece twice, when some of it fell into a gap', async () => {
     const turn = await running();
     server.messages.push(userMessage(turn));
     const begun = assistantMessage(turn, '', { time: { created: 2 } });
@@ -549,7 +552,7 @@ describe('a turn', () => {
     expect(streamed).toBe('one two three four');
   });
 
-  it('of a session that was deleted ends, though the server goes on to show it as busy', async () => {
+  it('ends a turn of a session that was deleted, though the server goes on to show it as busy', async () => {
     const outcome = outcomeOf(await running());
     server.answer('GET /session/ses_1/message', () => Response.json({}, { status: 404 }));
     server.event('session.deleted', { sessionID: 'ses_unknown' });
@@ -562,7 +565,7 @@ describe('a turn', () => {
   });
 
   it.each(['aborted', 'interrupted'] as const)(
-    'that is %s between two calls of the model has no answer',
+    'gives no answer for a turn that is %s between two calls of the model',
     async (reason) => {
       const turn = await running();
       const outcome = outcomeOf(turn);
@@ -581,7 +584,7 @@ describe('a turn', () => {
     },
   );
 
-  it('is aborted on the server too when it is answered under a prompt of another client', async () => {
+  it('aborts a turn on the server too when it is answered under a prompt of another client', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const other = { messageID: 'msg_other' };
@@ -600,7 +603,7 @@ describe('a turn', () => {
     expect(isOver).toBe(true);
   });
 
-  it('that is accepted and not stored says that', async () => {
+  it('rejects a turn that the server accepted and did not store, and says so', async () => {
     server.answer(PROMPT, () => new Response(null, { status: 204 }));
     const outcome = outcomeOf(await running());
     await pass(17_000);
@@ -610,7 +613,7 @@ describe('a turn', () => {
     });
   });
 
-  it('that the server only tells an error of has failed with it', async () => {
+  it('fails a turn with the error that is all the server reports of it', async () => {
     server.answer(PROMPT, () => new Response(null, { status: 204 }));
     const outcome = outcomeOf(await running());
     const error = { name: 'UnknownError', data: { message: 'Agent not found: nobody' } };
@@ -621,7 +624,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'failed', serverError: error });
   });
 
-  it('is not sent, and ends, when no event stream can be opened', async () => {
+  it('ends a turn without sending it when no event stream can be opened', async () => {
     server.answer('GET /global/event', () => new Promise(() => undefined));
     const outcome = outcomeOf(session.stream('x'));
     await pass(50_000);
@@ -631,7 +634,7 @@ describe('a turn', () => {
     expect(server.count(PROMPT)).toBe(0);
   });
 
-  it('is not aborted before its answer has begun, but as soon as it has', async () => {
+  it('aborts a turn not before its answer has begun, but as soon as it has', async () => {
     server.answer(PROMPT, () => new Response(null, { status: 204 }));
     const turn = await running();
     const outcome = outcomeOf(turn);
@@ -658,7 +661,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'aborted' });
   });
 
-  it('that cannot be aborted is given up after a while', async () => {
+  it('gives up a turn that cannot be aborted after a while', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     server.messages.push(userMessage(turn), assistantMessage(turn, '', { time: { created: 2 } }));
@@ -675,7 +678,7 @@ describe('a turn', () => {
   it.each([
     ['as soon as that is seen to be answered', true, 500],
     ['after a while', false, 16_000],
-  ])('is aborted while the session works on a prompt of another client, %s', async (_when, isSeen, ms) => {
+  ])('aborts a turn while the session works on a prompt of another client, %s', async (_when, isSeen, ms) => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const other = { messageID: 'msg_other' };
@@ -693,7 +696,7 @@ describe('a turn', () => {
     expect(isOver).toBe(true);
   });
 
-  it('is left unfinished when another client has the session summarized between two calls of the model', async () => {
+  it('leaves a turn unfinished when another client has the session summarized between two calls of the model', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const compaction = { ...textPart(''), id: 'prt_c', messageID: 'msg_c', type: 'compaction', auto: false };
@@ -710,7 +713,7 @@ describe('a turn', () => {
     });
   });
 
-  it('is kept from stalling by what a child of it does, and not by what others do', async () => {
+  it('keeps a turn from stalling by the work of its child, and not by the work of others', async () => {
     const turn = session.stream('x', { stallTimeoutMs: 1_000 });
     const outcome = outcomeOf(turn);
     await pass(500);
@@ -730,7 +733,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ reason: 'stalled' });
   });
 
-  it('is told of by its error, not by the first of two idles, which comes before its end', async () => {
+  it('fails a turn by its error, not by the first of two idle events, which comes before its end', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const error = { name: 'APIError', data: { message: 'no credit', isRetryable: false } };
@@ -749,7 +752,7 @@ describe('a turn', () => {
   it.each([
     ['interrupted', 'disposes its instance'],
     ['aborted', 'aborts it'],
-  ])('is %s when another client %s', async (reason) => {
+  ])('ends a turn as %s when another client %s', async (reason) => {
     const turn = await running();
     const outcome = outcomeOf(turn);
     const error = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
@@ -764,7 +767,7 @@ describe('a turn', () => {
     expect(outcome.error).toMatchObject({ name: 'TurnError', reason });
   });
 
-  it('streams what fell into a gap when that is over, not only at its end', async () => {
+  it('streams steps that fell into a gap when the gap is over, not only at the end of the turn', async () => {
     const turn = await running();
     const steps: TurnStep[] = [];
     const reading = (async () => {
@@ -780,7 +783,7 @@ describe('a turn', () => {
     expect(steps).toHaveLength(2);
   });
 
-  it('is aborted on the server at once when its caller leaves, not with the next look', async () => {
+  it('aborts a turn on the server at once when its caller leaves, not at the next poll', async () => {
     const caller = new AbortController();
     const turn = session.stream('x', { signal: caller.signal });
     const outcome = outcomeOf(turn);
@@ -795,7 +798,7 @@ describe('a turn', () => {
     expect(server.count('POST /session/ses_1/abort')).toBe(1);
   });
 
-  it('lets nobody answer for its session when it has ended', async () => {
+  it('lets nobody answer for the session of a turn that has ended', async () => {
     const turn = session.stream('x', { onPermission: 'allow' });
     await pass(500);
     const ask = (id: string): void =>
@@ -811,14 +814,14 @@ describe('a turn', () => {
     expect(server.count('POST /permission/per_2/reply')).toBe(0);
   });
 
-  it('that has ended before it began leaves no timer', () => {
+  it('leaves no timer for a turn that has ended before it began', () => {
     const timers = vi.getTimerCount();
     const turn = session.stream('x', { signal: AbortSignal.abort('too late'), timeoutMs: 10_000 });
     expect(vi.getTimerCount()).toBe(timers);
     return expect(turn.result).rejects.toBe('too late');
   });
 
-  it('ends once: what comes after its time limit changes neither its result nor its steps', async () => {
+  it('ends a turn once: events after its time limit change neither its result nor its steps', async () => {
     const turn = session.stream('x', { timeoutMs: 2_000 });
     const outcome = outcomeOf(turn);
     await pass(500);
@@ -848,7 +851,7 @@ describe('a turn', () => {
     expect(outcome).toEqual({ error });
   });
 
-  it('tells everybody who iterates it that it has ended, and the rest of its steps to who comes back', async () => {
+  it('ends every loop over a turn when the turn ends, and gives the rest of its steps to a later loop', async () => {
     const turn = await running();
     const first: TurnStep[] = [];
     const readers = [0, 1].map(async () => {
@@ -880,7 +883,7 @@ describe('a turn', () => {
     ]);
   });
 
-  it('keeps no more for who does not read than what there is to say', async () => {
+  it('keeps no more steps for a caller that does not read than the turn has to say', async () => {
     const turn = await running();
     const answer = assistantMessage(turn, '', { time: { created: 2 } });
     server.event('message.updated', { sessionID: 'ses_1', info: answer.info });
@@ -911,22 +914,25 @@ describe('a turn', () => {
     ['the prompt is sent', PROMPT],
     ['the session is followed', 'GET /session/status'],
     ['the answer is read', 'GET /session/ses_1/message'],
-  ])('leaves nothing on the signal of its caller when it is aborted while %s', async (_where, operation) => {
-    const arrived = deferred();
-    server.answer(operation, () => {
-      arrived.resolve();
-      return new Promise(() => undefined);
-    });
-    // What was accepted has ended at once.
-    if (operation.endsWith('/message')) server.answer(PROMPT, () => new Response(null, { status: 204 }));
-    const caller = new AbortController();
-    const outcome = outcomeOf(session.stream('x', { signal: caller.signal }));
-    await pass(500);
-    await arrived.promise;
-    const reason = { because: 'the user left' };
-    caller.abort(reason);
-    await pass(0);
-    expect(outcome.error).toBe(reason);
-    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
-  });
+  ])(
+    'leaves nothing on the signal of the caller when the turn is aborted while %s',
+    async (_where, operation) => {
+      const arrived = deferred();
+      server.answer(operation, () => {
+        arrived.resolve();
+        return new Promise(() => undefined);
+      });
+      // What was accepted has ended at once.
+      if (operation.endsWith('/message')) server.answer(PROMPT, () => new Response(null, { status: 204 }));
+      const caller = new AbortController();
+      const outcome = outcomeOf(session.stream('x', { signal: caller.signal }));
+      await pass(500);
+      await arrived.promise;
+      const reason = { because: 'the user left' };
+      caller.abort(reason);
+      await pass(0);
+      expect(outcome.error).toBe(reason);
+      expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    },
+  );
 });

@@ -12,7 +12,7 @@ let deep: object = { type: 'string' };
 for (let depth = 0; depth < 100_000; depth++) deep = { type: 'object', properties: { deep } };
 
 describe('the format of a prompt', () => {
-  it('is none for text', () => {
+  it('sends no format for text', () => {
     expect(parse(undefined)).toBeUndefined();
     expect(parse({ type: 'text' })).toBeUndefined();
   });
@@ -24,7 +24,7 @@ describe('the format of a prompt', () => {
     expect(parse({ schema: { anyOf: [schema] } })?.wire.schema).toEqual({ anyOf: [schema] });
   });
 
-  it('sends the JSON schema of what goes into a zod schema', () => {
+  it('sends the JSON schema of the input of a zod schema', () => {
     const schema = z.object({ since: z.string().transform(Number), open: z.boolean().default(true) });
     expect(parse({ schema })?.wire.schema).toMatchObject({
       type: 'object',
@@ -59,7 +59,7 @@ describe('the format of a prompt', () => {
     ['a schema of zod 3', { schema: { _def: { typeName: 'ZodObject' }, parse: () => undefined } }],
     ['a zod schema of a list', { schema: z.array(z.string()) }],
     ['a zod schema without a JSON schema', { schema: z.object({ at: z.date() }) }],
-  ])('is refused for %s', (_, format) => {
+  ])('refuses the format of a prompt for %s', (_, format) => {
     expect(() => parse(format)).toThrow(TypeError);
     expect(() => parse(format)).toThrow(/^Invalid format of a prompt: .{10}/);
   });
@@ -68,17 +68,17 @@ describe('the format of a prompt', () => {
 describe('an answer of a format', () => {
   const schema = z.object({ name: z.string(), tags: z.array(z.string()) });
 
-  it('is what the zod schema makes of it', async () => {
+  it('returns what the zod schema makes of the answer', async () => {
     const parsed = parse({ schema: schema.transform(({ name }) => name.length) });
     expect(await parsed?.parse({ name: 'abc', tags: [] })).toEqual({ value: 3 });
   });
 
-  it('is what the model gave by a JSON schema', async () => {
+  it('returns what the model gave by a JSON schema', async () => {
     const parsed = parse({ schema: { type: 'object', required: ['a'] } });
     expect(await parsed?.parse({ b: 1 })).toEqual({ value: { b: 1 } });
   });
 
-  it('has issues when it does not fit', async () => {
+  it('reports issues when the answer does not fit its format', async () => {
     expect(await parse({ schema })?.parse({ name: 1, tags: ['a', 2] })).toMatchObject({
       issues: [{ path: 'name' }, { path: 'tags.1' }],
     });
@@ -87,7 +87,7 @@ describe('an answer of a format', () => {
     });
   });
 
-  it('has an issue when a check of the caller throws', async () => {
+  it('reports an issue when a check of the caller throws', async () => {
     const throwing = schema.refine(() => {
       throw new Error('the registry is down');
     });

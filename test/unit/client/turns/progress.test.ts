@@ -38,7 +38,7 @@ describe('steps in which the model gives nothing', () => {
     ['nothing', []],
     ['an empty text', [{ type: 'text', text: '' }]],
     ['nothing but blanks', [{ type: 'text', text: ' \n' }]],
-  ])('are those with %s', (_what, parts) => {
+  ])('counts a step as empty with %s', (_what, parts) => {
     expect(emptySteps(step('msg_1', parts), step('msg_2', parts))).toBe(2);
   });
 
@@ -47,22 +47,22 @@ describe('steps in which the model gives nothing', () => {
     ['a thought', [{ type: 'reasoning', text: 'hm' }]],
     ['a tool', [{ type: 'tool', state: { status: 'pending' } }]],
     ['a file', [{ type: 'file' }]],
-  ])('are counted anew after one with %s', (_what, parts) => {
+  ])('starts the count of empty steps anew after one with %s', (_what, parts) => {
     expect(emptySteps(step('msg_1', []), step('msg_2', parts))).toBe(0);
     expect(emptySteps(step('msg_1', []), step('msg_2', parts), step('msg_3', []))).toBe(1);
   });
 
-  it('are not those that end with an error', () => {
+  it('does not count a step that ends with an error as empty', () => {
     expect(emptySteps(step('msg_1', [], { error: { name: 'APIError' } }))).toBe(0);
   });
 
-  it('are counted for each session alone', () => {
+  it('counts empty steps for each session alone', () => {
     const child = { sessionID: 'ses_2' };
     expect(emptySteps(step('msg_1', []), step('msg_2', [], child), step('msg_3', [], child))).toBe(2);
     expect(emptySteps(step('msg_1', []), step('msg_2', [{ type: 'text', text: 'x' }], child))).toBe(1);
   });
 
-  it('are counted however many child sessions there are', () => {
+  it('counts empty steps however many child sessions there are', () => {
     const progress = new TurnProgress();
     for (let index = 0; index < 150_000; index++) {
       const info = {

@@ -37,7 +37,7 @@ async function read(
 
 describe('how a turn ended', () => {
   it.each([{ type: 'busy' }, { type: 'retry', attempt: 1, message: '', next: 1 }])(
-    'is not known while its session is at work: $type',
+    'reads no end of a turn while its session is at work: $type',
     async (status) => {
       expect((await read([PROMPT, answer()], { ses_1: status })).evidence).toBeUndefined();
       const { evidence } = await read([PROMPT, answer()], { ses_1: { type: 'idle' }, ses_2: status });
@@ -57,18 +57,18 @@ describe('how a turn ended', () => {
       [PROMPT, answer({ finish: undefined }, [])],
       { kind: 'error', error: aborted },
     ],
-  ])('is read %s', async (_what, messages, evidence) => {
+  ])('reads how a turn ended %s', async (_what, messages, evidence) => {
     expect((await read(messages)).evidence).toEqual(evidence);
   });
 
-  it('is read from the page that has the prompt, however far back that is', async () => {
+  it('reads the page that has the prompt, however far back that is', async () => {
     const between = Array.from({ length: 600 }, (_, index) => answer({ id: `msg_a${index}` }));
     const { evidence, limits } = await read([PROMPT, ...between]);
     expect(evidence).toMatchObject({ kind: 'answered', result: { messages: { length: 600 } } });
     expect(limits).toEqual([32, 128, 512, 2048]);
   });
 
-  it('is the last answer that is no summary, with what all of them took', async () => {
+  it('takes the last answer that is no summary, with the usage of all answers', async () => {
     const compaction = { id: 'prt_c', messageID: 'msg_3', sessionID, type: 'compaction', auto: true };
     const { evidence } = await read([
       PROMPT,
@@ -107,7 +107,7 @@ describe('how a turn ended', () => {
     ];
   }
 
-  it('is the answer to the prompt, not the reply to what the server said after a compaction', async () => {
+  it('takes the answer to the prompt, not the reply to the prompt of the server after a compaction', async () => {
     const { evidence } = await read([PROMPT, answer(), ...compacted({})]);
     expect(evidence).toMatchObject({
       kind: 'answered',
@@ -118,17 +118,17 @@ describe('how a turn ended', () => {
   it.each<readonly [string, object, object]>([
     ['fails', { error: { name: 'APIError', data: { message: 'refused' } } }, {}],
     ['has no end', { time: { created: 6 } }, {}],
-  ])('stays the answer when that reply %s', async (_what, reply, summary) => {
+  ])('keeps the answer to the prompt when the reply after a compaction %s', async (_what, reply, summary) => {
     const { evidence } = await read([PROMPT, answer(), ...compacted(reply, summary)]);
     expect(evidence).toMatchObject({ kind: 'answered', result: { text: 'ok' } });
   });
 
-  it('is that reply when the session was compacted between two calls of the model', async () => {
+  it('takes the reply after a compaction when the session was compacted between two calls of the model', async () => {
     const { evidence } = await read([PROMPT, answer({ finish: 'tool-calls' }), ...compacted({})]);
     expect(evidence).toMatchObject({ result: { text: 'reply', transcript: 'ok\n\nreply' } });
   });
 
-  it('is the last message of several, with all of them in the transcript', async () => {
+  it('takes the last message of several, with all of them in the transcript', async () => {
     const { evidence } = await read([
       PROMPT,
       answer({ finish: 'tool-calls' }, [text('Let me look.')]),
@@ -140,12 +140,12 @@ describe('how a turn ended', () => {
     });
   });
 
-  it('is no text when the model has only called tools', async () => {
+  it('gives no text when the model has only called tools', async () => {
     const { evidence } = await read([PROMPT, answer({ finish: 'tool-calls' }, [])]);
     expect(evidence).toMatchObject({ kind: 'answered', result: { text: '', transcript: '' } });
   });
 
-  it('is a summary of the session when one was due, and no answer', async () => {
+  it('reports a summary of the session, and no answer, when a summary was due', async () => {
     const { evidence } = await read([PROMPT, answer({ summary: true }, [text('the summary')])]);
     expect(evidence).toEqual({ kind: 'summarized' });
   });
@@ -160,13 +160,16 @@ describe('how a turn ended', () => {
       false,
     ],
     ['it has stopped', {}, [], false],
-  ])('is between two calls of the model when %s', async (_what, info, states, expected) => {
-    const tools = states.map((status, index) => ({
-      ...{ id: `prt_${index}`, messageID: 'msg_2', sessionID, type: 'tool', tool: 'bash', callID: 'c' },
-      state: { status },
-    }));
-    const { evidence } = await read([PROMPT, answer(info, tools as unknown as Part[])]);
-    if (evidence?.kind !== 'answered') throw new Error('no answer');
-    expect(isBetweenCalls(evidence.result)).toBe(expected);
-  });
+  ])(
+    'reports whether a turn is between two calls of the model when %s',
+    async (_what, info, states, expected) => {
+      const tools = states.map((status, index) => ({
+        ...{ id: `prt_${index}`, messageID: 'msg_2', sessionID, type: 'tool', tool: 'bash', callID: 'c' },
+        state: { status },
+      }));
+      const { evidence } = await read([PROMPT, answer(info, tools as unknown as Part[])]);
+      if (evidence?.kind !== 'answered') throw new Error('no answer');
+      expect(isBetweenCalls(evidence.result)).toBe(expected);
+    },
+  );
 });

@@ -37,11 +37,11 @@ function textPart(text: string): object {
 }
 
 describe('the text of a turn', () => {
-  it('is its deltas', () => {
+  it('joins the deltas of a turn to its text', () => {
     expect(textOf((_steps, take) => ['= ', 'one ', 'two', '= one two'].forEach(take))).toBe('one two');
   });
 
-  it('takes no delta after a gap for the one that follows', () => {
+  it('does not join a delta after a gap to the text before the gap', () => {
     const text = textOf((steps, take) => {
       ['= ', 'one '].forEach(take);
       steps.onEvent(gapEvent('reconnect', 0, []));
@@ -60,7 +60,7 @@ describe('the text of a turn', () => {
   });
 
   it.each([0, 1, 2])(
-    'is made up for from what the server stores when events after the first %d are lost',
+    'fills the text from what the server stores when events after the first %d are lost',
     (count) => {
       const text = textOf((steps, take) => {
         ['= ', 'one ', 'two'].slice(0, count).forEach(take);
@@ -93,7 +93,7 @@ const updated = (part: object): readonly [string, object] => ['message.part.upda
 const tokens = { input: 1, output: 1, reasoning: 0, cache: { read: 0, write: 0 } };
 
 describe('the steps of a turn', () => {
-  it('tell once what a tool has put out and what a call took, however often it is said', () => {
+  it('reports the output of a tool and the usage of a call once, however often the server says it', () => {
     const ids = { messageID: 'msg_2', sessionID };
     const tool = { ...ids, id: 'prt_1', type: 'tool', tool: 'bash', callID: 'call_1' };
     const running = { status: 'running', input: { a: 1 }, time: { start: 1 } };
@@ -109,7 +109,7 @@ describe('the steps of a turn', () => {
     ]);
   });
 
-  it('tell of retries of its own session', () => {
+  it("reports retries of the turn's own session", () => {
     const retry = { type: 'retry', attempt: 2, message: 'overloaded', next: 5 };
     const idle = status(sessionID, { type: 'idle' });
     expect(
@@ -117,7 +117,7 @@ describe('the steps of a turn', () => {
     ).toEqual([retry, { type: 'child', sessionID: 'ses_child', title: '', status: 'started' }]);
   });
 
-  it('tell when a child begins and ends, which tools it runs and what that took, and not what it says', () => {
+  it('reports when a child begins and ends, which tools it runs and what they took, but not its text', () => {
     const child = { sessionID: 'ses_child', info: { id: 'ses_child', title: 'Count' } };
     const ids = { messageID: 'msg_c', sessionID: 'ses_child' };
     const input = {};
@@ -149,7 +149,7 @@ describe('the steps of a turn', () => {
     ]);
   });
 
-  it('begin each message once, and leave out what the server put into its text', () => {
+  it('begins each message once, and leaves out what the server put into its text', () => {
     const said = { messageID: 'msg_2', sessionID, type: 'text' };
     const steps = stepsOf([
       ['message.updated', { sessionID, info }],
@@ -164,13 +164,13 @@ describe('the steps of a turn', () => {
     ]);
   });
 
-  it('are not those of another turn of the session', () => {
+  it('leaves out the steps of another turn of the session', () => {
     const other = { ...info, id: 'msg_9', parentID: 'msg_8' };
     const part = { id: 'prt_9', messageID: 'msg_9', sessionID, type: 'text', text: 'theirs' };
     expect(stepsOf([['message.updated', { sessionID, info: other }], updated(part)])).toEqual([]);
   });
 
-  it('go on under a prompt that continues it, without the text of a summary', () => {
+  it('continues the steps under a prompt that continues the turn, without the text of a summary', () => {
     const user = (id: string): readonly [string, object] => [
       'message.updated',
       { sessionID, info: { id, sessionID, role: 'user', time: { created: 2 } } },

@@ -159,7 +159,7 @@ describe('the answers of a turn', () => {
       [PROMPT, answer('a', 'ours', 11), user('d', 17, made), answer('b', 'd', 18)],
       ['a'],
     ],
-  ])('%s', (_what, messages, expected) => {
+  ])('selects the answers of a turn: they %s', (_what, messages, expected) => {
     expect(answersOf('ours', messages).map(({ info }) => info.id)).toEqual(expected);
   });
 });

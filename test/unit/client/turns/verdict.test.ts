@@ -170,7 +170,7 @@ describe('the verdict on the turn of an idle session', () => {
     ],
     ['no answer while the request is under way', unanswered, { isUnderWay: true }, failed('not-started')],
     ['a prompt that arrived though its connection broke', unanswered, { sendError }, failed('not-started')],
-  ])('judges %s', (_what, evidence, facts, verdict) => {
+  ])('judges the turn of an idle session: %s', (_what, evidence, facts, verdict) => {
     expect(verdictOf(evidence, { ...QUIET, ...facts })).toMatchObject(verdict);
   });
 });

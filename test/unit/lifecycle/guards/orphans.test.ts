@@ -64,7 +64,7 @@ const hostIsGone = (content: Record<string, unknown>): void => {
 };
 
 describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
-  it('is for this user only and goes with its directory', () => {
+  it('records a server for this user only and removes the record with its directory', () => {
     const path = record(server());
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -72,7 +72,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('ends nothing while its host is alive', () => {
+  it('ends no server while its host is alive', () => {
     const pid = server();
     const path = record(pid);
     expect(endOrphans(directory)).toEqual([]);
@@ -80,7 +80,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('ends the server of a host that is gone, and is gone itself', async () => {
+  it('ends the server of a host that is gone, and removes its record', async () => {
     const pid = server();
     rewrite(record(pid), hostIsGone);
     expect(endOrphans(directory)).toEqual([pid]);
@@ -88,7 +88,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('ends what the server has left behind, by its marker', async () => {
+  it('ends by its marker what the server has left behind', async () => {
     const pid = server();
     const path = record(pid);
     const left = server({ JARVIS_OPENCODE_SERVER: marker });
@@ -112,7 +112,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('of another pid namespace is left alone', () => {
+  it('leaves the record of another pid namespace alone', () => {
     const pid = server();
     const path = record(pid);
     rewrite(path, hostIsGone);
@@ -123,7 +123,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
   });
 
   it.each(['', '{', '{}', '{"server":{"pid":-1}}', '{"server":{"pid":1}}'])(
-    'that is broken is removed: %j',
+    'removes a broken record: %j',
     (text) => {
       mkdirSync(directory, { mode: 0o700 });
       const path = join(directory, 'broken.json');
@@ -133,7 +133,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     },
   );
 
-  it('in a directory that others may write to is not believed', () => {
+  it('ignores a record in a directory that others may write to', () => {
     const pid = server();
     rewrite(record(pid), hostIsGone);
     chmodSync(directory, 0o777);
@@ -141,7 +141,7 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(isAlive(pid)).toBe(true);
   });
 
-  it('is not made where a link leads elsewhere', () => {
+  it('makes no record where a link leads elsewhere', () => {
     const elsewhere = join(root, 'elsewhere');
     mkdirSync(elsewhere, { mode: 0o700 });
     symlinkSync(elsewhere, directory);

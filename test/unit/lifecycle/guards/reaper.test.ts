@@ -57,13 +57,13 @@ describe.skipIf(process.platform !== 'linux')('the reaper of a server', () => {
     ['with a script', process.execPath],
     ['as a shell alone', ''],
     ['as a shell alone when the runtime is gone', '/nowhere/node'],
-  ])('ends it with all it started when its input ends: %s', async (_what, runtime) => {
+  ])('ends the server with all it started when the input of the reaper ends: %s', async (_what, runtime) => {
     const pid = await server();
     await guard(`0 ${JSON.stringify({ markerText: markerText(marker) })}\n${task(pid)}`, runtime);
     await waitForNone(marker);
   });
 
-  it('ends what was started before it was told of a pid', async () => {
+  it('ends what the server started before the reaper got a pid', async () => {
     await server();
     await guard(`0 ${JSON.stringify({ markerText: markerText(marker) })}\n`, process.execPath);
     await waitForNone(marker);
@@ -73,7 +73,7 @@ describe.skipIf(process.platform !== 'linux')('the reaper of a server', () => {
     ['nothing', () => ''],
     ['that the server has ended', (pid: number) => `${task(pid)}\n`],
     ['half a line', (pid: number) => task(pid).trimEnd()],
-  ])('does nothing when it was told %s', async (_what, input) => {
+  ])('ends nothing when the input of the reaper is %s', async (_what, input) => {
     const pid = await server();
     await guard(input(pid), process.execPath);
     expect(isAlive(pid)).toBe(true);
@@ -91,7 +91,7 @@ describe.skipIf(process.platform !== 'linux')('the reaper of a server', () => {
     }
   });
 
-  it('has the server end its work first, with its password', async () => {
+  it('asks the server, with its password, to end its work first', async () => {
     const asked: unknown[] = [];
     const http = createServer((request, response) => {
       asked.push([request.method, request.url, request.headers.authorization, processesWith(marker).length]);
@@ -109,7 +109,7 @@ describe.skipIf(process.platform !== 'linux')('the reaper of a server', () => {
     }
   });
 
-  it('waits as one shell, tells no secret in its command line or environment, and ends when it is let go', async () => {
+  it('waits as one shell, shows no secret in its command line or environment, and ends when it is released', async () => {
     const failures: unknown[] = [];
     const reaper = Reaper.start({ markerText: markerText(marker) }, (error) => failures.push(error));
     const pid = reaper?.pid as number;

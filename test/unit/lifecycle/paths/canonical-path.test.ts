@@ -49,12 +49,12 @@ describe('canonicalPath', () => {
     'link-to-link',
     'up/up/app',
     'up/link',
-  ])('is the same for %s', (spelling) => {
+  ])('returns the same path for %s', (spelling) => {
     expect(canonicalPath(`${root}/${spelling}`)).toBe(app);
   });
 
   it.each(['a b', '100%', 'a%20b', 'a#b', 'a?b', 'a+b', `it's "quoted"`, 'ü', '日本', '🦊', ' ', 'a\nb'])(
-    'keeps the name %j',
+    'keeps the name %j of a directory',
     (name) => {
       const directory = join(root, name);
       mkdirSync(directory);
@@ -62,11 +62,11 @@ describe('canonicalPath', () => {
     },
   );
 
-  it('keeps the root', () => {
+  it('keeps the root directory', () => {
     expect(canonicalPath('/')).toBe('/');
   });
 
-  it.each(['.', 'app', './app', '../app', '~', ''])('refuses %j, which is not absolute', (path) => {
+  it.each(['.', 'app', './app', '../app', '~', ''])('refuses the path %j, which is not absolute', (path) => {
     expect(refusal(path)).toMatchObject({ reason: 'not-absolute', path, code: 'REPO_PATH' });
   });
 
@@ -76,7 +76,7 @@ describe('canonicalPath', () => {
   });
 
   it.each(['missing', 'app/missing', 'missing/../app', 'dangling'])(
-    'refuses %s, which is not there',
+    'refuses the path %s, which does not exist',
     (name) => {
       const path = `${root}/${name}`;
       const error = refusal(path);
@@ -86,10 +86,13 @@ describe('canonicalPath', () => {
     },
   );
 
-  it.each(['file', 'file/', 'file/app', 'file/..'])('refuses %s, which is not a directory', (name) => {
-    const path = `${root}/${name}`;
-    expect(refusal(path)).toMatchObject({ reason: 'not-a-directory', path });
-  });
+  it.each(['file', 'file/', 'file/app', 'file/..'])(
+    'refuses the path %s, which is not a directory',
+    (name) => {
+      const path = `${root}/${name}`;
+      expect(refusal(path)).toMatchObject({ reason: 'not-a-directory', path });
+    },
+  );
 
   it('refuses a link that leads to itself', () => {
     const path = join(root, 'loop');

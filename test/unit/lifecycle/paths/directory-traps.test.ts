@@ -51,7 +51,7 @@ function refusal(traps: DirectoryTraps, directory = repo.directory): unknown {
 
 describe('a data directory', () => {
   it.each(['.agent-data/data', 'a b/[x]*?/data', 'data'])(
-    'in the repository, at %s, would be in its own snapshots',
+    'refuses a data directory in the repository at %s, which would be in its own snapshots',
     (dataHome) => {
       const error = refusal(trapsOf(dataHome));
       expect(error).toBeInstanceOf(RepoPathError);
@@ -60,13 +60,13 @@ describe('a data directory', () => {
     },
   );
 
-  it('is found through a link', () => {
+  it('finds through a link a data directory in the repository', () => {
     mkdirSync(join(repo.directory, 'real'));
     symlinkSync(join(repo.directory, 'real'), join(repo.directory, '..', 'link'));
     expect(refusal(trapsOf('../link/data'))).toMatchObject({ reason: 'data-directory' });
   });
 
-  it('is in the snapshots of the directory that holds it, not in those of one beside it', () => {
+  it('finds a data directory in the snapshots of the directory that holds it, not of one beside it', () => {
     const traps = trapsOf('sub/data');
     expect(refusal(traps, join(repo.directory, 'sub'))).toMatchObject({ reason: 'data-directory' });
     expect(refusal(traps)).toMatchObject({ reason: 'data-directory' });
@@ -80,12 +80,12 @@ describe('a data directory', () => {
     ['by .gitignore', '.gitignore', '/data\n'],
     ['by a .gitignore of its own', 'data/.gitignore', '*\n'],
     ['by .git/info/exclude', '.git/info/exclude', 'data/\n'],
-  ])('that git ignores %s is harmless', (_what, path, text) => {
+  ])('accepts a data directory that git ignores %s', (_what, path, text) => {
     file(path, text);
     expect(refusal(trapsOf('data'))).toBeUndefined();
   });
 
-  it('in a repository within, in .git, beside the repository, or in no repository is harmless', async () => {
+  it('accepts a data directory in a nested repository, in .git, beside the repository, or in no repository', async () => {
     mkdirSync(join(repo.directory, 'nested'));
     await repo.git('init', '--quiet', 'nested');
     await repo.git('-C', 'nested', 'commit', '--quiet', '--allow-empty', '-m', 'nested');
@@ -94,7 +94,7 @@ describe('a data directory', () => {
     expect(refusal(trapsOf('../data'), dirname(repo.directory))).toBeUndefined();
   });
 
-  it('is harmless without snapshots', () => {
+  it('accepts a data directory in the repository without snapshots', () => {
     expect(refusal(trapsOf('data', { snapshot: false }))).toBeUndefined();
   });
 
@@ -102,7 +102,7 @@ describe('a data directory', () => {
     ['opencode.json', '{"snapshot":false}'],
     ['opencode.jsonc', '// none\n{ "a": "// \\" /*", /* here */ "snapshot": false, }'],
     ['.opencode/opencode.json', '{"snapshot":false}'],
-  ])('is harmless where the repository takes no snapshots by its own %s', (path, text) => {
+  ])('accepts a data directory where the repository takes no snapshots by its own %s', (path, text) => {
     const traps = trapsOf('sub/data');
     expect(refusal(traps)).toMatchObject({ reason: 'data-directory' });
     file(path, text);
@@ -117,18 +117,21 @@ describe('a data directory', () => {
     ['that says it in a comment', '{ /* "snapshot": false */ }'],
     ['that the server does not read', '{"snapshot":false}', { trustsProjects: false }],
     ['that the configuration of the server overrules', '{"snapshot":false}', { snapshot: true }],
-  ])('is refused with a configuration of the repository %s', (_what, text, init) => {
-    file('opencode.json', text);
-    expect(refusal(trapsOf('data', init))).toMatchObject({ reason: 'data-directory' });
-  });
+  ])(
+    'refuses a data directory in the repository with a configuration of the repository %s',
+    (_what, text, init) => {
+      file('opencode.json', text);
+      expect(refusal(trapsOf('data', init))).toMatchObject({ reason: 'data-directory' });
+    },
+  );
 
-  it('is refused where two configurations of the repository disagree', () => {
+  it('refuses a data directory where two configurations of the repository disagree', () => {
     file('opencode.json', '{"snapshot":false}');
     file('.opencode/opencode.json', '{"snapshot":true}');
     expect(refusal(trapsOf('data'))).toMatchObject({ reason: 'data-directory' });
   });
 
-  it('of the user is told of, and not refused', () => {
+  it('reports the data directory of the user, and does not refuse it', () => {
     const traps = trapsOf('.local/share', { ownsData: false });
     expect(refusal(traps)).toBeUndefined();
     expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/snapshots.*dataDir elsewhere/s), {
@@ -137,7 +140,7 @@ describe('a data directory', () => {
     });
   });
 
-  it('is found by HOME alone', () => {
+  it('finds the data directory by HOME alone', () => {
     const env = { PATH: process.env['PATH'], HOME: repo.directory };
     expect(refusal(trapsOf('.local/share', { env }))).toMatchObject({ reason: 'data-directory' });
   });
@@ -146,17 +149,20 @@ describe('a data directory', () => {
 describe.runIf(isRoot)('a repository of another user', () => {
   const OTHER = 54_321;
 
-  it.each(['.', '.git'])('is refused when %s belongs to that user, for its subdirectories too', (path) => {
-    const traps = trapsOf('../data');
-    chownSync(join(repo.directory, path), OTHER, OTHER);
-    for (const directory of [repo.directory, join(repo.directory, 'sub')]) {
-      const error = refusal(traps, directory);
-      expect(error).toMatchObject({ reason: 'owner', path: directory });
-      expect((error as Error).message).toContain('safe.directory');
-    }
-  });
+  it.each(['.', '.git'])(
+    'refuses a repository when %s belongs to another user, for its subdirectories too',
+    (path) => {
+      const traps = trapsOf('../data');
+      chownSync(join(repo.directory, path), OTHER, OTHER);
+      for (const directory of [repo.directory, join(repo.directory, 'sub')]) {
+        const error = refusal(traps, directory);
+        expect(error).toMatchObject({ reason: 'owner', path: directory });
+        expect((error as Error).message).toContain('safe.directory');
+      }
+    },
+  );
 
-  it('is taken when the environment of the server trusts it', () => {
+  it('accepts a repository of another user when the environment of the server trusts it', () => {
     chownSync(repo.directory, OTHER, OTHER);
     const trust = {
       GIT_CONFIG_COUNT: '1',
@@ -167,7 +173,7 @@ describe.runIf(isRoot)('a repository of another user', () => {
     expect(refusal(trapsOf('../data', { env }))).toBeUndefined();
   });
 
-  it('is taken when there is no repository to be refused', async () => {
+  it('accepts a directory of another user where there is no repository', async () => {
     const directory = dirname(repo.directory);
     const traps = trapsOf('../data');
     chownSync(directory, OTHER, OTHER);

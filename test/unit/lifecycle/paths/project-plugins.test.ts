@@ -30,7 +30,7 @@ describe('a repository', () => {
     ['one with comments', 'opencode.jsonc', '// x\n{"plugin":["a"],}'],
     ['one with an escaped key', 'opencode.jsonc', '// x\n{"\\u0070lugin":["a"]}'],
     ['one that is escaped without comments', 'opencode.json', '{"\\u0070lugin":["a"]}'],
-  ])('has plugins by %s, for its subdirectories too', (_what, path, text) => {
+  ])('refuses a repository that has plugins by %s, for its subdirectories too', (_what, path, text) => {
     file(`repo/${path}`, text);
     mkdirSync(join(repo, 'a/b'), { recursive: true });
     for (const directory of [repo, join(repo, 'a/b')]) {
@@ -45,18 +45,18 @@ describe('a repository', () => {
     ['another configuration with comments', 'opencode.jsonc', '// x\n{"model":"a/b",}'],
     ['other files in the folder', '.opencode/plugin/README.md', ''],
     ['a file where the folder would be', '.opencode', ''],
-  ])('has none by %s', (_what, path, text) => {
+  ])('accepts a repository that has no plugins by %s', (_what, path, text) => {
     file(`repo/${path}`, text);
     expect(() => assertNoPlugins(repo)).not.toThrow();
   });
 
-  it('has not those of the directories above it', () => {
+  it('accepts a repository whose parent directories have plugins', () => {
     file('.opencode/plugin/a.js');
     expect(() => assertNoPlugins(repo)).not.toThrow();
   });
 });
 
-it('a directory without a repository has those above it', () => {
+it('refuses a directory without a repository whose parent directories have plugins', () => {
   file('.opencode/plugin/a.js');
   mkdirSync(join(root, 'plain/sub'), { recursive: true });
   expect(() => assertNoPlugins(join(root, 'plain/sub'))).toThrow(RepoPathError);

@@ -95,7 +95,7 @@ describe.skipIf(process.platform === 'win32')('without a command', () => {
     expect(find({ searchPath: dirname(file(join(root, 'path/opencode'))) })).toBe(wrapper);
   });
 
-  it('passes over the placeholder that is there when install scripts did not run', () => {
+  it('passes over the placeholder that the package has when install scripts did not run', () => {
     installPackage({ wrapperBytes: 200, native: 'none' });
     const onPath = file(join(root, 'path/opencode'));
     expect(find({ searchPath: dirname(onPath) })).toBe(onPath);
@@ -129,14 +129,14 @@ describe.skipIf(process.platform === 'win32')('without a command', () => {
     expect(natives).toContain(find());
   });
 
-  it('takes the first opencode on PATH, where there is no package', () => {
+  it('takes the first opencode on PATH where there is no package', () => {
     const first = file(join(root, 'first/opencode'));
     const second = file(join(root, 'second/opencode'));
     const searchPath = [join(root, 'empty'), dirname(first), dirname(second)].join(delimiter);
     expect(find({ searchPath })).toBe(first);
   });
 
-  it('passes over what is not executable, and over directories', () => {
+  it('passes over files that are not executable, and over directories', () => {
     file(join(root, 'first/opencode'), { mode: 0o644 });
     mkdirSync(join(root, 'second/opencode'), { recursive: true });
     const third = file(join(root, 'third/opencode'));
@@ -144,38 +144,38 @@ describe.skipIf(process.platform === 'win32')('without a command', () => {
     expect(find({ searchPath })).toBe(third);
   });
 
-  it.each(['', undefined, delimiter])('finds nothing by PATH %j', (searchPath) => {
+  it.each(['', undefined, delimiter])('finds no binary by PATH %j', (searchPath) => {
     const error = refusal({ searchPath });
     expect(error).toMatchObject({ code: 'SERVER_START', exitCode: null, recentOutput: [] });
     expect(error.message).toContain('npm install opencode-ai@1.18');
     expect(error.message).toMatch(/PATH/);
   });
 
-  it('names the files it could not use', () => {
+  it('names the binaries that it could not use', () => {
     const { wrapper } = installPackage({ wrapperBytes: 200, native: 'none' });
     expect(refusal({}).message).toContain(wrapper);
   });
 });
 
 describe.skipIf(process.platform === 'win32')('with a command', () => {
-  it('takes a path as it is, whatever else is there', () => {
+  it('takes the path of a command as it is, whatever other binaries exist', () => {
     installPackage({ wrapperBytes: BINARY_BYTES, native: 'beside' });
     const command = file(join(root, 'own/my-opencode'));
     expect(find({ command })).toBe(command);
   });
 
-  it('takes a path relative to the working directory', () => {
+  it('takes the path of a command relative to the working directory', () => {
     const command = file(join(root, 'own/my-opencode'));
     expect(find({ command: relative(process.cwd(), command) })).toBe(command);
   });
 
-  it('takes a link', () => {
+  it('takes a link as a command', () => {
     const link = join(root, 'link');
     symlinkSync(file(join(root, 'own/my-opencode')), link);
     expect(find({ command: link })).toBe(link);
   });
 
-  it('looks for a name on PATH', () => {
+  it('searches PATH for the name of a command', () => {
     const command = file(join(root, 'path/my-opencode'));
     expect(find({ command: 'my-opencode', searchPath: dirname(command) })).toBe(command);
   });
@@ -197,7 +197,7 @@ describe.skipIf(process.platform === 'win32')('with a command', () => {
       'a name on PATH that is not executable',
       () => ({ command: 'data', searchPath: dirname(file(join(root, 'path/data'), { mode: 0o644 })) }),
     ],
-  ])('refuses %s and looks nowhere else', (_what, make) => {
+  ])('refuses %s as a command and searches nowhere else', (_what, make) => {
     installPackage({ wrapperBytes: BINARY_BYTES, native: 'beside' });
     const options = make();
     const error = refusal(options);

@@ -38,7 +38,7 @@ describe('RecentOutput', () => {
     expect(told).toEqual(['one', 'two']);
   });
 
-  it('leaves out colours, also inside of a secret', async () => {
+  it('leaves colours out of a line, also inside of a secret', async () => {
     const { output } = await outputOf(
       ['\u001b[91m\u001b[1mError: \u001b[0mbad s3c\u001b[1mret\n'],
       ['s3cret'],
@@ -52,7 +52,7 @@ describe('RecentOutput', () => {
     expect(output.lines()).toEqual(['ü 日 🦊']);
   });
 
-  it('tells each line when it is there, not at the end', () => {
+  it('reports each line as soon as it is complete, not at the end', () => {
     const told = vi.fn();
     const stream = new PassThrough();
     new RecentOutput([], told).read(stream);
@@ -61,7 +61,7 @@ describe('RecentOutput', () => {
     return vi.waitFor(() => expect(told.mock.calls).toEqual([['one']]));
   });
 
-  it('reads two streams as one', async () => {
+  it('reads two streams as one output', async () => {
     const output = new RecentOutput([], () => undefined);
     const streams = [new PassThrough(), new PassThrough()] as const;
     for (const stream of streams) output.read(stream);
@@ -71,7 +71,7 @@ describe('RecentOutput', () => {
     expect(output.lines().sort()).toEqual(['half a ', 'line']);
   });
 
-  it('keeps the last lines only', async () => {
+  it('keeps only the last lines of the output', async () => {
     const lines = Array.from({ length: 1_000 }, (_, index) => `line ${index}`);
     const { output } = await outputOf([`${lines.join('\n')}\n`]);
     const kept = output.lines();
@@ -80,7 +80,7 @@ describe('RecentOutput', () => {
     expect(kept).toEqual(lines.slice(-kept.length));
   });
 
-  it('keeps no long line whole', async () => {
+  it('cuts a long line of the output', async () => {
     const { output, told } = await outputOf([`${'x'.repeat(1_000_000)}\n`, 'short\n']);
     expect(output.lines()[0]).toMatch(/^x+$/);
     expect(output.lines()[0]?.length).toBeLessThan(10_000);
@@ -94,7 +94,7 @@ describe('RecentOutput', () => {
     expect(output.lines()[0]?.length).toBeLessThan(10_000);
   });
 
-  it('outlives a broken stream', async () => {
+  it('survives a broken stream', async () => {
     const output = new RecentOutput([], () => undefined);
     const stream = new PassThrough();
     output.read(stream);
@@ -105,7 +105,7 @@ describe('RecentOutput', () => {
     expect(output.lines()).toEqual(['before']);
   });
 
-  it('hands out a copy', async () => {
+  it('returns a copy of the lines', async () => {
     const { output } = await outputOf(['one\n']);
     output.lines().push('two');
     expect(output.lines()).toEqual(['one']);
@@ -113,7 +113,7 @@ describe('RecentOutput', () => {
 });
 
 describe('secrets in the output', () => {
-  it('are replaced wherever they are, for whoever listens too', async () => {
+  it('replaces secrets wherever they are in the output, for listeners too', async () => {
     const other = 'Basic b3BlbmNvZGU6c3dvcmRmaXNo';
     const { output, told } = await outputOf(
       [`${SECRET} and ${SECRET}; authorization: ${other}\n`],
@@ -123,17 +123,17 @@ describe('secrets in the output', () => {
     expect(told).toEqual(output.lines());
   });
 
-  it('are replaced when they come in pieces', async () => {
+  it('replaces secrets that come in pieces', async () => {
     const { output } = await outputOf([`pass: ${SECRET.slice(0, 9)}`, `${SECRET.slice(9)}\n`], [SECRET]);
     expect(output.lines()).toEqual(['pass: [redacted]']);
   });
 
-  it('are replaced in a last line without an end', async () => {
+  it('replaces secrets in a last line without an end', async () => {
     const { output } = await outputOf([`pass: ${SECRET}`], [SECRET]);
     expect(output.lines()).toEqual(['pass: [redacted]']);
   });
 
-  it('that are empty replace nothing', async () => {
+  it('replaces nothing for an empty secret', async () => {
     const { output } = await outputOf(['ab\n'], ['']);
     expect(output.lines()).toEqual(['ab']);
   });
@@ -141,7 +141,7 @@ describe('secrets in the output', () => {
   it.each([
     ['the end of a long line', (fill: number) => [`${'.'.repeat(fill)}${SECRET}\n`]],
     ['the start of a line that never ends', (fill: number) => [`${SECRET}${'.'.repeat(fill)}`, '.']],
-  ])('are not kept in part, cut at %s', async (_what, pieces) => {
+  ])('keeps no part of a secret, cut at %s', async (_what, pieces) => {
     const parts = Array.from({ length: SECRET.length - 4 }, (_, start) => SECRET.slice(start, start + 5));
     // A line is cut at 4096 characters: one of these lengths cuts anywhere in the secret.
     for (let fill = 4_096 - SECRET.length - 2; fill <= 4_096 + 2; fill += 1) {

@@ -33,18 +33,18 @@ const commands = (found: readonly { readonly pid: number }[]): string[] =>
   found.map(({ pid }) => commandLineOf(pid)).filter((command) => command.startsWith('sleep'));
 
 describe.skipIf(process.platform !== 'linux')('the process tree of a server', () => {
-  it('is its group and its descendants, also without a marker', async () => {
+  it('finds the group of the server and its descendants, also without a marker', async () => {
     const members = await treeOf('sleep 1001 & setsid sleep 1002 &', 'JARVIS_TEST_OTHER');
     await until(() => commands(members.scan()).length === 3);
     expect(commands(members.scan()).sort()).toEqual(['sleep 1000', 'sleep 1001', 'sleep 1002']);
   });
 
-  it('has those who left it and lost their parent, by its marker', async () => {
+  it('finds by its marker a process that left the group and lost its parent', async () => {
     const members = await treeOf('(setsid sleep 1003 &)');
     await until(() => commands(members.scan()).includes('sleep 1003'));
   });
 
-  it('remembers whom it has seen, also when the one who led to them is gone', async () => {
+  it('remembers the processes it has seen, also when their parent is gone', async () => {
     const members = await treeOf('setsid sleep 1004 &', 'JARVIS_TEST_OTHER');
     await until(() => commands(members.scan()).includes('sleep 1004'));
     process.kill(child.pid as number, 'SIGKILL');
@@ -52,7 +52,7 @@ describe.skipIf(process.platform !== 'linux')('the process tree of a server', ()
     expect(commands(members.scan())).toContain('sleep 1004');
   });
 
-  it('is gone when it was killed, and says so', async () => {
+  it('kills the process tree, and reports that it is gone', async () => {
     const members = await treeOf('trap "" TERM; (setsid sleep 1005 &); sleep 1006 &');
     await until(() => commands(members.scan()).length === 3);
     expect(members.kill()).toBe(true);
@@ -60,7 +60,7 @@ describe.skipIf(process.platform !== 'linux')('the process tree of a server', ()
     expect(processesWith(marker)).toEqual([]);
   });
 
-  it('without a pid is only those who carry the marker; this process never belongs to it', async () => {
+  it('finds without a pid only the processes with the marker, and never this process', async () => {
     const stranger = spawn('sleep', ['1007'], { stdio: 'ignore' });
     try {
       const members = new ProcessTree(undefined, marker);
@@ -72,7 +72,7 @@ describe.skipIf(process.platform !== 'linux')('the process tree of a server', ()
     }
   });
 
-  it('is marked by a variable that has one name', () => {
+  it('marks the process tree by the variable JARVIS_OPENCODE_SERVER', () => {
     expect(markerText('x')).toBe('JARVIS_OPENCODE_SERVER=x');
   });
 });

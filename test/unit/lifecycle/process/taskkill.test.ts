@@ -5,6 +5,6 @@ import { taskkillCommand } from '../../../../src/lifecycle/process/taskkill.js';
 it.each([
   ['D:\\WINNT', 'D:\\WINNT\\System32\\taskkill.exe'],
   [undefined, 'C:\\Windows\\System32\\taskkill.exe'],
-])('the command ends the whole tree by force (%s)', (systemRoot, command) => {
+])('builds a taskkill command that ends the whole tree by force (%s)', (systemRoot, command) => {
   expect(taskkillCommand(4711, systemRoot)).toEqual({ command, args: ['/PID', '4711', '/T', '/F'] });
 });

@@ -24,17 +24,17 @@ describe('configLine()', () => {
     [['mcp', 'a', 'enabled'], '{\n"mcp": {\n"a": {}}}', 3],
     [[], '\n[]', 2],
     [['a"b'], '{ "x": "\\"",\n"a\\"b": 1 }', 2],
-  ])('finds the value of %j', (path, text, line) => {
+  ])('finds the line of the value of %j', (path, text, line) => {
     expect(lineIn('opencode.json', text, issue(...path))).toBe(line);
   });
 
-  it('finds a key in the front matter of an agent', () => {
+  it('finds the line of a key in the front matter of an agent', () => {
     expect(
       lineIn('x.md', '---\ndescription: a\ntemperature: hot\n---\ntemperature: x', issue('temperature')),
     ).toBe(3);
   });
 
-  it('finds the key and the reference that a message names', () => {
+  it('finds the line of the key and of the reference that a message names', () => {
     const message = 'SchemaError: Expected boolean | undefined, got 7\n  at ["subtask"]';
     expect(lineIn('y.md', '---\nsubtask: 7\n---\nhi', { message })).toBe(2);
     const reference = 'bad file reference: "{file:./missing.txt}" /x/missing.txt does not exist';
@@ -43,11 +43,14 @@ describe('configLine()', () => {
     );
   });
 
-  it.each(['', '{', '{ "mcp"', '{ "mcp" 5 }', '}{', '"', '/*', '{,,,}', '[[[['])('ends on %j', (text) => {
-    expect([undefined, 1]).toContain(lineIn('opencode.json', text, issue('mcp')));
-  });
+  it.each(['', '{', '{ "mcp"', '{ "mcp" 5 }', '}{', '"', '/*', '{,,,}', '[[[['])(
+    'ends the search for a line in %j',
+    (text) => {
+      expect([undefined, 1]).toContain(lineIn('opencode.json', text, issue('mcp')));
+    },
+  );
 
-  it('says nothing of a file that is not there, and of another body', () => {
+  it('returns no line for a file that does not exist, and for another body', () => {
     expect(configLine({ data: { path: join(root, 'none'), ...issue('mcp') } })).toBeUndefined();
     for (const body of [undefined, 'text', { data: {} }, { data: { path: 5 } }])
       expect(configLine(body)).toBeUndefined();

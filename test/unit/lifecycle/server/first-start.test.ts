@@ -29,7 +29,7 @@ function lockOf(holder: object, ageSeconds = 0): void {
   utimesSync(lock, then, then);
 }
 
-it('lets one start after the other while there is no database, and all once there is one', async () => {
+it('lets one server start after the other while there is no database, and all at once when there is one', async () => {
   const order: string[] = [];
   const first = await begin();
   const others = [1, 2, 3].map(async (name) => {
@@ -46,7 +46,7 @@ it('lets one start after the other while there is no database, and all once ther
   expect(readdirSync(data)).toEqual(['opencode.db']);
 });
 
-it('lets the next one try when the first one made no database', async () => {
+it('lets the next server start when the first one made no database', async () => {
   const first = await begin();
   const second = begin();
   first();
@@ -54,7 +54,7 @@ it('lets the next one try when the first one made no database', async () => {
   expect(readdirSync(data)).toEqual([]);
 });
 
-it('needs no turn where there is a database, and none for one in memory', async () => {
+it('needs no turn to start where there is a database, and none for a database in memory', async () => {
   const release = await begin(60_000, never, { OPENCODE_DB: ':memory:' });
   expect(existsSync(data)).toBe(false);
   release();
@@ -85,13 +85,13 @@ it.each([
   expect(readdirSync(data)).toEqual(['opencode.db']);
 });
 
-it('goes ahead when it has waited long enough, and leaves the lock of the other', async () => {
+it('starts the server when it has waited long enough, and leaves the lock of the other', async () => {
   lockOf({ namespace: 'elsewhere', pid: 1, startTime: '1' });
   (await begin(100))();
   expect(readdirSync(data)).toEqual(['jarvis-opencode-start.lock']);
 });
 
-it('goes ahead where no lock can be made', async () => {
+it('starts the server where no lock can be made', async () => {
   writeFileSync(data, 'a file');
   (await begin())();
 });

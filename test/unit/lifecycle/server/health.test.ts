@@ -41,12 +41,12 @@ async function pass(ms: number): Promise<void> {
 }
 
 describe('a server that is watched', () => {
-  it('is asked every interval, and nothing is told while it answers', async () => {
+  it('asks the server at every interval, and reports nothing while it answers', async () => {
     await pass(5_000);
     expect([probes, told]).toEqual([5, []]);
   });
 
-  it('is unhealthy after the first failure, and hangs after the last one in a row; then it is left alone', async () => {
+  it('reports a server as unhealthy after its first failure, as hanging after the last one in a row, then leaves it alone', async () => {
     answer = hangs;
     await pass(1_400);
     expect(told).toEqual([]);
@@ -57,7 +57,7 @@ describe('a server that is watched', () => {
     expect([probes, clock.timers]).toEqual([3, 0]);
   });
 
-  it('fails too when it refuses connections or says that it is not healthy', async () => {
+  it('counts a failure also when the server refuses connections or says that it is not healthy', async () => {
     answer = () => Promise.reject(new TypeError('refused'));
     await pass(1_000);
     answer = () => Promise.resolve({ healthy: false, version: '' });
@@ -65,7 +65,7 @@ describe('a server that is watched', () => {
     expect(told).toEqual(['unhealthy', 'hung']);
   });
 
-  it('is well again when it answers, and has all its failures before it', async () => {
+  it('reports a server as healthy again when it answers, and counts all its failures anew', async () => {
     answer = hangs;
     await pass(3_000);
     answer = well;
@@ -76,7 +76,7 @@ describe('a server that is watched', () => {
     expect(told).toEqual(['unhealthy', 'healthy', 'unhealthy']);
   });
 
-  it('is not asked while it gives other signs of life, and does not hang then', async () => {
+  it('does not ask a server that gives other signs of life, and does not report it as hanging', async () => {
     answer = hangs;
     for (let second = 0; second < 20; second += 1) {
       monitor.recordActivity();
@@ -85,7 +85,7 @@ describe('a server that is watched', () => {
     expect([probes, told]).toEqual([0, []]);
   });
 
-  it('does not fail when a sign of life comes while it owes an answer; one ends its ill health', async () => {
+  it('counts no failure when a sign of life comes before the answer, and takes one for the end of ill health', async () => {
     answer = hangs;
     await pass(1_200);
     monitor.recordActivity();
@@ -97,7 +97,7 @@ describe('a server that is watched', () => {
     expect(told).toEqual(['unhealthy', 'healthy']);
   });
 
-  it('does not fail for an answer that was due while the machine slept', async () => {
+  it('counts no failure for an answer that was due while the machine slept', async () => {
     answer = hangs;
     await pass(2_000);
     expect(told).toEqual(['unhealthy']);
@@ -111,7 +111,7 @@ describe('a server that is watched', () => {
     expect(told).toEqual(['unhealthy', 'healthy']);
   });
 
-  it('is not asked any more when the watch ends, also in the middle of a question', async () => {
+  it('asks nothing more when the watch ends, also in the middle of a request', async () => {
     answer = hangs;
     await pass(1_100);
     monitor.stop();
@@ -121,7 +121,7 @@ describe('a server that is watched', () => {
 });
 
 describe('a health policy', () => {
-  it('has defaults, and can be switched off', () => {
+  it('fills in the defaults of a health policy, and switches it off by false', () => {
     expect(parseHealthPolicy(undefined)).toEqual({ intervalMs: 10_000, timeoutMs: 10_000, failures: 3 });
     expect(parseHealthPolicy({ failures: 1 })).toMatchObject({ failures: 1, intervalMs: 10_000 });
     expect(parseHealthPolicy(false)).toBeUndefined();
@@ -132,12 +132,12 @@ describe('a health policy', () => {
     [{ timeoutMs: Number.POSITIVE_INFINITY }, /health\.timeoutMs/],
     [{ failures: 0 }, /health\.failures to be a positive integer, got 0/],
     [{ failures: 2.5 }, /health\.failures/],
-  ])('is refused: %j', (wrong, message) => {
+  ])('refuses the health policy %j', (wrong, message) => {
     expect(() => parseHealthPolicy(wrong)).toThrow(RangeError);
     expect(() => parseHealthPolicy(wrong)).toThrow(message);
   });
 
-  it('is an object or false', () => {
+  it('takes only an object or false as a health policy', () => {
     expect(() => parseHealthPolicy(true as never)).toThrow(TypeError);
   });
 });

@@ -14,7 +14,7 @@ function refusal(options: unknown): Error {
 }
 
 describe('the options of a server', () => {
-  it('have defaults that let nobody else in', () => {
+  it('fills in server options that let nobody else in', () => {
     const plan = parse({});
     expect(plan.args).toEqual(['serve', '--hostname', '127.0.0.1', '--port', '0']);
     expect(plan.password).toMatch(/^[\w-]{43}$/);
@@ -27,7 +27,7 @@ describe('the options of a server', () => {
     expect(plan.directories).toEqual([]);
   });
 
-  it('merge env over that of this process; undefined removes', () => {
+  it('merges env over that of this process, and removes a variable that is undefined', () => {
     process.env['JARVIS_A'] = 'a';
     process.env['JARVIS_B'] = 'b';
     try {
@@ -41,7 +41,7 @@ describe('the options of a server', () => {
     }
   });
 
-  it('put dataDir, config and trust over env', () => {
+  it('puts dataDir, config and trust over env', () => {
     const plan = parse({
       env: { XDG_DATA_HOME: '/elsewhere', OPENCODE_DISABLE_PROJECT_CONFIG: undefined },
       dataDir: '/srv/data',
@@ -59,13 +59,13 @@ describe('the options of a server', () => {
     expect(plan.directories).toHaveLength(4);
   });
 
-  it('trust the configuration of repositories by default, as OpenCode does', () => {
+  it('trusts the configuration of repositories by default, as OpenCode does', () => {
     expect(parse({ env: { OPENCODE_DISABLE_PROJECT_CONFIG: undefined } }).env).not.toHaveProperty(
       'OPENCODE_DISABLE_PROJECT_CONFIG',
     );
   });
 
-  it('name the origins that may call, and no other', () => {
+  it('lists the origins that may call, and no other', () => {
     const { args } = parse({
       cors: ['https://app.example.com', 'tauri://localhost'],
       args: ['--print-logs'],
@@ -76,12 +76,12 @@ describe('the options of a server', () => {
     ]);
   });
 
-  it.each(['127.0.0.1', '127.0.0.2', 'localhost', '::1'])('need no password for %s', (hostname) => {
+  it.each(['127.0.0.1', '127.0.0.2', 'localhost', '::1'])('needs no password for %s', (hostname) => {
     expect(parse({ hostname }).password).not.toBe('');
   });
 
   it.each(['0.0.0.0', '::', '192.168.1.7', 'myhost', '127.0.0.1.example.com', 'localhost.example.com'])(
-    'need a password for %s',
+    'needs a password for %s',
     (hostname) => {
       expect(refusal({ hostname })).toBeInstanceOf(TypeError);
       expect(refusal({ hostname }).message).toMatch(/^Expected password to be given for the hostname/);
@@ -113,12 +113,12 @@ describe('the options of a server', () => {
     [{ config: 'x' }, TypeError, /^Expected config to be an object/],
     [{ config: [] }, TypeError, /^Expected config to be an object/],
     [{ trustProjectConfig: 'no' }, TypeError, /^Expected trustProjectConfig to be a boolean/],
-  ])('%j are refused', (options, type, message) => {
+  ])('refuses the server options %j', (options, type, message) => {
     expect(refusal(options)).toBeInstanceOf(type);
     expect(refusal(options).message).toMatch(message);
   });
 
-  it('that are wrong tell no password', () => {
+  it('shows no password in the error about wrong server options', () => {
     expect(refusal({ password: 'trout\0fish' }).message).not.toContain('trout');
   });
 });

@@ -85,7 +85,7 @@ const states = (changes: readonly ServerChange[]): string[] => changes.map(({ st
 const fails = (): Promise<never> => Promise.reject(new Error('no'));
 
 describe('a server of ours', () => {
-  it('that ends is replaced, and the handle is of the new process', async () => {
+  it('replaces a server that ends, and moves the handle to the new process', async () => {
     const { server, processes, changes } = supervised();
     processes[0]?.exit(7);
     await until(() => server.pid === 2);
@@ -101,7 +101,7 @@ describe('a server of ours', () => {
     }
   });
 
-  it('that ends again and again is replaced as often as its budget allows', async () => {
+  it('replaces a server that ends again and again as often as its budget allows', async () => {
     const { server, processes, changes } = supervised();
     for (let pid = 1; pid <= 3; pid += 1) {
       await until(() => server.pid === pid && server.state === 'ready');
@@ -116,7 +116,7 @@ describe('a server of ours', () => {
     expect(server.state).toBe('failed');
   });
 
-  it('whose next process does not start is tried again, then has failed with its own exit', async () => {
+  it('tries again when the next process does not start, then fails with the exit of the server that ended', async () => {
     const { server, processes, changes, launches } = supervised();
     launches.push(fails, fails, fails);
     processes[0]?.exit(7);
@@ -130,14 +130,14 @@ describe('a server of ours', () => {
     expect(changes.at(-1)?.error).toEqual(new Error('no'));
   });
 
-  it('is not replaced with restart: false', async () => {
+  it('does not replace a server with restart: false', async () => {
     const { server, processes, changes } = supervised({ restart: false });
     processes[0]?.exit(7);
     await server.closed;
     expect(states(changes)).toEqual(['failed']);
   });
 
-  it('is replaced also when the next process ends at once', async () => {
+  it('replaces the server also when the next process ends at once', async () => {
     const { server, processes, launches } = supervised();
     launches.push(async () => {
       const process = new FakeProcess(2);
@@ -149,7 +149,7 @@ describe('a server of ours', () => {
     await until(() => server.pid === 3);
   });
 
-  it('that hangs is unhealthy, then killed and replaced', async () => {
+  it('reports a server that hangs as unhealthy, then kills and replaces it', async () => {
     const { server, processes, changes } = supervised({
       health: { intervalMs: 5, timeoutMs: 5, failures: 2 },
     });
@@ -160,7 +160,7 @@ describe('a server of ours', () => {
     expect(states(changes)).toEqual(['unhealthy', 'restarting', 'ready']);
   });
 
-  it('that hangs is only told with restart: false', async () => {
+  it('reports but does not replace a server that hangs with restart: false', async () => {
     const { server, processes } = supervised({
       restart: false,
       health: { intervalMs: 1, timeoutMs: 1, failures: 1 },
@@ -173,7 +173,7 @@ describe('a server of ours', () => {
 });
 
 describe('stop() during a restart', () => {
-  it('ends the wait', async () => {
+  it('ends the wait for a restart on stop()', async () => {
     const { server, processes, changes } = supervised({ restart: { minDelayMs: 600_000 } });
     processes[0]?.exit(7);
     await until(() => server.state === 'restarting');
@@ -182,7 +182,7 @@ describe('stop() during a restart', () => {
     expect(await server.closed).toEqual({ code: 7, signal: null });
   });
 
-  it('ends the start, or the process that it gave', async () => {
+  it('ends on stop() the start of a restart, or the process that the start gave', async () => {
     const { server, processes, launches } = supervised();
     const launched = deferred<SupervisedProcess>();
     const aborted = deferred<unknown>();
@@ -204,20 +204,20 @@ describe('stop() during a restart', () => {
 });
 
 describe('restart()', () => {
-  it('stops the process in good order and shares one restart', async () => {
+  it('stops the process in good order on restart() and shares one restart', async () => {
     const { server, processes, changes } = supervised();
     await Promise.all([server.restart(), server.restart(), server.restart({ force: true })]);
     expect(processes.map(({ ends }) => ends)).toEqual([['stop'], []]);
     expect(changes).toMatchObject([{ state: 'restarting', isRequested: true }, { state: 'ready' }]);
   });
 
-  it('takes nothing of the budget', async () => {
+  it('takes nothing of the budget for restart()', async () => {
     const { server } = supervised({ restart: { maxAttempts: 1 } });
     for (let count = 0; count < 5; count += 1) await server.restart();
     expect(server.pid).toBe(6);
   });
 
-  it('asks every guard; a refusal is shared, but not by whoever asked with force', async () => {
+  it('asks every guard of restart(), and shares a refusal, but not with a caller who used force', async () => {
     const { server } = supervised();
     const asked: boolean[] = [];
     const answer = deferred();
@@ -235,7 +235,7 @@ describe('restart()', () => {
     expect([asked, server.pid]).toEqual([[false, true], 2]);
   });
 
-  it('rejects when nothing could be started', async () => {
+  it('rejects restart() when nothing could be started', async () => {
     const { server, launches } = supervised({ restart: false });
     launches.push(fails);
     const error = await server.restart().catch((reason: unknown) => reason);
@@ -245,7 +245,7 @@ describe('restart()', () => {
     expect(await server.closed).toEqual({ code: 0, signal: null });
   });
 
-  it('refuses options that are wrong', async () => {
+  it('refuses wrong options of restart()', async () => {
     await expect(supervised().server.restart({ force: 'yes' as never })).rejects.toThrow(TypeError);
   });
 });

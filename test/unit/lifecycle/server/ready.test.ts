@@ -28,7 +28,7 @@ function probing(
 const noLimit = new AbortController().signal;
 
 describe('waitUntilHealthy', () => {
-  it('gives the version of a healthy server', async () => {
+  it('returns the version of a healthy server', async () => {
     const probe = probing(healthy);
     await expect(waitUntilHealthy(probe, noLimit)).resolves.toBe('1.18.33');
     expect(probe).toHaveBeenCalledTimes(1);
@@ -40,7 +40,7 @@ describe('waitUntilHealthy', () => {
     ['a 503', refused(503)],
     ['a 500', refused(500)],
     ['a server that is not healthy', { healthy: false, version: '1.18.33' }],
-  ])('asks again after %s', async (_what, early) => {
+  ])('asks the server again after %s', async (_what, early) => {
     const probe = probing(early, early, healthy);
     await expect(waitUntilHealthy(probe, noLimit)).resolves.toBe('1.18.33');
     expect(probe).toHaveBeenCalledTimes(3);
@@ -52,7 +52,7 @@ describe('waitUntilHealthy', () => {
   });
 
   it.each(['1.4.2', '2.0.1', 'dev'])(
-    'refuses version %s, naming it and what is supported',
+    'refuses version %s, naming it and the supported versions',
     async (version) => {
       const probe = probing({ healthy: true, version });
       const error = await waitUntilHealthy(probe, noLimit).catch((reason: unknown) => reason);
@@ -74,14 +74,14 @@ describe('waitUntilHealthy', () => {
     expect(probe).toHaveBeenCalledTimes(1);
   });
 
-  it('does not go on asking where it is not welcome', async () => {
+  it('stops asking when the server refuses the credentials', async () => {
     const answer = refused(401);
     const probe = probing(answer);
     await expect(waitUntilHealthy(probe, noLimit)).rejects.toBe(answer);
     expect(probe).toHaveBeenCalledTimes(1);
   });
 
-  it('ends with the reason of its signal, while it asks', async () => {
+  it('rejects with the reason of its signal while it asks the server', async () => {
     const abort = new AbortController();
     const reason = { because: 'enough' };
     const probe: Probe = (signal) => {
@@ -94,7 +94,7 @@ describe('waitUntilHealthy', () => {
     await expect(waitUntilHealthy(probe, abort.signal)).rejects.toBe(reason);
   });
 
-  it('ends with the reason of its signal, between two questions', async () => {
+  it('rejects with the reason of its signal between two requests', async () => {
     const abort = new AbortController();
     const reason = new Error('enough');
     const probe = vi.fn<Probe>(async () => {
@@ -108,12 +108,12 @@ describe('waitUntilHealthy', () => {
 });
 
 describe('assertServer', () => {
-  it('gives the version', async () => {
+  it('returns the version of the server', async () => {
     await expect(assertServer(probing(healthy), noLimit)).resolves.toBe('1.18.33');
   });
 
   it.each([refused(503), refused(401), new ConnectionError(target, { isRedirect: true })])(
-    'takes an answer as it is: %s',
+    'rejects with the error of the server and does not ask again: %s',
     async (error) => {
       const probe = probing(error, healthy);
       await expect(assertServer(probe, noLimit)).rejects.toBe(error);
@@ -121,7 +121,7 @@ describe('assertServer', () => {
     },
   );
 
-  it('asks again when the connection breaks, and looks for more of its kind', async () => {
+  it('asks again when the connection breaks, and sheds other stale connections with further requests', async () => {
     const broken = new ConnectionError(target);
     const probe = probing(broken, broken, healthy);
     await expect(assertServer(probe, noLimit)).resolves.toBe('1.18.33');
@@ -136,13 +136,13 @@ describe('assertServer', () => {
   it.each([
     ['an unsupported version', { healthy: true, version: '2.0.0' }, '2.0.0'],
     ['a web page', refused(200), 'of another kind'],
-  ])('refuses %s', async (_what, answer, found) => {
+  ])('refuses %s as a server', async (_what, answer, found) => {
     const error = await assertServer(probing(answer), noLimit).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UnsupportedServerError);
     expect(error).toMatchObject({ found });
   });
 
-  it('ends with the reason of its signal', async () => {
+  it('rejects with the reason of its signal while it checks the server', async () => {
     const abort = new AbortController();
     const reason = new Error('enough');
     const probe: Probe = async () => {

@@ -16,13 +16,13 @@ function budget(policy: RestartPolicy): { take(): number | undefined; pass(ms: n
 }
 
 describe('the wait before a restart', () => {
-  it('doubles with each attempt up to its cap', () => {
+  it('doubles the wait before a restart with each attempt up to its cap', () => {
     vi.spyOn(Math, 'random').mockReturnValue(1);
     const own = budget({ maxAttempts: 5, minDelayMs: 100, maxDelayMs: 500 });
     expect([own.take(), own.take(), own.take(), own.take(), own.take()]).toEqual([100, 200, 400, 500, 500]);
   });
 
-  it('is jittered by up to a half', () => {
+  it('takes up to a half of the wait away as jitter', () => {
     const waits = Array.from({ length: 200 }, () => budget({ minDelayMs: 100 }).take() ?? 0);
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(50);
     expect(Math.max(...waits)).toBeLessThanOrEqual(100);
@@ -31,7 +31,7 @@ describe('the wait before a restart', () => {
 });
 
 describe('the circuit breaker', () => {
-  it('opens after maxAttempts within windowMs, and counts those only', () => {
+  it('opens the circuit breaker after maxAttempts within windowMs, and counts those only', () => {
     vi.spyOn(Math, 'random').mockReturnValue(1);
     const own = budget({ maxAttempts: 2, windowMs: 1_000, minDelayMs: 10 });
     expect(own.take()).toBe(10);
@@ -49,7 +49,7 @@ describe('the circuit breaker', () => {
 });
 
 describe('a restart policy', () => {
-  it('has defaults, and can be switched off', () => {
+  it('fills in the defaults of a restart policy, and switches it off by false', () => {
     const defaults = { maxAttempts: 5, windowMs: 600_000, minDelayMs: 250, maxDelayMs: 30_000 };
     expect(parseRestartPolicy(undefined)).toEqual(defaults);
     expect(parseRestartPolicy({ minDelayMs: 60_000 })).toMatchObject({ maxDelayMs: 60_000 });
@@ -63,12 +63,12 @@ describe('a restart policy', () => {
     [{ minDelayMs: Number.NaN }, /restart\.minDelayMs/],
     [{ maxDelayMs: Number.POSITIVE_INFINITY }, /restart\.maxDelayMs/],
     [{ minDelayMs: 10, maxDelayMs: 5 }, /restart\.maxDelayMs to be at least minDelayMs \(10\), got 5/],
-  ])('is refused: %j', (policy, message) => {
+  ])('refuses the restart policy %j', (policy, message) => {
     expect(() => parseRestartPolicy(policy)).toThrow(RangeError);
     expect(() => parseRestartPolicy(policy)).toThrow(message);
   });
 
-  it('is an object or false', () => {
+  it('takes only an object or false as a restart policy', () => {
     expect(() => parseRestartPolicy(true as never)).toThrow(TypeError);
     expect(() => parseRestartPolicy(null as never)).toThrow(TypeError);
   });
