@@ -6,7 +6,7 @@ import { basicAuthorization } from '../lifecycle/server/credentials.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** Reaches a running server and makes sure that it is one this library can talk to. */
+/** Connects to a running server and makes sure that this library supports its version. */
 export async function attach(options: ConnectOptions): Promise<AttachedServer> {
   const url = parseOrigin(options.url);
   const { username = 'opencode', password, timeoutMs = CONNECT_TIMEOUT_MS } = options;

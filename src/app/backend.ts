@@ -33,7 +33,7 @@ import type { Platform } from './platform.js';
 
 /** How long an instance may take to load: one with plugins installs packages first. */
 const BOOT_TIMEOUT_MS = 300_000;
-/** How long a server may take to show that it answers, while a new event stream waits for it. */
+/** How long a server may take to answer a probe while a new event stream waits for it. */
 const PROBE_LIMIT_MS = 2_000;
 
 /** What a backend shares with the others of its client. */
@@ -41,18 +41,18 @@ export interface BackendInit {
   readonly platform: Platform;
   readonly directories: Directories;
   readonly sessions: SessionRegistry;
-  /** Checked before. */
+  /** The options, already checked. */
   readonly options: JarvisOptions;
 }
 
 /** Everything that belongs to one server: the connection to it, its instances, and the clients of its repositories. */
 export class Backend {
   readonly server: ServerHandle;
-  /** Whether the server is ours: then so is every instance it loads, whoever asked for it. */
+  /** Whether this client owns the server. It then owns every instance on it, whoever made the server load it. */
   readonly isOwned: boolean;
-  /** What has no directory. */
+  /** The calls that concern the server as a whole. */
   readonly global: GlobalResource;
-  /** Tells to which directory each session belongs, without loading an instance. */
+  /** Finds the directory of each session without loading an instance. */
   readonly locate: LocateSessions;
   readonly #directories: Directories;
   readonly #sessions: SessionRegistry;
@@ -66,7 +66,10 @@ export class Backend {
   readonly #asks = new Map<string, AskBroker>();
   readonly #clients = new Map<string, RepoClient>();
   readonly #webSocket: WebSocketConstructor | undefined;
-  /** Aborts when this client can do no more: with `ClosedError`, or with `ServerLostError`. */
+  /**
+   * Aborts when this client can send nothing more: with `ClosedError` after `close()`, with `ServerLostError` when the
+   * server is lost for good.
+   */
   readonly #over = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -115,7 +118,7 @@ export class Backend {
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
       publish: (decision) => platform.publish(decision),
     });
-    // The instances ask which sessions were known before an event.
+    // The instances observe first: they need to know which sessions were known before an event.
     this.#hub.observe(this.#instances);
     this.#hub.observe({ event: (event) => this.#learn(event) });
     this.#turns = new TurnEngine(options.turns, this.#over.signal);
@@ -137,7 +140,7 @@ export class Backend {
       },
     });
     this.#follow(server);
-    // On a server of ours, what others do is observed from the start, also while this client sends nothing.
+    // On an owned server the client observes from the start what others do, even while it sends nothing itself.
     if (isOwned) this.#hub.connect().catch(() => undefined);
   }
 
@@ -174,7 +177,7 @@ export class Backend {
     return this.#instances.overview();
   }
 
-  /** Ends all work, and a server of ours with all it runs. Idempotent; callers share one end. */
+  /** Ends all work, and stops an owned server with all it runs. Idempotent; callers share one end. */
   close(options?: StopOptions): Promise<void> {
     this.#closing ??= this.#close(options);
     return this.#closing;
@@ -186,7 +189,7 @@ export class Backend {
     await this.server.stop(options);
   }
 
-  /** Ends all work with the first reason there is. */
+  /** Ends all work. The first reason wins. */
   #end(reason: ClosedError | ServerLostError): void {
     if (this.#over.signal.aborted) return;
     this.#instances.stop();
@@ -194,7 +197,7 @@ export class Backend {
     void this.#hub.close(reason);
   }
 
-  /** Goes along with what becomes of the server. */
+  /** Follows the events of the server: it ends, restarts, or is lost for good. */
   #follow(server: ServerHandle): void {
     if (server.state === 'restarting') this.#link.markLost(new ServerLostError('The work on the server'));
     let failure: ErrorOptions | undefined;
@@ -222,7 +225,7 @@ export class Backend {
     });
   }
 
-  /** The server has ended, or is being ended, and with it all it did. Returns the ids of the sessions that were at work. */
+  /** Ends what the server did: it has ended or is being ended. Returns the ids of the sessions that were at work. */
   #lose(isRequested: boolean): string[] {
     const error = new ServerLostError('The work on the server');
     this.#link.markLost(error);
@@ -230,13 +233,13 @@ export class Backend {
       ...this.#turns.interrupt(error),
       ...this.#instances.lose(error, isRequested ? 'server' : 'external'),
     ]);
-    // A child was at work for the turn of its parent.
+    // A child works for the turn of its parent, so only the parent counts.
     const isChild = (id: string): boolean =>
       [...ids].some((other) => other !== id && this.#sessions.isWithin(id, other));
     return [...ids].filter((id) => !isChild(id));
   }
 
-  /** Learns from the events of sessions where each belongs. */
+  /** Learns the directory of each session from its events. */
   #learn(event: OpenCodeEvent): void {
     if (event.type === 'session.created' || event.type === 'session.updated')
       this.#sessions.learn(event.properties.info);

@@ -2,7 +2,7 @@ import { RepoPathError } from '../errors.js';
 import { assertPathText, assertServable, normalizePath } from '../registry/path.js';
 import type { Platform } from './platform.js';
 
-/** Gives each directory one spelling, whoever names it. */
+/** Gives each directory one spelling, wherever it comes from. */
 export class Directories {
   /** Whether the paths are on this machine. */
   readonly areLocal: boolean;
@@ -16,7 +16,7 @@ export class Directories {
   /**
    * The one spelling of a directory.
    *
-   * @throws {TypeError} {@link RepoPathError} for what is no directory that the server can work in.
+   * @throws {TypeError} {@link RepoPathError} if the server cannot work in this directory.
    */
   canonicalize(directory: unknown): string {
     assertPathText(directory);
@@ -26,7 +26,8 @@ export class Directories {
   }
 
   /**
-   * Makes sure that a canonical path still leads to the same directory. One that is gone passes: nothing else has taken its path.
+   * Makes sure that a canonical path still leads to the same directory. A path that is gone passes, because no other
+   * directory has taken it.
    *
    * @throws {RepoPathError} with reason `replaced` when it has become a link to another directory.
    */

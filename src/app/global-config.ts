@@ -6,7 +6,7 @@ import type { Config } from '../client/schema/config.js';
 import { deferred, resolvesWithin } from '../core/abort.js';
 import type { InstanceControl } from '../instances/instance-control.js';
 
-/** How long `global.disposed` may take after a change of the server's configuration. */
+/** How long to wait for `global.disposed` after a change of the server's configuration. */
 const GLOBAL_DISPOSED_MS = 1_000;
 
 /** Changes the configuration of the server's user, which makes the server dispose every instance. */

@@ -25,7 +25,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly server: ServerHandle;
   /** Which OpenCode session, in which repository, serves each jarvis session. */
   readonly sessions: SessionMap;
-  /** What has no directory. */
+  /** The calls that concern the server as a whole. */
   readonly global: GlobalResource;
   readonly #bindings = new SessionRegistry();
   readonly #backend: Backend;
@@ -49,10 +49,10 @@ export class JarvisClient implements AsyncDisposable {
   /**
    * Connects to a server that is already running. `close()` lets go of it and stops nothing.
    *
-   * @throws {TypeError} for a `url` that is no http URL.
+   * @throws {TypeError} if `url` is not an http URL.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    * @throws {RequestError} with status 401 for a wrong password.
-   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+   * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {ConnectionError} {@link TimeoutError} when it does not answer.
    */
   static async connect<T extends JarvisClient>(
@@ -67,9 +67,9 @@ export class JarvisClient implements AsyncDisposable {
   /**
    * The client of one repository; the same object for every spelling of its path.
    *
-   * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory; and when the
-   *   server could not work in it, see {@link RepoPathReason}. What lies on the disk is looked at only on a server that this
-   *   client started, and when the directory is first asked for.
+   * @throws {RepoPathError} when the path is not absolute or, with local paths, does not exist or is not a directory;
+   *   and when the server could not work in it, see {@link RepoPathReason}. The client looks at the disk only for a
+   *   server that it started, and only when the directory is first asked for.
    * @throws {ClosedError} after `close()`.
    */
   forRepo(directory: string): RepoClient {
@@ -91,7 +91,7 @@ export class JarvisClient implements AsyncDisposable {
   }
 
   /**
-   * The events of every repository, of those nobody asked for too.
+   * The events of every repository, also of those that this client has not used.
    *
    * @throws {ClosedError} after `close()`.
    */
@@ -106,16 +106,17 @@ export class JarvisClient implements AsyncDisposable {
   }
 
   /**
-   * What is known of every repository's instance at this moment, with what its processes use. For a status page: reading the
-   * table of processes takes milliseconds (19 were measured with 120 processes on a busy 2-core machine).
+   * What this client knows about every repository's instance at this moment, with what its processes use. For a status
+   * page: reading the table of processes takes milliseconds (19 were measured with 120 processes on a busy 2-core
+   * machine).
    */
   repos(): RepoOverview[] {
     return this.#backend.overview();
   }
 
   /**
-   * Ends everything: running calls and turns reject with `ClosedError`, subscriptions end, and a server this client
-   * started is stopped with all it runs. Resolves when that is done. Idempotent; callers share one end.
+   * Ends everything: running calls and turns reject with `ClosedError`, subscriptions end, and a server that this
+   * client started stops with all it runs. Resolves when that is done. Idempotent; callers share one end.
    *
    * @throws {RangeError} for an invalid `graceMs`; nothing was closed then.
    */

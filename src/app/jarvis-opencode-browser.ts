@@ -15,7 +15,7 @@ import { browserPlatform } from './platform-browser.js';
  */
 export class JarvisOpenCode extends JarvisClient {
   /**
-   * Wraps a server you have a handle of.
+   * Makes a client of a server that you have a handle of.
    *
    * @throws {TypeError} for an option that is unknown or of the wrong type, and a `restore` that no `snapshot()` gave.
    * @throws {RangeError} for an option out of bounds.

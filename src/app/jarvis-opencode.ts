@@ -26,7 +26,7 @@ const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, .
  */
 export class JarvisOpenCode extends JarvisClient {
   /**
-   * Wraps a server you have a handle of.
+   * Makes a client of a server that you have a handle of.
    *
    * @throws {TypeError} for an option that is unknown or of the wrong type, and a `restore` that no `snapshot()` gave.
    * @throws {RangeError} for an option out of bounds.
@@ -36,15 +36,15 @@ export class JarvisOpenCode extends JarvisClient {
   }
 
   /**
-   * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it runs, and so
-   * does the end of this process, whatever ends it.
+   * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it
+   * runs, and so does the end of this process, however it ends.
    *
    * @throws {ServerStartError} when there is no binary, its port is taken, it exits, or it is not healthy within `startTimeoutMs`.
-   * @throws {UnsupportedServerError} when it is not a version this library can talk to.
+   * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
-    // All of it, before anything is started.
+    // Checks all options before it starts anything.
     assertOptions('JarvisOpenCode.start()', startOptionChecks, options);
     const server = await OwnedServer.start(
       pickOptions(serverOptionChecks, options),

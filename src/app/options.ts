@@ -18,16 +18,16 @@ import type { Logger } from '../core/logger.js';
 import { parseIdlePolicy, type IdlePolicy } from '../instances/idle-policy.js';
 import { parseSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 
-/** What every way to make a client accepts. */
+/** The options of every client, however you make it. */
 export interface JarvisOptions extends AskOptions {
   /**
-   * Whether the paths given to `forRepo` are on this machine (`local`: they are checked, and links are resolved) or may
-   * be on another (`remote`: they are normalised as text).
+   * Whether the paths given to `forRepo` are on this machine (`local`: the client checks them and resolves links) or
+   * may be on another (`remote`: it normalises them as text).
    *
    * @default 'local' for a server this process started, else 'remote'
    */
   readonly paths?: 'local' | 'remote' | undefined;
-  /** When idle instances are given back to the server; `false` for never. */
+  /** When the client disposes idle instances; `false` for never. */
   readonly idle?: IdlePolicy | false | undefined;
   /**
    * Milliseconds the server may take to load the instance of a repository, or `false` for no limit. The call that finds the
@@ -40,21 +40,22 @@ export interface JarvisOptions extends AskOptions {
   /** Limits for the turns of the server. */
   readonly turns?: TurnLimits | undefined;
   /**
-   * What `snapshot()` of an earlier client gave: its jarvis sessions are bound again before anything else happens. Nothing
-   * is asked of the server; `sessions.reconcile()` does.
+   * The result of `snapshot()` of an earlier client: the client binds its jarvis sessions again before anything else.
+   * It does not ask the server about them; `sessions.reconcile()` does.
    */
   readonly restore?: JarvisSnapshot | undefined;
   /**
-   * How long one answer of the server may be, in bytes after decompression, less than 512 MiB. A longer one rejects with
-   * `ResponseTooLargeError`. Whatever it is: of an answer about health 64 KiB are read, of a refusal 64 KiB.
+   * How long one answer of the server may be, in bytes after decompression, less than 512 MiB. A longer one rejects
+   * with `ResponseTooLargeError`. Whatever the limit, the client reads at most 64 KiB of an answer about health, and 64
+   * KiB of a refusal.
    *
    * @default 268_435_456 (256 MiB)
    */
   readonly maxResponseBytes?: number | undefined;
   /**
-   * How long one event of the server may be, in bytes after decompression, less than 512 MiB. A longer one closes the event
-   * stream, which is opened again: the logger is told of a `ResponseTooLargeError`, subscribers of a `jarvis.gap` with reason
-   * `reconnect`.
+   * How long one event of the server may be, in bytes after decompression, less than 512 MiB. At a longer one the
+   * client closes the event stream and opens it again: the logger gets a `ResponseTooLargeError`, subscribers get a
+   * `jarvis.gap` with reason `reconnect`.
    *
    * @default 134_217_728 (128 MiB)
    */
@@ -79,11 +80,11 @@ export interface ConnectOptions extends JarvisOptions {
   readonly url: string | URL;
   /** @default 'opencode' */
   readonly username?: string | undefined;
-  /** Leave it out for a server without one. */
+  /** Leave it out for a server without a password. */
   readonly password?: string | undefined;
   /** Cancels connecting. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for the server to answer. @default 10_000 */
+  /** Milliseconds the server may take to answer. @default 10_000 */
   readonly timeoutMs?: number | undefined;
 }
 

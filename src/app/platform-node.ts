@@ -5,7 +5,7 @@ import { usageOf } from '../lifecycle/process/usage.js';
 import { configLine } from '../lifecycle/server/config-line.js';
 import type { Platform } from './platform.js';
 
-/** Every decision about an instance goes to whoever subscribes to this name. */
+/** The diagnostics channel that publishes every decision about an instance. */
 const instanceChannel = channel('jarvis-opencode:instance');
 
 /** OpenCode 1.18.33 keeps 2 Mi UTF-16 code units of output and sends them in one message: 6 MiB of UTF-8 at most. */

@@ -3,7 +3,10 @@ import type { InstanceDecision, TreeUsage } from '../core/instance.js';
 
 /** What differs between Node and a browser. */
 export interface Platform {
-  /** Connects to terminals, unless the client's options name another one; `undefined` where there is none. */
+  /**
+   * The WebSocket that connects to terminals, unless the client's options name another; `undefined` where there is
+   * none.
+   */
   readonly webSocket: WebSocketConstructor | undefined;
   /**
    * The one spelling of a directory on this machine.
@@ -12,9 +15,9 @@ export interface Platform {
    * @throws {TypeError} where there is no file system.
    */
   canonicalize(directory: string): string;
-  /** The line of a configuration file on this machine that the body of an error complains of. */
+  /** The line of a configuration file on this machine that the body of an error complains about. */
   configLine(body: unknown): number | undefined;
-  /** What a process and all below it use now; `undefined` where that cannot be told. */
+  /** What a process and all its descendants use now; `undefined` where that cannot be read. */
   usage(pid: number): TreeUsage | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;

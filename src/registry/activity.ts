@@ -1,18 +1,21 @@
 import type { ActivityKind } from '../core/instance.js';
 
-/** Something the server does: a session at work, what one waits for, a terminal. */
+/** One activity of the server: a session at work, a request or question that a session waits for, or a terminal. */
 export interface ActivityItem {
   readonly id: string;
-  /** The session that waits, for what somebody must answer. */
+  /** For a permission request or a question: the session that waits for the answer. */
   readonly sessionID?: string | undefined;
 }
 
-/** How many of one kind are known by their ids in one directory. However many more there are, they are one hold. */
+/**
+ * How many activities of one kind the client keeps by id per directory. All others of that kind (the rest) share one
+ * hold.
+ */
 const MAX_RUNNING = 1_000;
-/** How long an id may be, in UTF-16 code units. What has a longer one counts as one more than those known. */
+/** The longest id that the client keeps, in UTF-16 code units. An activity with a longer id belongs to the rest. */
 const MAX_ID = 1_000;
 
-/** What the hold of the rest says. */
+/** The detail of the hold that the rest shares. */
 const REST = `more than ${MAX_RUNNING}, or with ids too long to keep`;
 
 interface Running extends ActivityItem {
@@ -20,8 +23,9 @@ interface Running extends ActivityItem {
 }
 
 /**
- * What the server does in one directory, each a hold while it lasts. What a session waits for ends with the session's
- * work: OpenCode 1.18.33 goes on listing the permission request of a turn that was aborted.
+ * The activities of the server in one directory. Each holds the instance while it lasts. When a session ends its work,
+ * its requests and questions end too: OpenCode 1.18.33 goes on listing the permission request of a turn that was
+ * aborted.
  */
 export class Activities {
   readonly #hold: (kind: ActivityKind, id: string) => () => void;
@@ -32,7 +36,7 @@ export class Activities {
     pty: new Map(),
   };
 
-  /** Ends the hold of those that are not known by their ids, for each kind that has any. */
+  /** Per kind with a rest: the function that ends the hold of the rest. */
   readonly #rest = new Map<ActivityKind, () => void>();
 
   constructor(hold: (kind: ActivityKind, id: string) => () => void) {
@@ -59,28 +63,28 @@ export class Activities {
     running?.release();
   }
 
-  /** Replaces what is known of one kind. */
+  /** Replaces all activities of one kind. */
   replace(kind: ActivityKind, items: readonly ActivityItem[]): void {
     const known = items.filter(isShort).slice(0, MAX_RUNNING);
     const ids = new Set(known.map(({ id }) => id));
-    // What begins is held before what has ended is let go of: the instance is not free in between.
+    // New holds begin before old ones end, so the instance is never free in between.
     for (const item of known) this.#add(kind, item);
     if (known.length < items.length) this.#holdRest(kind);
     for (const id of [...this.#running[kind].keys()]) if (!ids.has(id)) this.end(kind, id);
     if (known.length === items.length) this.#releaseRest(kind);
   }
 
-  /** Whether there is anything of a kind. */
+  /** Whether any activity of a kind is under way. */
   has(kind: ActivityKind): boolean {
     return this.#running[kind].size > 0 || this.hasRest(kind);
   }
 
-  /** Whether there were some of a kind that are not known by their ids: only the server can tell when they have ended. */
+  /** Whether a kind has a rest, activities without a known id. Only the server knows when they have ended. */
   hasRest(kind: ActivityKind): boolean {
     return this.#rest.has(kind);
   }
 
-  /** The ids of one kind. */
+  /** The known ids of one kind. */
   ids(kind: ActivityKind): string[] {
     return [...this.#running[kind].keys()];
   }

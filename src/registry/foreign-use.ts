@@ -1,33 +1,33 @@
-/** What tells whether somebody else uses an instance: another client of the server, or the server by itself. */
+/** Tracks whether anybody but this client uses an instance: another client of the server, or the server itself. */
 export class ForeignUse {
   #isLoadedElsewhere = false;
   /** Sessions that this client works with. */
   readonly #own = new Set<string>();
-  /** Sessions that were seen there, and to which this client has sent nothing. */
+  /** Sessions seen in the instance to which this client has sent nothing. */
   readonly #others = new Set<string>();
 
-  /** Whether somebody else loaded the instance, or a session there is not one of this client. */
+  /** Whether somebody else loaded the instance or works with a session there. */
   get isSeen(): boolean {
     return this.#isLoadedElsewhere || this.#others.size > 0;
   }
 
-  /** Notes that the instance was loaded, or may have been, without this client. */
+  /** Records that the instance was, or may have been, loaded without this client. */
   loadedElsewhere(): void {
     this.#isLoadedElsewhere = true;
   }
 
-  /** Notes a session that was created or is at work there. */
+  /** Records a session that was created or is at work in the instance. */
   saw(sessionID: string): void {
     if (!this.#own.has(sessionID)) this.#others.add(sessionID);
   }
 
-  /** Notes that this client works with a session. */
+  /** Records that this client works with a session. */
   claim(sessionID: string): void {
     this.#own.add(sessionID);
     this.#others.delete(sessionID);
   }
 
-  /** The instance is gone, and with it what was seen there. */
+  /** Forgets everything: the instance is gone. */
   clear(): void {
     this.#isLoadedElsewhere = false;
     this.#own.clear();

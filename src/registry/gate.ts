@@ -1,6 +1,6 @@
 import { deferred } from '../core/abort.js';
 
-/** Where callers wait while it is closed. */
+/** A gate: callers wait at it while it is closed. */
 export class Gate {
   readonly #onOpen: () => void;
   #closed: Promise<void> | undefined;
@@ -9,12 +9,12 @@ export class Gate {
     this.#onOpen = onOpen;
   }
 
-  /** Resolves when it is opened again; `undefined` while it is open. */
+  /** Resolves when the gate opens again; `undefined` while it is open. */
   get closed(): Promise<void> | undefined {
     return this.#closed;
   }
 
-  /** Closes it until the returned function is called. */
+  /** Closes the gate until the caller calls the returned function. */
   close(): () => void {
     const { promise, resolve } = deferred();
     this.#closed = promise;

@@ -5,7 +5,7 @@ export class HoldSet {
   readonly #holds = new Set<Hold>();
   readonly #onChange: (isHeld: boolean) => void;
 
-  /** `onChange` is called when the first hold comes and when the last one is gone. */
+  /** @param onChange - called with `true` when the first hold begins and with `false` when the last one ends. */
   constructor(onChange: (isHeld: boolean) => void) {
     this.#onChange = onChange;
   }

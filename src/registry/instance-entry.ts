@@ -8,13 +8,13 @@ import { HoldSet } from './holds.js';
 /** The registry an entry belongs to, as the entry calls it. */
 export interface EntryOwner {
   now(): number;
-  /** Resolves when every directory may be used again; `undefined` when they may. */
+  /** The gate of all directories: resolves when it opens; `undefined` while it is open. */
   gate(): Promise<void> | undefined;
-  /** The hold of every instance while nobody knows what the server does. */
+  /** The hold that every instance has while the client cannot know what the server does. */
   unknownHold(): Hold | undefined;
   /** The unbroken period of the event stream this is; `undefined` while the stream is down. */
   streamEpoch(): number | undefined;
-  /** Makes the server load the instance, until `abandoned` aborts; rejects when that takes too long. */
+  /** Makes the server load the instance. Gives up when `abandoned` aborts; rejects when loading takes too long. */
   load(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
   loading(entry: InstanceEntry): void;
   loaded(entry: InstanceEntry): void;
@@ -25,15 +25,18 @@ export interface EntryOwner {
   gated(isClosed: boolean): void;
 }
 
-/** What became of loading an instance: it is there, the server cannot load it, or nobody knows, e.g. because the connection failed. */
+/**
+ * How loading an instance ended: the server loaded it, the server cannot load it (`error`), or the client does not
+ * know, e.g. because the connection failed.
+ */
 export type LoadOutcome = 'loaded' | 'unknown' | { readonly error: Error };
 
 const MAX_PLUGIN_ERRORS = 20;
 
-/** Finds the session that a request changes or sets to work, in `POST /session/ses_1/message`. */
+/** Matches the id of the session that a request changes or starts work in, e.g. in `POST /session/ses_1/message`. */
 const CHANGED_SESSION = /^(?!GET |HEAD )\S+ \/session\/(ses_[^/?]+)/;
 
-/** One attempt to load an instance, and how many wait for it. */
+/** One attempt to load an instance, and how many callers wait for it. */
 interface Loading {
   readonly done: Promise<void>;
   readonly abandoned: AbortController;
@@ -43,7 +46,7 @@ interface Loading {
 /** One directory and what the server has loaded for it. */
 export class InstanceEntry {
   readonly directory: string;
-  /** Whether others use the instance. */
+  /** Tracks whether anybody but this client uses the instance. */
   readonly foreign = new ForeignUse();
   lastUsedAt: number | undefined;
   boots = 0;
@@ -65,14 +68,14 @@ export class InstanceEntry {
   #phase: 'unloaded' | 'loading' | 'loaded' = 'unloaded';
   /** Whether the server has answered from the instance since it was loaded. */
   #isReady = false;
-  /** The attempt to load it that is under way. */
+  /** The attempt to load the instance that is under way. */
   #load: Loading | undefined;
-  /** Why the server could not load it the last time. */
+  /** Why the last attempt to load the instance failed. */
   #error: Error | undefined;
   #unknownHold: Hold | undefined;
   /** Stream epoch in which the list of terminals was last complete. */
   #ptysSyncedIn: number | undefined;
-  /** Requests and turns that are past the gate. */
+  /** How many requests and turns are past the gate. */
   #inside = 0;
   #turnsInside = 0;
   /** Resolves at the next change. */
@@ -87,7 +90,7 @@ export class InstanceEntry {
     this.#turnGate = new Gate(() => undefined);
   }
 
-  /** Whether the server has it, or may have: also while it is being loaded. */
+  /** Whether the server has loaded the instance, or is loading it. */
   get loaded(): boolean {
     return this.#phase !== 'unloaded';
   }
@@ -100,38 +103,38 @@ export class InstanceEntry {
     return this.#currentGate !== undefined;
   }
 
-  /** Whether something is known to need the instance. */
+  /** Whether a known hold needs the instance; `unknown` holds do not count. */
   get isHeld(): boolean {
     return this.#holds.size > 0;
   }
 
-  /** Everything that keeps the instance, with the `unknown` holds. */
+  /** Everything that keeps the instance loaded, `unknown` holds included. */
   holds(): Hold[] {
     const holds = this.#holds.list();
     if (!this.loaded) return holds;
     return [...holds, ...[this.#unknownHold, this.#owner.unknownHold()].filter((hold) => hold !== undefined)];
   }
 
-  /** Keeps the instance from being disposed until the returned function is called. */
+  /** Prevents a disposal of the instance until the caller calls the returned function. */
   hold(kind: HoldKind, detail: string): () => void {
     return this.#holds.add({ kind, detail, since: this.#owner.now() });
   }
 
-  /** Holds the instance because nobody knows what the server does there. */
+  /** Holds the instance because the client cannot know what the server does there. */
   markUnknown(reason: string): void {
     this.#unknownHold = { kind: 'unknown', detail: reason, since: this.#owner.now() };
   }
 
-  /** Ends the hold of `markUnknown()`: the state of the instance was read. */
+  /** Ends the hold of `markUnknown()`: the client has read the state of the instance. */
   clearUnknown(): void {
     this.#unknownHold = undefined;
   }
 
   /**
-   * Takes a hold, waits for a disposal under way to end, and makes the server load the instance if it has not.
-   * The hold is taken first, so a disposal that has not been sent yet is called off, unless it is forced.
+   * Takes a hold, waits for a disposal under way to end, and makes the server load the instance if it has not. The hold
+   * comes first: it calls off a disposal that has not been sent yet, unless that is forced.
    *
-   * @param suspendLimit - takes the caller's time limit off while the instance is being loaded.
+   * @param suspendLimit - suspends the caller's time limit while the server loads the instance.
    * @throws {TimeoutError} when loading takes too long.
    */
   async acquire(
@@ -168,7 +171,7 @@ export class InstanceEntry {
     }
   }
 
-  /** All who wait share one attempt, which ends when nobody waits any more. */
+  /** All callers share one attempt (single flight). It is abandoned when no caller waits any more. */
   async #waitUntilLoaded(signal: AbortSignal | undefined): Promise<void> {
     const load = (this.#load ??= this.#startLoading());
     load.waiting += 1;
@@ -202,7 +205,7 @@ export class InstanceEntry {
     };
   }
 
-  /** Notes that the instance is in use now. */
+  /** Records a use of the instance, which also shows that it is loaded. */
   use(): void {
     this.lastUsedAt = this.#owner.now();
     const isBoot = this.#phase === 'unloaded';
@@ -214,24 +217,27 @@ export class InstanceEntry {
     if (isBoot) this.#countBoot();
   }
 
-  /** Notes that the instance is loaded. It does not count as a use. */
+  /** Records that the instance is loaded. If the client knew that already, this does not count as a use. */
   notice(): void {
     if (!this.loaded) this.use();
   }
 
-  /** Notes that the server cannot load the instance: there is none. */
+  /** Records that the server cannot load the instance, so none exists. */
   markBroken(error: Error): void {
     this.#error = error;
     if (this.loaded) this.#clear();
     this.#owner.broken(this, error);
   }
 
-  /** Grows with every change: an answer that was read before may be older than an event. */
+  /**
+   * Grows with every change of the activity. If it grew while a request was under way, its answer may be older than an
+   * event.
+   */
   get activityVersion(): number {
     return this.#activityVersion;
   }
 
-  /** Notes that the server began something that must not be cut off. */
+  /** Records that the server began an activity that no disposal may cut off. */
   begin(kind: ActivityKind, item: ActivityItem): void {
     this.#activityVersion += 1;
     this.use();
@@ -239,14 +245,14 @@ export class InstanceEntry {
     this.#activities.begin(kind, item);
   }
 
-  /** Notes that the server ended it. */
+  /** Records that the server ended an activity. */
   end(kind: ActivityKind, id: string): void {
     this.#activityVersion += 1;
     this.#activities.end(kind, id);
     this.#notifyChange();
   }
 
-  /** Replaces what is known of one kind of activity by what the server says now. */
+  /** Replaces the known activities of one kind by those that the server reports now. */
   replaceActivity(kind: ActivityKind, items: readonly ActivityItem[]): void {
     this.#activityVersion += 1;
     if (kind === 'session-busy') for (const { id } of items) this.foreign.saw(id);
@@ -255,14 +261,16 @@ export class InstanceEntry {
   }
 
   /**
-   * Whether every terminal there is known: no event was missed since the terminals were last read, or since the instance ended. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode 1.18.33 on a busy machine).
+   * Whether the client knows every terminal of the instance: it missed no event since it last read the list of
+   * terminals, or since the instance ended. To ask costs a fresh instance seconds (2 to 4 were seen with OpenCode
+   * 1.18.33 on a busy machine).
    */
   get ptysSynced(): boolean {
     if (this.#activities.hasRest('pty')) return false;
     return this.#ptysSyncedIn !== undefined && this.#ptysSyncedIn === this.#owner.streamEpoch();
   }
 
-  /** Notes that the list of terminals was read completely in a stream epoch. */
+  /** Records the stream epoch in which the client read the complete list of terminals. */
   markPtysSynced(epoch: number | undefined): void {
     this.#ptysSyncedIn = epoch;
   }
@@ -272,29 +280,29 @@ export class InstanceEntry {
     return this.#owner.streamEpoch();
   }
 
-  /** What the server does there, by id. */
+  /** The ids of the activities of one kind. */
   activityIDs(kind: ActivityKind): string[] {
     return this.#activities.ids(kind);
   }
 
-  /** Whether something is at work whose end may be missed, so that the server is to be asked when no event comes. */
+  /** Whether something is at work whose end the client may miss. If no event comes, it asks the server. */
   get isAtWork(): boolean {
     const isAsked = this.#activities.has('permission') || this.#activities.has('question');
     return this.#activities.has('session-busy') || isAsked || this.#activities.hasRest('pty');
   }
 
-  /** Closes the gate: `acquire()` waits until the returned function is called. */
+  /** Closes the gate: `acquire()` waits until the caller calls the returned function. */
   closeGate(): () => void {
     this.#owner.gated(true);
     return this.#gate.close();
   }
 
-  /** Closes the gate for turns only: what a running one still asks for passes. */
+  /** Closes the gate for new turns only. Requests pass, so that running turns can end. */
   closeTurnGate(): () => void {
     return this.#turnGate.close();
   }
 
-  /** Resolves when no turn is past the gate and no session at work. */
+  /** Resolves when no turn is past the gate and no session is at work. */
   turnsEnded(): Promise<void> {
     return this.#waitUntil(() => this.#turnsInside === 0 && !this.#activities.has('session-busy'));
   }
@@ -304,20 +312,20 @@ export class InstanceEntry {
     return this.#waitUntil(() => this.#inside === 0);
   }
 
-  /** Keeps what the server reports of a plugin that it could not load there. */
+  /** Keeps the server's report of a plugin that it could not load for this instance. */
   notePluginError(text: string): void {
     if (this.#pluginErrors.length < MAX_PLUGIN_ERRORS) this.#pluginErrors = [...this.#pluginErrors, text];
   }
 
-  /** Another server may be able to load it. */
+  /** Forgets why loading failed: another server may be able to load the instance. */
   clearError(): void {
     this.#error = undefined;
   }
 
-  /** Notes that the instance is gone. */
+  /** Records that the instance is gone. */
   unload(reason: DisposeReason): void {
     if (!this.loaded) return;
-    // One that is not there yet when its server ends was not loaded.
+    // An instance that was still loading never was loaded, so its end is no disposal.
     if (!this.isLoading) this.disposals[reason] += 1;
     this.#clear();
   }
@@ -328,7 +336,7 @@ export class InstanceEntry {
     this.#unknownHold = undefined;
     this.foreign.clear();
     this.#pluginErrors = [];
-    // One that somebody opened during the disposal may be in the next instance already.
+    // A terminal that somebody opened during the disposal may already belong to the next instance.
     this.#ptysSyncedIn = this.#activities.ids('pty').length === 0 ? this.#owner.streamEpoch() : undefined;
     this.#activities.clear();
     this.#notifyChange();

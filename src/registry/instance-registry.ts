@@ -3,9 +3,12 @@ import type { Hold } from '../core/instance.js';
 import { Gate } from './gate.js';
 import { InstanceEntry, type EntryOwner, type LoadOutcome } from './instance-entry.js';
 
-/** What the registry calls when it changes. */
+/** The callbacks of the registry. */
 export interface InstanceRegistryListener {
-  /** Makes the server load an instance, until `abandoned` aborts; rejects when that takes too long. @default it counts as loaded */
+  /**
+   * Makes the server load an instance. Gives up when `abandoned` aborts; rejects when loading takes too long. @default
+   * every instance counts as loaded
+   */
   load?(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
   /** An instance could not be loaded. */
   broken?(entry: InstanceEntry, error: Error): void;
@@ -13,11 +16,11 @@ export interface InstanceRegistryListener {
   loaded(entry: InstanceEntry): void;
   /** The last hold of a loaded instance is gone. */
   released(entry: InstanceEntry): void;
-  /** A gate was opened again: what was being disposed may be loaded still. */
+  /** A gate opened again. The instance behind it may still be loaded. */
   reopened(): void;
 }
 
-/** Every directory known to this client, and in which order their instances were last used. */
+/** Every directory known to this client, and the order in which their instances were last used. */
 export class InstanceRegistry {
   readonly clock: Clock;
   readonly #entries = new Map<string, InstanceEntry>();
@@ -42,7 +45,7 @@ export class InstanceRegistry {
     this.#owner = this.#makeOwner();
   }
 
-  /** The entry of a directory, made on first use. */
+  /** The entry of a directory; the first call makes it. */
   entry(directory: string): InstanceEntry {
     let entry = this.#entries.get(directory);
     if (entry === undefined) {
@@ -71,14 +74,14 @@ export class InstanceRegistry {
   }
 
   /**
-   * How many instances stay loaded when the disposals under way have ended. One that is being loaded does not count yet: it
-   * may turn out that it cannot be.
+   * How many instances stay loaded when the disposals under way have ended. An instance that is being loaded does not
+   * count yet, because loading may fail.
    */
   get stayingCount(): number {
     return this.#loaded.size - this.#loading.size - this.#closedGates;
   }
 
-  /** Closes the gate of every directory, also of those that are not loaded, until the returned function is called. */
+  /** Closes the gate of every directory, loaded or not, until the caller calls the returned function. */
   closeGate(): () => void {
     return this.#gate.close();
   }
@@ -87,13 +90,13 @@ export class InstanceRegistry {
     return this.#gate.closed !== undefined;
   }
 
-  /** Holds every instance because nobody knows what the server does: the event stream is down. */
+  /** Holds every instance because the client cannot know what the server does: the event stream is down. */
   markUnknown(reason: string): void {
     this.#isStreamLive = false;
     this.#unknownHold = { kind: 'unknown', detail: reason, since: this.clock.now() };
   }
 
-  /** Ends the hold of `markUnknown()` and begins a stream epoch: the event stream delivers. */
+  /** Ends the hold of `markUnknown()` and begins a stream epoch: the event stream delivers again. */
   clearUnknown(): void {
     this.#isStreamLive = true;
     this.#streamEpoch += 1;
@@ -130,7 +133,7 @@ export class InstanceRegistry {
     };
   }
 
-  /** A use ends when its last hold does. */
+  /** The end of the last hold counts as the last use. */
   #released(entry: InstanceEntry): void {
     if (!entry.loaded) return;
     entry.lastUsedAt = this.clock.now();

@@ -1,8 +1,8 @@
 import { RepoPathError } from '../errors.js';
 
 /**
- * The one spelling of a directory on a machine that may not be ours, by its text alone: `.`, `..`, doubled and trailing
- * slashes are resolved, links are not. POSIX (`/srv/app`) and Windows (`C:\app`, `\\host\share`) paths are understood.
+ * Gives a directory one spelling by its text alone, because it may be on another machine: resolves `.`, `..`, doubled
+ * and trailing slashes, but no links. Takes POSIX (`/srv/app`) and Windows (`C:\app`, `\\host\share`) paths.
  *
  * @throws {RepoPathError} when it is not absolute.
  */
@@ -20,7 +20,7 @@ export function normalizePath(directory: string): string {
 }
 
 /**
- * Refuses what cannot be a path anywhere.
+ * Refuses a value that cannot be a path on any system.
  *
  * @throws {TypeError} unless it is a string.
  * @throws {RepoPathError} when it is empty, contains NUL or is not well-formed Unicode.
@@ -37,13 +37,14 @@ export function assertPathText(directory: unknown): asserts directory is string 
 }
 
 /**
- * How long a directory may be, percent-encoded. OpenCode 1.18.33 reads 16 KiB of request line and headers, and answers 431 to
- * more; the rest is for the other headers. No path of Linux (4,095 bytes) comes to it.
+ * How many characters a percent-encoded directory may have. OpenCode 1.18.33 reads 16 KiB of request line and headers
+ * and answers 431 to more; the difference leaves room for the other headers. A Linux path (up to 4,095 bytes) stays
+ * below this.
  */
 const MAX_ENCODED_LENGTH = 15_000;
 
 /**
- * Refuses a directory that OpenCode 1.18.33 takes without a word and then cannot work in.
+ * Refuses a directory that OpenCode 1.18.33 accepts without an error and then cannot work in.
  *
  * @throws {RepoPathError} with reason `backslash` or `too-long`.
  */

@@ -12,13 +12,16 @@ export interface SessionBinding {
   readonly directory: string;
 }
 
-/** What is needed of a session to bind it. */
+/** The fields of a session that `bind()` needs. */
 export interface BindableSession {
   readonly id: string;
   readonly directory: string;
 }
 
-/** jarvis session → OpenCode session → directory. In memory, one to one on every arrow. */
+/**
+ * Maps each jarvis session to its OpenCode session and that session's directory, in memory. A jarvis session has one
+ * OpenCode session, and the other way round.
+ */
 export interface SessionMap {
   /**
    * Binds a jarvis session to a session; binding the same pair again does nothing.
@@ -26,18 +29,18 @@ export interface SessionMap {
    * @throws {SessionAlreadyBoundError} when either side is bound to something else.
    */
   bind(jarvisSessionID: string, session: BindableSession): void;
-  /** Removes a binding; `false` when there was none. The session itself is left as it is. */
+  /** Removes a binding; `false` when there was none. It does not change the OpenCode session. */
   unbind(jarvisSessionID: string): boolean;
   /** The binding of a jarvis session. */
   get(jarvisSessionID: string): SessionBinding | undefined;
-  /** The directory a session belongs to now, child sessions included, as far as this client has seen it. */
+  /** The directory that a session belongs to now, if this client has seen the session. Works for child sessions too. */
   directoryOf(sessionID: string): string | undefined;
   /** Every binding, oldest first. */
   list(): SessionBinding[];
   /**
-   * Compares every binding with the server, e.g. after a restore. It loads no instance. Bindings of sessions that are gone
-   * are removed; those of sessions that were moved stay as they are, and calls through them reject with
-   * `SessionDirectoryError`, until you unbind them.
+   * Compares every binding with the server, e.g. after a restore. It loads no instance. It removes the bindings of
+   * sessions that are gone. It keeps those of sessions that were moved: calls through them reject with
+   * `SessionDirectoryError` until you unbind them.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}; nothing was changed then.
    */
@@ -54,43 +57,47 @@ export interface ReconcileOptions {
 
 const reconcileChecks: OptionChecks<ReconcileOptions> = { signal: aSignal, timeoutMs: positiveMsOrFalse };
 
-/** What became of the bindings. */
+/** What `reconcile()` found for each binding. */
 export interface ReconcileResult {
-  /** The session is where the binding says. */
+  /** The session belongs to the directory of the binding. */
   readonly kept: readonly SessionBinding[];
-  /** There is no such session any more; the binding was removed. */
+  /** The session does not exist any more; its binding was removed. */
   readonly gone: readonly SessionBinding[];
   /** The session belongs to `foundDirectory` now. */
   readonly moved: readonly (SessionBinding & { readonly foundDirectory: string })[];
 }
 
-/** Tells to which directory each session belongs, without loading an instance; those that do not exist are left out. */
+/**
+ * Finds the directory of each session without loading an instance. The result leaves out sessions that do not exist.
+ */
 export type LocateSessions = (
   bindings: readonly SessionBinding[],
   options?: ReconcileOptions,
 ) => Promise<ReadonlyMap<string, string>>;
 
-/** What a session tells about where it belongs. */
+/** The directory and the parent of a session, as the server reports them. */
 export interface SessionOrigin {
   readonly id: string;
   readonly directory: string;
   readonly parentID?: string | undefined;
 }
 
-/** A jarvis session id that is taken before its session exists. */
+/** A jarvis session id that is reserved before its session exists. */
 export interface Reservation {
-  /** Binds it to the session. */
+  /** Binds the id to the session. */
   bind(session: BindableSession): void;
-  /** Lets go of an id that was not bound; does nothing after `bind`. */
+  /** Gives the id up if it was not bound; does nothing after `bind`. */
   release(): void;
 }
 
-/** Sessions that are seen but not bound are remembered up to this many; a forgotten one is asked for again. */
+/** How many seen sessions the registry remembers. The client asks the server again about a forgotten one. */
 const MAX_SEEN_SESSIONS = 10_000;
-/** So many characters of theirs are kept at most, whatever a server says of them. */
+/**
+ * How many characters of ids and directories it keeps for them at most, however long those that the server sends are.
+ */
 const MAX_SEEN_CHARACTERS = 32 * 1024 * 1024;
 
-/** What is known about sessions: which directory and parent each has, and which jarvis session it serves. */
+/** Knows the directory and the parent of each seen session, and the jarvis session that it serves. */
 export class SessionRegistry {
   readonly #byJarvisSession = new Map<string, SessionBinding>();
   readonly #bySession = new Map<string, SessionBinding>();
@@ -122,7 +129,7 @@ export class SessionRegistry {
   }
 
   /**
-   * Takes a jarvis session id for a session that is being created, so that two creations cannot race for it.
+   * Reserves a jarvis session id for a session that is being created, so that two creations cannot race for it.
    *
    * @throws {SessionAlreadyBoundError} when it is bound or reserved.
    */
@@ -174,7 +181,7 @@ export class SessionRegistry {
     const bindings = this.list();
     const found = await locate(bindings, options);
     for (const binding of bindings) {
-      // Unbound or bound otherwise meanwhile: not ours to judge.
+      // The caller has unbound or rebound it meanwhile, so the answer does not apply to it.
       if (this.#byJarvisSession.get(binding.jarvisSessionID) !== binding) continue;
       const directory = found.get(binding.sessionID);
       if (directory === binding.directory) kept.push(binding);
@@ -205,31 +212,33 @@ export class SessionRegistry {
     this.#seen.set(id, { id, directory, parentID });
   }
 
-  /** Forgets a session that is gone from the server, and its binding with it. */
+  /** Forgets a session that is gone from the server, and removes its binding. */
   forget(sessionID: string): void {
     const binding = this.#bySession.get(sessionID);
     if (binding !== undefined) this.unbind(binding.jarvisSessionID);
     this.#seen.delete(sessionID);
   }
 
-  /** Whether a jarvis session is bound to `sessionID` or to one that it is a child of, at any depth. */
+  /** Whether a jarvis session is bound to `sessionID` or to one of its ancestors. */
   isBound(sessionID: string): boolean {
     return this.#nearest(sessionID, (id) => this.#bySession.has(id)) !== undefined;
   }
 
-  /** The nearest of `sessionID` and its parents that is not known yet, and so neither is its parent. */
+  /**
+   * The nearest of `sessionID` and its ancestors that this client has not seen; it knows no ancestor beyond that one.
+   */
   firstUnknownAncestor(sessionID: string): string | undefined {
     return this.#nearest(sessionID, (id) => !this.#seen.has(id));
   }
 
-  /** Whether `sessionID` is `rootID` or a child of it, at any depth, as far as this client has seen. */
+  /** Whether `sessionID` is `rootID` or a descendant of it, as far as this client has seen. */
   isWithin(sessionID: string, rootID: string): boolean {
     return this.#nearest(sessionID, (id) => id === rootID) !== undefined;
   }
 
-  /** The first of `sessionID` and its parents, as far as they were seen, that is looked for. */
+  /** The first of `sessionID` and its known ancestors for which `isIt` returns `true`. */
   #nearest(sessionID: string, isIt: (id: string) => boolean): string | undefined {
-    // What a server says of parents may lead round in a circle.
+    // The parents that a server reports may form a circle.
     const passed = new Set<string>();
     let current: string | undefined = sessionID;
     while (current !== undefined && !isIt(current)) {
@@ -247,7 +256,7 @@ function assertJarvisSessionID(jarvisSessionID: unknown): void {
   }
 }
 
-/** What a user of the client sees of the registry. */
+/** Makes the part of the registry that users of the client see. */
 export function sessionMapOf(registry: SessionRegistry, locate: LocateSessions): SessionMap {
   return {
     bind: (jarvisSessionID, session) => registry.bind(jarvisSessionID, session),

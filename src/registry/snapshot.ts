@@ -16,10 +16,12 @@ export const jarvisSnapshotSchema = z.strictObject({
   bindings: z.array(bindingSchema),
 });
 
-/** The same with bindings that are checked one by one: a wrong one ends it, however many there are. */
+/**
+ * The same schema with unchecked bindings. `parseSnapshot()` checks them one by one and stops at the first wrong one.
+ */
 const uncheckedSnapshotSchema = jarvisSnapshotSchema.extend({ bindings: z.array(z.unknown()) });
 
-/** As much of a stored value as a message shows, in UTF-16 code units. */
+/** How much of a stored value an error message shows, in UTF-16 code units. */
 const MAX_SHOWN = 200;
 
 /** What `jarvis.snapshot()` gives, as JSON: which jarvis session is bound to which session of which repository. */

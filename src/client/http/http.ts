@@ -27,16 +27,18 @@ import { sendWithRetries, wasRefused } from './retry.js';
 import { ServerLink } from './server-link.js';
 
 export interface HttpInit {
-  /** Asked for every request, because a server may come back elsewhere. */
+  /** Called for every request, because a restarted server may have another address. */
   readonly endpoint: () => Endpoint;
-  /** Ends every request with its reason. */
+  /** Ends every request; they reject with its reason. */
   readonly signal: AbortSignal;
   readonly fetch?: FetchFunction | undefined;
-  /** Tells when the server is replaced by another one. @default it never is */
+  /** Reports when another server replaces this one. @default none ever does */
   readonly link?: ServerLink | undefined;
   /** How long an answer may be, in bytes. @default 256 MiB */
   readonly maxResponseBytes?: number | undefined;
-  /** Finds the line of a configuration file that the body of an error complains of. @default it is not known */
+  /**
+   * Finds the line of a configuration file that the body of an error complains about. @default the line stays unknown
+   */
   readonly lineOf?: ((body: unknown) => number | undefined) | undefined;
   /** Called at every answer. */
   readonly onActivity?: (() => void) | undefined;
@@ -44,12 +46,12 @@ export interface HttpInit {
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
-/** The longest answer measured, a prompt of 60 MB that is read again, four times over. */
+/** Four times the longest answer measured, which was a prompt of 60 MB read back. */
 const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
-/** Methods that change nothing: their requests can be sent twice. */
+/** Methods that change nothing, so their requests can be sent twice. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
-/** Sends requests to one server: it pins them, limits their time, maps their errors and parses their answers. */
+/** Sends requests to one server: pins them, limits their time, maps their errors and parses their answers. */
 export class Http {
   readonly #init: HttpInit;
   readonly #link: ServerLink;
@@ -69,12 +71,12 @@ export class Http {
   /**
    * Sends one request and parses its answer.
    *
-   * While the server is restarted it waits, within `timeoutMs`. What was under way when the server ended is repeated on the
-   * next one if that is safe.
+   * While the server restarts, the request waits, within `timeoutMs`. If the server ends while the request is under
+   * way, it is repeated on the next server if that is safe.
    *
    * @throws {RequestError} when the server refuses it.
    * @throws {ConnectionError} when no answer arrives.
-   * @throws {ServerLostError} when the server ended and may have executed it.
+   * @throws {ServerLostError} when the server ended and may have executed the request.
    * @throws {TimeoutError} when it takes longer than `timeoutMs`.
    * @throws {ResponseShapeError} when the answer is not what this operation returns.
    * @throws {ResponseTooLargeError} when it is longer than `maxResponseBytes`.
@@ -85,7 +87,7 @@ export class Http {
     );
   }
 
-  /** The same for an operation whose answer is one page of a longer list. */
+  /** Like {@link send}, for an operation that answers one page of a longer list. */
   sendPage<T>(request: HttpRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
     return this.#exchange(request, options, async (target, response, limit) => ({
       items: await readJson(target, request.schema, response, limit),
@@ -93,7 +95,7 @@ export class Http {
     }));
   }
 
-  /** The same for an operation whose answer is plain text. */
+  /** Like {@link send}, for an operation that answers plain text. */
   sendText(request: Omit<HttpRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
     return this.#exchange(request, options, readText);
   }
@@ -103,7 +105,7 @@ export class Http {
     options: RequestOptions = {},
     read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
   ): Promise<T> {
-    // Argument mistakes surface here, before anything is held or sent.
+    // Wrong arguments throw here, before the call takes a hold or sends anything.
     assertRequestOptions(options);
     const target = { method: request.method, path: request.path };
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS);
@@ -146,10 +148,10 @@ export class Http {
   }
 
   /**
-   * Makes attempts at one request, one per server, until one of them is not cut off by the end of its server.
+   * Attempts one request, once per server, until an attempt is not cut off by the end of its server.
    *
-   * @param attempt - calls the function it is given when it begins to send.
-   * @throws {ServerLostError} when the server ended and may have executed it, and it cannot be repeated.
+   * @param attempt - makes one attempt; it calls `begin` just before it sends.
+   * @throws {ServerLostError} when the server ended and may have executed the request, and repeating it is not safe.
    */
   async withFailover<T>(
     target: RequestTarget,
@@ -201,14 +203,14 @@ export class Http {
     }
   }
 
-  /** Aborts when no request can be sent any more. */
+  /** Aborts when this object can send no more requests. */
   get closed(): AbortSignal {
     return this.#init.signal;
   }
 
   /**
-   * Sends a request that was made elsewhere, as it is but for its origin, credentials and repository, and passes the
-   * answer on, whatever its status. It is the caller's to link `signal` with {@link closed}.
+   * Sends a request that somebody else made: it sets only origin, credentials and repository, and returns the answer,
+   * whatever its status. The caller must link `signal` with {@link closed}.
    */
   async forward(request: ForwardedRequest): Promise<Response> {
     const { headers, body, signal } = request;
@@ -219,7 +221,7 @@ export class Http {
       retries: 0,
       isForwarded: true,
     });
-    // Until it is answered: then its body is somebody else's to read.
+    // The scope ends with the answer: its body is for the caller to read.
     const scope = new AbortScope([signal]);
     this.#running.add(scope);
     try {
@@ -249,7 +251,8 @@ export class Http {
     const headers: Record<string, string> = { accept: 'application/json', ...prepared.headers };
     if (typeof body === 'string') headers['content-type'] = 'application/json';
     if (endpoint.authorization !== undefined) headers['authorization'] = endpoint.authorization;
-    // Once is enough, and twice may be too much: request line and headers share one limit.
+    // The query names the directory already. Naming it in the header too could exceed the limit that request line and
+    // headers share.
     if (request.query?.['directory'] !== undefined) delete headers[DIRECTORY_HEADER];
     else if (request.directory !== undefined)
       headers[DIRECTORY_HEADER] = encodeURIComponent(request.directory);
@@ -260,7 +263,7 @@ export class Http {
       method,
       headers,
       signal,
-      // Credentials must not follow a redirect elsewhere; the API has none.
+      // A redirect must not carry the credentials elsewhere. The API itself never redirects.
       redirect: 'manual',
       ...(body === undefined ? {} : { body }),
     };
@@ -273,11 +276,11 @@ export class Http {
     return sendWithRetries({ url, method, send, retries, signal, lost, passesAnyStatus: isForwarded });
   }
 
-  /** The first cause wins: once the scope is aborted, its reason is what happened, whatever fetch made of it. */
+  /** Maps an error. The first cause wins: once `signal` is aborted, its reason is the error, whatever `fetch` threw. */
   async #translate(target: RequestTarget, error: unknown, signal: AbortSignal): Promise<unknown> {
     if (signal.aborted) return signal.reason;
     if (error instanceof HTTPError) {
-      // A browser hides what a redirect says, its status too.
+      // A browser hides the content of a redirect and its status.
       if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);
       if (signal.aborted) return signal.reason;
@@ -297,7 +300,7 @@ function searchOf(query: HttpRequest<unknown>['query']): string {
   return search.size > 0 ? `?${search.toString()}` : '';
 }
 
-/** The headers by their names in lower case, so that ours can replace them. */
+/** Returns the headers with their names in lower case, so that the library's own can replace them. */
 function toRecord(headers: RequestOptions['headers'] | Headers): Record<string, string> {
   return headers === undefined ? {} : Object.fromEntries(new Headers(headers));
 }

@@ -4,8 +4,8 @@ import type { Page } from './request.js';
 export type ReadPage<T> = (cursor: string | undefined) => Promise<Page<T>>;
 
 /**
- * A list that the server pages: `await` it for its first page, iterate it for all items, page by page. Nothing is sent
- * before.
+ * A list that the server sends in pages: `await` it for the first page, or iterate it for all items, page by page. It
+ * sends nothing before that.
  */
 export class Paged<T> implements PromiseLike<T[]>, AsyncIterable<T> {
   readonly #read: ReadPage<T>;
@@ -31,7 +31,7 @@ export class Paged<T> implements PromiseLike<T[]>, AsyncIterable<T> {
     do {
       const page = await this.#read(cursor);
       yield* this.#order(page.items);
-      // A server that pages emptiness would never come to an end.
+      // A server that answers empty pages with a cursor would never come to an end.
       cursor = page.items.length === 0 ? undefined : page.next;
     } while (cursor !== undefined);
   }

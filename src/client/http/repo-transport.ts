@@ -4,8 +4,8 @@ import type { RequestOptions } from './request-options.js';
 import { route } from './route.js';
 
 /**
- * Takes a hold on a repository's instance and loads it if need be; resolves when it may be used, also when it could not be
- * loaded: then the server's answer says why.
+ * Takes a hold on a repository's instance and loads it if need be. Resolves when the request may be sent, also when
+ * loading failed: the server's answer then says why.
  *
  * @throws {TimeoutError} with phase `boot` when loading takes too long.
  */
@@ -17,8 +17,8 @@ export type AcquireInstance = (
 ) => Promise<Release>;
 
 /**
- * Runs a call on which the server disposes the instance, guarded like a disposal: not while something holds it, and with
- * everybody else waiting until it is gone.
+ * Runs a call that makes the server dispose the instance, under the rules of a disposal: it refuses while something
+ * holds the instance, and everybody else waits at the gate until the instance is gone.
  *
  * @throws {DisposeRefusedError} when something holds the instance; nothing was sent then.
  */
@@ -48,17 +48,17 @@ export class RepoTransport {
     return this.#http.send(this.#pin(request), options);
   }
 
-  /** For an operation whose answer is one page of a longer list. */
+  /** Like {@link send}, for an operation that answers one page of a longer list. */
   sendPage<T>(request: RepoRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
     return this.#http.sendPage(this.#pin(request), options);
   }
 
-  /** For an operation whose answer is plain text. */
+  /** Like {@link send}, for an operation that answers plain text. */
   sendText(request: Omit<RepoRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
     return this.#http.sendText(this.#pin(request), options);
   }
 
-  /** For a call that needs no instance, or itself disposes it and cannot wait at the gate it has closed. */
+  /** Sends a request without waiting at the gate: it needs no instance, or it is the disposal that closed the gate. */
   sendUngated<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {
     const path = this.#pinPath(request.path);
     return this.#http.send({ ...request, path, directory: this.directory }, options);
@@ -75,19 +75,21 @@ export class RepoTransport {
 }
 
 /**
- * The path of a session of which nobody knows whose it is: the server answers it from the directory that was sent, and loads no
- * other (OpenCode 1.18.33, see {@link pathPin}). To read only: what is done to a session is done in its own directory.
+ * The path that reads a session whose directory is unknown: the server answers it from the directory of the request and
+ * loads no other (OpenCode 1.18.33, see {@link pathPin}). Use it only to read; a change of a session must run in the
+ * session's own directory.
  *
- * @throws {TypeError} for an id that is no id.
+ * @throws {TypeError} if the id is invalid.
  */
 export function pathAnywhere(sessionID: string): string {
   return route`/session/${sessionID}`.replace('_', '%5F');
 }
 
 /**
- * Makes what turns a path into the one to send for this directory. OpenCode 1.18.33 runs a session route in the directory stored with the session, decoded once more: in a directory named
- * `a%20b` it would work in `a b`. It finds that session by the text of the path, so an escaped id is not found there,
- * only by the route itself, and the directory of the header counts.
+ * Makes the function that turns a path into the one to send for this directory. OpenCode 1.18.33 runs a session route
+ * in the directory stored with the session, decoded once more: for a directory named `a%20b` it would work in `a b`. It
+ * looks that session up by the text of the path. With an escaped id this look-up finds nothing, while the route itself
+ * still finds the session, so the directory of the header counts.
  */
 export function pathPin(directory: string): (path: string) => string {
   if (!changesWhenDecoded(directory)) return (path) => path;
@@ -95,9 +97,9 @@ export function pathPin(directory: string): (path: string) => string {
 }
 
 /**
- * The value of the query parameter `directory` that stands for this directory, before it is encoded as part of a URL. OpenCode
- * 1.18.33 decodes it once more than a URL asks for, and takes what cannot be decoded as it is. Nothing is encoded
- * without need: the request line and the headers together have 16 KiB (measured), else the server answers 431.
+ * The value of the query parameter `directory` for this directory, before URL encoding. OpenCode 1.18.33 decodes it
+ * once more than a URL asks for, and takes a value that it cannot decode as it is. This encodes nothing without need:
+ * beyond 16 KiB of request line and headers together (measured) the server answers 431.
  */
 export function directoryQuery(directory: string): string {
   return changesWhenDecoded(directory) ? directory.replaceAll('%', '%25') : directory;

@@ -69,7 +69,7 @@ export function assertRequestOptions(options: RequestOptions | undefined): void 
 export type FetchFunction = typeof globalThis.fetch;
 
 /**
- * Parses what the user passed, or says what was expected and what was got.
+ * Parses an argument of the user. The error names what was expected and what was passed.
  *
  * @throws {TypeError} naming the argument and its first issues.
  */
@@ -83,7 +83,7 @@ export function parseInput<T>(schema: z.ZodType<T>, what: string, input: unknown
   throw new TypeError(`Invalid ${what}: ${issues.join('; ')}.`);
 }
 
-/** For an unknown key: the known one that was most likely meant. */
+/** For an unknown key: suggests the known key that was most likely meant. */
 function helpFor(schema: z.ZodType, issue: z.core.$ZodIssue): string {
   if (issue.code !== 'unrecognized_keys') return '';
   const known = keysAt(schema, issue.path);
@@ -91,14 +91,15 @@ function helpFor(schema: z.ZodType, issue: z.core.$ZodIssue): string {
   return meant.length === 0 ? '' : ` (did you mean ${meant.map((key) => `'${key}'`).join(', ')}?)`;
 }
 
-/** The keys that the schema of what is at `path` knows. */
+/** The keys that the schema of the value at `path` knows. */
 function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   switch (def.type) {
     case 'optional':
       return keysAt(def.innerType, path);
     case 'union':
-      // Of the members of another type too: one too many suggests more than it should, one too few nothing.
+      // Includes the keys of members of another type: a key too many only suggests too much, a key too few suggests
+      // nothing.
       return def.options.flatMap((option) => keysAt(option, path));
     case 'array':
       return keysAt(def.element, path.slice(1));

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 
-/** Where the server is now, and how to prove that we may talk to it. */
+/** Where the server is now, and the credentials for it. */
 export interface Endpoint {
   /** Origin, e.g. `http://127.0.0.1:4096`. */
   readonly url: string;
@@ -11,7 +11,9 @@ export interface Endpoint {
 /** Releases the hold that {@link Acquire} took; calling it again does nothing. */
 export type Release = () => void;
 
-/** Takes the time limit of a call off while its instance is being loaded; the returned function starts it anew. */
+/**
+ * Suspends the time limit of a call while its instance is being loaded; the returned function starts the limit anew.
+ */
 export type SuspendLimit = () => () => void;
 
 /** Takes a hold on the instance a request needs and waits until it may be sent. */
@@ -41,7 +43,10 @@ export interface ForwardedRequest {
   readonly path: string;
   readonly headers: Headers;
   readonly body: ArrayBuffer | undefined;
-  /** The repository it is pinned to by its header; `undefined` when its query pins it, and for what concerns the server as a whole. */
+  /**
+   * The repository that its header pins it to; `undefined` when its query pins it, or when it concerns the server as a
+   * whole.
+   */
   readonly directory: string | undefined;
   readonly signal: AbortSignal;
 }

@@ -4,21 +4,21 @@ import { guardOf } from '../schema/guard.js';
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 /**
- * An answer of this length is read at once. In a browser it may have been compressed without our knowing, which makes 1,032
- * bytes of one at most.
+ * The longest answer that is read in one go. In a browser it may have been compressed without a sign of it;
+ * decompression makes at most 1,032 bytes of one.
  */
 const SMALL_BYTES = 64 * 1024;
-/** As many issues as a `ResponseShapeError` keeps. */
+/** How many issues a `ResponseShapeError` keeps. */
 const MAX_ISSUES = 10;
 
-/** What is read, and how much of it. */
+/** How much of an answer to read. */
 export interface ReadLimit {
-  /** In bytes, after decompression. */
+  /** The longest body to accept, in bytes after decompression. */
   readonly maxBytes: number;
 }
 
 /**
- * Reads an answer as JSON and checks it; `undefined` stands for an answer without a body (204).
+ * Reads an answer as JSON and checks it. An answer without a body (204) counts as `undefined`.
  *
  * @throws {RequestError} for the web page.
  * @throws {ResponseShapeError} when it is not JSON or not what the schema says.
@@ -36,12 +36,12 @@ export async function readJson<T>(
   if (parsed.success) return parsed.data;
   const first = parsed.error.issues.slice(0, MAX_ISSUES);
   const issues = first.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
-  // Not the error itself: it has an issue for each of any number of items.
+  // Does not keep zod's own error as the cause: it holds one issue per wrong item, without bound.
   throw new ResponseShapeError(target, issues, { cause: new z.ZodError(first) });
 }
 
 /**
- * Reads an answer as it is.
+ * Reads an answer as text.
  *
  * @throws {RequestError} for the web page.
  * @throws {ResponseTooLargeError} when it is too long; its connection is closed then.
@@ -52,7 +52,7 @@ export async function readText(target: RequestTarget, response: Response, limit:
   return text;
 }
 
-/** The error's body as JSON, else as text, else `undefined`; at most 64 KiB of it, and never an error of its own. */
+/** Reads the body of an error as JSON, else as text, else `undefined`. Reads at most 64 KiB and never rejects. */
 export async function readErrorBody(response: Response): Promise<unknown> {
   const text = await readStart(response.body, MAX_ERROR_BODY_BYTES).catch(() => '');
   if (text === '') return undefined;
@@ -73,13 +73,13 @@ function parseJson(target: RequestTarget, response: Response, text: string): unk
   }
 }
 
-/** The server answers every path it does not know with its web page and status 200. */
+/** Throws when the answer is the web page, which the server sends with status 200 for every path it does not know. */
 function refuseWebPage(target: RequestTarget, response: Response): void {
   if (response.headers.get('content-type')?.startsWith('text/html') !== true) return;
   throw new RequestError({ ...target, status: response.status });
 }
 
-/** Checking what is nested without end uses up the stack. */
+/** Checks a body. A body that is nested too deep overflows the stack, which counts as a wrong shape. */
 function check<T>(
   target: RequestTarget,
   schema: z.ZodType<T>,
@@ -93,7 +93,7 @@ function check<T>(
   }
 }
 
-/** The whole body as text; when it is longer than `maxBytes`, no more of it is read, and the connection is closed. */
+/** Reads the whole body as text. When it is longer than `maxBytes`, stops reading and closes the connection. */
 async function readBody(target: RequestTarget, response: Response, { maxBytes }: ReadLimit): Promise<string> {
   const { body, headers } = response;
   if (body === null) return '';
@@ -103,21 +103,21 @@ async function readBody(target: RequestTarget, response: Response, { maxBytes }:
     cancelRest(body);
     throw tooLarge();
   }
-  // Short cut: much cheaper than to take the stream apart.
+  // Short cut: much cheaper than reading the stream in pieces.
   if (length <= SMALL_BYTES && !headers.has('content-encoding')) return response.text();
   const { chunks, bytes } = await readChunks(body, maxBytes);
   if (bytes > maxBytes) throw tooLarge();
   return decode(chunks, bytes);
 }
 
-/** The first `maxBytes` of a body as text. */
+/** Reads the first `maxBytes` of a body as text. */
 async function readStart(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
   if (body === null) return '';
   const { chunks, bytes } = await readChunks(body, maxBytes);
   return decode(chunks, bytes).slice(0, maxBytes);
 }
 
-/** Reads a body until it ends, or is longer than `maxBytes`: then the rest is cancelled, which closes the connection. */
+/** Reads a body until it ends or exceeds `maxBytes`; then it cancels the rest, which closes the connection. */
 async function readChunks(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
@@ -135,12 +135,15 @@ async function readChunks(
   return { chunks, bytes };
 }
 
-/** Not awaited: of a body that was cloned it resolves only when the other copy is cancelled too. */
+/**
+ * Cancels the rest of a body. Does not wait: for a cloned body, `cancel()` resolves only when the other copy is
+ * cancelled too.
+ */
 function cancelRest(body: Pick<ReadableStream<Uint8Array>, 'cancel'>): void {
   void body.cancel().catch(() => undefined);
 }
 
-/** Lets go of the pieces as soon as they are put together. */
+/** Decodes the pieces as one text. It empties `chunks` as it joins them, to free their memory early. */
 function decode(chunks: Uint8Array[], bytes: number): string {
   const decoder = new TextDecoder();
   const [first] = chunks;

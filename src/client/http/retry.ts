@@ -12,7 +12,7 @@ export interface RetriedRequest {
   readonly send: () => Promise<Response>;
   /** How often it may be sent again. */
   readonly retries: number;
-  /** Ends the pause before a repetition: nobody waits for the answer any more. */
+  /** Ends the pause before a repetition when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Aborts, with the error, when the server has ended. Nothing is repeated on the next server here. */
   readonly lost: AbortSignal;
@@ -21,8 +21,8 @@ export interface RetriedRequest {
 }
 
 /**
- * Sends a request, and sends it again when ky says so: a GET after a lost connection or a status that passes, any other method
- * only when nobody listened.
+ * Sends a request, and sends it again when ky says so: a GET after a lost connection or a temporary status, any other
+ * method only when nothing listened on the port.
  *
  * The first attempt calls `fetch` itself. Nearly every request succeeds at once, and ky then has nothing to decide. It would still
  * make a `Request`, clone it for the next attempt and wrap the answer, which costs a third of the CPU time of a call. So ky only
@@ -47,7 +47,7 @@ async function retry(request: RetriedRequest, first: Promise<Response>): Promise
       limit: retries,
       shouldRetry: ({ error }) => {
         if (signal.aborted || lost.aborted) return false;
-        // What may change something is repeated only when it cannot have arrived.
+        // A request that may change something is repeated only when it cannot have arrived.
         return method === 'GET' ? undefined : wasRefused(error);
       },
     },
@@ -60,12 +60,12 @@ async function retry(request: RetriedRequest, first: Promise<Response>): Promise
   });
 }
 
-/** The body of an answer that nobody reads would keep its connection. */
+/** Cancels the body of an answer that nobody reads, which would keep the connection occupied. */
 async function cancelBody(answer: Promise<Response>): Promise<void> {
   await answer.then((response) => response.body?.cancel()).catch(() => undefined);
 }
 
-/** Whether nobody listened, so that no byte of the request was sent. */
+/** Whether nothing listened on the port, so that no byte of the request was sent. */
 export function wasRefused(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';

@@ -8,7 +8,7 @@ export function route(parts: TemplateStringsArray, ...params: readonly string[])
 }
 
 /**
- * Refuses what cannot be one segment of a path.
+ * Refuses a parameter that cannot be one segment of a path.
  *
  * @throws {TypeError} unless it is a string that is not empty, `.` or `..`.
  */

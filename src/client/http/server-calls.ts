@@ -6,9 +6,9 @@ import { healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js
 /** One health request may take this long; one sent while the server starts may never be answered. */
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** The calls that concern a server before there is a client of it, and when there is none any more. */
+/** The calls to a server that need no client: before a client exists and after it is closed. */
 export interface ServerApi {
-  /** Asks for its health, once. */
+  /** Asks for the health of the server, once. */
   health(signal: AbortSignal, timeoutMs?: number | false): Promise<Health>;
   /** Ends all its instances with everything they run; resolves when that is done. */
   disposeAll(timeoutMs: number): Promise<void>;

@@ -1,26 +1,29 @@
 import { abortable, AbortScope, deferred, delay, type Deferred } from '../../core/abort.js';
 import type { ServerLostError } from '../../errors.js';
 
-/** A connection breaks some ms before the end of the process is told. */
+/** How long to wait for the report that the process ended: its connections break some ms before. */
 const END_TOLD_MS = 1_000;
 
 /**
- * Which server there is now. A server that ended is replaced by another one: until then nothing can be sent, and what was under way
- * on the old one is cut off.
+ * Knows whether there is a server to send to. When the server ends, requests under way on it are cut off, and new ones
+ * wait until the next server is ready.
  */
 export class ServerLink {
   readonly #isWatched: boolean;
   readonly #listeners = new Set<(error: ServerLostError) => void>();
   #lost = new AbortController();
-  /** Resolves when the next server is there. */
+  /** Resolves when the next server is ready; `undefined` while there is one. */
   #next: Deferred<void> | undefined;
 
-  /** @param isWatched - whether its end is told: that of a server which somebody else runs is not. */
+  /**
+   * @param isWatched - whether somebody reports the end of the server. Nobody does for a server that somebody else
+   *   runs.
+   */
   constructor(isWatched: boolean) {
     this.#isWatched = isWatched;
   }
 
-  /** Aborts, with the error, when the server there is now is lost; another one for each server. */
+  /** Aborts with the error when the current server is lost. Each server has a signal of its own. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
@@ -39,7 +42,7 @@ export class ServerLink {
     this.#listeners.add(listener);
   }
 
-  /** The server has ended. */
+  /** Records that the server has ended, and tells the listeners. */
   markLost(error: ServerLostError): void {
     if (this.#next !== undefined) return;
     this.#next = deferred();
@@ -47,7 +50,7 @@ export class ServerLink {
     for (const listener of this.#listeners) listener(error);
   }
 
-  /** There is another one. */
+  /** Records that the next server is ready. */
   markReady(): void {
     if (this.#next === undefined) return;
     this.#lost = new AbortController();
@@ -55,7 +58,10 @@ export class ServerLink {
     this.#next = undefined;
   }
 
-  /** Whether a connection broke because its server has ended, `lost` being of that one. */
+  /**
+   * Whether a connection broke because its server ended. `lost` is the signal of that server. Waits up to 1 s for the
+   * report.
+   */
   async hasEnded(lost: AbortSignal, signal: AbortSignal): Promise<boolean> {
     if (lost.aborted || !this.#isWatched) return lost.aborted;
     const limit = new AbortScope([lost, signal]);

@@ -4,22 +4,23 @@ import type { EventHub } from '../events/hub.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 
-/** How long what the server has accepted may take to be seen to begin. */
+/** How long to wait until an event shows that accepted work has begun. */
 const BEGIN_LIMIT_MS = 20_000;
 
-/** What is needed to keep an instance for work that the server has accepted. */
+/** What `AcceptedWork` needs to keep an instance. */
 export interface AcceptedWorkInit {
   readonly hub: Pick<EventHub, 'connect' | 'listen'>;
   readonly directory: string;
-  /** Ends everything. */
+  /** Aborts when the client is closed. */
   readonly closed: AbortSignal;
-  /** Keeps the instance until the returned function is called. */
+  /** Holds the instance until the caller calls the returned function. */
   readonly hold: () => () => void;
 }
 
 /**
- * Keeps an instance from the moment work is sent to the server until the server is seen to have begun it: from then on the
- * work itself keeps the instance. Between the two OpenCode 1.18.33 shows no sign of a turn on a cold instance, for up to 0.9 s.
+ * Holds an instance from the moment work is sent until an event shows that the server has begun it; from then on the
+ * work itself holds the instance. On a cold instance OpenCode 1.18.33 shows no sign of an accepted turn for up to 0.9
+ * s.
  */
 export class AcceptedWork {
   readonly #isBegun: (event: OpenCodeEvent) => boolean;
@@ -27,7 +28,7 @@ export class AcceptedWork {
   #hasBegun = false;
   #isAccepted = false;
 
-  /** @param isBegun - whether an event tells that the work has begun, or that there will be none. */
+  /** @param isBegun - returns whether an event shows that the work has begun, or that it never will. */
   constructor(init: AcceptedWorkInit, isBegun: (event: OpenCodeEvent) => boolean) {
     const { hub, directory, closed } = init;
     this.#isBegun = isBegun;
@@ -44,18 +45,18 @@ export class AcceptedWork {
       release();
     };
     if (closed.aborted) this.#end();
-    // Nobody else may have needed the events so far.
+    // Nobody may have opened the event stream yet.
     else hub.connect().catch(() => undefined);
   }
 
-  /** The server has accepted it, or may have: it is waited for, but not for ever. */
+  /** The server has accepted the work, or may have: waits for its begin, but not for ever. */
   accepted(): void {
     this.#isAccepted = true;
     if (this.#hasBegun) this.#end();
     else realClock.after(BEGIN_LIMIT_MS, this.#end);
   }
 
-  /** It is done, or the server has refused it. */
+  /** Ends the hold: the work is done, or the server has refused it. */
   over(): void {
     this.#end();
   }
@@ -66,7 +67,7 @@ export class AcceptedWork {
   }
 }
 
-/** Tells from events whether a turn of a session has begun, has an answer, or will never begin. */
+/** Makes the test that an event shows that a turn of a session has begun, has an answer, or will never begin. */
 export function turnBegins(sessionID: string): (event: OpenCodeEvent) => boolean {
   return (event) => {
     if (event.type === 'jarvis.gap') {
@@ -77,7 +78,7 @@ export function turnBegins(sessionID: string): (event: OpenCodeEvent) => boolean
       case 'session.status':
         return event.properties.status.type !== 'idle';
       case 'message.updated': {
-        // The end of an earlier answer can be told late.
+        // The event of the end of an earlier answer can come late.
         const { info } = event.properties;
         return info.role === 'assistant' && info.time.completed === undefined;
       }
@@ -90,13 +91,13 @@ export function turnBegins(sessionID: string): (event: OpenCodeEvent) => boolean
   };
 }
 
-/** Tells from events whether a message of a session was stored, which is all that comes of a prompt without reply. */
+/** Makes the test that an event shows a stored message of a session: a prompt without reply does nothing more. */
 export function messageIsStored(sessionID: string): (event: OpenCodeEvent) => boolean {
   const fails = turnBegins(sessionID);
   return (event) => fails(event) || (event.type === 'message.updated' && sessionIDOf(event) === sessionID);
 }
 
-/** Tells from events whether a terminal was opened: from then on it keeps the instance itself. */
+/** Whether an event shows that a terminal was opened: from then on the terminal holds the instance itself. */
 export function terminalOpens({ type }: OpenCodeEvent): boolean {
   return type === 'pty.created' || type === 'pty.exited';
 }

@@ -1,20 +1,20 @@
 import { OperationRefusedError, type RequestTarget } from '../../errors.js';
 import type { BodyRule } from './operations.js';
 
-/** A body that was checked, in the one form in which it is sent. */
+/** A checked body, in the form in which it is sent. */
 export interface CheckedBody {
   readonly text: string;
-  /** The sessions it names; whoever sends it makes sure of them first. */
+  /** The sessions that it names. The sender must first make sure that they belong to the repository. */
   readonly sessionIDs: readonly string[];
   readonly json: unknown;
 }
 
 /**
- * Reads a JSON body and refuses what would lead out of the repository. What is sent is written anew, so that the server reads
- * in it what was read here.
+ * Reads a JSON body and refuses fields that would lead out of the repository. It then writes the body anew, so that the
+ * server reads exactly what was checked here.
  *
  * @throws {TypeError} when it is no JSON.
- * @throws {OperationRefusedError} for a field that leads elsewhere.
+ * @throws {OperationRefusedError} for a field that leads out of the repository.
  */
 export function checkBody(
   target: RequestTarget,
@@ -38,7 +38,7 @@ export function checkBody(
   }
   const sessionIDs = sessions
     .map((name) => fieldOf(body, name))
-    // What is no text the server refuses.
+    // The server itself refuses an id that is not a string.
     .filter((id) => typeof id === 'string');
   return { text: JSON.stringify(body), sessionIDs, json: body };
 }
@@ -52,7 +52,7 @@ export function parseBody({ method, path }: RequestTarget, text: string): unknow
   }
 }
 
-/** A field of a JSON value, by name or as `outer.inner`. */
+/** Reads a field of a JSON value, by name or as `outer.inner`. */
 export function fieldOf(body: unknown, name: string): unknown {
   let value = body;
   for (const key of name.split('.')) {

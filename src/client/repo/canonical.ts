@@ -1,13 +1,13 @@
 import { OperationRefusedError } from '../../errors.js';
 import { FETCH_OPERATIONS, type FetchOperation } from './operations.js';
 
-/** A request in its one form: whatever the caller's spelling, this is what is matched and sent. */
+/** A request in its canonical form. The library matches and sends this form, however the caller spelled the request. */
 export interface CanonicalRequest {
   readonly operation: FetchOperation;
   readonly method: string;
-  /** Made of the template and the parameters, encoded; never the caller's text. */
+  /** The encoded path, built from the template and the parameters, never from the caller's text. */
   readonly path: string;
-  /** What the path has in the places of the template, decoded, by name. */
+  /** The decoded parameters of the path, by their names in the template. */
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -20,20 +20,21 @@ const KNOWN: readonly Known[] = FETCH_OPERATIONS.map((operation) => ({
   segments: operation.template.slice(1).split('/'),
 }));
 
-/** Names that people choose: a provider can be a URL. All other parameters are ids. */
+/** Parameters whose values people choose; a provider, for one, can be a URL. All others are ids. */
 const FREE_NAMES: ReadonlySet<string> = new Set(['name', 'providerID']);
 
-/** No id of the server has these, or control characters; decoded once more they would make another path. */
+/** Characters that no id of the server has. Decoded once more, they would make another path. */
 const NOT_IN_AN_ID = /[\s\p{Cc}/\\%?#;]/u;
 
 const ELSEWHERE =
   "a method of the repository, or your own fetch to the server's address for what concerns no repository";
 
 /**
- * Brings a request to its one form. OpenCode 1.18.33 takes a path in many: any letter case, doubled and trailing slashes,
- * escaped letters. They are all read here as the server reads them, once: a path that is escaped twice is another path.
+ * Brings a request to its canonical form. OpenCode 1.18.33 takes many spellings of a path: any letter case, doubled and
+ * trailing slashes, escaped letters. This function decodes a path once, as the server does: a path that is escaped
+ * twice is another path.
  *
- * @throws {OperationRefusedError} when that is no operation that `repo.fetch` sends.
+ * @throws {OperationRefusedError} when `repo.fetch` does not send this operation.
  */
 export function canonicalRequest(method: string, pathname: string): CanonicalRequest {
   const verb = method.toUpperCase();
@@ -74,7 +75,7 @@ export function canonicalRequest(method: string, pathname: string): CanonicalReq
   return { operation, method: verb, path, params };
 }
 
-/** The segments of a path, decoded once, without the empty ones; `undefined` when it cannot be decoded. */
+/** The segments of a path, decoded once, without empty ones; `undefined` when the path cannot be decoded. */
 function segmentsOf(pathname: string): string[] | undefined {
   try {
     return pathname
@@ -86,7 +87,7 @@ function segmentsOf(pathname: string): string[] | undefined {
   }
 }
 
-/** What the path has in the places of the template; `undefined` when it is another path. */
+/** The parameters of the path; `undefined` when it does not match the template. */
 function paramsOf(
   { segments: template }: Known,
   segments: readonly string[],

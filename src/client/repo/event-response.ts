@@ -7,7 +7,7 @@ import { decodeEnvelope, EVENTS_PATH, readFrames } from '../events/sse.js';
 import type { Http } from '../http/http.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 
-/** What an emulated event stream is made of. */
+/** What an emulated event stream needs. */
 export interface EventResponseInit {
   readonly directory: string;
   readonly http: Http;
@@ -15,21 +15,22 @@ export interface EventResponseInit {
 }
 
 /**
- * How long after the beginning an older event may still come: OpenCode 1.18.33 delivers up to 0.8 s late. Afterwards ids are
- * not compared any more, because their time starts again from zero every 2.2 years.
+ * How long after the beginning an older event may still come: OpenCode 1.18.33 delivers up to 0.8 s late. After that
+ * the stream compares no ids, because their time starts again from zero every 2.2 years.
  */
 const LATE_MS = 10_000;
 
-/** As long as a first frame may be: `server.connected` has some 100 bytes on OpenCode 1.18.33. */
+/** The longest first frame to accept: `server.connected` has some 100 bytes on OpenCode 1.18.33. */
 const MAX_FIRST_FRAME_BYTES = 64 * 1024;
 
-/** How soon the server is asked again where a subscription begins. */
+/** How soon to ask the server again where a subscription begins. */
 const RETRY_MS = 100;
 
 /**
- * An event stream made of the client's own connection, in the server's form: its subscriber neither loads the instance
- * nor ends with it. It begins where a subscription of its own would: what the server has told before is left out, also when
- * it arrives later. `jarvis.gap` tells where events may be missing, also those that a slow reader has not taken in time.
+ * Answers with an event stream in the server's form, fed by the client's own connection: its subscriber neither loads
+ * the instance nor ends with it. The stream begins where a subscription of its own would: it leaves out events that the
+ * server sent before, also when they arrive later. `jarvis.gap` marks where events may be missing, also those that a
+ * slow reader did not take in time.
  */
 export async function eventResponse(
   init: EventResponseInit,
@@ -37,11 +38,11 @@ export async function eventResponse(
   toFrame: (event: OpenCodeEvent) => object,
 ): Promise<Response> {
   const { http, hub, directory } = init;
-  // Listens before it begins, so that nothing after the beginning is missed.
+  // Listens before it asks for the beginning, so that it misses nothing after it.
   const events = repoEvents(hub, directory);
   let beginning: Beginning;
   try {
-    // Asked at once, so that the subscription begins as early as one of its own.
+    // Asks at once, so that the subscription begins as early as one of its own.
     const early = readBeginning(http, signal).catch(() => undefined);
     await abortable(events.ready, signal);
     beginning = (await early) ?? (await beginWhenUp(init, signal));
@@ -86,7 +87,7 @@ export async function eventResponse(
 /** Stands for an event that cannot be written. */
 const MISSED_EVENT = gapEvent('overflow', 1, []);
 
-/** `undefined` for what is nested so deep that writing it uses up the stack. */
+/** Writes a value as JSON; `undefined` when it is nested so deep that writing it overflows the stack. */
 function stringify(value: object): string | undefined {
   try {
     return JSON.stringify(value);
@@ -96,7 +97,10 @@ function stringify(value: object): string | undefined {
   }
 }
 
-/** Where a subscription begins: the server makes the ids of its events in the order of time, and one when it begins one. */
+/**
+ * Where a subscription begins. The ids of the server's events are in the order of time, and the server makes one when a
+ * subscription begins.
+ */
 class Beginning {
   readonly id: string;
   readonly #readAt = realTime.now();
@@ -106,7 +110,10 @@ class Beginning {
     this.id = id;
   }
 
-  /** Whether it comes after the event, which is then none of the subscription. Events of this library have no id. */
+  /**
+   * Whether the subscription begins after the event, which then does not belong to it. Events of this library have no
+   * id.
+   */
   isAfter({ id }: OpenCodeEvent): boolean {
     if (this.#isOver || id === '') return false;
     this.#isOver = id > this.id || realTime.now() - this.#readAt > LATE_MS;
@@ -114,7 +121,7 @@ class Beginning {
   }
 }
 
-/** Asks where the subscription begins until the server tells: it may be restarted meanwhile. */
+/** Asks where the subscription begins until the server answers: it may be restarting. */
 async function beginWhenUp({ http, hub }: EventResponseInit, signal: AbortSignal): Promise<Beginning> {
   for (;;) {
     await abortable(hub.connect(), signal);
@@ -128,7 +135,7 @@ async function beginWhenUp({ http, hub }: EventResponseInit, signal: AbortSignal
   }
 }
 
-/** Begins a subscription of the server, which loads no instance, and ends it: its first frame has the id. */
+/** Opens a subscription at the server, reads the id in its first frame, and ends it. This loads no instance. */
 async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning> {
   const subscription = new AbortController();
   const detach = [signal, http.closed].map((each) => onAbort(each, () => subscription.abort(each.reason)));
@@ -145,7 +152,7 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
     if (id === undefined) subscription.signal.throwIfAborted();
     return new Beginning(id ?? '');
   } catch (error) {
-    // To end it after its first frame is no failure.
+    // Ending it after its first frame is no failure.
     if (id === undefined) throw error;
     return new Beginning(id);
   } finally {
@@ -154,7 +161,7 @@ async function readBeginning(http: Http, signal: AbortSignal): Promise<Beginning
   }
 }
 
-/** The events of a directory with the heartbeats, which are nobody's own. */
+/** The events of a directory, and the heartbeats, which belong to no directory. */
 function repoEvents(hub: EventHub, directory: string): EventStream {
   return new EventStream((stream) => {
     const isHeartbeat = (type: string): boolean => type === 'server.heartbeat';

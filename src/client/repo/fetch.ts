@@ -20,10 +20,13 @@ import { ownEntries } from './own-entries.js';
 import type { Answered, Forwarded } from './operations.js';
 import { directoryQuery, pathPin, type RepoTransport } from '../http/repo-transport.js';
 
-/** The origin that `repo.fetch` answers for, wherever the server is. It resolves nowhere, so nothing else can answer. */
+/**
+ * The origin that `repo.fetch` answers for, wherever the server is. The name never resolves, so nothing else can
+ * answer.
+ */
 export const REPO_BASE_URL = 'http://opencode.invalid';
 
-/** A method that the library guards, and its answer. */
+/** A call that the library guards like a disposal; returns its answer. */
 type Guarded = (signal: AbortSignal, json: unknown) => Promise<unknown>;
 
 /** What a repository's `fetch` needs. */
@@ -31,13 +34,13 @@ export interface RepoFetchInit {
   readonly http: Http;
   readonly hub: EventHub;
   readonly transport: RepoTransport;
-  /** Keeps the instance for a request that was accepted; the returned function ends that. */
+  /** Holds the instance for an accepted request; the returned function ends the hold. */
   readonly hold: (detail: string) => () => void;
-  /** Makes sure that a session is of this repository. */
+  /** Makes sure that a session belongs to this repository. */
   readonly verify: (sessionID: string, signal: AbortSignal) => Promise<void>;
   /** The id of the project this repository belongs to. */
   readonly projectID: (signal: AbortSignal) => Promise<string>;
-  /** What makes the server dispose instances, guarded. */
+  /** The calls that make the server dispose instances, guarded. */
   readonly guarded: Readonly<Record<Exclude<Answered['by'], 'events' | 'globalEvents'>, Guarded>>;
 }
 
@@ -45,20 +48,21 @@ export interface RepoFetchInit {
 interface RepoRequest extends CanonicalRequest {
   readonly headers: Headers;
   readonly query: URLSearchParams;
-  /** Read once, when it is needed. */
+  /** Reads the body when it is first needed, and only once. */
   readonly body: () => Promise<ArrayBuffer | undefined>;
   readonly signal: AbortSignal;
 }
 
 /**
- * Makes a `fetch` for one repository: each request is brought to one form, looked up in the table of operations, and pinned to
- * the directory whatever directory it names; it carries the credentials, holds the instance until its answer is read, and
- * waits while the instance is being disposed. What is not in the table is refused.
+ * Makes a `fetch` for one repository. It brings each request to its canonical form, looks it up in the table of
+ * operations, and pins it to the directory, whatever directory the request names. A request carries the credentials,
+ * holds the instance until its answer is read, and waits while the instance is being disposed. The `fetch` refuses an
+ * operation that is not in the table.
  */
 export function createRepoFetch(init: RepoFetchInit): FetchFunction {
   return async (input, requestInit) => {
     const url = repoUrl(input);
-    // A request links its signal for as long as it lives, so it gets none.
+    // A `Request` stays linked to its signal for as long as it lives, so it gets none.
     const request = new Request(input, { ...requestInit, signal: null });
     const signal = signalOf(input, requestInit) ?? new AbortController().signal;
     signal.throwIfAborted();
@@ -78,16 +82,16 @@ export function createRepoFetch(init: RepoFetchInit): FetchFunction {
 }
 
 /**
- * The URL of a request, if it is one of the repository.
+ * Returns the URL of a request to the repository.
  *
- * @throws {TypeError} otherwise; the text says nothing of credentials.
+ * @throws {TypeError} for any other URL; the message leaves credentials out.
  */
 function repoUrl(input: Parameters<FetchFunction>[0]): URL {
   let url: URL | undefined;
   try {
     url = new URL(input instanceof Request ? input.url : String(input));
   } catch {
-    // What is no URL is none of the repository either.
+    // An invalid URL is refused like any other that is not below the base URL.
   }
   if (url?.origin !== REPO_BASE_URL) {
     const got = url === undefined ? 'what is no absolute URL' : url.origin;
@@ -104,7 +108,9 @@ function signalOf(...[input, requestInit]: Parameters<FetchFunction>): AbortSign
   return input instanceof Request ? input.signal : undefined;
 }
 
-/** The caller's headers without what chooses a directory or a workspace, what proves who asks, and what a proxy would obey. */
+/**
+ * The caller's headers without those that choose a directory or a workspace, carry credentials, or instruct a proxy.
+ */
 function passedHeaders(given: Headers): Headers {
   const headers = new Headers(given);
   for (const name of given.keys()) {
@@ -119,7 +125,7 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
   ...['proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
 ]);
 
-/** Answers from the library itself. */
+/** Answers a request by the library itself. */
 function answer(init: RepoFetchInit, request: RepoRequest, by: Answered['by']): Promise<Response> {
   const { http, hub, transport } = init;
   const events = { http, hub, directory: transport.directory };
@@ -137,7 +143,7 @@ function answer(init: RepoFetchInit, request: RepoRequest, by: Answered['by']): 
   }
 }
 
-/** What the server, or a guard, says of a request is the answer to it. */
+/** Turns an error of the server, or the refusal of a guard, into the answer. */
 async function answering(run: () => Promise<Response>): Promise<Response> {
   try {
     return await run();
@@ -146,7 +152,7 @@ async function answering(run: () => Promise<Response>): Promise<Response> {
       const { name, message, holds } = error;
       return Response.json({ name, data: { message, holds } }, { status: 409 });
     }
-    // With 200 it is no answer of the API.
+    // An error with status 200 is the web page, not an answer of the API.
     if (!(error instanceof RequestError) || error.status === 200) throw error;
     const { body, status } = error;
     return typeof body === 'object'
@@ -207,7 +213,7 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
         scope.end();
       });
     } catch (error) {
-      // It may have arrived, whoever has given up on it.
+      // The request may have arrived even if its caller has given up, so only a refused connection ends the hold.
       if (wasRefused(error)) work?.over();
       else work?.accepted();
       leave();
@@ -222,13 +228,13 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
   }
 }
 
-/** The same answer that the server gives for one that does not exist. */
+/** The answer that the server gives for a project that does not exist. */
 function noProject(projectID: string): Response {
   const message = `Project not found: ${projectID}`;
   return Response.json({ _tag: 'ProjectNotFoundError', projectID, message }, { status: 404 });
 }
 
-/** The parameters that are passed on, and the directory where the header does not say it all. */
+/** The query parameters to pass on, and the directory where the header is not enough. */
 function searchOf({ operation, query }: RepoRequest, rule: Forwarded, directory: string): string {
   const search = new URLSearchParams();
   for (const name of rule.query ?? []) {
@@ -238,12 +244,15 @@ function searchOf({ operation, query }: RepoRequest, rule: Forwarded, directory:
   return search.size > 0 ? `?${search.toString()}` : '';
 }
 
-/** This route alone filters by the query. The header would say the same, and make the request of a long path too long. */
+/**
+ * Whether the request lists sessions: only this route filters by the query. A header with the same long path would make
+ * the request too long.
+ */
 function listsSessions({ operation }: Pick<RepoRequest, 'operation'>): boolean {
   return operation.method === 'GET' && operation.template === '/session';
 }
 
-/** What keeps the instance for work that the server accepts before it is seen. */
+/** Makes what holds the instance for work that the server accepts before events show it. */
 function acceptedWork(
   init: RepoFetchInit,
   { method, path, params }: RepoRequest,
@@ -270,7 +279,7 @@ function textOf(body: ArrayBuffer): string {
   return new TextDecoder().decode(body);
 }
 
-/** The same answer; `release` runs when its body was read, failed or was cancelled. */
+/** Returns the same answer, and runs `release` when its body was read, failed or was cancelled. */
 function releaseWhenRead(response: Response, release: Release): Response {
   if (response.body === null) {
     release();

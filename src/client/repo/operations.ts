@@ -1,6 +1,6 @@
 /** Fields of a JSON body, by name or as `outer.inner`, that could lead out of the repository. */
 export interface BodyRule {
-  /** Each names a session, which must be of this repository. */
+  /** Each names a session, which must belong to this repository. */
   readonly sessions?: readonly string[];
   /** Each names a directory, which must be absolute and in this repository. */
   readonly directories?: readonly string[];
@@ -8,34 +8,34 @@ export interface BodyRule {
   readonly refused?: readonly string[];
 }
 
-/** What an operation begins that goes on after its answer. */
+/** The work that an operation begins and that goes on after its answer. */
 export type Begun = 'turn' | 'terminal';
 
-/** Whose entries of a list are told. */
+/** What the entries of a list are. */
 export type Listed = 'sessions' | 'projects';
 
 /**
- * What an operation changes by an id that OpenCode 1.18.33 does not compare with the session of the path: a prompt writes into
- * whichever message and parts its body names, a part replaces the one of that id, and with a session its children are
- * deleted, in whichever directory they are.
+ * What an operation changes by an id that OpenCode 1.18.33 does not compare with the session of the path: a prompt
+ * writes into any message and parts that its body names, a part replaces any part of the same id, and deleting a
+ * session deletes its children in any directory.
  */
 export type Changes = 'messageOfBody' | 'part' | 'children';
 
 /** Sent to the server, pinned to the repository. */
 export interface Forwarded {
   readonly kind: 'forwarded';
-  /** Whether it concerns the server as a whole: it loads no instance and needs none. */
+  /** Whether it concerns the server as a whole, so that it neither loads nor needs an instance. */
   readonly isGlobal?: boolean;
-  /** The query parameters that are passed on. What chooses another directory is not among them. */
+  /** The query parameters to pass on. None of them chooses another directory. */
   readonly query?: readonly string[];
   readonly body?: BodyRule;
-  /** Its answer is a list with entries of other repositories, which are left out. */
+  /** Set when the answer is a list that may hold entries of other repositories; `repo.fetch` leaves those out. */
   readonly lists?: Listed;
   readonly changes?: Changes;
   readonly begins?: Begun;
 }
 
-/** Answered by the library itself: from its event stream, or by the method that guards what the server disposes on it. */
+/** Answered by the library itself: from its event stream, or by the method that guards a disposing call. */
 export interface Answered {
   readonly kind: 'answered';
   readonly by:
@@ -84,8 +84,8 @@ const OTHER_DIRECTORIES = 'it answers for any directory';
 const EXPERIMENTAL = 'it is experimental and reaches other directories';
 
 /**
- * Every operation of OpenCode 1.18.33. A test compares it with the OpenAPI document of the server. Which ones dispose
- * instances was read in its source: `PATCH /config`, `POST /instance/dispose`, `POST /project/git/init`, `PATCH
+ * Every operation of OpenCode 1.18.33. A test compares it with the OpenAPI document of the server. According to its
+ * source, these dispose instances: `PATCH /config`, `POST /instance/dispose`, `POST /project/git/init`, `PATCH
  * /global/config`, `POST /global/dispose` and `DELETE /experimental/worktree`.
  */
 const ROWS: readonly Row[] = [
@@ -118,7 +118,7 @@ const ROWS: readonly Row[] = [
     ['GET /find', { query: ['pattern'] }],
     ['GET /find/file', { query: ['query', 'dirs', 'type', 'limit'] }],
     ['GET /find/symbol', { query: ['query'] }],
-    // The server itself refuses a path outside of the directory, also one that leads out by a symbolic link.
+    // The server itself refuses a path outside of the directory, also one that leads out through a symbolic link.
     ['GET /file', { query: ['path'] }],
     ['GET /file/content', { query: ['path'] }],
     'GET /file/status',
@@ -232,7 +232,7 @@ const ROWS: readonly Row[] = [
   refused('/api/**', OTHER_DIRECTORIES, 'the same without /api, or the methods of the repository'),
 ];
 
-/** What `repo.fetch` knows, in the order in which it is looked through. */
+/** The operations that `repo.fetch` knows. It takes the first that matches. */
 export const FETCH_OPERATIONS: readonly FetchOperation[] = ROWS.map(([operation, treatment]) => {
   const [first = '', second] = operation.split(' ');
   return second === undefined

@@ -4,7 +4,7 @@ import type { Listed } from './operations.js';
 /** What tells the entries of a repository from those of others. */
 export interface Owner {
   readonly directory: string;
-  /** `undefined` when it was not asked for. */
+  /** `undefined` when the list does not need it. */
   readonly projectID: string | undefined;
 }
 
@@ -22,7 +22,7 @@ export async function ownEntries(
       ? fieldOf(entry, 'directory') === owner.directory
       : fieldOf(entry, 'id') === owner.projectID;
   const headers = new Headers(response.headers);
-  // They are about the body as the server has sent it.
+  // These headers describe the body that the server sent, not the shortened one.
   for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(name);
   return Response.json(entries.filter(isOwn), { headers });
 }

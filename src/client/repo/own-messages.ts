@@ -9,7 +9,7 @@ import { fieldOf } from './body-rules.js';
 import type { Changes } from './operations.js';
 import { assertOwnChildren } from './own-session.js';
 
-/** What is known of a request when it is looked into. */
+/** What the checks of this file know about a request. */
 export interface Changing {
   readonly target: RequestTarget;
   readonly params: Readonly<Record<string, string>>;
@@ -18,13 +18,13 @@ export interface Changing {
   readonly http: Http;
 }
 
-/** In how many sessions of other repositories a message is looked for at most, and in how many at a time. */
+/** In how many sessions of other repositories to look for a message at most, and in how many at a time. */
 const MAX_SESSIONS = 2_000;
 const CONCURRENCY = 8;
 const messageSchema = z.looseObject({ parts: z.array(z.looseObject({ id: z.string() })) });
 
 /**
- * Makes sure that what a request changes by an id is of its own session, which is known to be of this repository.
+ * Makes sure that a request only changes things of its own session, which is known to belong to this repository.
  *
  * @throws {OperationRefusedError} for a message or a part of another session.
  * @throws {SessionDirectoryError} for a child that belongs to another repository.
@@ -49,7 +49,7 @@ export async function assertOwn(
   const named = fieldOf(json, 'messageID');
   const parts = typeof named === 'string' ? await partsOf(transport, sessionID, named, signal) : undefined;
   for (const partID of partIDsOf(json)) {
-    // What one of another session has cannot be read by its id, so one that is new cannot be told from it.
+    // No route finds a part by its id alone, so a new part cannot be told from a part of another session.
     if (parts?.includes(partID) !== true) throw refusal(`part ${partID}`);
   }
   if (typeof named !== 'string' || parts !== undefined) return;
@@ -79,7 +79,10 @@ async function partsOf(
   }
 }
 
-/** Whether a session of another repository has the message, or may have it. Loads no instance but that of this repository. */
+/**
+ * Whether a session of another repository has the message, or may have it. It loads no instance but that of this
+ * repository.
+ */
 async function isElsewhere(
   http: Http,
   transport: RepoTransport,
@@ -97,7 +100,7 @@ async function isElsewhere(
       isFound = true;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      // One that OpenCode 1.18.33 cannot show is there all the same.
+      // The session has the message even if OpenCode 1.18.33 cannot show it.
       if (error.status !== 404) isFound = true;
     }
   });

@@ -4,15 +4,15 @@ import type { RequestOptions } from '../http/request-options.js';
 import { route } from '../http/route.js';
 import { sessionListSchema, sessionSchema, type SessionInfo } from '../schema/session.js';
 
-/** What is known of sessions. */
+/** What the client knows about sessions. */
 export interface KnownSessions {
   directoryOf(sessionID: string): string | undefined;
   learn(info: SessionInfo): void;
 }
 
 /**
- * Makes sure that a session is of the repository. When nobody knows, the server is asked in a way that loads no instance of
- * another one.
+ * Makes sure that a session belongs to the repository. When the client does not know, it asks the server in a way that
+ * loads no instance of another repository.
  *
  * @throws {SessionDirectoryError} when it is not.
  * @throws {RequestError} with status 404 when there is none.
@@ -35,8 +35,8 @@ export async function assertOwnSession(
 }
 
 /**
- * Makes sure that all children of a session of the repository, at any depth, are of the repository too: OpenCode 1.18.33
- * deletes them with it, in whichever directory they are.
+ * Makes sure that all descendants of a session belong to the repository too: OpenCode 1.18.33 deletes them with the
+ * session, in whichever directory they are.
  *
  * @throws {SessionDirectoryError} for one that is not.
  */
@@ -46,7 +46,7 @@ export async function assertOwnChildren(
   options?: RequestOptions,
 ): Promise<void> {
   const expected = transport.directory;
-  // What a server says of children may lead round in a circle.
+  // The children that a server reports may form a circle.
   const parents = new Set([sessionID]);
   for (const parentID of parents) {
     const path = route`/session/${parentID}/children`;

@@ -47,7 +47,7 @@ export interface RepoControl {
   stats(): RepoStats;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly runAsDisposal: RunAsDisposal;
-  /** What concerns every repository, guarded. */
+  /** The guarded calls that concern every repository. */
   readonly global: Pick<GlobalResource, 'dispose' | 'config'>;
   readonly sockets: PtySockets;
   readonly worktrees: WorktreeContext<RepoClient>;
@@ -67,31 +67,35 @@ export interface DisposeOptions extends RequestOptions {
 /** The check of each option of a disposal. */
 export const disposeOptionChecks: OptionChecks<DisposeOptions> = { ...requestOptionChecks, force: aBoolean };
 
-/** What makes OpenCode 1.18.33 load the parts of an instance that its first prompt needs, and that `GET /path` does not load. */
+/**
+ * The requests that make OpenCode 1.18.33 load what the first prompt of an instance needs and `GET /path` does not
+ * load.
+ */
 const LATER_STEPS = ['/mcp', '/config/providers', '/pty'] as const;
 
-/** One repository: every request, list and event of it is pinned to its directory. Make one with `forRepo`. */
+/** The client of one repository: every request, list and event is pinned to its directory. Make one with `forRepo`. */
 export class RepoClient {
   /** The canonical absolute path. */
   readonly directory: string;
-  /** What to give another client as its base URL, together with {@link fetch}. It never changes. */
+  /** The base URL to give another client, together with {@link fetch}. It never changes. */
   readonly baseUrl = REPO_BASE_URL;
   /**
    * A `fetch` for other clients of OpenCode, such as the official SDK: `createOpencodeClient({ baseUrl: repo.baseUrl, fetch:
    * repo.fetch })`. Requests below {@link baseUrl} go to this repository, whatever directory they name; they carry the
    * credentials, hold the instance until their answer is read, and wait while it is being disposed.
    *
-   * A request is read in whatever spelling OpenCode takes, looked up in the table of its operations, and sent in one form. An
-   * operation that would reach beyond the repository is refused, as is one that this library does not know. `GET /event` and
-   * `GET /global/event` are answered from the client's own event stream, with this repository's events only, from where a
-   * subscription of its own would begin. What makes the server dispose instances (`POST /instance/dispose`, `PATCH /config`,
-   * `POST /global/dispose`, `PATCH /global/config`, `POST /project/git/init`) is answered with status 409 and the holds while
-   * something holds one. What was accepted and has not begun holds the instance for up to 20 s.
+   * It takes a request in any spelling that OpenCode takes, looks it up in the table of operations, and sends it in its
+   * canonical form. It refuses an operation that would reach beyond the repository or that this library does not know.
+   * `GET /event` and `GET /global/event` are answered from the client's own event stream, with this repository's events
+   * only, from where a subscription of its own would begin. Calls that make the server dispose instances (`POST
+   * /instance/dispose`, `PATCH /config`, `POST /global/dispose`, `PATCH /global/config`, `POST /project/git/init`) are
+   * answered with status 409 and the holds while something holds one. Work that the server has accepted and not begun
+   * holds the instance for up to 20 s.
    *
    * @throws {TypeError} for a URL that is not below `baseUrl`, or has credentials, and a body that should be JSON and is not.
-   * @throws {OperationRefusedError} for what would reach beyond the repository, or is unknown; nothing is sent then. Also for a
-   *   message or part id of a prompt that is another session's, or that may be: one of a message is looked for in up to 2,000
-   *   sessions of other directories.
+   * @throws {OperationRefusedError} for an operation that would reach beyond the repository or is unknown; nothing is
+   *   sent then. Also for a message or part id in a prompt that belongs, or may belong, to another session: the library
+   *   looks for a message id in up to 2,000 sessions of other directories.
    * @throws {SessionDirectoryError} for a session of another repository; nothing is sent then.
    */
   readonly fetch: FetchFunction;
@@ -193,13 +197,14 @@ export class RepoClient {
   }
 
   /**
-   * Loads now what the first prompt would have to wait for. OpenCode 1.18.33 loads in steps, and this asks for each of them: the
-   * configuration and the plugins, which it installs, imports and runs (`GET /path`); the MCP servers, which it starts (`GET /mcp`); the
-   * models of the providers (`GET /config/providers`); and the services of the directory (`GET /pty`). Without the last three the
-   * first prompt took 3 to 8 s on a busy 2-core machine, with them 0.3 to 1 s, no longer than the second.
+   * Loads now what the first prompt would otherwise wait for. OpenCode 1.18.33 loads in steps, and this asks for each
+   * of them: the configuration and the plugins, which it installs, imports and runs (`GET /path`); the MCP servers,
+   * which it starts (`GET /mcp`); the models of the providers (`GET /config/providers`); and the services of the
+   * directory (`GET /pty`). Without the last three the first prompt took 3 to 8 s on a busy 2-core machine, with them
+   * 0.3 to 1 s, no longer than the second.
    *
-   * It does not start language servers, asks no model, takes no snapshot, and does not wait for an MCP server beyond its own
-   * limit. One of the last three steps that the server refuses is left to the first prompt.
+   * It does not start language servers, asks no model, takes no snapshot, and does not wait for an MCP server beyond
+   * its own limit. If the server refuses one of the last three steps, that step is left to the first prompt.
    *
    * @param options - `timeoutMs` counts for each step.
    * @throws {RequestError} when the instance cannot be loaded.
@@ -217,8 +222,8 @@ export class RepoClient {
   }
 
   /**
-   * Disposes the instance as {@link dispose} does and loads it again as {@link warm} does, e.g. after its configuration was changed.
-   * An instance that is not loaded is only loaded.
+   * Disposes the instance as {@link dispose} does and loads it again as {@link warm} does, e.g. after its configuration
+   * was changed. If the instance is not loaded, this only loads it.
    *
    * One thing it cannot do: a configuration that was broken when the server first read it stays broken for OpenCode 1.18.33 after a
    * repair, until `server.restart()`. The call rejects then, and the error says so.
@@ -234,7 +239,7 @@ export class RepoClient {
     await this.warm(requestOptions);
   }
 
-  /** Asks for what makes the server load one more part of the instance. */
+  /** Sends the request that makes the server load one more part of the instance. */
   async #loadStep(path: string, options: RequestOptions | undefined): Promise<void> {
     try {
       await this.#transport.send({ method: 'GET', path, schema: z.unknown() }, options);
@@ -244,7 +249,7 @@ export class RepoClient {
   }
 
   /**
-   * Where the server keeps things for this repository.
+   * Reads the paths that the server uses for this repository.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError} also when the server names another directory, as it does for a link on its own disk.
@@ -263,20 +268,21 @@ export class RepoClient {
    * Gives the instance back to the server, with its MCP and LSP children, and resolves when it is gone. Calls made
    * meanwhile wait and then succeed on a fresh instance. Does nothing when it is not loaded.
    *
-   * One race is left that no client can close: when another client of the same server starts a turn between our last look
-   * and the call to dispose, the server aborts that turn (OpenCode 1.18.33 does so without a word).
+   * No client can close one race: when another client of the same server starts a turn between this client's last look
+   * and the call to dispose, the server aborts that turn (OpenCode 1.18.33 does so without reporting it).
    *
    * @throws {DisposeRefusedError} when something holds it and `force` is not set; nothing was cut off then.
-   * @throws {RepoPathError} when the directory has become a link to another one: the server would dispose that one's.
+   * @throws {RepoPathError} when the directory has become a link to another one: the server would dispose the instance
+   *   of that one.
    * @throws {RequestError} {@link ConnectionError}
-   * @throws {TimeoutError} when the server does not tell within `timeoutMs`, 30 s by default, that it is gone; it may be, and
-   *   `stats().holds` then has an `unknown`.
+   * @throws {TimeoutError} when the server does not report within `timeoutMs`, 30 s by default, that the instance is
+   *   gone; it may be, and `stats().holds` then has an `unknown` hold.
    */
   dispose(options?: DisposeOptions): Promise<DisposeResult> {
     return this.#control.dispose(options);
   }
 
-  /** What is known of the instance at this moment. */
+  /** What this client knows about the instance at this moment. */
   stats(): RepoStats {
     return this.#control.stats();
   }

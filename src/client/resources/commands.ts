@@ -5,7 +5,8 @@ import { RepoResource } from './repo-resource.js';
 /** The commands of one repository. `session.command()` runs one. */
 export class CommandsResource extends RepoResource {
   /**
-   * Lists the commands: built-in ones, those of the configuration, of MCP servers, which it starts, and every skill.
+   * Lists the commands: built-in ones, those of the configuration and of MCP servers, and every skill. For this the
+   * server starts the MCP servers.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

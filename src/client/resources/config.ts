@@ -5,8 +5,9 @@ import { configProvidersSchema, type ConfigProviders } from '../schema/providers
 import { RepoResource } from './repo-resource.js';
 
 /**
- * The configuration of one repository. It is read when the instance is loaded; an edit shows after `repo.dispose()`. A broken
- * one answers every call with the status 400, also after a repair, until the server is restarted.
+ * The configuration of one repository. The server reads it when it loads the instance; an edit shows after
+ * `repo.dispose()`. With a broken one the server answers every call with status 400, also after a repair, until it is
+ * restarted.
  */
 export class ConfigResource extends RepoResource {
   readonly #runAsDisposal: RunAsDisposal;
@@ -47,7 +48,8 @@ export class ConfigResource extends RepoResource {
   }
 
   /**
-   * Lists the providers that can be used now, and the default model of each. It contains credentials in the clear.
+   * Lists the providers that can be used now, and the default model of each. The answer contains credentials in the
+   * clear.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -14,13 +14,13 @@ import {
 } from '../schema/find.js';
 import { RepoResource } from './repo-resource.js';
 
-/** Searches one repository. What git ignores is left out. */
+/** Searches one repository. It leaves out what git ignores. */
 export class FindResource extends RepoResource {
   /**
    * Finds the first 10 lines that match a regular expression; an invalid one finds nothing. The server runs ripgrep, which it
    * downloads when its PATH has none.
    *
-   * @throws {RequestError} with status 500 when ripgrep cannot be had, or a match is not valid UTF-8.
+   * @throws {RequestError} with status 500 when the server cannot get ripgrep, or a match is not valid UTF-8.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async text(input: FindTextInput, options?: RequestOptions): Promise<TextMatch[]> {
@@ -29,8 +29,8 @@ export class FindResource extends RepoResource {
   }
 
   /**
-   * Finds files and directories by a part of their path, the best match first; paths are relative to the repository, those of
-   * directories end with a slash. A new file is found a few seconds after it was made.
+   * Finds files and directories by a part of their path, the best match first; paths are relative to the repository,
+   * those of directories end with a slash. The search finds a new file a few seconds after it was made.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

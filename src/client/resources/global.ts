@@ -5,7 +5,7 @@ import { authInputSchema, type AuthInput } from '../schema/auth.js';
 import { configInputSchema, configSchema, type Config } from '../schema/config.js';
 import { booleanSchema, healthSchema, MAX_HEALTH_BYTES, type Health } from '../schema/server.js';
 
-/** The calls on which the server disposes every instance. Whoever runs them refuses one that would cut off work. */
+/** The calls that make the server dispose every instance. They refuse to cut off work. */
 export interface DisposingCalls {
   /** Disposes every instance. */
   dispose(options?: RequestOptions): Promise<void>;
@@ -13,7 +13,7 @@ export interface DisposingCalls {
   updateConfig(config: Config, options?: RequestOptions): Promise<Config>;
 }
 
-/** Merges `config` into the configuration of the server's user. The server disposes every instance for it. */
+/** Merges `config` into the configuration of the server's user, upon which the server disposes every instance. */
 export function sendGlobalConfig(http: Http, config: Config, options: RequestOptions): Promise<Config> {
   return http.send({ method: 'PATCH', path: '/global/config', json: config, schema: configSchema }, options);
 }
@@ -30,7 +30,7 @@ export class GlobalConfigResource {
   }
 
   /**
-   * Reads it.
+   * Reads the configuration.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -39,8 +39,8 @@ export class GlobalConfigResource {
   }
 
   /**
-   * Merges `config` into it. The server writes the user's configuration file and disposes every instance, which waits until
-   * nothing holds any of them.
+   * Merges `config` into the configuration. The server writes the user's configuration file and disposes every
+   * instance; the call is refused while something holds one.
    *
    * @throws {DisposeRefusedError} when something holds an instance; nothing was written then.
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -50,7 +50,7 @@ export class GlobalConfigResource {
   }
 }
 
-/** The credentials of the server's user, by provider. The server never tells them. */
+/** The credentials of the server's user, by provider. The server never reveals them. */
 export class AuthResource {
   readonly #http: Http;
 
@@ -60,7 +60,7 @@ export class AuthResource {
   }
 
   /**
-   * Stores the credentials of a provider. Instances that are loaded go on with those they have.
+   * Stores the credentials of a provider. Loaded instances keep using the credentials they have.
    *
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
@@ -85,7 +85,7 @@ export class AuthResource {
   }
 }
 
-/** What has no directory: the server itself. */
+/** The calls that concern the server as a whole. */
 export class GlobalResource {
   readonly auth: AuthResource;
   readonly config: GlobalConfigResource;
@@ -101,7 +101,7 @@ export class GlobalResource {
   }
 
   /**
-   * Asks the server how it is. Loads no instance.
+   * Asks the server for its health. Loads no instance.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -12,7 +12,7 @@ const logEntrySchema = z.strictObject({
 /**
  * A line of the server's log.
  *
- * - `service`: who writes it. OpenCode 1.18.33 leaves it out of the log.
+ * - `service`: the name of the writer. OpenCode 1.18.33 leaves it out of the log.
  * - `extra`: values that follow the message as `key=value`.
  */
 export type LogEntry = z.infer<typeof logEntrySchema>;
@@ -20,7 +20,7 @@ export type LogEntry = z.infer<typeof logEntrySchema>;
 /** The log file of the server, which all repositories share. */
 export class LogResource extends RepoResource {
   /**
-   * Writes a line to the log, below the log level of the server nothing. Loads no instance.
+   * Writes a line to the log. The server drops a line below its log level. Loads no instance.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

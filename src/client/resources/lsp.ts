@@ -5,7 +5,8 @@ import { RepoResource } from './repo-resource.js';
 /** The language servers of one repository. */
 export class LspResource extends RepoResource {
   /**
-   * Lists those that run. OpenCode starts one when an agent first reads or writes a file of its language.
+   * Lists the language servers that run. OpenCode starts one when an agent first reads or writes a file of its
+   * language.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -15,10 +15,13 @@ import {
 import { booleanSchema } from '../schema/server.js';
 import { RepoResource } from './repo-resource.js';
 
-/** The MCP servers of one repository. They belong to its instance, and end with it; their credentials are the server's. */
+/**
+ * The MCP servers of one repository. They belong to its instance and end with it; their credentials belong to the
+ * OpenCode server.
+ */
 export class McpResource extends RepoResource {
   /**
-   * Reads how each MCP server is doing, by name, and waits for those that are being started.
+   * Reads the status of each MCP server, by name. Waits for those that are starting.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -27,8 +30,8 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Adds an MCP server, or replaces the one of that name, until the instance is disposed; answers when it is connected or has
-   * failed, with the status of all. To keep it, put it into the configuration.
+   * Adds an MCP server, or replaces the one of that name, until the instance is disposed. Resolves with the status of
+   * all when the new one is connected or has failed. To keep it, put it into the configuration.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -38,7 +41,7 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Connects to an MCP server, also to one that is disabled. How that went, {@link status} tells.
+   * Connects to an MCP server, also to a disabled one. {@link status} shows how that went.
    *
    * @throws {RequestError} with status 404 when there is none of that name.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -51,7 +54,7 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Disconnects an MCP server; its status is `disabled` then.
+   * Disconnects an MCP server, whose status becomes `disabled`.
    *
    * @throws {RequestError} with status 404 when there is none of that name.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -64,7 +67,7 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Begins to sign in to a remote MCP server: answers where to send the user. `authCallback()` ends it.
+   * Begins to sign in to a remote MCP server and returns where to send the user. `authCallback()` ends the sign-in.
    *
    * @throws {RequestError} with status 404 when there is none of that name, 400 when it has no
    *   sign-in.
@@ -78,8 +81,8 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Ends a sign-in that `authStart()` began, with the code the user got; the server stores the credentials and connects. A
-   * code that is refused leaves the status `needs_auth`.
+   * Ends a sign-in that `authStart()` began, with the code the user got; the server stores the credentials and
+   * connects. After a refused code the status stays `needs_auth`.
    *
    * @throws {RequestError} with status 404 when there is none of that name, 500 when no sign-in was begun.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -97,8 +100,8 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Signs in from beginning to end: the server opens a browser on its own machine and waits until the user is done. Raise
-   * `timeoutMs`; a server without a screen needs `authStart()` and `authCallback()`.
+   * Signs in from beginning to end: the server opens a browser on its own machine and waits until the user is done, so
+   * raise `timeoutMs`. For a server without a screen use `authStart()` and `authCallback()`.
    *
    * @throws {RequestError} with status 404 when there is none of that name, 400 when it has no
    *   sign-in.
@@ -112,7 +115,8 @@ export class McpResource extends RepoResource {
   }
 
   /**
-   * Forgets the credentials of an MCP server, for every repository. One that is connected stays so until `disconnect()`.
+   * Forgets the credentials of an MCP server, for every repository. A connected server stays connected until
+   * `disconnect()`.
    *
    * @throws {RequestError} with status 404 when there is none of that name.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}

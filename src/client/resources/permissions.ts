@@ -8,7 +8,10 @@ import {
   type PermissionRequest,
 } from '../schema/ask.js';
 
-/** What the sessions of one repository ask before a tool may run. A turn waits, without limit, until it is answered. */
+/**
+ * The permission requests of one repository: its sessions ask before a tool may run. A turn waits for the answer
+ * without limit.
+ */
 export class PermissionsResource {
   readonly #asks: AskBroker;
 
@@ -18,10 +21,11 @@ export class PermissionsResource {
   }
 
   /**
-   * Who answers the requests of this repository, unless a session or a turn has a policy of its own; `undefined` leaves it
-   * to the client. What is set holds for requests that come from then on. `JarvisOptions.policyScope` says for which sessions.
+   * Who answers the requests of this repository, unless a session or a turn has a policy of its own; `undefined` leaves
+   * it to the client. A new policy applies to requests that come after it is set. `JarvisOptions.policyScope` says for
+   * which sessions.
    *
-   * @throws {TypeError} {@link RangeError} for what is no policy.
+   * @throws {TypeError} {@link RangeError} if the policy is invalid.
    */
   get policy(): PermissionPolicy | undefined {
     return this.#asks.policies.permission?.source;
@@ -33,8 +37,8 @@ export class PermissionsResource {
   }
 
   /**
-   * The requests that wait for an answer now, whoever runs their sessions. Read from the server each time, so that nothing
-   * that came while the event stream was down is missing.
+   * Reads the requests that wait for an answer now, whoever runs their sessions. It asks the server each time, so that
+   * it also finds those that came while the event stream was down.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -43,8 +47,8 @@ export class PermissionsResource {
   }
 
   /**
-   * Lists what the server has, as it is. One of an aborted turn stays listed until the instance is disposed, see
-   * {@link pending}.
+   * Lists the requests as the server has them. A request of an aborted turn stays listed until the instance is
+   * disposed; {@link pending} lists only those that still wait.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -42,8 +42,8 @@ export class ProjectResource extends RepoResource {
   }
 
   /**
-   * Makes the directory a git repository, and does nothing where it is one. Where it is not, the server disposes the instance,
-   * which waits until nothing holds it. The project stays `global` until the first commit.
+   * Makes the directory a git repository, or does nothing if it is one. If it is not, the server disposes the instance;
+   * the call is refused while something holds it. The project stays `global` until the first commit.
    *
    * @throws {DisposeRefusedError} when something holds the instance; nothing was done then.
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
@@ -66,7 +66,8 @@ export class ProjectResource extends RepoResource {
    *
    * @param projectID - the `id` of {@link current}, which sessions call `projectID`. Directories without a commit share the
    *   project `global`.
-   * @throws {OperationRefusedError} for every other project: OpenCode 1.18.33 would change it. It was not sent.
+   * @throws {OperationRefusedError} for every other project, because OpenCode 1.18.33 would change it; nothing was sent
+   *   then.
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async update(projectID: string, input: UpdateProjectInput, options?: RequestOptions): Promise<Project> {
@@ -80,7 +81,7 @@ export class ProjectResource extends RepoResource {
    * Lists the directories of the project that the server has seen.
    *
    * @param projectID - the `id` of {@link current}.
-   * @throws {OperationRefusedError} for every other project; it was not sent.
+   * @throws {OperationRefusedError} for every other project; nothing was sent then.
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async directories(projectID: string, options?: RequestOptions): Promise<ProjectDirectory[]> {

@@ -15,11 +15,14 @@ import {
 import { booleanSchema } from '../schema/server.js';
 import { RepoResource } from './repo-resource.js';
 
-/** The providers of models for one repository, and signing in to them. Credentials belong to the server, not to a repository. */
+/**
+ * The model providers of one repository, and the sign-in to them. Credentials belong to the server, not to a
+ * repository.
+ */
 export class ProvidersResource extends RepoResource {
   /**
-   * Lists every provider the configuration allows, with all models, and tells which are connected. It can be megabytes, and
-   * contains credentials in the clear.
+   * Lists every provider the configuration allows, with all models, and tells which are connected. The answer can be
+   * megabytes long and contains credentials in the clear.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -28,7 +31,7 @@ export class ProvidersResource extends RepoResource {
   }
 
   /**
-   * Reads the ways to sign in, by provider id. A provider that is missing only takes a key.
+   * Reads the ways to sign in, by provider id. A provider that is absent takes only a key.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -40,7 +43,7 @@ export class ProvidersResource extends RepoResource {
   }
 
   /**
-   * Begins to sign in: answers where to send the user. `oauthCallback()` ends it.
+   * Begins to sign in and returns where to send the user. `oauthCallback()` ends the sign-in.
    *
    * @throws {RequestError} with status 500 when the provider or its method does not exist.
    * @throws {ResponseShapeError} when the method is one for a key: the server answers `null` then.
@@ -64,8 +67,8 @@ export class ProvidersResource extends RepoResource {
   }
 
   /**
-   * Ends a sign-in that `oauthAuthorize()` began in this repository; the server stores the credentials. Where the
-   * authorization said `auto`, it is answered only when the user is done: raise `timeoutMs`.
+   * Ends a sign-in that `oauthAuthorize()` began in this repository; the server stores the credentials. If the
+   * authorization said `auto`, the server answers only when the user is done: raise `timeoutMs`.
    *
    * @throws {RequestError} with status 400 when none was begun (`ProviderAuthOauthMissing`), the code is missing
    *   (`ProviderAuthOauthCodeMissing`) or the provider refuses (`ProviderAuthOauthCallbackFailed`).

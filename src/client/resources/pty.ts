@@ -31,26 +31,26 @@ import {
 import { booleanSchema } from '../schema/server.js';
 import { RepoResource } from './repo-resource.js';
 
-/** A terminal that the server is asked to make. */
+/** Holds the instance while the server makes a terminal. */
 type Opening = Pick<AcceptedWork, 'accepted' | 'over'>;
 
-/** How terminals are connected to. */
+/** What it takes to connect to terminals. */
 export interface PtySockets {
-  /** `undefined` where there is none. */
+  /** The WebSocket class; `undefined` where there is none. */
   readonly webSocket: WebSocketConstructor | undefined;
   /** Where the server is now. */
   readonly endpoint: () => Endpoint;
   /** Ends every connection. */
   readonly closed?: AbortSignal | undefined;
-  /** Tells when the server ends. @default it never does */
+  /** Reports the end of the server. @default the end is never reported */
   readonly link?: ServerLink | undefined;
 }
 
-/** Where to begin, and how long. */
+/** Options of {@link PtyResource.connect}. */
 export interface PtyConnectOptions {
   /**
-   * The position in the output to begin after, as {@link PtyConnection.cursor} tells it; 0 for all that the server has
-   * kept (the last 2,097,152 UTF-16 code units), -1 for nothing of the past.
+   * The position in the output after which to begin, as {@link PtyConnection.cursor} gives it; 0 for all output that
+   * the server keeps (the last 2,097,152 UTF-16 code units), -1 for new output only.
    *
    * @default 0
    */
@@ -70,8 +70,8 @@ const connectOptionChecks: OptionChecks<PtyConnectOptions> = {
 const OPEN_TIMEOUT_MS = 60_000;
 
 /**
- * The terminals of one repository. A running terminal holds the instance: it survives idleness, but not a disposal. One of
- * another repository does not exist here (status 404).
+ * The terminals of one repository. A running terminal holds the instance: it survives idleness, but not a disposal. A
+ * terminal of another repository does not exist here (status 404).
  */
 export class PtyResource extends RepoResource {
   readonly #sockets: PtySockets;
@@ -79,7 +79,7 @@ export class PtyResource extends RepoResource {
 
   /**
    * @internal
-   * @param keepUntilOpen - keeps the instance until a terminal that is being made is seen.
+   * @param keepUntilOpen - holds the instance until an event shows the terminal that is being made.
    */
   constructor(transport: RepoTransport, sockets: PtySockets, keepUntilOpen: () => Opening) {
     super(transport);
@@ -88,7 +88,7 @@ export class PtyResource extends RepoResource {
   }
 
   /**
-   * Lists the terminals whose process runs. One that has ended is gone.
+   * Lists the terminals whose process runs. A terminal disappears when its process ends.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -114,7 +114,7 @@ export class PtyResource extends RepoResource {
       opening?.accepted();
       return pty;
     } catch (error) {
-      // It may have arrived, whoever has given up on it.
+      // The request may have arrived even if its caller has given up, so only a refused connection ends the hold.
       const isRefused = error instanceof ConnectionError && wasRefused(error.cause);
       if (error instanceof RequestError || isRefused) opening?.over();
       else opening?.accepted();
@@ -184,13 +184,13 @@ export class PtyResource extends RepoResource {
   }
 
   /**
-   * Connects to a terminal and resolves when the connection is open. Any number may be connected to one terminal, and all
-   * see the same. An open connection holds the instance.
+   * Connects to a terminal and resolves when the connection is open. One terminal takes any number of connections,
+   * which all see the same. An open connection holds the instance.
    *
    * @throws {TypeError} where there is no WebSocket.
    * @throws {RequestError} with status 404 when the terminal is gone, or of another repository.
    * @throws {ConnectionError} when the connection is refused or lost.
-   * @throws {ServerLostError} when the server ends meanwhile.
+   * @throws {ServerLostError} when the server ends while connecting.
    * @throws {TimeoutError} {@link ResponseShapeError}
    */
   async connect(ptyID: string, options: PtyConnectOptions = {}): Promise<PtyConnection> {
@@ -257,7 +257,7 @@ export class PtyResource extends RepoResource {
     if (cursor !== undefined) query.set('cursor', String(cursor));
     const origin = this.#sockets.endpoint().url.replace(/^http/, 'ws');
     try {
-      // Not every server takes a plus for a space.
+      // Encodes a space as `%20`, because not every server reads a plus as one.
       return new webSocket(`${origin}${path}?${query.toString().replaceAll('+', '%20')}`);
     } catch (cause) {
       throw new ConnectionError({ method: 'GET', path }, { cause });

@@ -4,7 +4,7 @@ import type { AskBroker } from '../asks/broker.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import { questionReplyInputSchema, type QuestionReplyInput, type QuestionRequest } from '../schema/ask.js';
 
-/** What the model asks the user of one repository. A turn waits, without limit, until it is answered. */
+/** The questions of one repository: the model asks the user. A turn waits for the answer without limit. */
 export class QuestionsResource {
   readonly #asks: AskBroker;
 
@@ -14,11 +14,11 @@ export class QuestionsResource {
   }
 
   /**
-   * Who answers the questions of this repository, unless a session or a turn has a policy of its own; `undefined` leaves it
-   * to the client. What is set holds for questions that come from then on. `JarvisOptions.policyScope` says for which
-   * sessions.
+   * Who answers the questions of this repository, unless a session or a turn has a policy of its own; `undefined`
+   * leaves it to the client. A new policy applies to questions that come after it is set. `JarvisOptions.policyScope`
+   * says for which sessions.
    *
-   * @throws {TypeError} {@link RangeError} for what is no policy.
+   * @throws {TypeError} {@link RangeError} if the policy is invalid.
    */
   get policy(): QuestionPolicy | undefined {
     return this.#asks.policies.question?.source;
@@ -30,8 +30,8 @@ export class QuestionsResource {
   }
 
   /**
-   * The questions that wait for an answer now, whoever runs their sessions. Read from the server each time, so that nothing
-   * that came while the event stream was down is missing.
+   * Reads the questions that wait for an answer now, whoever runs their sessions. It asks the server each time, so that
+   * it also finds those that came while the event stream was down.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -40,8 +40,8 @@ export class QuestionsResource {
   }
 
   /**
-   * Lists what the server has, as it is. One of an aborted turn stays listed until the instance is disposed, see
-   * {@link pending}.
+   * Lists the questions as the server has them. A question of an aborted turn stays listed until the instance is
+   * disposed; {@link pending} lists only those that still wait.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -61,7 +61,7 @@ export class QuestionsResource {
   }
 
   /**
-   * Refuses to answer, which ends the turn.
+   * Refuses to answer a question, which ends the turn.
    *
    * @returns `gone` when it is not pending here: unknown, answered, or of another repository.
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}

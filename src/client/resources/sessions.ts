@@ -30,7 +30,7 @@ const createOptionChecks: OptionChecks<CreateSessionOptions> = {
   jarvisSessionID: aString,
 };
 
-/** How many sessions OpenCode 1.18.33 lists unless it is told otherwise. */
+/** How many sessions OpenCode 1.18.33 lists when the request names no limit. */
 const DEFAULT_LIMIT = 100;
 /** More than a project has. */
 const MAX_LISTED = 1_000_000;
@@ -59,7 +59,7 @@ export class SessionsResource extends RepoResource {
     const { jarvisSessionID, ...requestOptions } = options;
     const reservation = jarvisSessionID === undefined ? undefined : this.#context.reserve(jarvisSessionID);
     try {
-      // OpenCode 1.18.33 takes any.
+      // OpenCode 1.18.33 takes any parent, also one of another directory.
       if (json.parentID !== undefined) {
         await assertOwnSession(this.transport, this.#context, json.parentID, requestOptions);
       }
@@ -90,7 +90,7 @@ export class SessionsResource extends RepoResource {
       {
         method: 'GET',
         path: '/session',
-        // By the header alone the server lists the whole project.
+        // With the header alone the server lists the whole project.
         query: {
           ...filter,
           ...(isMixed && { limit: MAX_LISTED }),
@@ -118,7 +118,8 @@ export class SessionsResource extends RepoResource {
   }
 
   /**
-   * The session with this id, without a request: whether it exists and belongs here is found out by its first use.
+   * Makes the session with this id, without a request: its first use finds out whether it exists and belongs to this
+   * repository.
    *
    * @throws {SessionDirectoryError} when it is already known to belong to another repository.
    */
@@ -127,7 +128,7 @@ export class SessionsResource extends RepoResource {
   }
 
   /**
-   * What the sessions of this directory are doing, by session id. Those that are idle are absent.
+   * Reads what the sessions of this directory are doing, by session id. Idle sessions are absent.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

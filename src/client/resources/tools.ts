@@ -23,7 +23,7 @@ export class ToolsResource extends RepoResource {
   }
 
   /**
-   * Lists the tools as they are described to one model. A model that does not exist gets them too.
+   * Lists the tools as the server describes them to one model, which need not exist.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */

@@ -32,7 +32,7 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * Writes into the prompt, after what is there. Without a TUI it does nothing.
+   * Appends a text to the prompt. Without a TUI it does nothing.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -41,7 +41,7 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * Sends what is in the prompt. Without a TUI it does nothing.
+   * Submits the prompt. Without a TUI it does nothing.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -107,7 +107,7 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * Shows a notice, for 5 s by default. Without a TUI it does nothing.
+   * Shows a toast, for 5 s by default. Without a TUI it does nothing.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -116,10 +116,10 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * Publishes one of the events that the TUI obeys. Without a TUI it does nothing else.
+   * Publishes one of the events that control the TUI. Without a TUI it does nothing else.
    *
    * @throws {SessionDirectoryError} when it names a session of another repository; nothing is published then.
-   * @throws {RequestError} with status 404 when it names a session that there is not.
+   * @throws {RequestError} with status 404 when it names a session that does not exist.
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async publish(input: TuiPublishInput, options?: RequestOptions): Promise<void> {
@@ -142,9 +142,9 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * For a TUI of your own: takes the next request that waits for one, and waits for it without limit unless there is a
-   * `timeoutMs`; the instance is held meanwhile. OpenCode 1.18.33 itself makes no such requests. Never repeated, because it
-   * takes the request away.
+   * For a TUI of your own: takes the next request for a TUI. It waits for one without limit unless you set `timeoutMs`,
+   * and holds the instance meanwhile. OpenCode 1.18.33 itself makes no such requests. The client never repeats this
+   * call, because it takes the request away.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -156,8 +156,8 @@ export class TuiResource extends RepoResource {
   }
 
   /**
-   * For a TUI of your own: answers the request that `controlNext()` took, with any JSON value. Without one that waits for an
-   * answer it does nothing.
+   * For a TUI of your own: answers the request that `controlNext()` took, with any JSON value. It does nothing when no
+   * request waits for an answer.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -169,7 +169,7 @@ export class TuiResource extends RepoResource {
     await this.transport.send({ method: 'POST', path, json, schema: booleanSchema }, options);
   }
 
-  /** OpenCode 1.18.33 shows the session of any directory. */
+  /** Makes sure that the session belongs to this repository: OpenCode 1.18.33 shows a session of any directory. */
   #assertOwn(sessionID: string, options: RequestOptions | undefined): Promise<void> {
     return assertOwnSession(this.transport, this.#sessions, sessionID, options);
   }

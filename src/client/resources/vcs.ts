@@ -16,7 +16,7 @@ import {
 import { RepoResource } from './repo-resource.js';
 
 /**
- * The version control of one repository, which is git. In a subdirectory it tells about what is below that, with paths from
+ * The version control of one repository, which is git. In a subdirectory it covers what is below that, with paths from
  * the root of the git repository.
  */
 export class VcsResource extends RepoResource {
@@ -69,8 +69,8 @@ export class VcsResource extends RepoResource {
   }
 
   /**
-   * Applies a patch to the files; nothing is staged or committed. When one file does not fit, none is changed. In a subdirectory
-   * what the patch changes outside is skipped, and still answered with `applied: true`.
+   * Applies a patch to the files; nothing is staged or committed. When one file does not fit, none is changed. In a
+   * subdirectory the server skips what the patch changes outside, and still answers `applied: true`.
    *
    * @throws {RequestError} with status 400 and `VcsApplyError` when it does not apply (`not-clean`) or there is no git (`non-git`).
    * @throws {ConnectionError} {@link TimeoutError} {@link ResponseShapeError}

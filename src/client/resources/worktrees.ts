@@ -23,17 +23,17 @@ import {
 } from '../schema/worktrees.js';
 import { RepoResource } from './repo-resource.js';
 
-/** What worktrees need of the client they belong to, which makes a `Repo` for a directory. */
+/** What worktrees need of their client, which makes a `Repo` for a directory. */
 export interface WorktreeContext<Repo> {
   readonly hub: Pick<EventHub, 'connect' | 'listen'>;
-  /** Tells when the server ends. @default it never does */
+  /** Reports the end of the server. @default the end is never reported */
   readonly link?: ServerLink | undefined;
   /** The client of another directory. */
   forWorktree(directory: string): Repo;
-  /** Sends requests of another directory; its `directory` is the one spelling of it. */
+  /** Sends requests of another directory; the `directory` of the result is its canonical path. */
   transportOf(directory: string): RepoTransport;
   /**
-   * Runs what ends the instance of a directory, as a disposal is run.
+   * Runs a call that ends the instance of a directory, under the rules of a disposal.
    *
    * @throws {DisposeRefusedError} when something holds the instance; nothing was run then.
    */
@@ -57,8 +57,8 @@ export class WorktreesResource<Repo> extends RepoResource {
   }
 
   /**
-   * Lists the directories that the server counts to the project besides the first it saw: its worktrees, those made without
-   * OpenCode once they were used, and also other clones of the same repository.
+   * Lists the directories that the server assigns to the project, except the first it saw: its worktrees, those made
+   * without OpenCode once they were used, and other clones of the same repository.
    *
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -67,14 +67,15 @@ export class WorktreesResource<Repo> extends RepoResource {
   }
 
   /**
-   * Makes a worktree of the last commit on a new branch `opencode/<name>`, and resolves when its files are there and its
-   * instance is loaded. The start command begins then; how it ends only the log of the server tells.
+   * Makes a worktree of the last commit on a new branch `opencode/<name>`, and resolves when its files are there and
+   * its instance is loaded. The start command begins then; only the log of the server shows how it ends.
    *
    * @throws {RequestError} with status 400 when git cannot make it (`WorktreeCreateFailedError`) or this is no git repository
    *   (`WorktreeNotGitError`). When git cannot fill it, it stays, and the error has its `body.data.directory`.
-   * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may be made nevertheless. OpenCode 1.18.33 never tells
-   *   that one is not ready because the configuration committed in it is broken.
-   * @throws {ServerLostError} when the server ends meanwhile, also when another one takes its place; likewise.
+   * @throws {TimeoutError} when it is not ready within `timeoutMs`; it may still be made. OpenCode 1.18.33 never
+   *   reports that a worktree is not ready because the configuration committed in it is broken.
+   * @throws {ServerLostError} when the server ends meanwhile, also when another one takes its place; the worktree may
+   *   still be made.
    * @throws {ConnectionError} {@link ResponseShapeError}
    */
   async create(input: CreateWorktreeInput = {}, options: RequestOptions = {}): Promise<Worktree> {
@@ -88,13 +89,13 @@ export class WorktreesResource<Repo> extends RepoResource {
         ({ lost } = link);
       };
       try {
-        // The answer comes before the work is done, and its end is told once only.
+        // The server answers before the work is done and reports its end only once, by an event, so listen first.
         await abortable(hub.connect(), signal);
         const worktree = await this.transport.send(
           { method: 'POST', path: PATH, json, schema: worktreeSchema, onSend },
           { ...options, signal, timeoutMs: false },
         );
-        // The next server knows nothing of what this one was at.
+        // The next server does not go on with the work of this one.
         await abortable(abortable(outcomes.of(worktree.directory), lost), signal);
         return worktree;
       } finally {
@@ -104,7 +105,7 @@ export class WorktreesResource<Repo> extends RepoResource {
   }
 
   /**
-   * Resets a worktree to the default branch: what is not committed there is lost.
+   * Resets a worktree to the default branch. Uncommitted changes in it are lost.
    *
    * @throws {TypeError} unless the directory is a linked worktree of this repository; nothing is changed then.
    * @throws {DisposeRefusedError} when something holds its instance; nothing is changed then.
@@ -122,7 +123,7 @@ export class WorktreesResource<Repo> extends RepoResource {
 
   /**
    * Removes a worktree with all its files, its branch and its instance; its sessions stay readable. OpenCode 1.18.33
-   * would delete whatever directory it is given, so this one first makes sure what it is.
+   * would delete whatever directory it is given, so this method first makes sure that it is a linked worktree.
    *
    * @throws {TypeError} unless the directory is a linked worktree of this repository; nothing is deleted then.
    * @throws {DisposeRefusedError} when something holds its instance; nothing is deleted then.
@@ -149,8 +150,8 @@ export class WorktreesResource<Repo> extends RepoResource {
   }
 
   /**
-   * The one spelling of a directory that is proven to be a worktree linked to this repository. Git keeps a link in both
-   * directions, and both must be there: a copy of a worktree has only one.
+   * Proves that a directory is a worktree linked to this repository, and returns its canonical path. Git keeps a link
+   * in both directions, and both must exist: a copy of a worktree has only one.
    */
   async #linkedWorktree(
     verb: string,
@@ -219,7 +220,7 @@ class Outcomes {
       if (event.type === 'worktree.ready') return;
       if (event.type !== 'worktree.failed') continue;
       const { message } = event.properties;
-      // The same error as for a failure that the server noticed before it answered.
+      // Throws the same error as for a failure that the server notices before it answers.
       const body = { name: 'WorktreeCreateFailedError', data: { message, directory } };
       throw new RequestError({ method: 'POST', path: PATH, status: 400, body });
     }
@@ -252,7 +253,7 @@ function readPath(transport: RepoTransport, options: RequestOptions | undefined)
   return transport.send({ method: 'GET', path: '/path', schema: pathInfoSchema }, options);
 }
 
-/** The text of a file; empty when there is none. */
+/** Reads the text of a file; empty when the file does not exist. */
 async function readFile(
   transport: RepoTransport,
   path: string,

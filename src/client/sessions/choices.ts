@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { ChosenModel } from '../schema/prompt.js';
 import type { SessionInfo } from '../schema/session.js';
 
-/** Who answers a prompt. */
+/** The agent, model and variant that answer a prompt. */
 export interface Choice {
   readonly agent?: string | undefined;
   readonly model?: ChosenModel | undefined;
@@ -10,29 +10,32 @@ export interface Choice {
 }
 
 interface Own extends Choice {
-  /** Whether a prompt has named something else: what the server tells from then on may be that. */
+  /**
+   * Whether a prompt has named another agent or model: from then on the server may report that one as the session's.
+   */
   readonly isFixed: boolean;
 }
 
-/** This many sessions are remembered; a forgotten one is asked for again. */
+/** How many sessions are remembered. The client asks the server again about a forgotten one. */
 const MAX_SESSIONS = 10_000;
-/** What OpenCode 1.18.33 writes where a prompt names no variant. */
+/** The variant that OpenCode 1.18.33 stores when a prompt names none. */
 const NO_VARIANT = 'default';
 
 /**
- * The agent and model that each session has of its own. OpenCode 1.18.33 runs a prompt without an agent as `build`, whatever
+ * Remembers each session's own agent and model. OpenCode 1.18.33 runs a prompt without an agent as `build`, whatever
  * the session was created with, and writes the agent and the model of each prompt into the session, the model for later
- * prompts too. So they are sent with each prompt, as they were before the first one that named others.
+ * prompts too. So the client sends the session's own with each prompt, as they were before the first prompt that named
+ * others.
  */
 export class SessionChoices {
   readonly #own = new LRUCache<string, Own>({ max: MAX_SESSIONS });
 
-  /** What a session has of its own; `undefined` when nothing is known of it. */
+  /** The session's own agent and model; `undefined` when the client does not know the session. */
   of(sessionID: string): Own | undefined {
     return this.#own.get(sessionID);
   }
 
-  /** Takes what the server tells of a session. */
+  /** Learns the agent and model of a session from the server's data, unless they are fixed. */
   learn({ id, agent, model }: SessionInfo): void {
     if (this.#own.get(id)?.isFixed === true) return;
     const { providerID, id: modelID, variant = NO_VARIANT } = model ?? {};
@@ -44,7 +47,7 @@ export class SessionChoices {
     });
   }
 
-  /** From now on what the server tells of the session may be what a prompt has named for one turn. */
+  /** Fixes what is known: from now on the server may report the agent and model that a prompt named for one turn. */
   fix(sessionID: string, model?: ChosenModel): void {
     const own = this.#own.get(sessionID);
     this.#own.set(sessionID, { ...own, model: own?.model ?? model, isFixed: true });

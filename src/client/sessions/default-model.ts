@@ -6,10 +6,10 @@ import type { ChosenModel } from '../schema/prompt.js';
 import { modelSchema } from '../schema/model.js';
 import { configProvidersSchema } from '../schema/providers.js';
 
-/** What an agent runs as that is not named. */
+/** The agent that OpenCode runs when none is named. */
 const DEFAULT_AGENT = 'build';
 
-/** The model that is configured for an agent; OpenCode 1.18.33 takes it before the one of the session. */
+/** Reads the model that is configured for an agent. OpenCode 1.18.33 prefers it to the model of the session. */
 export async function readAgentModel(
   transport: RepoTransport,
   name: string = DEFAULT_AGENT,
@@ -19,7 +19,10 @@ export async function readAgentModel(
   return agents.find((agent) => agent.name === name)?.model;
 }
 
-/** The model of a session for which none was ever chosen: the configured one, else the default of the first provider. */
+/**
+ * Reads the model of a session for which nobody ever chose one: the configured model, else the default of the first
+ * provider.
+ */
 export async function readDefaultModel(
   transport: RepoTransport,
   options?: RequestOptions,

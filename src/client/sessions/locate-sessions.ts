@@ -4,7 +4,7 @@ import type { Http } from '../http/http.js';
 import type { RequestOptions } from '../http/request-options.js';
 
 const PAGE_SIZE = 500;
-/** A million sessions; a list that goes on is none. */
+/** Enough for a million sessions. A list that goes on after that is taken for endless. */
 const MAX_PAGES = 2_000;
 
 const pageSchema = z.looseObject({
@@ -12,15 +12,16 @@ const pageSchema = z.looseObject({
   cursor: z.looseObject({ next: z.string().optional() }),
 });
 
-/** A session, and where it is thought to belong. */
+/** A session, and the directory where it is expected. */
 export interface ExpectedSession {
   readonly sessionID: string;
   readonly directory: string;
 }
 
 /**
- * Reads the sessions of a directory, or of all, newest first, page by page. `GET /api/session` is the one listing that loads no
- * instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the services of the session's directory).
+ * Reads the sessions of one directory or of all directories, newest first, page by page. `GET /api/session` is the one
+ * listing that loads no instance (OpenCode 1.18.33; `GET /api/session/{id}` boots the services of the session's
+ * directory).
  *
  * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
  */
@@ -31,7 +32,7 @@ export async function* locatedSessions(
 ): AsyncGenerator<ExpectedSession[], void, undefined> {
   let cursor: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-    // The cursor has the directory in it. Both would be too much for a long path.
+    // The cursor contains the directory. With a long path, sending both would make the request too long.
     const query = { directory: cursor === undefined ? directory : undefined, limit: PAGE_SIZE, cursor };
     const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
     yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
@@ -43,8 +44,8 @@ export async function* locatedSessions(
 }
 
 /**
- * Finds out to which directory each session belongs; those that are not in the answer do not exist any more. It loads no
- * instance. The directories that are expected come first, then everything, newest first, until all are found.
+ * Finds the directory of each session; a session that is not in the answer does not exist any more. It loads no
+ * instance. It reads the expected directories first, then all sessions, newest first, until it has found each one.
  *
  * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
  */

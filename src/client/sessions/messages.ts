@@ -5,11 +5,11 @@ import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import { messageListSchema, messageSchema, type StoredMessage } from '../schema/message.js';
 
-// OpenCode 1.18.33 cannot encode a user message that was sent with a `format`: its list and its own route answer 400 for good.
-// A page that has older messages after it is sent without being encoded, so only the oldest message of a session stays
-// unreadable. Every reader of messages goes through this file.
+// OpenCode 1.18.33 cannot encode a user message that was sent with a `format`: the list of messages and the route of
+// that message answer 400 for good. The server sends a page without encoding it when older messages follow, so only the
+// oldest message of a session stays unreadable. Every reader of messages goes through this file.
 
-/** How many messages are asked for at a time in a list that cannot be read as a whole. */
+/** How many messages to ask for at a time when a list cannot be read as a whole. */
 const MAX_WINDOW = 256;
 
 /** Which messages of a session to read. */
@@ -19,7 +19,7 @@ export interface MessageWindow {
   readonly limit?: number | undefined;
   /** Cursor of an earlier page. */
   readonly before?: string | undefined;
-  /** The message that an unreadable one without an answer is thought to be. */
+  /** The id to assume for an unreadable message that has no answer. */
   readonly expectedID?: string | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function readMessage(
 /**
  * Makes sure that a message has a part.
  *
- * @throws {RequestError} with status 404, as for a message that there is not.
+ * @throws {RequestError} with status 404 when it has not, as for a message that does not exist.
  */
 export function assertPart({ info, parts }: StoredMessage, partID: string): void {
   if (parts.some(({ id }) => id === partID)) return;
@@ -101,12 +101,12 @@ async function readAround(
   return { items, next: undefined };
 }
 
-/** The message before these, if the oldest of them answers it. */
+/** The id of the message before these, if the oldest of them answers it. */
 function parentOf([oldest]: readonly StoredMessage[]): string | undefined {
   return oldest?.info.role === 'assistant' ? oldest.info.parentID : undefined;
 }
 
-/** The id, if the server has a message of that id which it cannot encode. */
+/** Returns the id if the server has a message of that id and cannot encode it. */
 async function existing(
   transport: RepoTransport,
   sessionID: string,
@@ -142,7 +142,7 @@ function messagePath(sessionID: string, messageID: string): string {
 function isUnreadable(error: unknown): error is RequestError {
   if (!(error instanceof RequestError) || error.status !== 400) return false;
   const { body, data, serverError } = error;
-  // It repeats the schema; a long one makes a body that is cut, so that it stays text.
+  // The error repeats the schema. With a long schema the library cuts the body, which then is no JSON and stays text.
   if (typeof body === 'string') return body.startsWith('{"name":"BadRequest"');
   return serverError === 'BadRequest' && (data as { readonly kind?: unknown } | undefined)?.kind === 'Body';
 }

@@ -12,15 +12,18 @@ import { pathInfoSchema } from '../schema/server.js';
 import { sessionSchema, type SessionInfo } from '../schema/session.js';
 import { readMessage, readMessagePage } from './messages.js';
 
-/** How long a lock may last, and how often to look again: a turn of another session locks the snapshots while it takes one. */
+/**
+ * How long to wait for a lock to go, and how often to look: a turn of another session locks the snapshots while it
+ * takes one.
+ */
 const LOCK_LIMIT_MS = 2_000;
 const LOCK_RECHECK_MS = 100;
 
-/** The files of the server. */
+/** Access to the files of the server. */
 export interface ServerDisk {
   /** OpenCode's own data directory; `undefined` for a server that somebody else started. */
   readonly dataDirectory: string | undefined;
-  /** Whether there is a file, by its path in the data directory; `false` when the data directory is not known. */
+  /** Whether a file exists, by its path in the data directory; `false` when the data directory is not known. */
   readonly hasDataFile: (path: string) => boolean;
 }
 
@@ -28,10 +31,10 @@ export interface ServerDisk {
 type Reverting = RevertInput & { readonly sessionID: string };
 
 /**
- * Reverts, and makes sure that something came of it: OpenCode 1.18.33 answers 200 also for a message that there is not,
- * and when git cannot use the snapshots. Afterwards the second cannot be seen of a session that was reverted before, and
- * files are deleted then: so a lock is looked for first, where the disk is known. What reverted nothing is taken back, so that the
- * next prompt deletes no messages.
+ * Reverts, and makes sure that it took effect: OpenCode 1.18.33 answers 200 also for a message that does not exist, and
+ * when git cannot use the snapshots. For a session that was reverted before, the second case leaves no trace in the
+ * answer and deletes files, so where the disk is known this looks for a lock first. It takes a revert without effect
+ * back, so that the next prompt deletes no messages.
  *
  * @throws {RevertError} when nothing was reverted.
  */
@@ -50,7 +53,8 @@ export async function revertSession(
   const info = await sendRevert(transport, { sessionID, ...input }, options);
   const { revert } = info;
   const isExact = revert?.messageID === messageID && revert.partID === input.partID;
-  // An answer is reverted with its prompt; but what is named may also be an earlier revert.
+  // The server reverts an answer with its prompt, so it may name another message; but it may also name an earlier
+  // revert.
   const missing = isExact ? undefined : await findMissing(transport, sessionID, input, options);
   const reason = missing ?? (revert && (await findFault(transport, sessionID, revert, options)));
   if (reason === undefined) return info;
@@ -67,7 +71,7 @@ export async function revertSession(
 /**
  * Undoes a revert, unless the snapshots are locked.
  *
- * @throws {RevertError} when they are; nothing was sent then.
+ * @throws {RevertError} when they are locked; nothing was sent then.
  */
 export async function unrevertSession(
   transport: RepoTransport,
@@ -108,7 +112,10 @@ function sendUnrevert(
   return transport.send({ method: 'POST', path, schema: sessionSchema }, options);
 }
 
-/** The file that locks the snapshots, once it has been there for too long; `undefined` when nothing locks them, or nobody can tell. */
+/**
+ * The file that locks the snapshots, if it stays for too long; `undefined` when nothing locks them, or the disk is not
+ * known.
+ */
 async function findLock(
   transport: RepoTransport,
   disk: ServerDisk,
@@ -140,7 +147,7 @@ async function findMissing(
   try {
     const { info, parts } = await readMessage(transport, sessionID, messageID, options);
     const isThere = partID === undefined || parts.some(({ id }) => id === partID);
-    // Nobody knows the parts of one that cannot be read.
+    // The parts of an unreadable message are unknown, so the part may exist.
     return isThere || info.role === 'unreadable' ? undefined : 'unknown-part';
   } catch (error) {
     if (error instanceof RequestError && error.status === 404) return 'unknown-message';
@@ -148,14 +155,14 @@ async function findMissing(
   }
 }
 
-/** Why the files are not as they were. */
+/** Finds out why the revert did not restore the files. */
 async function findFault(
   transport: RepoTransport,
   sessionID: string,
   { messageID, snapshot, diff }: NonNullable<SessionInfo['revert']>,
   options: RequestOptions | undefined,
 ): Promise<'snapshot-locked' | 'no-snapshot' | undefined> {
-  // Snapshots are switched off, or there is no git repository.
+  // Without a snapshot, snapshots are switched off or there is no git repository.
   if (snapshot === undefined) return undefined;
   if (diff === undefined) return 'snapshot-locked';
   if (diff !== '') return undefined;
@@ -164,7 +171,10 @@ async function findFault(
   return start !== -1 && items.slice(start).some(isUnrecorded) ? 'no-snapshot' : undefined;
 }
 
-/** Whether a step used tools without a snapshot of the files before: OpenCode 1.18.33 leaves it out, or empty. */
+/**
+ * Whether a step used tools without a snapshot of the files before it: OpenCode 1.18.33 leaves the snapshot out or
+ * empty.
+ */
 function isUnrecorded({ parts }: StoredMessage): boolean {
   const hasTools = parts.some((part) => part.type === 'tool');
   return hasTools && parts.some((part) => part.type === 'step-start' && !part.snapshot);
@@ -179,7 +189,9 @@ async function lockPathOf(transport: RepoTransport, options: RequestOptions | un
   return `snapshot/${id}/${await sha1(worktree)}/index.lock`;
 }
 
-/** As hex digits; `*` on a page that came by plain http from another machine, which cannot compute it. */
+/**
+ * Computes a SHA-1 in hex digits; `*` on a page that came by plain http from another machine, which cannot compute it.
+ */
 async function sha1(text: string): Promise<string> {
   const { subtle } = crypto as { readonly subtle?: SubtleCrypto };
   if (subtle === undefined) return '*';

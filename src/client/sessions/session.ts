@@ -81,15 +81,15 @@ export interface SessionContext {
   readonly asks: AskBroker;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
-  /** Remembers where a session belongs. */
+  /** Remembers the directory of a session. */
   learn(info: SessionInfo): void;
   /** Forgets a session that was deleted. */
   forget(sessionID: string): void;
   /** Whether a session is the other one or a child of it. */
   readonly isWithin: (sessionID: string, rootID: string) => boolean;
-  /** Keeps the instance while a stream of the session's events is open; the returned function ends that. */
+  /** Holds the instance while a stream of the session's events is open; the returned function ends the hold. */
   readonly holdEvents: (sessionID: string) => () => void;
-  /** Takes a jarvis session id until its session exists. */
+  /** Reserves a jarvis session id until its session exists. */
   reserve(jarvisSessionID: string): { bind(session: Session): void; release(): void };
 }
 
@@ -104,11 +104,11 @@ export class Session {
 
   /**
    * @internal
-   * @throws {TypeError} for an id that is no id.
+   * @throws {TypeError} if the id is invalid.
    * @throws {SessionDirectoryError} when the session is known to belong to another repository.
    */
   constructor(context: SessionContext, id: string, info?: SessionInfo) {
-    // Refuses what cannot be part of a path now, not at the first request.
+    // Refuses an id that cannot be part of a path now, not at the first request.
     assertPathParam(id);
     this.id = id;
     this.directory = context.transport.directory;
@@ -117,16 +117,16 @@ export class Session {
     this.#assertOwner(context.directoryOf(id));
   }
 
-  /** The session as the server last sent it; `undefined` until something was read (see {@link refresh}). */
+  /** The session as the server last sent it; `undefined` until the server has sent it once (see {@link refresh}). */
   get info(): SessionInfo | undefined {
     return this.#info;
   }
 
   /**
    * Who answers the permission requests of this session and its children, for every object of this session; `undefined`
-   * leaves it to the repository or the client. What is set holds for requests that come from then on.
+   * leaves it to the repository or the client. A new policy applies to requests that come after it is set.
    *
-   * @throws {TypeError} {@link RangeError} for what is no policy.
+   * @throws {TypeError} {@link RangeError} if the policy is invalid.
    */
   get permissionPolicy(): PermissionPolicy | undefined {
     return this.#context.asks.sessionPolicies(this.id).permission?.source;
@@ -174,7 +174,8 @@ export class Session {
    * With a `format`, in the prompt or in the options, `result.structured` is the object that was asked for.
    *
    * @throws {TypeError} for an invalid prompt or format.
-   * @throws {TurnError} when the turn ends without an answer, with reason `format` when it is not what `format` asked for.
+   * @throws {TurnError} when the turn ends without an answer, with reason `format` when the answer is not what `format`
+   *   asked for.
    * @throws {SessionDirectoryError} when the session belongs to another repository; nothing is prompted then.
    * @throws {RequestError} with status 404 when it is gone.
    * @throws {TimeoutError} when it takes longer than `timeoutMs`; the turn is aborted.
@@ -194,9 +195,9 @@ export class Session {
   }
 
   /**
-   * Prompts and yields what happens while it happens. `break` leaves the turn running; `turn.abort()` ends it.
+   * Prompts and yields each step of the turn as it happens. `break` leaves the turn running; `turn.abort()` ends it.
    *
-   * @throws {TypeError} for an invalid prompt or format. All else rejects `turn.result`, see {@link prompt}.
+   * @throws {TypeError} for an invalid prompt or format. All other errors reject `turn.result`, see {@link prompt}.
    */
   stream<T>(input: string | PromptInput, options: PromptOptions & { readonly format: ZodFormat<T> }): Turn<T>;
   stream<T>(input: PromptInput & { readonly format: ZodFormat<T> }, options?: PromptOptions): Turn<T>;
@@ -234,8 +235,7 @@ export class Session {
   }
 
   /**
-   * Stores a message for the model to read with the next prompt, without asking it now. It takes no `format`: nothing is
-   * answered.
+   * Stores a message that the model reads with the next prompt. It does not ask the model now, so it takes no `format`.
    *
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
@@ -250,9 +250,9 @@ export class Session {
    * Lists the messages, oldest first; with `limit` the newest ones. Iterated, it walks through all of them from the newest
    * to the oldest, `limit` at a time.
    *
-   * OpenCode 1.18.33 cannot send a list that reaches back to the beginning of a session and holds a prompt with a `format`.
-   * It is read in several requests then; only the first message of the session, if that is the one, stays unreadable
-   * ({@link UnreadableMessage}).
+   * OpenCode 1.18.33 cannot send a list that reaches back to the beginning of a session and holds a prompt with a
+   * `format`. This method then reads it in several requests; only the first message of the session, if it is such a
+   * prompt, stays unreadable ({@link UnreadableMessage}).
    *
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
@@ -286,7 +286,7 @@ export class Session {
    * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   async deleteMessage(messageID: string, options?: RequestOptions): Promise<void> {
-    // OpenCode 1.18.33 answers `true` for one that there is not.
+    // OpenCode 1.18.33 answers `true` also for a message that does not exist.
     await this.message(messageID, options);
     await this.#send('DELETE', route`/message/${messageID}`, booleanSchema, {}, options);
   }
@@ -294,7 +294,7 @@ export class Session {
   /**
    * Replaces one part of a message by `part`, which carries its ids.
    *
-   * @throws {TypeError} for what is no part, and for a part of another session.
+   * @throws {TypeError} if the part is invalid or belongs to another session.
    * @throws {RequestError} with status 404 when the session has no such message, or the message no such part.
    * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
@@ -304,7 +304,7 @@ export class Session {
     if (json.sessionID !== this.id) {
       throw new TypeError(`Invalid part: its sessionID is ${json.sessionID}, expected ${this.id}.`);
     }
-    // OpenCode 1.18.33 replaces the part of that id, whichever session has it, and else makes one.
+    // OpenCode 1.18.33 replaces the part of that id in any session, and makes one if there is none.
     assertPart(await this.message(json.messageID, options), json.id);
     return this.#send('PATCH', path, partSchema, { json }, options);
   }
@@ -317,27 +317,27 @@ export class Session {
    */
   async deletePart(messageID: string, partID: string, options?: RequestOptions): Promise<void> {
     const path = route`/message/${messageID}/part/${partID}`;
-    // OpenCode 1.18.33 answers `true` for one that there is not.
+    // OpenCode 1.18.33 answers `true` also for a message that does not exist.
     const message = await this.message(messageID, options);
-    // Nobody knows the parts of one that cannot be read.
+    // The parts of an unreadable message are unknown.
     if (message.info.role !== 'unreadable') assertPart(message, partID);
     await this.#send('DELETE', path, booleanSchema, {}, options);
   }
 
   /**
-   * Lists the sessions that this one's agents began. Those of other repositories are left out.
+   * Lists the sessions that this session's agents began, without those of other repositories.
    *
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
    */
   async children(options?: RequestOptions): Promise<Session[]> {
     const infos = await this.#send('GET', '/children', sessionListSchema, {}, options);
-    // OpenCode 1.18.33 gives a session any parent that it is told.
+    // OpenCode 1.18.33 gives a session any parent that a request names, also one of another directory.
     return infos.filter(({ directory }) => directory === this.directory).map((info) => this.#own(info));
   }
 
   /**
-   * Reads what the agent has noted to do.
+   * Reads the agent's list of things to do.
    *
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    * @throws {ResponseShapeError}
@@ -354,7 +354,7 @@ export class Session {
    */
   async diff(input: DiffInput = {}, options?: RequestOptions): Promise<FileDiff[]> {
     const query = parseInput(diffInputSchema, 'diff filter', input);
-    // OpenCode 1.18.33 answers an empty list for one that there is not.
+    // OpenCode 1.18.33 answers an empty list for a message that does not exist.
     if (query.messageID !== undefined) await this.message(query.messageID, options);
     return this.#send('GET', '/diff', fileDiffListSchema, { query }, options);
   }
@@ -368,7 +368,7 @@ export class Session {
    */
   async fork(input: ForkInput = {}, options?: RequestOptions): Promise<Session> {
     const json = parseInput(forkInputSchema, 'fork', input);
-    // OpenCode 1.18.33 copies everything up to one that there is not.
+    // OpenCode 1.18.33 copies the whole session when the message does not exist.
     if (json.messageID !== undefined) await this.message(json.messageID, options);
     return this.#own(await this.#send('POST', '/fork', sessionSchema, { json }, options));
   }
@@ -385,12 +385,12 @@ export class Session {
   }
 
   /**
-   * Has a model replace the history by a summary, and resolves when it has. Node's own `fetch` gives up on it after 300 s. A
-   * summary that fails leaves the history as it was.
+   * Has a model replace the history by a summary, and resolves when the summary is stored. Node's own `fetch` gives up
+   * on it after 300 s. A summary that fails leaves the history as it was.
    *
-   * @param input - @default the session's own model, else the one that is configured
-   * @throws {TurnError} when there is no summary: with reason `provider` and the `serverError` when the provider refused,
-   * `failed` when it is empty, `aborted`.
+   * @param input - @default the session's own model, else the configured one
+   * @throws {TurnError} when there is no summary: with reason `provider` and the `serverError` when the provider
+   *   refused, `failed` when the summary is empty, `aborted` when it was aborted.
    * @throws {TypeError} for an invalid model, and when none is given and there is no default.
    * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
    */
@@ -404,9 +404,10 @@ export class Session {
   /**
    * Takes back what was said and changed from a message on, files included, until {@link unrevert}.
    *
-   * While its snapshots are locked, OpenCode 1.18.33 restores nothing, and deletes files when the session was reverted before.
-   * On a server that this client started, nothing is sent then: the lock may last 2 s. With `connect()` the data directory is
-   * not known: a lock is seen in the answer, and not at all when the session was reverted before.
+   * While its snapshots are locked, OpenCode 1.18.33 restores nothing, and deletes files when the session was reverted
+   * before. On a server that this client started, it waits up to 2 s for the lock to go and else sends nothing. With
+   * `connect()` the client does not know the data directory: it sees a lock only in the answer, and not at all when the
+   * session was reverted before.
    *
    * @throws {RevertError} when nothing was reverted: there is no such message, or the snapshots are locked.
    * @throws {RequestError} with status 409 while the session is busy.
@@ -422,9 +423,9 @@ export class Session {
   /**
    * Undoes {@link revert}.
    *
-   * While its snapshots are locked, OpenCode 1.18.33 answers with success, forgets the revert and restores no file. On a server
-   * that this client started, nothing is sent then: the lock may last 2 s. With `connect()` the data directory is not known and
-   * the lock goes unseen: compare the files.
+   * While its snapshots are locked, OpenCode 1.18.33 answers with success, forgets the revert and restores no file. On
+   * a server that this client started, it waits up to 2 s for the lock to go and else sends nothing. With `connect()`
+   * the client does not know the data directory and cannot see the lock: compare the files.
    *
    * @throws {RevertError} with reason `snapshot-locked`; the session stays reverted.
    * @throws {RequestError} with status 409 while the session is busy.
@@ -457,8 +458,9 @@ export class Session {
   }
 
   /**
-   * Answers a permission request of this session or of a child of it. `repo.permissions.reply` also takes a message, and answers
-   * any session of the repository. OpenCode 1.18.33 would take the id of any request here, so the pending ones are read first.
+   * Answers a permission request of this session or of a child of it. `repo.permissions.reply` also takes a message,
+   * and answers any session of the repository. OpenCode 1.18.33 would take the id of any request here, so this method
+   * first reads the pending ones.
    *
    * @returns `gone` when it is not pending here: unknown, answered, or of another session.
    * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
@@ -494,7 +496,7 @@ export class Session {
   }
 
   /**
-   * Deletes the session, its children and its binding. What it is doing is aborted first, because the server would let
+   * Deletes the session, its children and its binding. It first aborts the session's work, because the server would let
    * it run on.
    *
    * @throws {SessionDirectoryError} also when a child of it, at any depth, belongs to another repository: OpenCode 1.18.33
@@ -517,7 +519,7 @@ export class Session {
     return hub.stream(this.directory, { ...options, sessionID: this.id }, () => holdEvents(this.id));
   }
 
-  /** @internal Makes sure that the session is of this repository, asking the server if nobody knows. */
+  /** @internal Makes sure that the session belongs to this repository. Asks the server if the client does not know. */
   async verify(options?: RequestOptions): Promise<void> {
     const owner = this.#context.directoryOf(this.id);
     if (owner === undefined) await this.refresh(options);
@@ -538,8 +540,9 @@ export class Session {
   }
 
   /**
-   * Makes sure that the session is of this repository, and decides who answers: whom the prompt names, else the session's own agent and model. Asks the server only when nothing is known of
-   * the session, or when something else is named for the first time.
+   * Makes sure that the session belongs to this repository, and decides who answers: the agent and model that the
+   * prompt names, else the session's own. Asks the server only when it knows nothing about the session, or when a
+   * prompt names another agent or model for the first time.
    */
   async #prepare(
     { choice, isCommand }: Pick<TurnRequest, 'choice' | 'isCommand'>,
@@ -557,7 +560,7 @@ export class Session {
       (choice.agent !== undefined && choice.agent !== choices.of(this.id)?.agent);
     const wasFixed = choices.of(this.id)?.isFixed === true;
     if (isOther && !wasFixed) {
-      // Another prompt may have given it a model since.
+      // Another prompt may have given the session a model since.
       if (isKnown) await this.refresh(options);
       choices.fix(this.id);
     }
@@ -566,7 +569,7 @@ export class Session {
     if (choice.model !== undefined) return { ...choice, agent };
     const variant = choice.variant ?? (isOther ? undefined : own?.variant);
     if (own === undefined || !wasFixed) return { agent, variant };
-    // What a turn before has left in the session does not count, what is configured for the agent does.
+    // The model that an earlier turn left in the session does not count; the model configured for the agent does.
     const isOwnAgent = agent === own.agent;
     if (isOwnAgent && own.model !== undefined) return { agent, model: own.model, variant };
     const configured = await readAgentModel(transport, agent, options);
@@ -575,7 +578,7 @@ export class Session {
     return { agent, model, variant };
   }
 
-  /** The model that the session has of its own, else the one that is configured. */
+  /** The session's own model, else the configured one. */
   async #model(options: RequestOptions | undefined): Promise<ModelRef> {
     const { choices, transport } = this.#context;
     if (choices.of(this.id)?.model === undefined) await this.refresh(options);
@@ -584,7 +587,7 @@ export class Session {
     throw new TypeError('Invalid summary: the session has no model, and none is configured. Name one.');
   }
 
-  /** Sends a request about this session, once it is known to be of this repository. */
+  /** Sends a request about this session, after making sure that it belongs to this repository. */
   async #send<T>(
     method: HttpRequest<T>['method'],
     suffix: string,

@@ -8,13 +8,16 @@ import { booleanSchema } from '../schema/server.js';
 import { readMessagePage } from './messages.js';
 import { reasonOf, textOf } from '../turns/result.js';
 
-/** As far back as a summary that was just made is looked for: what went on by itself comes after it. */
+/**
+ * How many messages to look back for a summary that was just made: a turn that went on by itself adds messages after
+ * it.
+ */
 const MAX_LATER = 32;
 
 /**
- * Has a model summarize a session, and makes sure that it did: OpenCode 1.18.33 answers `true` also when the provider refused, and
- * would then let the next prompt make the summary instead of answering it. An empty summary would take the place of the
- * whole history. What failed is deleted, so that the session is as before.
+ * Has a model summarize a session, and makes sure that it did: OpenCode 1.18.33 answers `true` also when the provider
+ * refused, and would then let the next prompt make the summary instead of answering it. An empty summary would take the
+ * place of the whole history. This deletes a failed attempt, so that the session is as before.
  *
  * @throws {TurnError} when there is no summary.
  */
@@ -37,7 +40,7 @@ export async function summarizeSession(
     if (message === undefined) continue;
     const messagePath = route`/session/${sessionID}/message/${message.info.id}`;
     const deletion = { method: 'DELETE', path: messagePath, schema: booleanSchema } as const;
-    // While somebody else's prompt runs, the server refuses; that prompt is then told that it was not answered.
+    // While somebody else's prompt runs, the server refuses the deletion; that prompt then fails as not answered.
     await transport.send(deletion, options).catch(() => undefined);
   }
   throw new TurnError({ sessionID, messageID, ...failure });

@@ -8,14 +8,14 @@ import { sessionStatusMapSchema } from '../schema/session.js';
 import { readMessagePage } from '../sessions/messages.js';
 import { answersOf } from './turn-messages.js';
 
-// An abort that comes before the answer to the first prompt of an instance has begun breaks that instance: OpenCode 1.18.33
-// then fails every prompt in it with "All fibers interrupted without error" until it is disposed.
+// An abort before the answer to the first prompt of an instance begins breaks that instance: OpenCode 1.18.33 then
+// fails every prompt in it with "All fibers interrupted without error" until it is disposed.
 
-/** How long the answer to a prompt may take to begin before it is aborted all the same, and how often to look. */
+/** How long to wait for the answer to begin before aborting anyway, and how often to look. */
 const ANSWER_LIMIT_MS = 15_000;
 const ANSWER_RECHECK_MS = 100;
 
-/** Waits until what the session does can be aborted: its answer has begun, or it does nothing. */
+/** Waits until an abort is safe: the session has begun to answer, or is idle. */
 export async function untilAnswering(
   transport: RepoTransport,
   sessionID: string,
@@ -26,14 +26,17 @@ export async function untilAnswering(
   while (realTime.now() < deadline) {
     const { items } = await readMessagePage(transport, { sessionID, limit: 1 }, options);
     const role = items[0]?.info.role;
-    // One that cannot be read is a prompt.
+    // A message that the server cannot send is a prompt.
     if (role !== 'user' && role !== 'unreadable') return;
     if ((await transport.send(status, options))[sessionID] === undefined) return;
     await delay(ANSWER_RECHECK_MS, options?.signal);
   }
 }
 
-/** Whether an answer to the prompt, or to what continued it, has begun; `false` when that cannot be read. */
+/**
+ * Whether an answer to the prompt, or to a message that continued it, has begun; `false` when the messages cannot be
+ * read.
+ */
 export async function hasAnswer(
   transport: RepoTransport,
   sessionID: string,

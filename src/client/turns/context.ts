@@ -11,8 +11,8 @@ export interface TurnContext {
   readonly transport: RepoTransport;
   readonly hub: EventHub;
   readonly asks: AskBroker;
-  /** Whether a session is the turn's, or a child of that one. */
+  /** Whether a session is the turn's own or one of its children. */
   isWithin(sessionID: string): boolean;
-  /** Makes sure that the session is of this repository, and decides who answers what the turn begins with. */
+  /** Makes sure that the session belongs to this repository, and decides which agent and model answer the turn. */
   prepare(request: Pick<TurnRequest, 'choice' | 'isCommand'>, options?: RequestOptions): Promise<Choice>;
 }

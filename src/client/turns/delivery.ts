@@ -10,11 +10,11 @@ import type { Choice } from '../sessions/choices.js';
 import type { TurnRequest } from './request.js';
 import type { TurnEventTracker } from './event-tracker.js';
 
-/** How long the answer to a prompt is waited for before the prompt is looked for on the server. */
+/** How long to wait for the answer to a prompt before looking for the prompt on the server. */
 const ANSWER_LIMIT_MS = 5_000;
-/** How long a prompt may be under way without a trace of it on the server. */
+/** How long a prompt may be under way while the server shows no trace of it. */
 const UNDER_WAY_LIMIT_MS = 60_000;
-/** How often a prompt is sent whose connection breaks before the server has stored it. */
+/** How often to send a prompt whose connection breaks before the server stores it. */
 const MAX_SENDS = 3;
 
 export interface TurnDeliveryInit {
@@ -33,29 +33,30 @@ export interface TurnDeliveryInit {
 
 /** The prompt of one turn on its way to the server. */
 export class TurnDelivery {
-  /** Why nobody knows whether the prompt arrived. */
+  /** The failure that leaves open whether the prompt arrived. */
   error: ConnectionError | TimeoutError | undefined;
-  /** Why the server does not take it, or why it could not be sent. */
+  /** Why the server refused the prompt, or why it could not be sent. */
   refusal: { readonly error: unknown } | undefined;
   readonly #init: TurnDeliveryInit;
   #sends = 0;
-  /** When it was sent, the last time. */
+  /** When the prompt was last sent. */
   #sentAt: number | undefined;
-  /** The request that carries it, while it is under way. */
+  /** The request that carries the prompt, while it is under way. */
   #posting: AbortScope | undefined;
 
   constructor(init: TurnDeliveryInit) {
     this.#init = init;
   }
 
-  /** Whether the request that carries it may still be what the turn waits for. */
+  /** Whether the turn may still be waiting for the request that carries the prompt. */
   get isUnderWay(): boolean {
     return this.#posting !== undefined && realTime.now() - (this.#sentAt ?? 0) < UNDER_WAY_LIMIT_MS;
   }
 
   /**
-   * Whether it may be sent again, once the server says that it is not stored: its connection broke, and a second copy does
-   * no more than the first. OpenCode 1.18.33 drops a prompt whose connection ends while its instance is being loaded.
+   * Whether the prompt may be sent again once the server says that it has not stored it: the connection broke, and a
+   * second copy has no further effect. OpenCode 1.18.33 drops a prompt whose connection ends while its instance is
+   * being loaded.
    */
   get isRepeatable(): boolean {
     const isLost = this.error instanceof ConnectionError;
@@ -63,8 +64,9 @@ export class TurnDelivery {
   }
 
   /**
-   * Sends it and waits for the answer, or what takes its place. When that takes long, the prompt is to be looked for while
-   * it is under way: the answer may get lost. Never rejects.
+   * Sends the prompt and waits for the answer; for a blocking request, the event that the prompt is stored also ends
+   * the wait. It waits at most 5 s after sending: the answer may get lost, so the caller then looks for the prompt
+   * while it is under way. Never rejects.
    */
   async send(choice: Choice): Promise<void> {
     const { request, tracker } = this.#init;
@@ -79,7 +81,7 @@ export class TurnDelivery {
     );
   }
 
-  /** The turn has ended: the answer may never come. */
+  /** Stops waiting for the answer, which may never come: the turn has ended. */
   stop(): void {
     this.#posting?.abort(undefined);
   }
@@ -108,9 +110,9 @@ export class TurnDelivery {
     } catch (error) {
       const isUnknown = error instanceof ConnectionError || error instanceof TimeoutError;
       if (this.#sentAt === undefined) this.refusal = { error };
-      // Cancelled while it was under way: it may have arrived, so it is followed to its end.
+      // The caller cancelled it while it was under way. It may have arrived, so the turn follows it to its end.
       else if (posting.signal.aborted) return;
-      // What was seen to be stored has begun, whatever came of its request.
+      // The server has stored the prompt, so the turn has begun, however its request ended.
       else if (tracker.isStored) return;
       else if (isUnknown && !wasRefused(error.cause)) this.error = error;
       else this.refusal = { error };

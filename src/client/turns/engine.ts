@@ -46,15 +46,15 @@ export function parseTurnLimits(limits: TurnLimits | undefined): { readonly conc
 }
 
 /**
- * Runs turns: one at a time per session, because the server would merge a second prompt into the running turn, and at
- * most `concurrency` per server.
+ * Runs turns: at most `concurrency` per server, and one at a time per session, because the server would merge a second
+ * prompt into the running turn.
  */
 export class TurnEngine {
   readonly #running: PQueue;
-  /** The end of the last turn of each session that has one. */
+  /** Per session with turns: the end of its last turn. */
   readonly #lastOf = new Map<string, Promise<void>>();
   readonly #closed: AbortSignal;
-  /** The turns that have left the queue and not ended. */
+  /** The turns that have left the queue and have not ended. */
   readonly #runs = new Set<TurnRun>();
 
   /** @throws {TypeError} {@link RangeError} if a limit is invalid. */
@@ -75,11 +75,11 @@ export class TurnEngine {
     const run = new TurnRun(init, this.#closed);
     const { sessionID } = init.context;
     const { leftQueue: signal } = run;
-    // A turn that ends in the queue leaves it at once: it must not stand before others with its priority.
+    // A turn that ends in the queue leaves it at once, so that it does not block others of its priority.
     const drive = async (): Promise<void> => {
       if (!signal.aborted) await this.#running.add(() => this.#drive(run), { priority, signal });
     };
-    // Not a queue of `p-queue`: it goes on by `queueMicrotask`, which the fake timers of jest replace.
+    // This is no `p-queue`, because that continues by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);
     const ended: Promise<void> = (last === undefined ? drive() : last.then(drive))
       .catch(() => undefined)
@@ -90,7 +90,7 @@ export class TurnEngine {
     return run.turn;
   }
 
-  /** The server has ended: interrupts the turns it was working on, and returns the ids of their sessions. */
+  /** Interrupts the turns that the server worked on when it ended, and returns the ids of their sessions. */
   interrupt(error: ServerLostError): string[] {
     return [...this.#runs].filter((run) => run.interrupt(error)).map((run) => run.turn.sessionID);
   }

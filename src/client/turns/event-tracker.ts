@@ -5,30 +5,30 @@ import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { MAX_EMPTY_STEPS, TurnProgress } from './progress.js';
 
-/** What the events say about one turn. They are hints: how it ended is read from the server. */
+/** Tracks what the events show about one turn. They are hints: the turn reads from the server how it ended. */
 export class TurnEventTracker {
   /** When the last event of the session or a child of it came, on the clock of `realTime.now()`. */
   lastEventAt = realTime.now();
   /**
-   * The first error that the server reported for the session: a second one about the same repeats it with a stack. An answer
-   * that begins after it shows that the session goes on all the same, e.g. without a file that cannot be read.
+   * The first error that the server reported for the session; a second report of the same error only adds a stack. An
+   * answer that begins afterwards shows that the session goes on all the same, e.g. without a file that cannot be read.
    */
   sessionError: ServerErrorInfo | undefined;
-  /** When the instance was disposed, on the same clock. */
+  /** When the instance was disposed, on the clock of `realTime.now()`. */
   disposedAt: number | undefined;
-  /** Whether events are missing that have not been made up for. */
+  /** Whether events are missing and the turn has not caught up yet. */
   hasGap = false;
-  /** Whether events were ever missing. */
+  /** Whether events were missing at any time. */
   hadGap = false;
-  /** What the turn achieves. */
+  /** The progress of the turn. */
   readonly progress = new TurnProgress();
   /** Whether the session was deleted. */
   isDeleted = false;
   /** Why no more events will come. */
   failure: { readonly error: unknown } | undefined;
-  /** Whether the session has been seen to answer, so that it can be aborted. */
+  /** Whether the session has begun to answer, so that an abort is safe. */
   hasBegun = false;
-  /** Resolves when the user message of this turn is seen. */
+  /** Resolves when an event shows the user message of this turn. */
   readonly stored = deferred();
   isStored = false;
   readonly #sessionID: string;
@@ -47,12 +47,12 @@ export class TurnEventTracker {
     this.#isWithin = init.isWithin;
   }
 
-  /** Milliseconds since anything was heard of the turn. */
+  /** Milliseconds since the last event of the turn. */
   get quietMs(): number {
     return realTime.now() - Math.max(this.lastEventAt, this.disposedAt ?? 0);
   }
 
-  /** Takes one event of the turn's directory. */
+  /** Handles one event of the turn's directory. */
   onEvent(event: OpenCodeEvent): void {
     if (event.type === 'server.instance.disposed') return this.#noteDisposal();
     if (event.type === 'jarvis.gap') {
@@ -79,7 +79,7 @@ export class TurnEventTracker {
     this.#wake.resolve();
   }
 
-  /** What comes from now on ends the next {@link next}. */
+  /** Arms the wait: whatever comes from now on ends the next {@link next}. */
   rearm(): void {
     this.#wake = deferred();
   }
@@ -114,7 +114,7 @@ export class TurnEventTracker {
         this.wake();
         return;
       case 'message.part.delta':
-        // Maybe of the answer to another client's prompt, whose turn this one is then part of.
+        // The answer may be to another client's prompt; this turn is then part of that one.
         this.hasBegun = true;
         return;
       case 'message.updated': {

@@ -2,19 +2,19 @@ import * as z from 'zod';
 import type { ShapeIssue } from '../../errors.js';
 import type { AnswerFormat, JsonSchema } from '../schema/prompt.js';
 
-/** What an answer was found to be. */
+/** The result of checking an answer. */
 export type ParsedAnswer =
   { readonly value: unknown } | { readonly issues: readonly ShapeIssue[]; readonly cause?: unknown };
 
-/** The object that the answer of a turn is to be. */
+/** The format of a turn's answer, parsed. */
 export interface ParsedFormat {
-  /** As the server takes it. */
+  /** The format as the server takes it. */
   readonly wire: {
     readonly type: 'json_schema';
     readonly schema: JsonSchema;
     readonly retryCount?: number | undefined;
   };
-  /** Checks what the model gave; never rejects. */
+  /** Checks the object that the model gave; never rejects. */
   readonly parse: (structured: unknown) => Promise<ParsedAnswer>;
 }
 
@@ -53,7 +53,7 @@ const jsonSchemaSchema = z.looseObject({
 /**
  * Reads the format of a prompt; `undefined` for one that asks for text.
  *
- * @throws {TypeError} for what is no format, a schema that is none, and one that the answer of a model cannot have.
+ * @throws {TypeError} if the format or its schema is invalid, or if no answer of a model can match the schema.
  */
 export function parseFormat(format: AnswerFormat | undefined): ParsedFormat | undefined {
   if (format === undefined) return undefined;
@@ -63,7 +63,7 @@ export function parseFormat(format: AnswerFormat | undefined): ParsedFormat | un
   const { schema, retryCount } = parsed.data;
   const isZod = isZodSchema(schema);
   const json = isZod ? toJsonSchema(schema) : parseJsonSchema(schema);
-  // The model gives the object as the input of a tool, which cannot be anything else.
+  // The model gives the answer as the input of a tool, which is always an object.
   if (json['type'] !== undefined && json['type'] !== 'object') {
     throw invalid(`the schema must describe an object, not ${JSON.stringify(json['type'])}`);
   }
@@ -89,7 +89,7 @@ function isZodSchema(schema: unknown): schema is z.core.$ZodType {
 
 function toJsonSchema(schema: z.core.$ZodType): JsonSchema {
   try {
-    // The model gives what goes into the schema; what comes out is the result.
+    // The model gives the input of the schema; its output is the result.
     return { ...z.toJSONSchema(schema, { io: 'input' }) };
   } catch (cause) {
     throw invalid(`the zod schema has no JSON schema (${messageOf(cause)})`, { cause });
@@ -101,7 +101,7 @@ function parseJsonSchema(schema: unknown): JsonSchema {
     throw invalid(EXPECTED_FORMAT);
   }
   try {
-    // What is sent: an object in a circle has no JSON, a recursive schema says `$ref`.
+    // Takes the JSON that is sent. A circular object has none; a recursive schema uses `$ref`.
     const json: unknown = JSON.parse(JSON.stringify(schema));
     const parsed = jsonSchemaSchema.safeParse(json);
     if (parsed.success) return json as JsonSchema;
@@ -119,7 +119,7 @@ async function validate(schema: z.core.$ZodType, structured: unknown): Promise<P
     const issues = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
     return { issues, cause: parsed.error };
   } catch (cause) {
-    // A check of the caller threw.
+    // A check in the caller's schema threw.
     return { issues: [{ path: '', message: messageOf(cause) }], cause };
   }
 }

@@ -1,27 +1,30 @@
 import { RECHECK_MS } from './verdict.js';
 
-/** Without an event of the session for this long, the server is asked: a lost event delays the end of a turn by no more. */
+/**
+ * How long to wait without an event of the session before asking the server. A lost event delays the end of a turn by
+ * no more.
+ */
 const QUIET_MS = 5_000;
 /** The longest pause between two tries to reach the server. */
 const MAX_RETRY_PAUSE_MS = 2_000;
 
-/** What the last look at a turn has shown. */
+/** What the last look at a turn showed. */
 export type TurnLook =
-  /** Its session is idle, and the server has not stored the end of the turn yet. */
+  /** The session is idle, and the server has not stored the end of the turn yet. */
   | { readonly kind: 'undecided' }
-  /** It was aborted and is still at work. */
+  /** The turn was aborted and is still at work. */
   | { readonly kind: 'aborting' }
-  /** It is at work. */
+  /** The turn is at work. */
   | {
       readonly kind: 'at-work';
       readonly stallTimeoutMs: number | false;
-      /** Milliseconds since it made progress. */
+      /** Milliseconds since the turn made progress. */
       readonly idleMs: number;
     }
   /** The server did not answer, for the `failures`th time in a row. */
   | { readonly kind: 'unanswered'; readonly failures: number };
 
-/** How many milliseconds to wait for an event before the server is asked again. */
+/** How many milliseconds to wait for an event before asking the server again. */
 export function nextWait(look: TurnLook): number {
   switch (look.kind) {
     case 'undecided':

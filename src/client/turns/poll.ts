@@ -7,23 +7,24 @@ import { hasAnswer, sendAbort } from './abort.js';
 import { readMessages, readTurn, type TurnEvidence } from './result.js';
 
 /**
- * How long the first try of a request about a turn may take. A connection can accept and never answer: a second request on another
- * connection ends that sooner than the 60 s of a caller's request. Each next try may take twice as long, for a slow link.
+ * How long the first try of a request about a turn may take. A connection may be accepted and never answer: a second
+ * request on another connection gets an answer sooner than waiting the 60 s of a caller's request. Each further try may
+ * take twice as long, for a slow link.
  */
 const FIRST_LIMIT_MS = 10_000;
 const MAX_LIMIT_MS = 60_000;
 
-/** How long and how often in a row the server has not answered. */
+/** For how long and how often in a row the server has not answered. */
 export interface Outage {
   readonly ms: number;
   readonly failures: number;
 }
 
-/** Asks the server about one turn, as long as the server that took its prompt is there. */
+/** Asks the server about one turn, as long as the server that took its prompt runs. */
 export class TurnPoll {
   readonly #transport: RepoTransport;
   readonly #turn: { readonly sessionID: string; readonly messageID: string };
-  /** Aborts when the server that worked on the turn has ended: the next one knows nothing of it. */
+  /** Aborts when the server that worked on the turn ends: the next server does not know the turn. */
   readonly #serverLost = new AbortController();
   #limitMs = FIRST_LIMIT_MS;
   #failures = 0;
@@ -39,24 +40,24 @@ export class TurnPoll {
     return this.#limitMs;
   }
 
-  /** Ends every request about the turn. */
+  /** Ends every request about the turn: its server has ended. */
   loseServer(error: ServerLostError): void {
     this.#serverLost.abort(error);
   }
 
-  /** What became of the turn; `undefined` while its session is at work. */
+  /** Reads how the turn ended; `undefined` while its session is at work. */
   async evidence(): Promise<TurnEvidence | undefined> {
     const evidence = await readTurn(this.#transport, this.#turn, this.#options);
     this.noteAnswer();
     return evidence;
   }
 
-  /** The newest messages of the session, back to the prompt. */
+  /** Reads the newest messages of the session, back to the prompt. */
   messages(): Promise<StoredMessage[]> {
     return readMessages(this.#transport, this.#turn, this.#options);
   }
 
-  /** Whether an answer to the prompt has begun; `false` when that cannot be read. */
+  /** Whether an answer to the prompt has begun; `false` when the messages cannot be read. */
   hasAnswer(): Promise<boolean> {
     const { sessionID, messageID } = this.#turn;
     return hasAnswer(this.#transport, sessionID, messageID, this.#options);

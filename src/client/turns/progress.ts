@@ -4,12 +4,12 @@ import type { EventType, OpenCodeEvent } from '../schema/event.js';
 import type { AssistantMessage, Part } from '../schema/message.js';
 
 /**
- * How often in a row the model may be asked and give nothing. OpenCode 1.18.33 asks one again without pause or end that
- * answers 200 with an empty stream.
+ * How often in a row the model may answer with nothing. When a provider answers 200 with an empty stream, OpenCode
+ * 1.18.33 asks it again without pause or end.
  */
 export const MAX_EMPTY_STEPS = 10;
 
-/** Events that are progress whatever they carry. */
+/** Events that always count as progress. */
 const PROGRESS: ReadonlySet<string> = new Set<EventType>([
   'session.created',
   'session.compacted',
@@ -19,7 +19,7 @@ const PROGRESS: ReadonlySet<string> = new Set<EventType>([
   'question.replied',
   'question.rejected',
 ]);
-/** Parts that the server makes of every step, also of one in which the model gives nothing. */
+/** Parts that the server adds to every step, even when the model gives nothing. */
 const BOOKKEEPING: ReadonlySet<string> = new Set<Part['type']>([
   'step-start',
   'step-finish',
@@ -38,24 +38,25 @@ interface Step {
 }
 
 /**
- * What a turn and its children achieve, as the events tell: text, reasoning, tools, answers to what they ask. That the model is
- * asked, that it is to be asked again after a failure, or that a request waits for an answer, is no progress.
+ * Tracks the progress of a turn and its children by their events. Text, reasoning, tools and answers to requests and
+ * questions are progress. It is no progress when the server asks the model, when it is about to ask again after a
+ * failure, or when a request waits for an answer.
  */
 export class TurnProgress {
-  /** When there was progress last, on the clock of `realTime.now()`. */
+  /** When the last progress was, on the clock of `realTime.now()`. */
   lastAt = realTime.now();
-  /** Why the provider is being asked again, when that is the last that was heard of the turn. */
+  /** Why the server asks the provider again, if that is the last news of the turn. */
   retry: { readonly attempt: number; readonly message: string } | undefined;
   readonly #steps = new Map<string, Step>();
 
-  /** How many steps in a row have given nothing, in the session where that is most. */
+  /** How many steps in a row have given nothing, in the session with the most. */
   get emptySteps(): number {
     let most = 0;
     for (const { empty } of this.#steps.values()) most = Math.max(most, empty);
     return most;
   }
 
-  /** Milliseconds since there was progress. */
+  /** Milliseconds since the last progress. */
   get idleMs(): number {
     return realTime.now() - this.lastAt;
   }
@@ -72,13 +73,13 @@ export class TurnProgress {
     return `nothing came of it for stallTimeoutMs, ${stallTimeoutMs} ms${retry}`;
   }
 
-  /** Something has happened that is no event. */
+  /** Records progress that comes without an event. */
   note(): void {
     this.lastAt = realTime.now();
     this.retry = undefined;
   }
 
-  /** Takes an event of the turn's session or of a child. */
+  /** Handles an event of the turn's session or of a child. */
   onEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'message.part.delta':
@@ -123,7 +124,7 @@ export class TurnProgress {
   }
 }
 
-/** A model that sends nothing but blanks gives nothing. */
+/** Whether a text counts as output: blanks alone do not. */
 function isOutput(text: string): boolean {
   return text.trim() !== '';
 }

@@ -16,30 +16,31 @@ import {
 } from '../schema/prompt.js';
 import { parseFormat, type ParsedFormat } from './format.js';
 
-/** What begins a turn: a route of the session and what is sent to it. */
+/** The request that begins a turn: a route of the session and its body. */
 export interface TurnRequest {
   readonly route: 'prompt_async' | 'command' | 'shell' | 'init';
-  /** Who is to answer, as far as the caller says so; `undefined` where a session has no say in that. */
+  /** The agent and model that the caller names; `undefined` where the session has no influence on them. */
   readonly choice: Choice | undefined;
-  /** Whether it may leave another agent and model in the session than those it names. */
+  /** Whether it may store another agent and model in the session than those it names. */
   readonly isCommand: boolean;
-  /** The body, with the id of the user message it makes and who is to answer. */
+  /** Makes the body from the id of the new user message and the agent and model that answer. */
   readonly body: (messageID: string, choice: Choice) => object;
   /**
-   * Whether the server answers only when the turn has ended. Such an answer is not waited for: Node's `fetch` gives up on
-   * one that takes longer than 300 s.
+   * Whether the server answers only when the turn has ended. The library does not wait for such an answer: Node's
+   * `fetch` gives up on one that takes longer than 300 s.
    */
   readonly isBlocking: boolean;
   /**
-   * Whether it does the same when it arrives twice. OpenCode 1.18.33 appends the parts of a prompt whose message id it knows, but
-   * replaces those whose part id it knows; what it makes of files and mentions always gets new ids.
+   * Whether a second arrival has no further effect. When OpenCode 1.18.33 knows the message id of a prompt, it appends
+   * the parts, but replaces those whose part id it knows. The parts that it makes of files and mentions always get new
+   * ids.
    */
   readonly isRepeatable: boolean;
-  /** The object that is asked for as the answer. */
+  /** The format of the answer, if the caller asks for an object. */
   readonly format?: ParsedFormat | undefined;
 }
 
-/** @throws {TypeError} for an invalid prompt, and for one with a format, which only an answer has. */
+/** @throws {TypeError} for an invalid prompt, and for one with a format, because nothing answers it. */
 export function parseContext(input: string | Omit<PromptInput, 'format'>): ParsedPrompt {
   if (typeof input === 'string') return parsePrompt(input);
   return parseInput(contextInputSchema, 'context', input);
@@ -108,7 +109,7 @@ export function initRequest(input: InitInput): TurnRequest {
   return { ...blockingRequest('init', model), choice: { model }, isCommand: true };
 }
 
-/** Who is to answer, in the words of the server. */
+/** The agent and model that answer, as the server names these fields. */
 export function choiceBody({ agent, model, variant }: Choice): {
   agent?: string;
   model?: ModelRef;
@@ -134,15 +135,19 @@ function blockingRequest(route: TurnRequest['route'], body: object): TurnRequest
 }
 
 /**
- * A message id made here tells the answer from others, and the server keeps one prompt of that id, however often it arrives.
+ * Makes a message id. It tells this turn's answer from others, and the server keeps one prompt of that id, however
+ * often it arrives.
  */
 export function newMessageID(): string {
-  // Not `randomUUID()`: a page that was loaded by plain http from another machine does not have it.
+  // Does not use `randomUUID()`: a page loaded by plain http from another machine does not have it.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `msg_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
-/** The server sorts parts by id: ours stay in their order, before what it adds itself. */
+/**
+ * Makes a part id. The server sorts parts by id, so these keep the parts in their order, before those that it adds
+ * itself.
+ */
 function partID(messageID: string, index: number): string {
   return `prt_${String(index).padStart(8, '0')}${messageID.replace('msg_', '')}`;
 }

@@ -18,11 +18,11 @@ const PROVIDER_ERRORS = new Set([
 
 /** What the stored messages say about a turn of an idle session. */
 export type TurnEvidence =
-  /** The user message is not there. */
+  /** The server has not stored the user message. */
   | { readonly kind: 'not-stored' }
-  /** The user message is there, and nothing answers it. */
+  /** The user message is stored, and nothing answers it. */
   | { readonly kind: 'unanswered' }
-  /** The session was summarized instead, as it was due. */
+  /** The server summarized the session, which was due, instead of answering. */
   | { readonly kind: 'summarized' }
   /** The last answer has neither an end nor an error. */
   | { readonly kind: 'unfinished' }
@@ -30,7 +30,10 @@ export type TurnEvidence =
   | {
       readonly kind: 'answered';
       readonly result: TurnResult;
-      /** Whether the context was compacted last. Asked for by a client, OpenCode 1.18.33 does not go on with the turn. */
+      /**
+       * Whether the turn ends with a compaction of the context. After one that a client asked for, OpenCode 1.18.33
+       * does not go on with the turn.
+       */
       readonly endsInSummary: boolean;
     };
 
@@ -43,7 +46,7 @@ interface TurnIDs {
 
 const ABORTED: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Aborted' } };
 
-/** Asks the server what became of a turn; `undefined` while its session is at work. */
+/** Asks the server how a turn ended; `undefined` while its session is at work. */
 export async function readTurn(
   transport: RepoTransport,
   { sessionID, messageID }: TurnIDs,
@@ -78,21 +81,21 @@ function evidenceOf(sessionID: string, messageID: string, messages: readonly Sto
   const entries = answersOf(messageID, messages);
   const last = entries.at(-1);
   if (last === undefined) return { kind: 'unanswered' };
-  // What comes after it answers the server's own "Continue …".
+  // An answer after the final one answers the server's own "Continue …".
   const final = entries.find((entry, index) => isFinal(entry) && endsBefore(entries[index + 1]));
   const endsInSummary = last.info.summary === true;
   if (final !== undefined)
     return { kind: 'answered', result: toResult(sessionID, entries, final), endsInSummary };
   if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
   if (last.info.time.completed === undefined) return { kind: 'unfinished' };
-  // OpenCode 1.18.33: aborted between two attempts to reach the provider, an answer is completed, and is none.
+  // When a turn is aborted between two attempts to reach the provider, OpenCode 1.18.33 completes an empty answer.
   if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
   const answer = entries.findLast(({ info }) => info.summary !== true);
   if (answer === undefined) return { kind: 'summarized' };
   return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary };
 }
 
-/** Whether the model has said all it had to say to the prompt. */
+/** Whether this is the model's final answer to the prompt. */
 function isFinal({ info: { error, finish, structured, summary, time } }: AssistantEntry): boolean {
   if (error !== undefined || summary === true || time.completed === undefined) return false;
   return (
@@ -100,19 +103,22 @@ function isFinal({ info: { error, finish, structured, summary, time } }: Assista
   );
 }
 
-/** Whether the model was not called again but for a summary. */
+/** Whether the turn ends before `next`: there is none, or it is a summary. */
 function endsBefore(next: AssistantEntry | undefined): boolean {
   return next === undefined || next.info.summary === true;
 }
 
-/** Whether the model was to be called again after this: the last answer has called tools, and none of them failed or was refused. */
+/**
+ * Whether the server has yet to call the model again: the last answer called tools, and none of them failed or was
+ * refused.
+ */
 export function isBetweenCalls({ message, parts }: TurnResult): boolean {
   const tools = parts.filter((part) => part.type === 'tool');
   const areDone = tools.every(({ state }) => state.status === 'completed');
   return message.finish === 'tool-calls' && message.structured === undefined && areDone;
 }
 
-/** What an error that the server reports makes of a turn. */
+/** The reason of the `TurnError` for an error that the server reports. */
 export function reasonOf(error: ServerErrorInfo, wasInterrupted: boolean): TurnErrorReason {
   if (error.name === 'MessageAbortedError') return wasInterrupted ? 'interrupted' : 'aborted';
   if (error.name === 'StructuredOutputError') return 'format';
@@ -136,12 +142,12 @@ function toResult(sessionID: string, entries: readonly AssistantEntry[], last: A
   };
 }
 
-/** What the model said in a message. */
+/** The text that the model wrote in a message. */
 export function textOf(parts: readonly Part[]): string {
   return parts.map((part) => (part.type === 'text' && isSaid(part) ? part.text : '')).join('');
 }
 
-/** Whether a text is the model's, not the server's. */
+/** Whether the model wrote the text, not the server. */
 export function isSaid({ synthetic, ignored }: TextPart): boolean {
   return synthetic !== true && ignored !== true;
 }

@@ -24,7 +24,7 @@ import { Turn, type TurnOptions, type TurnResult } from './turn.js';
 import { answersOf } from './turn-messages.js';
 import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
 
-/** How long the server may be out of reach before the turn is given up. */
+/** How long the server may be out of reach before the turn gives up. */
 const UNREACHABLE_LIMIT_MS = 60_000;
 /** How long the event stream may take to come up before a prompt is sent. */
 const CONNECT_LIMIT_MS = 60_000;
@@ -36,13 +36,13 @@ const ABORT_LIMIT_MS = 15_000;
 
 /** Where a run stands. */
 type RunState =
-  /** It waits for its turn. */
+  /** It waits in the queue. */
   | 'queued'
   /** It takes its hold, checks the session and waits until the prompt can be sent. */
   | 'preparing'
   /** The server may know the prompt. */
   | 'following'
-  /** The server is asked to abort the turn whenever it is seen at work. */
+  /** It asks the server to abort the turn whenever the session is seen at work. */
   | 'aborting'
   /** The session is free for the next turn. */
   | 'ended';
@@ -51,7 +51,7 @@ type RunState =
 export interface TurnInit {
   /** The session it belongs to. */
   readonly context: TurnContext;
-  /** What is sent. */
+  /** The request that begins the turn. */
   readonly request: TurnRequest;
   readonly options?: TurnOptions | undefined;
   /** Whether the caller may read its steps. */
@@ -79,11 +79,11 @@ export class TurnRun {
   /** Aborts when the turn is to end on the server. */
   readonly #abortRequested = new AbortController();
   readonly #ended = deferred();
-  /** Takes the listeners off the caller's signals, and the time limit. */
+  /** Removes the listeners from the caller's signals, and ends the time limit. */
   readonly #detach: (() => void)[] = [];
   /** Releases the hold on the instance. */
   #release: (() => void) | undefined;
-  /** Ends listening to the events and to what the session asks. */
+  /** Stops listening to events, permission requests and questions. */
   #unlisten: (() => void) | undefined;
   /** When an aborted turn is overdue. */
   #abortDeadline = Number.POSITIVE_INFINITY;
@@ -145,7 +145,7 @@ export class TurnRun {
   }
 
   /**
-   * The server has ended: ends the turn if the prompt was sent. If not, it is sent to the next server.
+   * Handles the end of the server: ends the turn if the prompt was sent. If not, the prompt goes to the next server.
    *
    * @returns whether this ended the turn.
    */
@@ -248,7 +248,9 @@ export class TurnRun {
     }
   }
 
-  /** Asks the server about the turn and acts on what it says; `changed` when that is to be looked at without a pause. */
+  /**
+   * Asks the server about the turn and acts on the answer; returns `changed` when it must look again without a pause.
+   */
   async #look(): Promise<TurnLook | 'changed' | 'ended'> {
     // OpenCode 1.18.33 lets a deleted session run on, and shows it as busy as long as its model does not answer.
     if (this.#tracker.hasGap || this.#tracker.isDeleted) await this.#catchUp();
@@ -268,10 +270,10 @@ export class TurnRun {
     }
   }
 
-  /** The session is idle: sends a lost prompt again, or settles the turn if the evidence allows it. */
+  /** Judges the turn of an idle session: sends a lost prompt again, or settles the turn if the evidence allows it. */
   async #judge(evidence: TurnEvidence): Promise<TurnLook | 'changed' | 'ended'> {
     if (evidence.kind !== 'not-stored') {
-      // It has arrived: no failed request ends it sooner than any other turn.
+      // The prompt has arrived, so the failure of its request no longer matters.
       this.#delivery.error = undefined;
     } else if (this.#mayRepeat) {
       await this.#delivery.send(this.#choice);
@@ -304,7 +306,7 @@ export class TurnRun {
     );
   }
 
-  /** The aborted turn is at work: aborts it once more, or gives it up when it is overdue. */
+  /** Aborts a turn once more that is still at work after an abort, or gives it up when it is overdue. */
   async #repeatAbort(): Promise<TurnLook | 'ended'> {
     const isOverdue = realTime.now() > this.#abortDeadline;
     if (isOverdue && this.#tracker.hasBegun) {
@@ -312,29 +314,29 @@ export class TurnRun {
       return 'ended';
     }
     if (isOverdue) {
-      // The session may work on the prompt of another client, and on this one next: aborted all the same.
+      // The session may work on another client's prompt first and on this one next: abort it all the same.
       this.#tracker.hasBegun = true;
       this.#abortDeadline += ABORT_LIMIT_MS;
     }
-    // An abort before the answer has begun breaks the instance. Whether this one worked shows in the session's status.
+    // An abort before the answer has begun breaks the instance. The session's status shows whether this abort worked.
     this.#tracker.hasBegun ||= await this.#poll.hasAnswer();
     if (this.#tracker.hasBegun) await this.#poll.abort();
     return { kind: 'aborting' };
   }
 
-  /** The turn is at work: fails it when it has stalled. */
+  /** Fails a turn that is at work and has stalled. */
   #checkProgress(): TurnLook | 'changed' {
     const { progress } = this.#tracker;
     const stallTimeoutMs = this.#stallTimeoutMs;
     const detail = progress.whyStalled(stallTimeoutMs);
     if (detail === undefined) return { kind: 'at-work', stallTimeoutMs, idleMs: progress.idleMs };
-    // Aborted like a turn that nobody waits for, and held until it has ended.
+    // The turn is aborted like one that nobody waits for, and holds the instance until it has ended.
     this.#callerGone.abort();
     this.#fail('stalled', { detail });
     return 'changed';
   }
 
-  /** The server did not answer: gives the turn up when that lasts too long or cannot change. */
+  /** Handles a request that failed: gives the turn up when the failure lasts too long or cannot change. */
   async #noteFailure(error: unknown): Promise<TurnLook | 'ended'> {
     if (this.#closed.aborted) return 'ended';
     const outage = this.#poll.noteFailure(error);
@@ -347,7 +349,7 @@ export class TurnRun {
     return 'ended';
   }
 
-  /** Nothing more can be learned about the turn: fails it, and aborts once what is left of it. */
+  /** Fails a turn about which nothing more can be learned, and sends one abort for what is left of it. */
   async #giveUp(error: unknown): Promise<void> {
     const isGone = error instanceof RequestError && error.status === 404;
     if (isGone || error instanceof ClosedError) throw error;
@@ -356,17 +358,17 @@ export class TurnRun {
     if (this.#tracker.hasBegun) await this.#poll.abort();
   }
 
-  /** Settles with the result, if it is what the prompt asked for. */
+  /** Settles with the result, if it has the format that the prompt asked for. */
   async #answer(result: TurnResult): Promise<void> {
     const { format } = this.#request;
     if (format === undefined) return this.turn.settle({ result });
-    // A check of the caller may take for ever.
+    // A check in the caller's schema may never end.
     const parsed = await abortable(format.parse(result.structured), this.#callerGone.signal);
     if ('value' in parsed) this.turn.settle({ result: { ...result, structured: parsed.value } });
     else this.#fail('format', parsed);
   }
 
-  /** Lets go before who awaits the result goes on, unless the server may still work on a turn that was cancelled. */
+  /** Releases the hold before `result` settles, unless the server may still work on a cancelled turn. */
   #settled(): void {
     this.#unlink();
     if (this.#state === 'queued') this.#leftQueue.abort();
@@ -374,13 +376,13 @@ export class TurnRun {
     if (!this.#callerGone.signal.aborted) this.#letGo();
   }
 
-  /** Lets go of the server: what comes now belongs to the next turn, or to nobody. */
+  /** Releases the hold and stops listening: what comes now belongs to the next turn, or to none. */
   #letGo(): void {
     this.#unlisten?.();
     this.#release?.();
   }
 
-  /** Lets go of the caller: no listener stays on its signal, and no timer. */
+  /** Removes every listener from the caller's signal, and every timer. */
   #unlink(): void {
     for (const detach of this.#detach.splice(0)) detach();
   }
@@ -393,7 +395,10 @@ export class TurnRun {
     this.turn.settle({ error, quiet: reason === 'aborted' && this.#abortRequested.signal.aborted });
   }
 
-  /** The caller waits no longer: the turn is aborted on the server, and its session is not free until it is idle. */
+  /**
+   * Handles a caller that no longer waits: aborts the turn on the server. The session is free for the next turn when it
+   * is idle.
+   */
   #cancel(reason: unknown): void {
     if (this.turn.isSettled) return;
     this.#callerGone.abort(reason);
@@ -413,7 +418,7 @@ export class TurnRun {
     await this.#ended.promise;
   }
 
-  /** From now on the turn is aborted whenever it is seen at work. */
+  /** From now on this run aborts the turn whenever it sees it at work. */
   #beginAbort(): void {
     if (this.#state === 'aborting') return;
     this.#state = 'aborting';

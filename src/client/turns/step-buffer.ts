@@ -2,14 +2,14 @@ import { deferred, type Deferred } from '../../core/abort.js';
 import type { TurnStep } from './turn-step.js';
 
 /**
- * Steps that nobody has read yet. It joins the deltas of one part, and keeps of a running tool only the newest step, so it never
- * holds more than the answer itself.
+ * Buffers the steps that nobody has read yet. It joins the deltas of one part and keeps only the newest step of a
+ * running tool, so it never holds more than the answer itself.
  */
 export class StepBuffer {
   #steps: TurnStep[] = [];
   #waiting: Deferred<void> | undefined;
 
-  /** Adds a step and wakes who waits for one. */
+  /** Adds a step and wakes the reader that waits for one. */
   push(step: TurnStep): void {
     const last = this.#steps.at(-1);
     const merged = last && merge(last, step);
@@ -36,7 +36,7 @@ export class StepBuffer {
   }
 }
 
-/** One step in the place of two; `undefined` when both are needed. */
+/** Merges two steps into one; `undefined` when both are needed. */
 function merge(last: TurnStep, step: TurnStep): TurnStep | undefined {
   switch (step.type) {
     case 'text':

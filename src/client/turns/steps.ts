@@ -4,15 +4,17 @@ import { isSaid } from './result.js';
 import type { TurnStep } from './turn-step.js';
 import { TurnMessages } from './turn-messages.js';
 
-/** How far a text part was emitted. */
+/** How much of a text part was emitted. */
 interface TextProgress {
   readonly type: 'text' | 'reasoning';
   length: number;
-  /** Whether the next delta may not follow what was emitted: only the whole text tells what is missing. */
+  /** Whether the next delta may not continue the emitted text. Then only the whole text shows what is missing. */
   isBroken: boolean;
 }
 
-/** Translates the events of one turn into its steps; what a session asks comes another way. */
+/**
+ * Translates the events of one turn into its steps, but not permission requests and questions, which do not pass here.
+ */
 export class TurnSteps {
   readonly #sessionID: string;
   readonly #turn: TurnMessages;
@@ -20,11 +22,11 @@ export class TurnSteps {
   readonly #emit: (step: TurnStep) => void;
   /** Assistant messages of this turn. */
   readonly #messages = new Set<string>();
-  /** Those of them that sum up what was said before. */
+  /** Those of them that are summaries. */
   readonly #summaries = new Set<string>();
-  /** What was emitted of each text part. */
+  /** How much was emitted, by the id of the text part. */
   readonly #texts = new Map<string, TextProgress>();
-  /** Parts of which nothing more will come. */
+  /** Parts that are complete. */
   readonly #done = new Set<string>();
   readonly #children = new Map<string, { title: string; isAtWork: boolean }>();
 
@@ -40,7 +42,7 @@ export class TurnSteps {
     this.#emit = init.emit;
   }
 
-  /** Takes one event of the turn's directory. */
+  /** Handles one event of the turn's directory. */
   onEvent(event: OpenCodeEvent): void {
     switch (event.type) {
       case 'message.updated': {
@@ -63,7 +65,7 @@ export class TurnSteps {
         const { part } = event.properties;
         this.#turn.takePart(part);
         const text = this.#texts.get(part.id);
-        // Older than what was read from the server, it mends nothing.
+        // A shorter text is older than the one read from the server and mends nothing.
         if (text !== undefined && 'text' in part && part.text.length >= text.length) text.isBroken = false;
         if (this.#messages.has(part.messageID)) this.#takePart(part);
         else if (this.#isChild(part.sessionID) && part.type !== 'text' && part.type !== 'reasoning')
@@ -91,16 +93,16 @@ export class TurnSteps {
   }
 
   /**
-   * Makes up for what the events did not bring, because the stream was down or the answer overtook them.
+   * Emits the steps whose events are missing, because the stream was down or the answer overtook them.
    *
-   * @param messages - of this turn, from the assistant.
+   * @param messages - the assistant messages of this turn.
    */
   complete(messages: readonly Message[]): void {
     for (const { info, parts } of messages) {
       this.#addMessage(info);
       for (const part of parts) {
         this.#takePart(part);
-        // Deltas of what was read may still be on their way.
+        // Deltas of the text just read may still arrive.
         const text = this.#texts.get(part.id);
         if (text !== undefined) text.isBroken = true;
       }
@@ -121,7 +123,7 @@ export class TurnSteps {
         if (this.#summaries.has(part.messageID) || (part.type === 'text' && !isSaid(part))) return;
         const text = this.#texts.get(part.id) ?? { type: part.type, length: 0, isBroken: false };
         this.#texts.set(part.id, text);
-        // The whole text so far: what the deltas did not bring, because the stream was down, is made up for here.
+        // The part holds the whole text so far, so emit what the deltas did not bring because the stream was down.
         const missing = part.text.slice(text.length);
         text.length += missing.length;
         if (missing !== '')

@@ -1,46 +1,46 @@
 import type { AssistantMessage, Message, Part, StoredMessage } from '../schema/message.js';
 
-/** A user message that came after the prompt, and what tells who made it. */
+/** A user message after the prompt, with what shows who made it. */
 interface LaterPrompt {
   readonly id: string;
   readonly createdAt: number;
   isByServer: boolean;
-  /** Begins a compaction that the server decided on. */
+  /** Whether it begins a compaction that the server decided on. */
   isCompaction: boolean;
-  /** The compaction takes the prompt back, to repeat it afterwards. */
+  /** Whether that compaction takes the prompt back and repeats it afterwards. */
   isOverflow: boolean;
 }
 
 /**
- * Tells the messages of one turn from others of its session, given in their order. OpenCode 1.18.33 names as the parent of
- * an answer the newest user message, which is not always the prompt:
- * - what is prompted, or only stored, while the model is called is read with the next call of the same turn;
- * - a compaction in the turn is a user message of its own, with the summary for an answer; then "Continue …" comes as another, or
- *   the prompt once more when it was the prompt that had not fitted;
+ * Tells the messages of one turn from the others of its session. It takes them in their order. OpenCode 1.18.33 names
+ * the newest user message as the parent of an answer, which is not always the prompt:
+ * - the next call of the same turn reads a message that was prompted, or only stored, while the model was called;
+ * - a compaction in the turn is a user message of its own, and the summary is its answer; then "Continue …" follows as
+ *   another user message, or the prompt once more when the prompt itself had not fitted;
  * - a command that runs as a subtask goes on with "Summarize …".
  */
 export class TurnMessages {
   readonly #messageID: string;
-  /** The prompt, and what continued it. */
+  /** The ids of the prompt and of the user messages that continued it. */
   readonly #prompts: Set<string>;
-  /** What came after the prompt and has no answer yet. */
+  /** User messages after the prompt that have no answer yet. */
   readonly #later: LaterPrompt[] = [];
   #isStored = false;
   #last: AssistantMessage | undefined;
   #isRepeated = false;
   #hasEnded = false;
 
-  /** @param messageID - of the prompt. */
+  /** @param messageID - the id of the prompt. */
   constructor(messageID: string) {
     this.#messageID = messageID;
     this.#prompts = new Set([messageID]);
   }
 
-  /** Takes a message, or what has become of one; says whether it is an answer of this turn. */
+  /** Takes a message, new or changed, and returns whether it is an answer of this turn. */
   take(info: StoredMessage['info']): boolean {
     if (info.role === 'assistant') return this.#takeAnswer(info);
     if (info.id === this.#messageID) this.#isStored = true;
-    // Unreadable is only the oldest message of a session.
+    // Skips an unreadable message: only the oldest message of a session can be one.
     else if (
       info.role === 'user' &&
       this.#isStored &&
@@ -91,7 +91,7 @@ export class TurnMessages {
       this.#isRepeated = prompt.isOverflow;
       return true;
     }
-    // After these the model is called again.
+    // Only after tool calls or a summary does the server call the model again.
     if (last.finish !== 'tool-calls' && last.summary !== true) return false;
     if (prompt.isByServer) return true;
     if (last.summary === true && this.#isRepeated) {
@@ -102,13 +102,13 @@ export class TurnMessages {
   }
 }
 
-/** An answer of the model, or a summary that the server had it make. */
+/** An answer of the model, or a summary that the server asked it for. */
 export type AssistantEntry = Message & { readonly info: AssistantMessage };
 
 /**
  * The answers of a turn.
  *
- * @param messages - of its session, in their order, from the prompt on or from an earlier one.
+ * @param messages - the messages of its session in their order, beginning at the prompt or earlier.
  */
 export function answersOf(messageID: string, messages: readonly StoredMessage[]): AssistantEntry[] {
   const turn = new TurnMessages(messageID);

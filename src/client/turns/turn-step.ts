@@ -2,7 +2,10 @@ import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { ToolState } from '../schema/message.js';
 import type { Tokens } from '../schema/session.js';
 
-/** What happened in a turn, a union on `type`. Of children there are tools, usage and what they ask, but no text. */
+/**
+ * One step of a turn, a union on `type`. Children contribute tools, usage, permission requests and questions, but no
+ * text.
+ */
 export type TurnStep =
   /**
    * An assistant message of the turn begins; summaries are left out. The text pieces of each message, in order, with a blank line

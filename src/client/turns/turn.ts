@@ -10,19 +10,19 @@ import type { TurnStep } from './turn-step.js';
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
   /**
-   * Milliseconds for the whole turn, its time in the queue included; when they are over it is aborted.
+   * Milliseconds for the whole turn, its time in the queue included. When they are over, the turn is aborted.
    *
    * @default false
    */
   readonly timeoutMs?: number | false | undefined;
   /**
-   * Milliseconds without progress of the session or its children, after which the turn is aborted and rejects with reason
-   * `stalled`. Progress is text, reasoning, what a tool does, a child that begins, and an answer to a question or permission.
-   * That the model is asked once more, that OpenCode waits to ask a provider again that failed, or that a question or permission
-   * waits for an answer, is none. Text that repeats is progress; `timeoutMs` bounds it.
+   * Milliseconds without progress of the session or its children, after which the turn is aborted and rejects with
+   * reason `stalled`. Progress is text, reasoning, what a tool does, a child that begins, and an answer to a question
+   * or permission. It is no progress when OpenCode asks the model once more, waits to ask a failed provider again, or
+   * when a question or permission waits for an answer. Text that repeats is progress; `timeoutMs` bounds it.
    *
-   * Without it, too, a turn is stalled when the model is asked ten times in a row and gives nothing: OpenCode 1.18.33 asks one
-   * that answers with an empty stream without pause or end.
+   * Even without this option a turn stalls when the model answers ten times in a row with nothing: OpenCode 1.18.33
+   * asks a model that answers with an empty stream again without pause or end.
    *
    * @default false
    */
@@ -58,13 +58,16 @@ export interface TurnResult<T = unknown> {
   readonly message: AssistantMessage;
   /** Its parts. */
   readonly parts: readonly Part[];
-  /** Its text: the text parts in order, without what the server added. Empty when it is only tools. */
+  /**
+   * Its text: the text parts in order, without those that the server added. Empty when the answer consists of tools
+   * only.
+   */
   readonly text: string;
   /** What the model said in the whole turn, summaries left out: the texts of its messages in order, with a blank line between. */
   readonly transcript: string;
   /**
-   * The object that was asked for by `format`: validated and typed by a zod schema, as the model gave it by a JSON schema;
-   * `undefined` when none was asked for.
+   * The object that `format` asked for: with a zod schema validated and typed, with a JSON schema as the model gave it;
+   * `undefined` without a `format`.
    */
   readonly structured: T;
   /** Every assistant message of the turn, one per model call, oldest first. */
@@ -151,7 +154,7 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
     if (this.#outcome === undefined) this.#steps?.push(step);
   }
 
-  /** @internal The only way a turn ends; what comes second changes nothing. */
+  /** @internal Ends the turn. Nothing else does, and a second call changes nothing. */
   settle(
     outcome: { readonly result: TurnResult<T> } | { readonly error: unknown; readonly quiet?: boolean },
   ): void {

@@ -3,46 +3,49 @@ import type { ServerErrorInfo } from '../schema/message.js';
 import { isBetweenCalls, reasonOf, type TurnEvidence } from './result.js';
 import type { TurnResult } from './turn.js';
 
-/** How soon to look again when what the server stores is not final yet. */
+/** How soon to look again when the stored messages are not final yet. */
 export const RECHECK_MS = 250;
 /** How long an idle session may take to store the end of its turn, after the last event of the session. */
 export const SETTLE_LIMIT_MS = 5_000;
 /** How long an accepted prompt may take to begin, after the last event of the session. */
 export const START_LIMIT_MS = 15_000;
 /**
- * How long after it was accepted a prompt can be invisible: on a cold instance OpenCode 1.18.33 shows neither status nor
+ * For how long an accepted prompt can be invisible: on a cold instance OpenCode 1.18.33 shows neither status nor
  * message for up to 0.9 s. An abort in that time aborts nothing, so it is repeated when the turn does begin.
  */
 export const COLD_START_MS = 3_000;
-/** How long a second event may take that tells why the first came: the end of an aborted message, or a disposal. */
+/** How long to wait for a second event that explains the first: the end of an aborted message, or a disposal. */
 const REASON_MS = 2 * RECHECK_MS;
 
-/** What is known of the turn of an idle session beside what the server stores of it. */
+/** What the client knows about the turn of an idle session besides the stored messages. */
 export interface TurnFacts {
-  /** Milliseconds since anything was heard of the turn. */
+  /** Milliseconds since the last event of the turn. */
   readonly quietMs: number;
-  /** What the server has reported for the session since its last answer began. */
+  /** The error that the server has reported for the session since its last answer began. */
   readonly sessionError: ServerErrorInfo | undefined;
-  /** Whether it was aborted through this turn. */
+  /** Whether this run itself asked the server to abort the turn. */
   readonly isAborted: boolean;
-  /** Whether its instance was seen to be disposed. */
+  /** Whether an event reported the disposal of its instance. */
   readonly isDisposed: boolean;
-  /** Whether the event stream broke while it ran, so that the end of the instance or the server could go unseen. */
+  /**
+   * Whether the event stream broke during the turn, so that the client may have missed the end of the instance or the
+   * server.
+   */
   readonly hadGap: boolean;
-  /** Why nobody knows whether the prompt arrived. */
+  /** The failure that leaves open whether the prompt arrived. */
   readonly sendError: ConnectionError | TimeoutError | undefined;
-  /** Whether the request that carries the prompt may still be what the turn waits for. */
+  /** Whether the turn may still be waiting for the request that carries the prompt. */
   readonly isUnderWay: boolean;
 }
 
-/** What is known about the reason of a failure. */
+/** What the client knows about the reason of a failure. */
 export interface FailureDetails {
   readonly serverError?: ServerErrorInfo;
   readonly detail?: string;
   readonly issues?: readonly ShapeIssue[];
 }
 
-/** What has become of a turn. */
+/** How a turn ended, if it did. */
 export type TurnVerdict =
   | { readonly kind: 'wait' }
   | { readonly kind: 'answered'; readonly result: TurnResult }
@@ -52,7 +55,7 @@ export type TurnVerdict =
 
 const WAIT: TurnVerdict = { kind: 'wait' };
 
-/** Judges the turn of an idle session by what the server stores of it and what is known beside. */
+/** Judges the turn of an idle session by its stored messages and the facts. */
 export function verdictOf(evidence: TurnEvidence, facts: TurnFacts): TurnVerdict {
   switch (evidence.kind) {
     case 'answered':
@@ -80,7 +83,7 @@ function ofAnswer(
   if (!isBetweenCalls(result)) return { kind: 'answered', result };
   if (facts.isAborted) return { kind: 'failed', reason: 'aborted' };
   if (facts.isDisposed || facts.hadGap) return { kind: 'failed', reason: 'interrupted' };
-  // Why the model is not called again is told by an event, which this answer may have overtaken.
+  // An event tells why the server does not call the model again; this answer may have overtaken it.
   if (quietMs < REASON_MS) return WAIT;
   if (!endsInSummary) return { kind: 'answered', result };
   const detail =
@@ -90,11 +93,11 @@ function ofAnswer(
 
 function ofError(stored: ServerErrorInfo, facts: TurnFacts): TurnVerdict {
   const { sessionError, isAborted, isDisposed, quietMs } = facts;
-  // An answer that is cut off counts as aborted, whatever cut it off.
+  // A cut-off answer counts as aborted, whatever cut it off.
   const isCut = stored.name === 'MessageAbortedError';
   const serverError = isCut && !isAborted && sessionError !== undefined ? sessionError : stored;
   const isAbort = serverError.name === 'MessageAbortedError';
-  // A disposal aborts the turn first and says that it did so a moment later.
+  // A disposal first aborts the turn; its own event comes a moment later.
   if (isAbort && !isAborted && !isDisposed && quietMs < REASON_MS) return WAIT;
   const reason = reasonOf(serverError, isDisposed && !isAborted);
   const { name, data } = serverError;
@@ -104,7 +107,7 @@ function ofError(stored: ServerErrorInfo, facts: TurnFacts): TurnVerdict {
 
 function ofUnfinished(facts: TurnFacts): TurnVerdict {
   const { sessionError, isAborted, isDisposed, hadGap, quietMs } = facts;
-  // After an abort or an error the answer is completed a moment later.
+  // After an abort or an error, the server completes the answer a moment later.
   if (sessionError !== undefined && quietMs >= REASON_MS) return ofError(sessionError, facts);
   if (quietMs < (isDisposed && !isAborted ? COLD_START_MS : SETTLE_LIMIT_MS)) return WAIT;
   if (isAborted) return { kind: 'failed', reason: 'aborted' };
@@ -114,7 +117,7 @@ function ofUnfinished(facts: TurnFacts): TurnVerdict {
 
 function ofNoAnswer(kind: 'not-stored' | 'unanswered', facts: TurnFacts): TurnVerdict {
   const { sessionError, isAborted, isDisposed, sendError, quietMs } = facts;
-  // The error of a prompt that never began, e.g. for an unknown agent, comes as an event only.
+  // When a prompt never began, e.g. for an unknown agent, only an event carries the error.
   if (sessionError !== undefined && quietMs >= REASON_MS) return ofError(sessionError, facts);
   if ((isAborted || isDisposed) && quietMs >= COLD_START_MS) {
     return { kind: 'failed', reason: isAborted ? 'aborted' : 'interrupted' };
