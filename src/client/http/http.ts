@@ -232,7 +232,7 @@ export class Http {
     }
   }
 
-  /** Resolves or rejects; `signal` ends what is sent, but not the pause before it is repeated. */
+  /** Sends a request, again if it may be repeated; `signal` ends it. */
   #fetch(
     request: { readonly method: string; readonly path: string } & Pick<
       HttpRequest<unknown>,

@@ -30,7 +30,7 @@ export class ConfigResource extends RepoResource {
 
   /**
    * Merges `config` into the configuration of this directory. The server writes a file `config.json` **into the repository**
-   * and disposes the instance; both wait until nothing holds it.
+   * and disposes the instance. While something holds the instance, the call is refused.
    *
    * @throws {DisposeRefusedError} when something holds the instance; nothing was written then.
    * @throws {TypeError} {@link RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
