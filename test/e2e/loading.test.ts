@@ -72,8 +72,8 @@ describe('a repository that cannot be loaded', () => {
     await mkdir(join(directory, 'opencode.json'));
     const repo = world.jarvis.forRepo(directory);
     const broken = { status: 500, message: expect.stringContaining('server.restart()') as string };
-    await expect(repo.sessions.create()).rejects.toMatchObject(broken);
-    expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, holds: [] });
+    await expect(repo.sessions.create()).rejects.toMatchObject({ status: 500 });
+    expect(repo.stats()).toMatchObject({ state: 'broken', error: broken, loaded: false, holds: [] });
     await rm(join(directory, 'opencode.json'), { recursive: true });
     await expect(repo.reload()).rejects.toMatchObject(broken);
     await world.jarvis.server.restart();

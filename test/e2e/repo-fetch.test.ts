@@ -42,6 +42,22 @@ async function send(
   }
 }
 
+/** Makes a child in the other repository, as another client could: the library itself refuses that. */
+async function foreignChild(parent: Session): Promise<Session> {
+  const { url, authorization = '' } = world.jarvis.server;
+  const response = await fetch(`${url}/session`, {
+    method: 'POST',
+    headers: {
+      authorization,
+      'content-type': 'application/json',
+      'x-opencode-directory': encodeURIComponent(other.directory),
+    },
+    body: JSON.stringify({ parentID: parent.id }),
+  });
+  const { id } = (await response.json()) as { id: string };
+  return other.sessions.get(id);
+}
+
 describe('the table of repo.fetch and the document of the real server', () => {
   let operations: Operation[];
   const refusals = (each: { method: string; path: string }): unknown => {
@@ -153,7 +169,7 @@ describe('a session of another repository', () => {
 
   it('refuses to delete a session that has a child in another repository', async () => {
     const parent = await repo.sessions.create();
-    const child = await other.sessions.create({ parentID: parent.id });
+    const child = await foreignChild(parent);
     expect(await send('DELETE', `/session/${parent.id}`)).toMatchObject({ status: 'SessionDirectoryError' });
     expect((await send('GET', `/session/${parent.id}/children`)).body).toEqual([]);
     await child.delete();
