@@ -272,7 +272,12 @@ const projectCalls: readonly Call[] = [
 const instanceCalls: readonly Call[] = [
   { method: 'repo.path', call: ({ repo }) => repo.path() },
   { method: 'repo.warm', call: ({ repo }) => repo.warm() },
-  { method: 'repo.reload', call: ({ repo }) => repo.reload() },
+  {
+    method: 'repo.reload',
+    call: ({ repo }) => repo.reload(),
+    beside: [...disposal.beside, 'GET /path', 'GET /mcp', 'GET /config/providers'],
+    once: true,
+  },
   { method: 'repo.events', call: ({ repo }) => close(repo.events()) },
   { method: 'repo.hold', call: ({ repo }) => repo.hold('test')[Symbol.dispose]() },
   { method: 'repo.stats', call: ({ repo }) => repo.stats() },

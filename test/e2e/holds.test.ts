@@ -163,7 +163,8 @@ describe('an instance is not disposed during', () => {
       command: '/bin/sh',
       args: ['-c', 'stty -echo; while read -r line; do echo "<$line>"; done'],
     });
-    expect(await obstacles()).toEqual([`pty: ${id}`]);
+    // The hold of the call becomes that of the terminal with the event that reports it.
+    await vi.waitFor(async () => expect(await obstacles()).toEqual([`pty: ${id}`]), { timeout: 10_000 });
     await using connection = await repo.pty.connect(id);
     expect(await obstacles()).toEqual(
       expect.arrayContaining([`pty: ${id}`, `request: GET /pty/${id}/connect`]),
