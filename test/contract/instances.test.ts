@@ -36,7 +36,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
   /** Resolves when another repository of the client was disposed for idleness: long enough for this one, too. */
   async function untilOthersAreDisposed(jarvis: JarvisOpenCode): Promise<void> {
     const other = jarvis.forRepo(await world.repo());
-    await other.warm();
+    await other.path();
     await vi.waitFor(() => expect(other.stats().disposals.idle).toBe(1), PATIENCE);
   }
 
@@ -75,7 +75,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const turn = await busyTurn(world.jarvis.forRepo(directory));
     const jarvis = await world.connect({ idle: { idleTimeoutMs: 300 } });
     const repo = jarvis.forRepo(directory);
-    await repo.warm();
+    await repo.path();
     await untilOthersAreDisposed(jarvis);
     expect(repo.stats()).toMatchObject({ loaded: true, disposals: { idle: 0, external: 0 } });
     expect(await turn.finish()).toBe('Working done.');
@@ -130,7 +130,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const repo = jarvis.forRepo(await world.repo());
     {
       using _tab = repo.hold('an open tab');
-      await repo.warm();
+      await repo.path();
       await expect(repo.dispose()).rejects.toMatchObject({
         // Until the event stream is up, that is one more reason.
         holds: expect.arrayContaining([expect.objectContaining({ kind: 'lease', detail: 'an open tab' })]),
@@ -146,7 +146,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const repos: RepoClient[] = [];
     for (let index = 0; index < 3; index += 1) {
       const repo = jarvis.forRepo(await world.repo());
-      await repo.warm();
+      await repo.path();
       repos.push(repo);
     }
     await vi.waitFor(() => expect(repos[0]?.stats().disposals.cap).toBe(1), PATIENCE);
@@ -180,7 +180,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     await session.prompt('Hello');
     await using events = repo.events({ types: ['server.instance.disposed'] });
     await events.ready;
-    await other.warm();
+    await other.path();
     expect(await other.dispose()).toMatchObject({ disposed: true });
     for await (const event of events) {
       expect(event).toMatchObject({ directory, properties: { directory } });
@@ -208,7 +208,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const [here, there] = (await world.clones()).map((directory) => world.jarvis.forRepo(directory));
     if (here === undefined || there === undefined) throw new Error('no clones');
     const turn = await busyTurn(there);
-    await here.warm();
+    await here.path();
     expect(await here.dispose()).toMatchObject({ disposed: true });
     expect(there.stats()).toMatchObject({ state: 'busy', boots: 1, disposals: { external: 0 } });
     expect(await turn.finish()).toBe('Working done.');
@@ -217,7 +217,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
   it('loads no instance with a broken configuration, and names file, line and reason in the error', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
     const healthy = jarvis.forRepo(await world.repo());
-    await healthy.warm();
+    await healthy.path();
     const repo = jarvis.forRepo(await world.repo());
     const repair = await world.breakRepo(repo.directory);
     const refused = repo.sessions.create();
@@ -238,7 +238,7 @@ describe.each(worlds)('instances in $name', ({ open }) => {
 
     // The server keeps what it could not read.
     await repair();
-    await expect(repo.warm()).rejects.toThrow('server.restart()');
+    await expect(repo.path()).rejects.toThrow('server.restart()');
     expect(repo.stats()).toMatchObject(broken);
     const response = await repo.fetch(`${repo.baseUrl}/session/status`);
     expect([response.status, await response.json()]).toMatchObject([400, { name: 'ConfigJsonError' }]);
@@ -247,12 +247,12 @@ describe.each(worlds)('instances in $name', ({ open }) => {
 
   it('keeps an instance loaded whose configuration breaks, until it is disposed', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
-    await repo.warm();
+    await repo.path();
     await world.breakRepo(repo.directory);
     expect(repo.stats()).toMatchObject({ state: 'idle', error: undefined });
     await repo.dispose();
     expect(repo.stats()).toMatchObject({ state: 'unloaded', error: undefined });
-    await expect(repo.warm()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
+    await expect(repo.path()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
     expect(repo.stats()).toMatchObject({ state: 'broken', loaded: false, boots: 1 });
   });
 });

@@ -71,7 +71,7 @@ function request(index: number): Promise<unknown> {
     case 0:
       return repo.sessions.list();
     case 1:
-      return repo.warm();
+      return repo.path();
     case 2:
       return repo.sessions.create();
     default:
@@ -87,7 +87,7 @@ describe('requests', () => {
     };
     let disposed = 0;
     for (let round = 0; round < 20; round++) {
-      await repo.warm();
+      await repo.path();
       whenSent = () => fire(3);
       whenAnswered = () => fire(3);
       // Every fifth time they come before it is sent, and call it off.
@@ -137,8 +137,8 @@ describe('two clients of one server', () => {
     await using two = await JarvisOpenCode.connect({ url, password });
     const spellings = [git.directory, `${git.directory}/`, `${git.directory}/../repo`, `${git.directory}//.`];
     const repos = [one, two].flatMap((jarvis) => spellings.map((spelling) => jarvis.forRepo(spelling)));
-    await Promise.all(repos.flatMap((each) => [each.warm(), each.sessions.list(), each.permissions.list()]));
-    await one.forRepo(last.directory).warm();
+    await Promise.all(repos.flatMap((each) => [each.path(), each.sessions.list(), each.permissions.list()]));
+    await one.forRepo(last.directory).path();
     const boots = (directory: string): number => {
       const log = readFileSync(join(real.root, 'data/opencode/log/opencode.log'), 'utf8').split('\n');
       return log.filter((line) => line.endsWith(`message="creating instance" directory=${directory}`)).length;
@@ -172,7 +172,7 @@ describe('dispose()', () => {
   it('disposes a deleted directory, and a new one can take its place', async () => {
     const { directory } = await world.repo();
     const gone = world.jarvis.forRepo(directory);
-    await gone.warm();
+    await gone.path();
     await rm(directory, { recursive: true });
     expect(await gone.dispose()).toMatchObject({ disposed: true });
     expect(() => world.jarvis.forRepo(directory)).toThrow(RepoPathError);
@@ -196,7 +196,7 @@ describe('dispose()', () => {
   it('interrupts nothing at the target when a link has replaced the disposed directory', async () => {
     const { directory } = await world.repo();
     const before = world.jarvis.forRepo(directory);
-    await before.warm();
+    await before.path();
     const gate = deferred();
     world.model.use(() => [text('un'), waitFor(gate.promise), text('harmed')]);
     const turn = (await repo.sessions.create()).stream('x');
@@ -217,7 +217,7 @@ describe('everybody who waits is answered', () => {
     await using doomed = await realJarvis({ idle: false, restart: false, fetch: watchingFetch });
     const stubborn = await stubbornRepo(doomed);
     const { disposal } = await disposing(stubborn);
-    const waiting = [disposal, stubborn.warm(), stubborn.sessions.create().then((it) => it.prompt('x'))];
+    const waiting = [disposal, stubborn.path(), stubborn.sessions.create().then((it) => it.prompt('x'))];
     process.kill(doomed.jarvis.server.pid ?? 0, 'SIGKILL');
     for (const outcome of await Promise.allSettled(waiting))
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(ServerLostError) });
@@ -226,7 +226,7 @@ describe('everybody who waits is answered', () => {
   it('answers everybody when the client is closed in the middle of a disposal', async () => {
     const stubborn = await stubbornRepo(world);
     const { disposal } = await disposing(stubborn);
-    const waiting = [disposal, stubborn.warm(), stubborn.sessions.create().then((it) => it.prompt('x'))];
+    const waiting = [disposal, stubborn.path(), stubborn.sessions.create().then((it) => it.prompt('x'))];
     const closing = world.jarvis.close();
     for (const outcome of await Promise.allSettled(waiting))
       expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(ClosedError) });

@@ -57,7 +57,7 @@ describe('an idle instance', () => {
     for await (const step of turn) if (step.type === 'text') break;
     // The other repository goes through several idle times meanwhile.
     for (let round = 0; round < 3; round++) {
-      await beta.warm();
+      await beta.path();
       await unloaded(beta);
     }
     expect(alpha.stats()).toMatchObject({ loaded: true, state: 'busy', idleDeadline: undefined });
@@ -87,7 +87,7 @@ describe('an idle instance', () => {
     const refusal = alpha.dispose();
     await expect(refusal).rejects.toBeInstanceOf(DisposeRefusedError);
     await expect(refusal).rejects.toMatchObject({ holds: [{ kind: 'session-busy', detail: session.id }] });
-    await beta.warm();
+    await beta.path();
     await unloaded(beta);
     expect(alpha.stats().state).toBe('busy');
     gate.resolve();
@@ -103,12 +103,12 @@ describe('an idle instance', () => {
 
   it('keeps an idle instance by hold() until the hold is released', async () => {
     const lease = alpha.hold('a tab is open');
-    await alpha.warm();
+    await alpha.path();
     expect(alpha.stats().holds).toMatchObject([{ kind: 'lease', detail: 'a tab is open' }]);
     await expect(alpha.dispose()).rejects.toMatchObject({
       holds: [{ kind: 'lease', detail: 'a tab is open' }],
     });
-    await beta.warm();
+    await beta.path();
     await unloaded(beta);
     expect(alpha.stats().state).toBe('busy');
     lease[Symbol.dispose]();
@@ -134,7 +134,7 @@ describe('dispose()', () => {
 
   it('resolves dispose() when the instance is gone, says so when there was none, and shares it among concurrent callers', async () => {
     const { directory } = alpha;
-    await alpha.warm();
+    await alpha.path();
     const disposals = alpha.stats().disposals.explicit;
     expect(await Promise.all([alpha.dispose(), alpha.dispose()])).toEqual([
       { directory, disposed: true, aborted: [] },
@@ -147,7 +147,7 @@ describe('dispose()', () => {
 
   it('lets calls during dispose() wait and succeed on a fresh instance', async () => {
     for (let round = 0; round < 5; round++) {
-      await alpha.warm();
+      await alpha.path();
       const { boots } = alpha.stats();
       const disposing = alpha.dispose();
       const calls = Array.from({ length: 10 }, () => alpha.sessions.list());
@@ -163,7 +163,7 @@ describe('dispose()', () => {
   it('notices that another client disposed the instance', async () => {
     const { server } = world.jarvis;
     const lease = alpha.hold('to keep our own clock out of it');
-    await alpha.warm();
+    await alpha.path();
     await vi.waitFor(() => expect(alpha.stats().loaded).toBe(true), { timeout: 20_000 });
     const events = alpha.events({ types: ['server.instance.disposed'] });
     await events.ready;
@@ -211,14 +211,14 @@ describe('maxLoaded', () => {
       repos.push(small.jarvis.forRepo((await small.repo({ name })).directory));
     const [one, two, three] = repos as [RepoClient, RepoClient, RepoClient];
     const lease = one.hold();
-    await one.warm();
-    await two.warm();
-    await three.warm();
+    await one.path();
+    await two.path();
+    await three.path();
     await unloaded(two);
     expect(two.stats().disposals).toMatchObject({ cap: 1, idle: 0 });
     expect([one, three].map((repo) => repo.stats().loaded)).toEqual([true, true]);
     lease[Symbol.dispose]();
-    await two.warm();
+    await two.path();
     await vi.waitFor(() => expect(repos.filter((repo) => repo.stats().loaded)).toHaveLength(2), {
       timeout: 20_000,
     });
