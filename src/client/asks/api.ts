@@ -1,7 +1,7 @@
 import { RequestError, ResponseShapeError } from '../../errors.js';
 import type { AskKind } from './reply.js';
 import type { RequestOptions } from '../http/request-options.js';
-import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import {
   permissionListSchema,
@@ -13,7 +13,8 @@ import {
 } from '../schema/ask.js';
 import { messageSchema } from '../schema/message.js';
 import { booleanSchema } from '../schema/server.js';
-import { sessionSchema, sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
+import { sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
+import { readSession } from '../sessions/read-session.js';
 
 /** The states of a tool call that has ended. */
 const ENDED: ReadonlySet<string> = new Set(['completed', 'error']);
@@ -64,8 +65,7 @@ export class AskApi {
   }
 
   session(sessionID: string, options?: RequestOptions): Promise<SessionInfo> {
-    const path = pathAnywhere(sessionID);
-    return this.#transport.send({ method: 'GET', path, schema: sessionSchema }, options);
+    return readSession(this.#transport, sessionID, options);
   }
 
   /**

@@ -1,8 +1,9 @@
 import { SessionDirectoryError } from '../../errors.js';
-import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import type { RequestOptions } from '../http/request-options.js';
 import { route } from '../http/route.js';
-import { sessionListSchema, sessionSchema, type SessionInfo } from '../schema/session.js';
+import { sessionListSchema, type SessionInfo } from '../schema/session.js';
+import { readSession } from '../sessions/read-session.js';
 
 /** What the client knows about sessions. */
 export interface KnownSessions {
@@ -26,8 +27,7 @@ export async function assertOwnSession(
   const expected = transport.directory;
   let found = known.directoryOf(sessionID);
   if (found === undefined) {
-    const path = pathAnywhere(sessionID);
-    const info = await transport.send({ method: 'GET', path, schema: sessionSchema }, options);
+    const info = await readSession(transport, sessionID, options);
     if (info.directory === expected) known.learn(info);
     found = info.directory;
   }

@@ -2,7 +2,7 @@ import { delay } from '../../core/abort.js';
 import { realTime } from '../../core/real-time.js';
 import { RequestError, RevertError } from '../../errors.js';
 import type { RequestOptions } from '../http/request-options.js';
-import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import { configSchema } from '../schema/config.js';
 import type { StoredMessage } from '../schema/message.js';
@@ -11,6 +11,7 @@ import type { RevertInput } from '../schema/prompt.js';
 import { pathInfoSchema } from '../schema/server.js';
 import { sessionSchema, type SessionInfo } from '../schema/session.js';
 import { readMessage, readMessagePage } from './messages.js';
+import { readSession } from './read-session.js';
 
 /**
  * How long to wait for a lock to go, and how often to look: a turn of another session locks the snapshots while it
@@ -84,14 +85,6 @@ export async function unrevertSession(
   if (revert === undefined || lockFile === undefined) return sendUnrevert(transport, sessionID, options);
   const { messageID } = revert;
   throw new RevertError({ reason: 'snapshot-locked', sessionID, messageID, lockFile, isUndo: true });
-}
-
-function readSession(
-  transport: RepoTransport,
-  sessionID: string,
-  options: RequestOptions | undefined,
-): Promise<SessionInfo> {
-  return transport.send({ method: 'GET', path: pathAnywhere(sessionID), schema: sessionSchema }, options);
 }
 
 function sendRevert(

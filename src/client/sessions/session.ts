@@ -14,7 +14,7 @@ import { eventOptionChecks, type EventOptions, type EventStream } from '../event
 import type { HttpRequest, Page } from '../http/request.js';
 import { assertRequestOptions, parseInput, type RequestOptions } from '../http/request-options.js';
 import { Paged } from '../http/paged.js';
-import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
+import type { RepoTransport } from '../http/repo-transport.js';
 import { assertOwnChildren } from '../repo/own-session.js';
 import { assertPathParam, route } from '../http/route.js';
 import { permissionResponseSchema, type PermissionResponse } from '../schema/ask.js';
@@ -54,6 +54,7 @@ import { sendAbort, untilAnswering } from '../turns/abort.js';
 import type { Choice, SessionChoices } from './choices.js';
 import { readAgentModel, readDefaultModel } from './default-model.js';
 import { assertPart, readMessage, readMessagePage } from './messages.js';
+import { readSession } from './read-session.js';
 import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
@@ -158,10 +159,7 @@ export class Session {
    */
   async refresh(options?: RequestOptions): Promise<SessionInfo> {
     this.#assertOwner(this.#context.directoryOf(this.id));
-    const info = await this.#context.transport.send(
-      { method: 'GET', path: pathAnywhere(this.id), schema: sessionSchema },
-      options,
-    );
+    const info = await readSession(this.#context.transport, this.id, options);
     this.#context.learn(info);
     this.#assertOwner(info.directory);
     this.#info = info;
