@@ -1,4 +1,5 @@
 import ky, { type RetryOptions } from 'ky';
+import { JarvisError } from '../../errors.js';
 
 const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
 const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
@@ -65,8 +66,9 @@ async function cancelBody(answer: Promise<Response>): Promise<void> {
   await answer.then((response) => response.body?.cancel()).catch(() => undefined);
 }
 
-/** Whether nothing listened on the port, so that no byte of the request was sent. */
+/** Whether nothing listened on the port, so that no byte of the request was sent; for an error of `fetch` or of this library. */
 export function wasRefused(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
+  const failure = error instanceof JarvisError ? error.cause : error;
+  const cause = failure instanceof Error ? failure.cause : undefined;
   return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }

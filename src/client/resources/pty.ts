@@ -115,8 +115,7 @@ export class PtyResource extends RepoResource {
       return pty;
     } catch (error) {
       // The request may have arrived even if its caller has given up, so only a refused connection ends the hold.
-      const isRefused = error instanceof ConnectionError && wasRefused(error.cause);
-      if (error instanceof RequestError || isRefused) opening?.over();
+      if (error instanceof RequestError || wasRefused(error)) opening?.over();
       else opening?.accepted();
       throw error;
     }

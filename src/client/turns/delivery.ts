@@ -114,7 +114,7 @@ export class TurnDelivery {
       else if (posting.signal.aborted) return;
       // The server has stored the prompt, so the turn has begun, however its request ended.
       else if (tracker.isStored) return;
-      else if (isUnknown && !wasRefused(error.cause)) this.error = error;
+      else if (isUnknown && !wasRefused(error)) this.error = error;
       else this.refusal = { error };
     } finally {
       posting.end();
