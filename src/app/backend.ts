@@ -155,6 +155,7 @@ export class Backend {
    * @throws {RepoPathError}
    */
   forRepo(directory: string): RepoClient {
+    this.assertOpen();
     const canonical = this.#canonicalize(directory);
     let client = this.#clients.get(canonical);
     if (client === undefined) {
@@ -170,6 +171,7 @@ export class Backend {
   }
 
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
+    this.assertOpen();
     return this.#hub.stream(undefined, options);
   }
 
@@ -321,10 +323,7 @@ export class Backend {
       worktrees: {
         hub: this.#hub,
         link: this.#link,
-        forWorktree: (worktree) => {
-          this.assertOpen();
-          return this.forRepo(worktree);
-        },
+        forWorktree: (worktree) => this.forRepo(worktree),
         transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonicalize(worktree))),
         runWithoutInstance: (worktree, run) => {
           const target = this.#instances.entry(worktree);

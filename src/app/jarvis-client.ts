@@ -73,7 +73,6 @@ export class JarvisClient implements AsyncDisposable {
    * @throws {ClosedError} after `close()`.
    */
   forRepo(directory: string): RepoClient {
-    this.#backend.assertOpen();
     return this.#backend.forRepo(directory);
   }
 
@@ -96,7 +95,6 @@ export class JarvisClient implements AsyncDisposable {
    * @throws {ClosedError} after `close()`.
    */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
-    this.#backend.assertOpen();
     return this.#backend.events(options);
   }
 
