@@ -20,12 +20,10 @@ describe.each(worlds)('turns in $name', ({ open }) => {
   let repo: RepoClient;
   beforeAll(async () => {
     world = await open();
+    repo = world.jarvis.forRepo(await world.repo());
   });
   afterAll(() => world?.close());
-  beforeEach(async () => {
-    repo = world.jarvis.forRepo(await world.repo());
-    world.script(() => [text('ok')]);
-  });
+  beforeEach(() => world.script(() => [text('ok')]));
 
   /** Idle again, and able to answer. */
   async function expectUsable(sessionID: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -20,6 +20,9 @@ export interface IsolatedEnv extends AsyncDisposable {
  * for more than 15 s. `npm_config_offline` makes the install fail at once: no connection, and SIGTERM works after 70 ms at any
  * time. The dead proxies stop other downloads: `grep` and `glob` download ripgrep where PATH has no `rg`, and fail.
  *
+ * The list of public models is empty, so the configured providers are the only ones. OpenCode 1.18.33 reads its own list for every
+ * instance: with an empty one the first prompt of an instance takes a third of the time (2.3 s and 0.7 s, measured).
+ *
  * @param overrides - variables to add or replace.
  */
 export async function isolatedEnv(overrides: Readonly<Record<string, string>> = {}): Promise<IsolatedEnv> {
@@ -28,6 +31,8 @@ export async function isolatedEnv(overrides: Readonly<Record<string, string>> = 
   const temp = join(root, 'tmp');
   await mkdir(home);
   await mkdir(temp);
+  const models = join(root, 'models.json');
+  await writeFile(models, '{}');
   const dispose = (): Promise<void> => rm(root, { recursive: true, force: true, maxRetries: 5 });
   return {
     env: {
@@ -41,6 +46,7 @@ export async function isolatedEnv(overrides: Readonly<Record<string, string>> = 
       XDG_CACHE_HOME: join(root, 'cache'),
       GIT_CONFIG_NOSYSTEM: '1',
       OPENCODE_DISABLE_MODELS_FETCH: '1',
+      OPENCODE_MODELS_PATH: models,
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       OPENCODE_DISABLE_SHARE: '1',
