@@ -4,6 +4,8 @@ import type { Ask } from './reply.js';
 const MAX_SETTLED = 1_000;
 /** So many may wait at a time; an honest server has as many as it has sessions at work. */
 const MAX_PENDING = 1_000;
+/** So long may they be together, as JSON in characters; a permission request may show a whole diff. */
+const MAX_PENDING_CHARACTERS = 64 * 1024 * 1024;
 
 /** An ask that waits for an answer. */
 export interface PendingAsk {
@@ -16,12 +18,16 @@ export interface PendingAsk {
 
 interface Entry extends PendingAsk {
   readonly settling: AbortController;
+  /** Characters of the request as JSON. */
+  readonly length: number;
 }
 
 /** The asks of one repository that wait for an answer, and the ids of those that do not any more. */
 export class PendingAsks {
   readonly #pending = new Map<string, Entry>();
   readonly #settled = new Set<string>();
+  /** Characters of all that wait. */
+  #length = 0;
   readonly #onExcess: (ask: Ask) => void;
 
   /** @param onExcess - called with each ask that is not added because too many wait. */
@@ -45,13 +51,15 @@ export class PendingAsks {
   add(ask: Ask): PendingAsk | undefined {
     const { id } = ask.request;
     if (this.#pending.has(id) || this.#settled.has(id)) return undefined;
-    if (this.#pending.size >= MAX_PENDING) {
+    const { length } = JSON.stringify(ask.request);
+    if (this.#pending.size >= MAX_PENDING || this.#length + length > MAX_PENDING_CHARACTERS) {
       this.#onExcess(ask);
       return undefined;
     }
     const settling = new AbortController();
-    const entry = { ask, settling, settled: settling.signal, isShown: false };
+    const entry = { ask, settling, settled: settling.signal, isShown: false, length };
     this.#pending.set(id, entry);
+    this.#length += length;
     return entry;
   }
 
@@ -69,8 +77,11 @@ export class PendingAsks {
     this.#settled.add(requestID);
     const [oldest] = this.#settled;
     if (this.#settled.size > MAX_SETTLED && oldest !== undefined) this.#settled.delete(oldest);
-    this.#pending.get(requestID)?.settling.abort();
+    const entry = this.#pending.get(requestID);
+    if (entry === undefined) return;
     this.#pending.delete(requestID);
+    this.#length -= entry.length;
+    entry.settling.abort();
   }
 
   settleWhere(matches: (request: Ask['request']) => boolean): void {
@@ -81,5 +92,6 @@ export class PendingAsks {
   clear(): void {
     for (const { settling } of this.#pending.values()) settling.abort();
     this.#pending.clear();
+    this.#length = 0;
   }
 }

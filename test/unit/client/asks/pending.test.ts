@@ -66,6 +66,21 @@ describe('PendingAsks', () => {
     expect(pending.has('per_excess')).toBe(false);
   });
 
+  it('reports an ask that makes those that wait longer than 64 million characters, and adds it when there is room again', () => {
+    const { onExcess, pending } = setUp();
+    const long = (id: string): PermissionAsk => {
+      const request = { ...permission(id), metadata: { diff: 'x'.repeat(25_000_000) } };
+      return new PermissionAsk(request, DIRECTORY, () => Promise.resolve('answered'));
+    };
+    expect(pending.add(long('per_1'))).toBeDefined();
+    expect(pending.add(long('per_2'))).toBeDefined();
+    const excess = long('per_3');
+    expect(pending.add(excess)).toBeUndefined();
+    expect(onExcess).toHaveBeenCalledWith(excess);
+    pending.settle('per_1');
+    expect(pending.add(excess)).toBeDefined();
+  });
+
   it('remembers the last 1,000 that were settled', () => {
     const { pending } = setUp();
     for (let index = 0; index <= 1_000; index += 1) pending.settle(`per_${index}`);
