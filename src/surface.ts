@@ -42,7 +42,7 @@ export type {
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
 export { Turn, type PromptOptions, type TurnOptions, type TurnResult } from './client/turns/turn.js';
-export type { TurnStep } from './client/turns/turn-step.js';
+export type { TurnStep } from './client/turns/steps/turn-step.js';
 export type { TurnLimits } from './client/turns/engine.js';
 export type { FetchFunction, RequestOptions } from './client/http/request-options.js';
 export { Paged } from './client/http/paged.js';

@@ -94,7 +94,7 @@ export class GapResync {
     } catch (error) {
       asksReread(directory, undefined);
       if (!signal.aborted) {
-        logger.warn('instance not read again', { directory, error: String(error) });
+        logger.warn('could not read the instance again', { directory, error: String(error) });
       }
       return 'failed';
     }

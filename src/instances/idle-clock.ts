@@ -1,10 +1,11 @@
+import { backoffMs } from '../core/backoff.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { InstanceRegistry } from '../registry/instance-registry.js';
 import type { ParsedIdlePolicy } from './idle-policy.js';
 import type { Scheduler } from './scheduler.js';
 
-/** Milliseconds until the first retry of a disposal that failed; doubled with each failure. */
-const RETRY_MS = 5_000;
+/** The pauses before a disposal that failed is tried again. */
+const MIN_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 300_000;
 /** Milliseconds between two samples of the server's memory. */
 const SAMPLE_MS = 10_000;
@@ -21,6 +22,8 @@ export interface IdleClockInit {
   readonly dispose: (entry: InstanceEntry, reason: IdleReason) => Promise<IdleOutcome>;
   /** Returns the resident memory of the server and its children, in bytes; `undefined` when it is not known. */
   readonly serverRssBytes?: (() => number | undefined) | undefined;
+  /** The jitter of the pauses before retries, from 0 to 1. @default Math.random */
+  readonly random?: (() => number) | undefined;
 }
 
 /** Disposes instances that are idle for too long, or too many; it waits for the earliest deadline of all. */
@@ -29,8 +32,8 @@ export class IdleClock {
   readonly #scheduler: Scheduler;
   readonly #policy: ParsedIdlePolicy;
   readonly #init: IdleClockInit;
-  /** Disposals that failed, and when they are tried again. */
-  readonly #failed = new Map<InstanceEntry, { readonly retryAt: number; readonly delayMs: number }>();
+  /** Instances whose disposal failed, how often in a row, and when it is tried again. */
+  readonly #failed = new Map<InstanceEntry, { readonly retryAt: number; readonly failures: number }>();
   /** Instances that this clock is disposing. */
   readonly #disposing = new Set<InstanceEntry>();
   readonly #task = (): void => this.check();
@@ -157,11 +160,9 @@ export class IdleClock {
   }
 
   #postpone(entry: InstanceEntry): void {
-    const lastMs = this.#failed.get(entry)?.delayMs;
-    const delayMs =
-      lastMs === undefined
-        ? Math.min(RETRY_MS, this.#policy.idleTimeoutMs)
-        : Math.min(MAX_RETRY_MS, 2 * lastMs);
-    this.#failed.set(entry, { retryAt: this.#registry.clock.now() + delayMs, delayMs });
+    const failures = this.#failed.get(entry)?.failures ?? 0;
+    const bounds = { minMs: Math.min(MIN_RETRY_MS, this.#policy.idleTimeoutMs), maxMs: MAX_RETRY_MS };
+    const retryAt = this.#registry.clock.now() + backoffMs(failures, bounds, this.#init.random);
+    this.#failed.set(entry, { retryAt, failures: failures + 1 });
   }
 }

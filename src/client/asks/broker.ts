@@ -253,8 +253,8 @@ export class AskBroker {
   #warnOfExcess({ directory, request }: Ask): void {
     if (this.#hasWarnedOfExcess) return;
     this.#hasWarnedOfExcess = true;
-    const limit = this.#pending.ids.length;
-    const text = `more than ${limit} requests wait for an answer: this one and later ones are left to pending()`;
+    const count = this.#pending.ids.length;
+    const text = `${count} requests wait for an answer, which is the limit: this one and later ones are left to pending()`;
     this.#init.logger.warn(text, { directory, requestID: request.id });
   }
 
@@ -312,7 +312,8 @@ export class AskBroker {
     const readParents = (): Promise<void> => this.learnParents(sessionID, { ...OWN_REQUEST, signal });
     await attemptRepeatedly(readParents, {
       signal,
-      onFailure: (error) => logger.warn('asking session not read', { sessionID, error: String(error) }),
+      onFailure: (error) =>
+        logger.warn('could not read the session that asks', { sessionID, error: String(error) }),
     });
   }
 
@@ -330,7 +331,7 @@ export class AskBroker {
       if (!signal.aborted) this.#correct(before, asks);
     };
     const onFailure = (error: unknown): void =>
-      this.#init.logger.warn('asks not read again', { error: String(error) });
+      this.#init.logger.warn('could not read the open requests again', { error: String(error) });
     while (this.#readAgain && (await attemptRepeatedly(readOnce, { signal, onFailure })));
     if (this.#reading === signal) this.#reading = undefined;
   }

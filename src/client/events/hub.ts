@@ -34,6 +34,8 @@ export interface HubInit extends Pick<ConnectionInit, 'open' | 'onActivity' | 'p
   /** Where the server is, and when it ends. @default a server that never ends */
   readonly link?: ServerLink | undefined;
   readonly logger: Logger;
+  /** The jitter of the pauses before a reconnect, from 0 to 1. @default Math.random */
+  readonly random?: (() => number) | undefined;
 }
 
 /** A part of the library that sees events before any subscriber does. */
@@ -162,7 +164,7 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open, onActivity, probe, maxEventBytes } = this.#init;
+    const { logger, open, onActivity, probe, maxEventBytes, random } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
@@ -200,7 +202,7 @@ export class EventHub {
       this.#setLive(false);
       if (liveSince !== undefined && realTime.now() - liveSince > STABLE_MS) attempt = 0;
       if (!this.#link.isReady) continue;
-      await delay(backoffMs(attempt, RECONNECT_PAUSE), signal).catch(() => undefined);
+      await delay(backoffMs(attempt, RECONNECT_PAUSE, random), signal).catch(() => undefined);
       attempt += 1;
       if (signal.aborted) return;
     }
@@ -263,7 +265,9 @@ export class EventHub {
   #isForged(type: string | undefined): boolean {
     if (type?.startsWith(OWN_TYPES) !== true) return false;
     if (!this.#hasWarnedOfForgery)
-      this.#init.logger.warn('event of the server with a name of ours dropped', { type: type.slice(0, 100) });
+      this.#init.logger.warn('dropped an event of the server that has a name of this library', {
+        type: type.slice(0, 100),
+      });
     this.#hasWarnedOfForgery = true;
     return true;
   }
@@ -286,7 +290,7 @@ export class EventHub {
     try {
       listener.event(event, bytes);
     } catch (error) {
-      this.#init.logger.warn('event not understood', { type: event.type, error: String(error) });
+      this.#init.logger.warn('could not read an event', { type: event.type, error: String(error) });
     }
   }
 

@@ -7,7 +7,7 @@ import { pathAnywhere, type RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import { fieldOf } from './body-rules.js';
 import type { Changes } from './operations.js';
-import { assertOwnChildren } from './own-session.js';
+import { assertOwnChildren } from '../sessions/own-session.js';
 
 /** What the checks of this file know about a request. */
 export interface Changing {

@@ -13,7 +13,7 @@ import {
   type RequestOptions,
 } from '../http/request-options.js';
 import { createRepoFetch, REPO_BASE_URL } from './fetch.js';
-import { assertOwnSession } from './own-session.js';
+import { assertOwnSession } from '../sessions/own-session.js';
 import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { AgentsResource } from '../resources/agents.js';
 import { CommandsResource } from '../resources/commands.js';

@@ -1,8 +1,7 @@
 import { aString, assertOptions, type OptionChecks } from '../../core/checks.js';
-import { SessionDirectoryError } from '../../errors.js';
 import { parseInput, requestOptionChecks, type RequestOptions } from '../http/request-options.js';
 import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
-import { assertOwnSession } from '../repo/own-session.js';
+import { assertOwner, assertOwnSession } from '../sessions/own-session.js';
 import {
   createSessionInputSchema,
   listSessionsInputSchema,
@@ -140,13 +139,7 @@ export class SessionsResource extends RepoResource {
   }
 
   #own(info: SessionInfo): Session {
-    if (info.directory !== this.transport.directory) {
-      throw new SessionDirectoryError({
-        sessionID: info.id,
-        expected: this.transport.directory,
-        found: info.directory,
-      });
-    }
+    assertOwner(info.id, this.transport.directory, info.directory);
     this.#context.learn(info);
     return new Session(this.#context, info.id, info);
   }

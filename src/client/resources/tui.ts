@@ -1,6 +1,6 @@
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
-import { assertOwnSession, type KnownSessions } from '../repo/own-session.js';
+import { assertOwnSession, type KnownSessions } from '../sessions/own-session.js';
 import { booleanSchema } from '../schema/server.js';
 import {
   tuiAppendPromptInputSchema,

@@ -1,6 +1,5 @@
 import type * as z from 'zod';
 import { assertOptions } from '../../core/checks.js';
-import { SessionDirectoryError } from '../../errors.js';
 import {
   parsePermissionPolicy,
   parseQuestionPolicy,
@@ -15,7 +14,7 @@ import type { HttpRequest, Page } from '../http/request.js';
 import { assertRequestOptions, parseInput, type RequestOptions } from '../http/request-options.js';
 import { Paged } from '../http/paged.js';
 import type { RepoTransport } from '../http/repo-transport.js';
-import { assertOwnChildren } from '../repo/own-session.js';
+import { assertOwnChildren, assertOwner } from './own-session.js';
 import { assertPathParam, route } from '../http/route.js';
 import { permissionResponseSchema, type PermissionResponse } from '../schema/ask.js';
 import type { EventType } from '../schema/event.js';
@@ -610,8 +609,7 @@ export class Session {
   }
 
   #assertOwner(found: string | undefined): void {
-    if (found === undefined || found === this.directory) return;
-    throw new SessionDirectoryError({ sessionID: this.id, expected: this.directory, found });
+    if (found !== undefined) assertOwner(this.id, this.directory, found);
   }
 }
 

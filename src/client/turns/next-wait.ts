@@ -1,3 +1,4 @@
+import { backoffMs } from '../../core/backoff.js';
 import { RECHECK_MS } from './verdict.js';
 
 /**
@@ -24,8 +25,12 @@ export type TurnLook =
   /** The server did not answer, for the `failures`th time in a row. */
   | { readonly kind: 'unanswered'; readonly failures: number };
 
-/** How many milliseconds to wait for an event before asking the server again. */
-export function nextWait(look: TurnLook): number {
+/**
+ * How many milliseconds to wait for an event before asking the server again.
+ *
+ * @param random - the jitter of {@link backoffMs}, a number from 0 to 1.
+ */
+export function nextWait(look: TurnLook, random?: () => number): number {
   switch (look.kind) {
     case 'undecided':
     case 'aborting':
@@ -35,6 +40,6 @@ export function nextWait(look: TurnLook): number {
       return Math.max(1, Math.min(QUIET_MS, leftMs));
     }
     case 'unanswered':
-      return Math.min(MAX_RETRY_PAUSE_MS, RECHECK_MS * 2 ** (look.failures - 1));
+      return backoffMs(look.failures - 1, { minMs: RECHECK_MS, maxMs: MAX_RETRY_PAUSE_MS }, random);
   }
 }

@@ -19,7 +19,7 @@ import { nextWait, type TurnLook } from './next-wait.js';
 import { TurnPoll } from './poll.js';
 import type { TurnEvidence } from './result.js';
 import { TurnEventTracker } from './event-tracker.js';
-import { TurnSteps } from './steps.js';
+import { TurnSteps } from './steps/steps.js';
 import { Turn, type TurnOptions, type TurnResult } from './turn.js';
 import { answersOf } from './turn-messages.js';
 import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';

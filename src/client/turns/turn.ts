@@ -4,8 +4,8 @@ import type { RequestOptions } from '../http/request-options.js';
 import type { AssistantMessage, Message, Part } from '../schema/message.js';
 import type { AnswerFormat } from '../schema/prompt.js';
 import type { Tokens } from '../schema/session.js';
-import { StepBuffer } from './step-buffer.js';
-import type { TurnStep } from './turn-step.js';
+import { StepBuffer } from './steps/step-buffer.js';
+import type { TurnStep } from './steps/turn-step.js';
 
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {

@@ -40,7 +40,9 @@ export class Guards {
     this.#task = { markerText: marker.text };
     if (kinds.reaper) {
       this.#reaper = Reaper.start(this.#task, (error) =>
-        logger.warn('no reaper: a killed host may leave its server behind', { error: String(error) }),
+        logger.warn('could not start the reaper: a killed host may leave its server behind', {
+          error: String(error),
+        }),
       );
     }
   }

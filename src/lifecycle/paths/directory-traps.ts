@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve, sep } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { RepoPathError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
+import { projectOf } from './project.js';
 import { projectConfigFiles } from './project-plugins.js';
 
 /** How long git may take to answer. */
@@ -118,14 +119,6 @@ export function dataDirectory(env: NodeJS.ProcessEnv, cwd: string): string {
 function uidOf(pid: number | undefined): number | undefined {
   const ofProcess = pid === undefined ? undefined : statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
   return ofProcess ?? process.geteuid?.();
-}
-
-/** The directory with `.git` that this one belongs to. */
-function projectOf(directory: string): string | undefined {
-  for (let level = directory; ; level = dirname(level)) {
-    if (existsSync(join(level, '.git'))) return level;
-    if (dirname(level) === level) return undefined;
-  }
 }
 
 /** What a configuration file says of snapshots; `undefined` when it is not there, does not say, or cannot be read. */

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { RepoPathError } from '../../errors.js';
+import { levelsToProject } from './project.js';
 
 /** Where a repository keeps what is for OpenCode. */
 const OWN_FOLDER = '.opencode';
@@ -14,24 +15,14 @@ const OWN_FOLDER = '.opencode';
  * @throws {RepoPathError} with reason `plugins`.
  */
 export function assertNoPlugins(directory: string): void {
-  for (const level of upToProject(directory)) {
+  for (const level of levelsToProject(directory)) {
     if (hasPlugins(level)) throw new RepoPathError(directory, 'plugins');
   }
 }
 
 /** The configuration files that a repository may bring for a directory in it, the nearest first; those that there are not too. */
 export function projectConfigFiles(directory: string): string[] {
-  return upToProject(directory).flatMap(configFilesIn);
-}
-
-/** The directories whose configuration OpenCode reads: this one and those above it, up to the root of the repository. */
-function upToProject(directory: string): string[] {
-  const levels = [directory];
-  for (let level = directory; !existsSync(join(level, '.git')) && dirname(level) !== level;) {
-    level = dirname(level);
-    levels.push(level);
-  }
-  return levels;
+  return levelsToProject(directory).flatMap(configFilesIn);
 }
 
 function hasPlugins(level: string): boolean {

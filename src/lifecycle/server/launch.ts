@@ -2,6 +2,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { abortable, AbortScope, deferred, delay } from '../../core/abort.js';
+import { backoffMs } from '../../core/backoff.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
 import { findBinary } from '../process/binary.js';
@@ -18,9 +19,9 @@ import type { ServerPlan } from './options.js';
 import { firstStart } from './first-start.js';
 import { assertBinaryVersion } from './version-gate.js';
 
-/** Retries, and first pause, which doubles, of a start that failed because another server made the same database. */
+/** Retries, and the pauses before them, of a start that failed because another server made the same database. */
 const DATABASE_RETRIES = 5;
-const DATABASE_PAUSE_MS = 200;
+const DATABASE_PAUSE = { minMs: 200, maxMs: 3_200 };
 /** What OpenCode 1.18.33 says when it exits for that reason. */
 const DATABASE_RACE = /database is locked|Failed query:/;
 
@@ -116,7 +117,7 @@ export async function launchServer(
     };
     const { child, url, version } = await withoutDatabaseRace(begin, async (pauseMs) => {
       await current?.end(0);
-      logger.debug('server starts again: another one made the database at the same time', { pauseMs });
+      logger.debug('server starts again: another server made the database at the same time', { pauseMs });
       await delay(pauseMs, limit.signal);
     });
     if (child.pid === undefined) throw startError('has no process id');
@@ -176,7 +177,7 @@ async function withoutDatabaseRace<T>(
         error.exitCode === 1 &&
         error.recentOutput.some((line) => DATABASE_RACE.test(line));
       if (!isRace || retries === DATABASE_RETRIES) throw error;
-      await pause(DATABASE_PAUSE_MS * 2 ** retries);
+      await pause(backoffMs(retries, DATABASE_PAUSE));
     }
   }
 }

@@ -239,7 +239,7 @@ export class OwnedServer implements ServerHandle {
       },
       hung: () => {
         if (this.#budget === undefined) return;
-        logger.error('server hangs and is restarted', { pid });
+        logger.error('server does not answer and is restarted', { pid });
         void this.#begin('hung');
       },
     });
@@ -249,7 +249,7 @@ export class OwnedServer implements ServerHandle {
     if (process !== this.#process) return;
     this.#health?.stop();
     if (this.#stopping !== undefined || this.#relaunching !== undefined) return;
-    this.#supervision.logger.error('server ended by itself', { pid: process.pid, ...exit });
+    this.#supervision.logger.error('server exited unexpectedly', { pid: process.pid, ...exit });
     void this.#begin('exit', exit);
   }
 
@@ -282,11 +282,11 @@ export class OwnedServer implements ServerHandle {
           await process.kill();
         } catch (cause) {
           failure = { cause };
-          if (!signal.aborted) logger.error('server not restarted', { attempt, error: String(cause) });
+          if (!signal.aborted) logger.error('server restart failed', { attempt, error: String(cause) });
         }
         signal.throwIfAborted();
       }
-      logger.error('server is not restarted any more');
+      logger.error('gave up restarting the server');
       this.#fail(exit ?? (await this.#process.exited), failure?.cause);
       throw new ServerLostError('The restart', failure);
     } finally {

@@ -243,7 +243,7 @@ describe('what is read again after a gap', () => {
       'session-busy ses_1',
       expect.stringMatching(/^unknown its state could not be read/),
     ]);
-    expect(warned).toContain('instance not read again');
+    expect(warned).toContain('could not read the instance again');
   });
 
   it('waits no longer than 10 s for a resync, so that a server that does not answer does not keep the gap from everybody', async () => {
@@ -416,7 +416,7 @@ describe('an event', () => {
     for (const [type, properties] of odd) server.event(type, properties);
     await pass(0);
     expect(holds('/a')).toEqual([]);
-    expect(warned.filter((message) => message === 'event not understood')).toHaveLength(5);
+    expect(warned.filter((message) => message === 'could not read an event')).toHaveLength(5);
     const iterator = events[Symbol.asyncIterator]();
     for (const [type, properties] of odd) {
       expect((await iterator.next()).value).toMatchObject({ type, properties });

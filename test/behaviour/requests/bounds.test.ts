@@ -394,8 +394,8 @@ describe('a depth bomb', () => {
   });
 });
 
-describe('an event of the server with a name of ours', () => {
-  it('drops an event of the server with a name of ours with one warning, in every form', async () => {
+describe('an event of the server that has a name of this library', () => {
+  it('drops an event of the server that has a name of this library with one warning, in every form', async () => {
     const source = new FakeEventSource();
     const stream = source.hub.stream(undefined);
     await stream.ready;
@@ -406,7 +406,7 @@ describe('an event of the server with a name of ours', () => {
     const events = await take(stream, 2);
     expect(events.map(({ type }) => type)).not.toContain('jarvis.gap');
     expect(events.at(-1)?.type).toBe('session.idle');
-    expect(source.logged.filter((line) => line.includes('name of ours'))).toHaveLength(1);
+    expect(source.logged.filter((line) => line.includes('has a name of this library'))).toHaveLength(1);
     expect(source.observed).not.toContain('jarvis.gap');
     await source.hub.close(undefined);
   });

@@ -37,6 +37,7 @@ function setUp(
       return Promise.resolve('disposed');
     },
     serverRssBytes,
+    random: () => 1,
   });
   return {
     clock,

@@ -11,7 +11,8 @@ function setUp(...errors: Error[]) {
     return error === undefined ? Promise.resolve() : Promise.reject(error);
   });
   const onFailure = vi.fn();
-  const start = (): Promise<boolean> => attemptRepeatedly(work, { signal: controller.signal, onFailure });
+  const start = (): Promise<boolean> =>
+    attemptRepeatedly(work, { signal: controller.signal, onFailure, random: () => 1 });
   return { controller, work, onFailure, start };
 }
 

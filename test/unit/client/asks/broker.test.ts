@@ -108,7 +108,7 @@ describe('a server without measure', () => {
     await vi.waitFor(() => expect(warn).toHaveBeenCalled());
     expect(warn.mock.calls).toEqual([
       [
-        expect.stringMatching(/^more than 1000 requests wait for an answer/),
+        expect.stringMatching(/^1000 requests wait for an answer, which is the limit/),
         { directory: DIRECTORY, requestID: 'per_1000' },
       ],
     ]);
@@ -490,7 +490,7 @@ describe('after a gap', () => {
     await session.refresh();
     for (let ms = 0; ms < 2_000 && warn.mock.calls.length === 0; ms += 10)
       await vi.advanceTimersByTimeAsync(10);
-    expect(warn).toHaveBeenCalledWith('asks not read again', expect.anything());
+    expect(warn).toHaveBeenCalledWith('could not read the open requests again', expect.anything());
     await jarvis.close();
     expect(vi.getTimerCount()).toBe(0);
     expect(server.count('GET /permission')).toBe(1);

@@ -21,7 +21,7 @@ describe('nextWait()', () => {
   });
 
   it('doubles the pause with every failure, up to two seconds', () => {
-    const pauses = [1, 2, 3, 4, 5, 50].map((failures) => nextWait({ kind: 'unanswered', failures }));
+    const pauses = [1, 2, 3, 4, 5, 50].map((failures) => nextWait({ kind: 'unanswered', failures }, () => 1));
     expect(pauses).toEqual([250, 500, 1_000, 2_000, 2_000, 2_000]);
   });
 });

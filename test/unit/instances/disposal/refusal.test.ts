@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DisposeRefusedError, type HoldKind } from 'jarvis-opencode';
-import { refuseBusy, refuseOwnHolds } from '../../../src/instances/refusal.js';
-import { quietRegistry } from '../../support/quiet-registry.js';
+import { refuseBusy, refuseOwnHolds } from '../../../../src/instances/disposal/refusal.js';
+import { quietRegistry } from '../../../support/quiet-registry.js';
 
 const { signal } = new AbortController();
 

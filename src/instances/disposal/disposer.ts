@@ -1,6 +1,6 @@
-import { abortable, AbortScope, deferred, type Deferred } from '../core/abort.js';
-import type { DisposeReason } from '../core/instance.js';
-import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../errors.js';
+import { abortable, AbortScope, deferred, type Deferred } from '../../core/abort.js';
+import type { DisposeReason } from '../../core/instance.js';
+import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../../errors.js';
 import type { DisposableInstance, DisposableInstances, EndableInstance } from './disposable.js';
 import { DisposalsUnderWay, type Disposal } from './disposals-under-way.js';
 import { ForcedDisposal } from './forced-disposal.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { OpenCodeEvent, TurnStep } from 'jarvis-opencode';
-import { gapEvent } from '../../../../src/client/events/event-stream.js';
-import { TurnSteps } from '../../../../src/client/turns/steps.js';
+import { gapEvent } from '../../../../../src/client/events/event-stream.js';
+import { TurnSteps } from '../../../../../src/client/turns/steps/steps.js';
 
 const sessionID = 'ses_1';
 const info = { id: 'msg_2', role: 'assistant', parentID: 'msg_1', sessionID, time: { created: 1 } };

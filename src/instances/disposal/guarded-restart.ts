@@ -1,5 +1,5 @@
-import { abortable, AbortScope } from '../core/abort.js';
-import { TimeoutError } from '../errors.js';
+import { abortable, AbortScope } from '../../core/abort.js';
+import { TimeoutError } from '../../errors.js';
 import type { DisposableInstances } from './disposable.js';
 import { DISPOSE_TIMEOUT_MS } from './disposer.js';
 import type { DisposalsUnderWay } from './disposals-under-way.js';

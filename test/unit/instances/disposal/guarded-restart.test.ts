@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { DisposalsUnderWay, type Disposal } from '../../../src/instances/disposals-under-way.js';
-import { GuardedRestart, type GuardedRestartInit } from '../../../src/instances/guarded-restart.js';
-import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
-import { quietRegistry } from '../../support/quiet-registry.js';
-import { deferred } from '../../support/wait.js';
+import { DisposalsUnderWay, type Disposal } from '../../../../src/instances/disposal/disposals-under-way.js';
+import {
+  GuardedRestart,
+  type GuardedRestartInit,
+} from '../../../../src/instances/disposal/guarded-restart.js';
+import type { InstanceEntry } from '../../../../src/registry/instance-entry.js';
+import { quietRegistry } from '../../../support/quiet-registry.js';
+import { deferred } from '../../../support/wait.js';
 
 interface Setup {
   readonly entry: InstanceEntry;

@@ -3,12 +3,21 @@ import type { RepoTransport } from '../http/repo-transport.js';
 import type { RequestOptions } from '../http/request-options.js';
 import { route } from '../http/route.js';
 import { sessionListSchema, type SessionInfo } from '../schema/session.js';
-import { readSession } from '../sessions/read-session.js';
+import { readSession } from './read-session.js';
 
 /** What the client knows about sessions. */
 export interface KnownSessions {
   directoryOf(sessionID: string): string | undefined;
   learn(info: SessionInfo): void;
+}
+
+/**
+ * Makes sure that a session belongs to the expected directory.
+ *
+ * @throws {SessionDirectoryError} when it does not.
+ */
+export function assertOwner(sessionID: string, expected: string, found: string): void {
+  if (found !== expected) throw new SessionDirectoryError({ sessionID, expected, found });
 }
 
 /**
@@ -31,7 +40,7 @@ export async function assertOwnSession(
     if (info.directory === expected) known.learn(info);
     found = info.directory;
   }
-  if (found !== expected) throw new SessionDirectoryError({ sessionID, expected, found });
+  assertOwner(sessionID, expected, found);
 }
 
 /**
@@ -52,7 +61,7 @@ export async function assertOwnChildren(
     const path = route`/session/${parentID}/children`;
     const children = await transport.send({ method: 'GET', path, schema: sessionListSchema }, options);
     for (const { id, directory: found } of children) {
-      if (found !== expected) throw new SessionDirectoryError({ sessionID: id, expected, found });
+      assertOwner(id, expected, found);
       parents.add(id);
     }
   }

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ForcedDisposal, type ForcedDisposalInit } from '../../../src/instances/forced-disposal.js';
-import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
-import { quietRegistry } from '../../support/quiet-registry.js';
+import {
+  ForcedDisposal,
+  type ForcedDisposalInit,
+} from '../../../../src/instances/disposal/forced-disposal.js';
+import type { InstanceEntry } from '../../../../src/registry/instance-entry.js';
+import { quietRegistry } from '../../../support/quiet-registry.js';
 
-vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
 
 const { signal } = new AbortController();
 

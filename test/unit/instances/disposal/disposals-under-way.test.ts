@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DisposalsUnderWay, type Disposal } from '../../../src/instances/disposals-under-way.js';
-import { deferred } from '../../support/wait.js';
+import { DisposalsUnderWay, type Disposal } from '../../../../src/instances/disposal/disposals-under-way.js';
+import { deferred } from '../../../support/wait.js';
 
 const DONE: Disposal = { disposed: true, aborted: [] };
 

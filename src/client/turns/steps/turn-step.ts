@@ -1,6 +1,6 @@
-import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
-import type { ToolState } from '../schema/message.js';
-import type { Tokens } from '../schema/session.js';
+import type { PermissionAsk, QuestionAsk } from '../../asks/reply.js';
+import type { ToolState } from '../../schema/message.js';
+import type { Tokens } from '../../schema/session.js';
 
 /**
  * One step of a turn, a union on `type`. Children contribute tools, usage, permission requests and questions, but no

@@ -1,5 +1,5 @@
-import { resolvesWithin } from '../core/abort.js';
-import { realTime } from '../core/real-time.js';
+import { resolvesWithin } from '../../core/abort.js';
+import { realTime } from '../../core/real-time.js';
 import type { EndableInstance } from './disposable.js';
 
 /** How many milliseconds aborted work may take to end before its instance is disposed all the same. */

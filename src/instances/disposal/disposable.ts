@@ -1,4 +1,4 @@
-import type { DisposeReason, Hold } from '../core/instance.js';
+import type { DisposeReason, Hold } from '../../core/instance.js';
 
 /** The instance to dispose, as the registry keeps it. */
 export interface DisposableInstance {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, DisposeRefusedError, TimeoutError } from 'jarvis-opencode';
-import { Disposer, type DisposerInit } from '../../../src/instances/disposer.js';
-import type { InstanceEntry } from '../../../src/registry/instance-entry.js';
-import { InstanceRegistry } from '../../../src/registry/instance-registry.js';
-import { fakeClock } from '../../support/fake-clock.js';
-import { deferred } from '../../support/wait.js';
+import { Disposer, type DisposerInit } from '../../../../src/instances/disposal/disposer.js';
+import type { InstanceEntry } from '../../../../src/registry/instance-entry.js';
+import { InstanceRegistry } from '../../../../src/registry/instance-registry.js';
+import { fakeClock } from '../../../support/fake-clock.js';
+import { deferred } from '../../../support/wait.js';
 
-vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
+vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
 
 const closed = new AbortController();
 

@@ -1,4 +1,4 @@
-import { abortable } from '../core/abort.js';
+import { abortable } from '../../core/abort.js';
 
 /** What a disposal did. */
 export interface Disposal {

@@ -1,5 +1,5 @@
-import type { Hold, HoldKind } from '../core/instance.js';
-import { DisposeRefusedError } from '../errors.js';
+import type { Hold, HoldKind } from '../../core/instance.js';
+import { DisposeRefusedError } from '../../errors.js';
 import type { DisposableInstance, DisposableInstances } from './disposable.js';
 
 const TOLD_BY_SERVER: ReadonlySet<HoldKind> = new Set(['session-busy', 'permission', 'question', 'pty']);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TurnStep } from 'jarvis-opencode';
-import { StepBuffer } from '../../../../src/client/turns/step-buffer.js';
+import { StepBuffer } from '../../../../../src/client/turns/steps/step-buffer.js';
 
 const text = (delta: string, partID = 'prt_1'): TurnStep => ({
   type: 'text',

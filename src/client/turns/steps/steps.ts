@@ -1,8 +1,8 @@
-import type { OpenCodeEvent } from '../schema/event.js';
-import type { Message, MessageInfo, Part } from '../schema/message.js';
-import { isSaid } from './result.js';
+import type { OpenCodeEvent } from '../../schema/event.js';
+import type { Message, MessageInfo, Part } from '../../schema/message.js';
+import { isSaid } from '../result.js';
 import type { TurnStep } from './turn-step.js';
-import { TurnMessages } from './turn-messages.js';
+import { TurnMessages } from '../turn-messages.js';
 
 /** How much of a text part was emitted. */
 interface TextProgress {

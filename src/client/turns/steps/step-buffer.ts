@@ -1,4 +1,4 @@
-import { deferred, type Deferred } from '../../core/abort.js';
+import { deferred, type Deferred } from '../../../core/abort.js';
 import type { TurnStep } from './turn-step.js';
 
 /**
