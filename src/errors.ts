@@ -22,7 +22,17 @@ export type JarvisErrorCode =
   | 'CLOSED';
 
 /**
+ * Marks the errors of every copy of this library in a process. The prototype of `JarvisError` carries it, so subclasses
+ * have it too.
+ */
+const BRAND = Symbol.for('jarvis-opencode:error');
+
+/**
  * Base class of every error this library makes.
+ *
+ * `instanceof` recognises the errors of other copies of the library in this process: a development server may evaluate it
+ * twice, and two packages may bring one each. This class recognises all of them, every other one those with its `code`. A
+ * subclass of your own is as strict as any class.
  *
  * Two things are never wrapped in it: an argument mistake (`TypeError` or `RangeError`, thrown at the call) and the
  * caller's own abort reason, which passes through untouched.
@@ -30,6 +40,14 @@ export type JarvisErrorCode =
 export abstract class JarvisError extends Error {
   abstract override readonly name: string;
   abstract readonly code: JarvisErrorCode;
+
+  static {
+    Object.defineProperty(this.prototype, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isInstance(this, value);
+  }
 
   /**
    * Its name, code, message and fields for a log, as JSON of bounded size: of what a server sent, which may be large or deep,
@@ -691,6 +709,74 @@ export class ClosedError extends JarvisError {
   constructor(what = 'JarvisOpenCode') {
     super(`${what} is closed. Start or connect a new one.`);
   }
+}
+
+/** Every error of this library; `switch` over `code` or `name` narrows it to one class. */
+export type AnyJarvisError =
+  | RequestError
+  | ConnectionError
+  | TimeoutError
+  | ResponseShapeError
+  | ResponseTooLargeError
+  | RepoPathError
+  | SessionDirectoryError
+  | SessionNotBoundError
+  | SessionAlreadyBoundError
+  | TurnError
+  | RevertError
+  | DisposeRefusedError
+  | OperationRefusedError
+  | ServerStartError
+  | ServerLostError
+  | UnsupportedServerError
+  | ClosedError;
+
+/**
+ * Whether something is an error of this library, whichever copy of the library made it.
+ *
+ * @example
+ * ```ts
+ * if (isJarvisError(error) && error.code === 'TURN_FAILED') console.error(error.reason);
+ * ```
+ */
+export function isJarvisError(error: unknown): error is AnyJarvisError {
+  return error instanceof JarvisError;
+}
+
+const classes = {
+  REQUEST_FAILED: RequestError,
+  CONNECTION_FAILED: ConnectionError,
+  TIMEOUT: TimeoutError,
+  RESPONSE_SHAPE: ResponseShapeError,
+  RESPONSE_TOO_LARGE: ResponseTooLargeError,
+  REPO_PATH: RepoPathError,
+  SESSION_DIRECTORY: SessionDirectoryError,
+  SESSION_NOT_BOUND: SessionNotBoundError,
+  SESSION_ALREADY_BOUND: SessionAlreadyBoundError,
+  TURN_FAILED: TurnError,
+  REVERT_FAILED: RevertError,
+  DISPOSE_REFUSED: DisposeRefusedError,
+  OPERATION_REFUSED: OperationRefusedError,
+  SERVER_START: ServerStartError,
+  SERVER_LOST: ServerLostError,
+  UNSUPPORTED_SERVER: UnsupportedServerError,
+  CLOSED: ClosedError,
+} satisfies Record<JarvisErrorCode, unknown>;
+const classByCode: ReadonlyMap<string, unknown> = new Map(Object.entries(classes));
+
+/** Stands outside of the class: a bundler renames a class that names itself. */
+function isInstance(errorClass: typeof JarvisError, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(errorClass, value)) return true;
+  const code = brandedCodeOf(value);
+  if (code === undefined) return false;
+  return errorClass === JarvisError || classByCode.get(code) === errorClass;
+}
+
+/** The `code` of an error of any copy of this library. */
+function brandedCodeOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { [BRAND]: isBranded, code } = value as { readonly [BRAND]?: unknown; readonly code?: unknown };
+  return isBranded === true && typeof code === 'string' ? code : undefined;
 }
 
 /** Request timeout, too early, too many requests. */

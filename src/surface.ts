@@ -246,6 +246,8 @@ export {
   TimeoutError,
   TurnError,
   UnsupportedServerError,
+  isJarvisError,
+  type AnyJarvisError,
   type JarvisErrorCode,
   type RepoPathReason,
   type RequestErrorInit,

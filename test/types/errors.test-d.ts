@@ -1,14 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import type {
-  ClosedError,
-  ConnectionError,
-  ServerLostError,
-  SessionAlreadyBoundError,
-  SessionDirectoryError,
-  SessionNotBoundError,
-  UnsupportedServerError,
-  RevertError,
-} from 'jarvis-opencode';
+import type { ClosedError } from 'jarvis-opencode';
 import {
   DisposeRefusedError,
   OperationRefusedError,
@@ -20,6 +11,8 @@ import {
   ServerStartError,
   TimeoutError,
   TurnError,
+  isJarvisError,
+  type AnyJarvisError,
   type Hold,
   type JarvisErrorCode,
   type RepoPathReason,
@@ -29,25 +22,6 @@ import {
   type TimeoutPhase,
   type TurnErrorReason,
 } from 'jarvis-opencode';
-
-type AnyJarvisError =
-  | ClosedError
-  | ConnectionError
-  | DisposeRefusedError
-  | OperationRefusedError
-  | RepoPathError
-  | RequestError
-  | ResponseShapeError
-  | ResponseTooLargeError
-  | RevertError
-  | ServerLostError
-  | ServerStartError
-  | SessionAlreadyBoundError
-  | SessionDirectoryError
-  | SessionNotBoundError
-  | TimeoutError
-  | TurnError
-  | UnsupportedServerError;
 
 declare const caught: unknown;
 declare const error: AnyJarvisError;
@@ -110,6 +84,17 @@ describe('the errors', () => {
     } else if (caught instanceof JarvisError) {
       expectTypeOf(caught.code).toEqualTypeOf<JarvisErrorCode>();
     }
+  });
+
+  it('are narrowed by isJarvisError, then by their code', () => {
+    if (!isJarvisError(caught)) return;
+    expectTypeOf(caught).toEqualTypeOf<AnyJarvisError>();
+    if (caught.code === 'TURN_FAILED') expectTypeOf(caught.reason).toEqualTypeOf<TurnErrorReason>();
+    if (caught.code === 'REQUEST_FAILED') expectTypeOf(caught.status).toEqualTypeOf<number>();
+    // @ts-expect-error not every error has a reason
+    void caught.reason;
+    // @ts-expect-error there is no such code
+    void (caught.code === 'TURN_LOST');
   });
 
   it('have reasons to switch over', () => {

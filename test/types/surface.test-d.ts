@@ -59,6 +59,7 @@ type Value =
   | 'Turn'
   | 'VcsResource'
   | 'WorktreesResource'
+  | 'isJarvisError'
   | 'jarvisSnapshotSchema';
 
 /** Every exported type, by its name: a missing one does not compile, and none of them is `any`. */
@@ -68,6 +69,7 @@ interface Types {
   Agent: api.Agent;
   AgentConfig: api.AgentConfig;
   AgentPart: api.AgentPart;
+  AnyJarvisError: api.AnyJarvisError;
   ApiErrorInfo: api.ApiErrorInfo;
   AskContext: api.AskContext;
   AskOptions: api.AskOptions;

@@ -19,6 +19,7 @@ import {
   TimeoutError,
   TurnError,
   UnsupportedServerError,
+  isJarvisError,
   type RepoPathReason,
   type TurnErrorReason,
 } from 'jarvis-opencode';
@@ -114,6 +115,73 @@ describe('every error', () => {
 function nested(depth: number): unknown {
   return JSON.parse('['.repeat(depth) + ']'.repeat(depth));
 }
+
+describe('errors of two copies of the library', () => {
+  /** Evaluates the library again, as a development server does. */
+  async function anotherCopy(): Promise<typeof api> {
+    vi.resetModules();
+    const copy = await import('jarvis-opencode');
+    expect(copy.JarvisError).not.toBe(JarvisError);
+    return copy;
+  }
+
+  it('recognises each error by its class of the other copy, and by no other class', async () => {
+    const copy = await anotherCopy();
+    const classes = copy as unknown as Record<string, new () => JarvisError>;
+    for (const [name, , error] of errors) {
+      const names = [...errors.map(([each]) => each), 'JarvisError'];
+      const matching = names.filter((each) => error instanceof (classes[each] as new () => JarvisError));
+      expect(matching).toEqual([name, 'JarvisError']);
+      expect(copy.isJarvisError(error)).toBe(true);
+    }
+  });
+
+  it('recognises an error of the other copy as that of a base class, but not of a subclass', async () => {
+    const copy = await anotherCopy();
+    class GoneError extends RequestError {}
+    const gone = new GoneError({ ...target, status: 410 });
+    const refused = new copy.RequestError({ ...target, status: 410 });
+    expect(gone).toBeInstanceOf(GoneError);
+    expect(gone).toBeInstanceOf(RequestError);
+    expect(gone).toBeInstanceOf(copy.RequestError);
+    expect(gone).toBeInstanceOf(copy.JarvisError);
+    expect(gone).not.toBeInstanceOf(copy.TurnError);
+    expect(refused).toBeInstanceOf(RequestError);
+    expect(refused).not.toBeInstanceOf(GoneError);
+    expect(new RequestError({ ...target, status: 410 })).not.toBeInstanceOf(GoneError);
+  });
+
+  it('takes an error with an unknown code, of another version, for a JarvisError', async () => {
+    const copy = await anotherCopy();
+    class NewError extends copy.JarvisError {
+      override readonly name = 'NewError';
+      override readonly code = 'NEW' as never;
+    }
+    const error = new NewError('It is new.');
+    expect(isJarvisError(error)).toBe(true);
+    expect(error).not.toBeInstanceOf(RequestError);
+  });
+
+  it.each([
+    undefined,
+    null,
+    'TURN_FAILED',
+    new Error('no'),
+    { name: 'TurnError', code: 'TURN_FAILED' },
+    TurnError,
+    JarvisError.prototype,
+  ])('takes nothing else for an error of the library: %s', (value) => {
+    expect(isJarvisError(value)).toBe(false);
+    expect(value instanceof JarvisError).toBe(false);
+  });
+
+  it('shows no mark of the copies on an error', () => {
+    const error = new ClosedError();
+    expect(Object.getOwnPropertySymbols(error)).toEqual([]);
+    expect(Object.keys(error).sort()).toEqual(['code', 'name']);
+    expect(Object.keys(error.toJSON()).sort()).toEqual(['code', 'message', 'name']);
+  });
+});
 
 describe('an error of a large or deep answer', () => {
   const circular: Record<string, unknown> = {};
