@@ -689,9 +689,10 @@ export class UnsupportedServerError extends JarvisError {
   readonly found: string;
   readonly supported: string;
 
-  constructor(found: string, supported: string, options?: ErrorOptions) {
+  /** @param options - `command` is the binary that was asked, if there is one. */
+  constructor(found: string, supported: string, options?: ErrorOptions & { readonly command?: string }) {
     super(
-      `OpenCode server ${found} is not supported; this library needs ${supported}. ` +
+      `OpenCode server ${found}${options?.command === undefined ? '' : ` (${options.command})`} is not supported; this library needs ${supported}. ` +
         (/^v?[2-9]\./.test(found) ? 'OpenCode 2 has another API. ' : '') +
         'Install a supported one, e.g. npm install opencode-ai@1.18.',
       options,

@@ -223,6 +223,19 @@ describe('a server that does not start', () => {
     expect(lines).not.toContain('server starting');
   });
 
+  it('fails the start because OPENCODE_BIN is an OpenCode 2, and names it', async () => {
+    const binary = fakeServer('version-2');
+    const error = await failure({ env: { OPENCODE_BIN: binary, JARVIS_TEST_MARKER: marker } });
+    expect(error).toBeInstanceOf(UnsupportedServerError);
+    expect((error as Error).message).toContain(`2.0.1 (${binary})`);
+  });
+
+  it('fails the start because OPENCODE_BIN is a directory, and says so', async () => {
+    const error = await failure({ env: { OPENCODE_BIN: import.meta.dirname, JARVIS_TEST_MARKER: marker } });
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect((error as Error).message).toMatch(/^OPENCODE_BIN: .* it is a directory\.$/);
+  });
+
   it('fails the start because the server is too old', async () => {
     const error = await failure(starting(fakeServer('old-version')));
     expect(error).toBeInstanceOf(UnsupportedServerError);

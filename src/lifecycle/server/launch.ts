@@ -5,7 +5,7 @@ import { abortable, AbortScope, deferred, delay } from '../../core/abort.js';
 import { backoffMs } from '../../core/backoff.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../errors.js';
 import type { Logger } from '../../core/logger.js';
-import { findBinary } from '../process/binary.js';
+import { findBinary, installDirectories, packageRoots } from '../process/binary.js';
 import { GuardedProcess, type DisposeAll } from '../guards/guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from '../guards/guards.js';
 import { registerExitHook } from '../guards/exit-hook.js';
@@ -57,8 +57,9 @@ export async function launchServer(
   signal?.throwIfAborted();
   const command = findBinary({
     command: plan.command,
-    projectDirectory: process.cwd(),
-    searchPath: plan.env.PATH,
+    env: plan.env,
+    packageRoots: packageRoots(),
+    installDirectories: installDirectories(plan.env),
   });
   const authorization = basicAuthorization(plan.username, plan.password);
   const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];

@@ -31,7 +31,7 @@ export async function assertBinaryVersion(
   const version = known.get(key) ?? packageVersion(file) ?? (await askVersion(run(), signal));
   if (version === undefined) return;
   known.set(key, version);
-  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS);
+  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS, { command });
 }
 
 /** The version of the npm package that the binary belongs to; `undefined` for another binary. */

@@ -37,6 +37,7 @@ export async function isolatedEnv(overrides: Readonly<Record<string, string>> = 
   return {
     env: {
       PATH: process.env['PATH'] ?? '',
+      ...(process.env['OPENCODE_BIN'] && { OPENCODE_BIN: process.env['OPENCODE_BIN'] }),
       LANG: 'C.UTF-8',
       HOME: home,
       TMPDIR: temp,

@@ -35,7 +35,8 @@ export interface RealOpenCodeOptions {
   /**
    * The executable, by path or by name on PATH.
    *
-   * @default the `opencode-ai` package of the project at `process.cwd()`, else `opencode` on PATH
+   * @default the variable `OPENCODE_BIN`; else the package `opencode-ai` of the project, found from `process.cwd()`, the running script and
+   * this library; else `opencode` on PATH, in `~/.opencode/bin` and where package managers put commands
    */
   readonly command?: string | undefined;
   /** OpenCode configuration, as in `opencode.json`; replaces whole top-level keys of the kit's own. @default {} */

@@ -8,11 +8,16 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServerStartError } from '../../../../src/errors.js';
-import { findBinary, type BinaryOptions } from '../../../../src/lifecycle/process/binary.js';
+import {
+  findBinary,
+  installDirectories,
+  packageRoots,
+  type BinaryOptions,
+} from '../../../../src/lifecycle/process/binary.js';
 
 let root: string;
 let project: string;
@@ -66,11 +71,21 @@ function installPackage(options: {
   return { wrapper, natives };
 }
 
-function find(options: Partial<BinaryOptions> = {}): string {
-  return findBinary({ projectDirectory: project, searchPath: '', ...options });
+/** Where to look, besides the project. */
+interface Search extends Partial<BinaryOptions> {
+  readonly searchPath?: string | undefined;
 }
 
-function refusal(options: Partial<BinaryOptions>): ServerStartError {
+function find({ searchPath = '', ...options }: Search = {}): string {
+  return findBinary({
+    env: { PATH: searchPath },
+    packageRoots: [project],
+    installDirectories: [],
+    ...options,
+  });
+}
+
+function refusal(options: Search): ServerStartError {
   try {
     find(options);
   } catch (error) {
@@ -110,12 +125,12 @@ describe.skipIf(process.platform === 'win32')('without a command', () => {
     const { natives } = installPackage({ wrapperBytes: 200, native: 'beside' });
     const below = join(project, 'packages/app');
     mkdirSync(below, { recursive: true });
-    expect(natives).toContain(find({ projectDirectory: below }));
+    expect(natives).toContain(find({ packageRoots: [below] }));
   });
 
   it('finds the package of a project given by a relative path', () => {
     const { natives } = installPackage({ wrapperBytes: 200, native: 'beside' });
-    expect(natives).toContain(find({ projectDirectory: relative(process.cwd(), project) }));
+    expect(natives).toContain(find({ packageRoots: [relative(process.cwd(), project)] }));
   });
 
   it('finds the package through the link of a store', () => {
@@ -151,6 +166,90 @@ describe.skipIf(process.platform === 'win32')('without a command', () => {
     expect(error.message).toMatch(/PATH/);
   });
 
+  it('finds the package of a later root where the first has none', () => {
+    const { natives } = installPackage({ wrapperBytes: 200, native: 'beside' });
+    expect(natives).toContain(find({ packageRoots: [join(root, 'elsewhere'), project] }));
+  });
+
+  it('finds the package that Yarn keeps unplugged', () => {
+    for (const name of ['opencode-ai', ...platformPackages]) {
+      const folder = join(project, `.yarn/unplugged/${name}-npm-1.18.33-0123456789/node_modules`, name);
+      manifest(folder, name);
+      file(join(folder, 'bin/opencode'), { bytes: BINARY_BYTES });
+    }
+    expect(find()).toContain('.yarn/unplugged/opencode-');
+  });
+
+  it('takes a platform package for another C library where the one for this machine is missing', () => {
+    const { natives } = installPackage({ wrapperBytes: 200, native: 'beside' });
+    const [last = ''] = natives.slice(-1);
+    for (const native of natives.slice(0, -1)) rmSync(native);
+    expect(find()).toBe(last);
+  });
+
+  it('takes an opencode of an installer where PATH has none', () => {
+    const installed = file(join(root, 'home/.opencode/bin/opencode'));
+    const found = { installDirectories: [join(root, 'empty'), dirname(installed)] };
+    expect(find(found)).toBe(installed);
+    const onPath = file(join(root, 'path/opencode'));
+    expect(find({ ...found, searchPath: dirname(onPath) })).toBe(onPath);
+  });
+
+  it('makes what a relative directory of PATH has absolute', () => {
+    const onPath = file(join(root, 'path/opencode'));
+    expect(find({ searchPath: relative(process.cwd(), dirname(onPath)) })).toBe(onPath);
+  });
+
+  it('takes the native binary of the package whose command is on PATH', () => {
+    const { wrapper, natives } = installPackage({
+      wrapperBytes: 200,
+      native: 'beside',
+      into: join(root, 'global/lib'),
+    });
+    mkdirSync(join(root, 'global/bin'));
+    symlinkSync(wrapper, join(root, 'global/bin/opencode'));
+    expect(natives).toContain(find({ searchPath: join(root, 'global/bin') }));
+  });
+
+  it('takes the native binary of the package that a shell script on PATH starts', () => {
+    const { natives } = installPackage({
+      wrapperBytes: 200,
+      native: 'beside',
+      into: join(root, 'global/5'),
+    });
+    const shim = file(join(root, 'global/opencode'));
+    writeFileSync(
+      shim,
+      '#!/bin/sh\nbasedir=$(dirname "$0")\nexec "$basedir/5/node_modules/opencode-ai/bin/opencode.exe" "$@"\n',
+    );
+    expect(natives).toContain(find({ searchPath: dirname(shim) }));
+  });
+
+  it('names every directory that it searched, and why it could not use what it found', () => {
+    const { wrapper } = installPackage({ wrapperBytes: 200, native: 'none' });
+    const [broken, data, directory] = ['broken', 'data', 'directory'].map((name) => join(root, name));
+    mkdirSync(join(directory as string, 'opencode'), { recursive: true });
+    mkdirSync(broken as string);
+    symlinkSync(join(root, 'nothing'), join(broken as string, 'opencode'));
+    file(join(data as string, 'opencode'), { mode: 0o644 });
+    const { message } = refusal({
+      packageRoots: [join(project, 'app'), root],
+      searchPath: [broken, data, directory, join(root, 'empty')].join(delimiter),
+      installDirectories: [join(root, 'installer')],
+    });
+    const lines = message.split('\n').map((line) => line.trim());
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        ...[join(project, 'app'), project, root, '/'].map((level) => join(level, 'node_modules')),
+        ...[broken, data, directory, join(root, 'empty'), join(root, 'installer')],
+        `${broken}/opencode is a link to a file that does not exist`,
+        `${directory}/opencode is a directory`,
+      ]),
+    );
+    expect(message).toContain(`${data}/opencode may not be executed by this user`);
+    expect(message).toContain(`${wrapper} is a placeholder`);
+  });
+
   it('names the binaries that it could not use', () => {
     const { wrapper } = installPackage({ wrapperBytes: 200, native: 'none' });
     expect(refusal({}).message).toContain(wrapper);
@@ -180,7 +279,7 @@ describe.skipIf(process.platform === 'win32')('with a command', () => {
     expect(find({ command: 'my-opencode', searchPath: dirname(command) })).toBe(command);
   });
 
-  it.each<[what: string, make: () => Partial<BinaryOptions>]>([
+  it.each<[what: string, make: () => Search]>([
     ['a path where nothing is', () => ({ command: join(root, 'nothing') })],
     ['a file that is not executable', () => ({ command: file(join(root, 'data'), { mode: 0o644 }) })],
     ['a directory', () => ({ command: root })],
@@ -204,5 +303,114 @@ describe.skipIf(process.platform === 'win32')('with a command', () => {
     expect(error).toMatchObject({ command: options.command, exitCode: null, code: 'SERVER_START' });
     expect(error.message).toContain(JSON.stringify(options.command));
     expect(error.message).toContain('executable');
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('with OPENCODE_BIN', () => {
+  it('takes the path before the package and PATH', () => {
+    installPackage({ wrapperBytes: BINARY_BYTES, native: 'beside' });
+    const own = file(join(root, 'own/my-opencode'));
+    expect(find({ env: { OPENCODE_BIN: own, PATH: dirname(file(join(root, 'path/opencode'))) } })).toBe(own);
+  });
+
+  it('searches PATH for a name', () => {
+    const own = file(join(root, 'path/my-opencode'));
+    expect(find({ env: { OPENCODE_BIN: 'my-opencode', PATH: dirname(own) } })).toBe(own);
+  });
+
+  it('prefers the option command', () => {
+    const command = file(join(root, 'own/my-opencode'));
+    expect(find({ command, env: { OPENCODE_BIN: '/nowhere' } })).toBe(command);
+  });
+
+  it('counts an empty value as none', () => {
+    const { natives } = installPackage({ wrapperBytes: 200, native: 'beside' });
+    expect(natives).toContain(find({ env: { OPENCODE_BIN: '' } }));
+  });
+
+  it.each<[what: string, make: () => string, fault: string]>([
+    ['a path where nothing is', () => join(root, 'nothing'), 'it does not exist'],
+    ['a directory', () => root, 'it is a directory'],
+    [
+      'a file that is not executable',
+      () => file(join(root, 'data'), { mode: 0o644 }),
+      'it may not be executed by this user',
+    ],
+    [
+      'the placeholder of the package',
+      () => installPackage({ wrapperBytes: 200, native: 'none' }).wrapper,
+      'it is a placeholder',
+    ],
+  ])('refuses %s and searches nowhere else', (_what, make, fault) => {
+    const path = make();
+    const onPath = dirname(file(join(root, 'path/opencode')));
+    const { message } = refusal({ env: { OPENCODE_BIN: path, PATH: onPath } });
+    expect(message).toContain(`OPENCODE_BIN: the command ${JSON.stringify(path)} is not an executable file`);
+    expect(message).toContain(fault);
+  });
+});
+
+describe('on Windows', () => {
+  const platform = 'win32';
+
+  /** Makes the script that npm puts beside the packages of a global install. */
+  function npmShim(target: string): string {
+    const shim = file(join(root, 'npm/opencode.cmd'));
+    writeFileSync(shim, ['@ECHO off', `"%dp0%\\${target.replaceAll('/', '\\')}"   %*`].join('\r\n'));
+    return shim;
+  }
+
+  it('takes the program that a .cmd on PATH starts', () => {
+    const shim = npmShim('node_modules/opencode-ai/bin/opencode.exe');
+    const { wrapper } = installPackage({
+      wrapperBytes: BINARY_BYTES,
+      native: 'none',
+      into: dirname(shim),
+    });
+    expect(find({ platform, searchPath: dirname(shim) })).toBe(wrapper);
+    expect(find({ platform, command: shim })).toBe(wrapper);
+  });
+
+  it('takes the program of any package that a .cmd starts', () => {
+    const shim = npmShim('tool/opencode.exe');
+    const program = file(join(root, 'npm/tool/opencode.exe'));
+    expect(find({ platform, command: 'opencode', searchPath: dirname(shim) })).toBe(program);
+  });
+
+  it('refuses a .cmd that starts no program, which only a shell could run', () => {
+    const shim = npmShim('node_modules/some-tool/cli.js');
+    expect(refusal({ platform, command: shim }).message).toContain('is a batch file');
+    expect(refusal({ platform, searchPath: dirname(shim) }).message).toContain(`${shim} is a batch file`);
+  });
+
+  it('reads PATH by any spelling of its name', () => {
+    const program = file(join(root, 'path/opencode.exe'));
+    expect(find({ platform, env: { Path: dirname(program) } })).toBe(program);
+  });
+});
+
+describe('the places to search', () => {
+  it('are the packages of the working directory, of the running script and of this library', () => {
+    const roots = packageRoots();
+    expect(roots).toContain(process.cwd());
+    expect(roots).toContain(dirname(realpathSync(process.argv[1] as string)));
+    expect(roots).toContain(join(process.cwd(), 'src/lifecycle/process'));
+  });
+
+  it('are the directories of the installer and of package managers', () => {
+    const directories = installDirectories({
+      PNPM_HOME: '/pnpm',
+      BUN_INSTALL: '/bun',
+      OPENCODE_INSTALL_DIR: '/own',
+    });
+    expect(directories).toEqual(
+      expect.arrayContaining([
+        join(homedir(), '.opencode/bin'),
+        '/own',
+        '/pnpm',
+        '/bun/bin',
+        dirname(process.execPath),
+      ]),
+    );
   });
 });
