@@ -13,6 +13,7 @@ export type JarvisErrorCode =
   | 'SESSION_NOT_BOUND'
   | 'SESSION_ALREADY_BOUND'
   | 'TURN_FAILED'
+  | 'REMOTE_TURN_FAILED'
   | 'REVERT_FAILED'
   | 'DISPOSE_REFUSED'
   | 'OPERATION_REFUSED'
@@ -541,6 +542,35 @@ export class TurnError extends JarvisError {
   }
 }
 
+/** An error for the client of an application, as RFC 9457 has it (`application/problem+json`). */
+export interface Problem {
+  /** Always `about:blank`: `code` says which error it is. */
+  readonly type: 'about:blank';
+  /** The phrase of the status. */
+  readonly title: string;
+  /** The HTTP status to answer with. */
+  readonly status: number;
+  /** What happened and what to do, for people. It may name paths of the server, and has no credentials. */
+  readonly detail: string;
+  /** The `code` of the error; absent for an error that is not of this library. */
+  readonly code?: string;
+  /** The `reason` of the error, where it has one, e.g. that of a `TurnError`. */
+  readonly reason?: string;
+}
+
+/** A turn that {@link readTurn} follows ended without an answer. */
+export class RemoteTurnError extends JarvisError {
+  override readonly name = 'RemoteTurnError';
+  override readonly code = 'REMOTE_TURN_FAILED';
+  /** What the application's back end says of the error, as `toProblem()` makes it. */
+  readonly problem: Problem;
+
+  constructor(problem: Problem, options?: ErrorOptions) {
+    super(`The turn failed: ${problem.detail}`, options);
+    this.problem = problem;
+  }
+}
+
 /**
  * Why a revert changed nothing.
  *
@@ -724,6 +754,7 @@ export type AnyJarvisError =
   | SessionNotBoundError
   | SessionAlreadyBoundError
   | TurnError
+  | RemoteTurnError
   | RevertError
   | DisposeRefusedError
   | OperationRefusedError
@@ -755,6 +786,7 @@ const classes = {
   SESSION_NOT_BOUND: SessionNotBoundError,
   SESSION_ALREADY_BOUND: SessionAlreadyBoundError,
   TURN_FAILED: TurnError,
+  REMOTE_TURN_FAILED: RemoteTurnError,
   REVERT_FAILED: RevertError,
   DISPOSE_REFUSED: DisposeRefusedError,
   OPERATION_REFUSED: OperationRefusedError,

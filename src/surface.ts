@@ -41,7 +41,12 @@ export type {
   QuestionPolicy,
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
-export { Turn, type PromptOptions, type TurnOptions, type TurnResult } from './client/turns/turn.js';
+export { Turn, type PromptOptions, type TurnOptions } from './client/turns/turn.js';
+export type { TurnResult } from './client/turns/turn-result.js';
+export type { TurnResponseOptions } from './client/turns/turn-response.js';
+export { readTurn, type ReadTurnOptions, type RemoteTurn } from './client/turns/read-turn.js';
+export type { RemoteAsk, RemoteTurnStep } from './client/turns/turn-message.js';
+export { toProblem } from './client/http/problem.js';
 export type { TurnStep } from './client/turns/steps/turn-step.js';
 export type { TurnLimits } from './client/turns/engine.js';
 export type { FetchFunction, RequestOptions } from './client/http/request-options.js';
@@ -232,6 +237,7 @@ export {
   ConnectionError,
   DisposeRefusedError,
   OperationRefusedError,
+  RemoteTurnError,
   JarvisError,
   RepoPathError,
   RequestError,
@@ -249,6 +255,7 @@ export {
   isJarvisError,
   type AnyJarvisError,
   type JarvisErrorCode,
+  type Problem,
   type RepoPathReason,
   type RequestErrorInit,
   type RevertReason,

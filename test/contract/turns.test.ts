@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import {
   JarvisError,
+  readTurn,
   TimeoutError,
   TurnError,
   type JarvisOpenCode,
@@ -81,6 +82,49 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(new Set(texts.map((step) => step.messageID))).toEqual(new Set([message.id]));
     expect(new Set(texts.map((step) => step.partID)).size).toBe(1);
     expect(steps.at(-1)).toMatchObject({ type: 'usage', tokens: { input: 10, output: 5 } });
+  });
+
+  it('gives every reader of a turn every step, also one that begins when the turn has ended', async () => {
+    world.script(() => [text('Let me look.'), echo, text('It is fine.', { chunks: 3 })]);
+    const turn = (await repo.sessions.create()).stream('Look');
+    const read = async (): Promise<string> => {
+      let all = '';
+      for await (const step of turn) all += step.type === 'text' ? step.delta : `<${step.type}>`;
+      return all.replaceAll(/(<tool>)+/g, '<tool>');
+    };
+    const texts = async (): Promise<string> => {
+      let all = '';
+      for await (const piece of turn.text) all += piece;
+      return all;
+    };
+    const steps = '<message>Let me look.<tool><usage><message>It is fine.<usage>';
+    expect(await Promise.all([read(), read(), texts()])).toEqual([
+      steps,
+      steps,
+      'Let me look.\n\nIt is fine.',
+    ]);
+    const { transcript } = await turn.result;
+    expect([await read(), await texts()]).toEqual([steps, transcript]);
+  });
+
+  it('gives the steps, the result and the error of a turn through an HTTP response', async () => {
+    world.script(() => [text('Let me look.'), echo, text('It is fine.')]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Look');
+    const local: TurnStep[] = [];
+    const remote = readTurn(turn.toResponse());
+    const types: string[] = [];
+    for await (const step of remote) types.push(step.type);
+    for await (const step of turn) local.push(step);
+    expect([...new Set(types)].sort()).toEqual([...new Set(local.map((step) => step.type))].sort());
+    expect(await remote.result).toEqual(await turn.result);
+
+    world.script(() => [fail('APIError', 'No such model')]);
+    const failing = readTurn(session.stream('Fail').toResponse());
+    await expect(failing.result).rejects.toMatchObject({
+      code: 'REMOTE_TURN_FAILED',
+      problem: { status: 502, code: 'TURN_FAILED', reason: 'provider' },
+    });
   });
 
   it('reports the progress of a tool and counts every model call', async () => {

@@ -167,12 +167,25 @@ describe('a turn', () => {
     expectTypeOf(itemOf(turn)).toEqualTypeOf<TurnStep>();
     expectTypeOf(turn.result).toEqualTypeOf<Promise<TurnResult>>();
     expectTypeOf(turn.abort()).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(itemOf(turn.text)).toEqualTypeOf<string>();
+    expectTypeOf(turn.toResponse({ heartbeatMs: false })).toEqualTypeOf<Response>();
+    // @ts-expect-error no such option
+    turn.toResponse({ heartbeat: 1 });
     expectTypeOf(session.prompt('a')).toEqualTypeOf<Promise<TurnResult>>();
   });
 
   it('tells its steps apart by their type', () => {
     expectTypeOf(step.type).toEqualTypeOf<
-      'message' | 'text' | 'reasoning' | 'tool' | 'permission' | 'question' | 'child' | 'retry' | 'usage'
+      | 'message'
+      | 'text'
+      | 'reasoning'
+      | 'tool'
+      | 'permission'
+      | 'question'
+      | 'child'
+      | 'retry'
+      | 'usage'
+      | 'dropped'
     >();
     switch (step.type) {
       case 'message':
@@ -208,6 +221,9 @@ describe('a turn', () => {
         break;
       case 'usage':
         expectTypeOf(step.tokens).toEqualTypeOf<Tokens>();
+        break;
+      case 'dropped':
+        expectTypeOf(step.count).toEqualTypeOf<number>();
         break;
       default:
         expectTypeOf(step).toBeNever();

@@ -10,6 +10,9 @@ type ErrorClass =
   | 'DisposeRefusedError'
   | 'JarvisError'
   | 'OperationRefusedError'
+  | 'RemoteTurnError'
+  | 'readTurn'
+  | 'toProblem'
   | 'RepoPathError'
   | 'RequestError'
   | 'ResponseShapeError'
@@ -254,6 +257,12 @@ interface Types {
   VcsDiffInput: api.VcsDiffInput;
   VcsFileDiff: api.VcsFileDiff;
   VcsFileStatus: api.VcsFileStatus;
+  TurnResponseOptions: api.TurnResponseOptions;
+  ReadTurnOptions: api.ReadTurnOptions;
+  RemoteTurn: api.RemoteTurn;
+  RemoteAsk: api.RemoteAsk;
+  RemoteTurnStep: api.RemoteTurnStep;
+  Problem: api.Problem;
   VcsInfo: api.VcsInfo;
   WebSocketConstructor: api.WebSocketConstructor;
   WebSocketLike: api.WebSocketLike;

@@ -15,6 +15,7 @@ import {
   ServerStartError,
   SessionAlreadyBoundError,
   SessionDirectoryError,
+  RemoteTurnError,
   SessionNotBoundError,
   TimeoutError,
   TurnError,
@@ -55,6 +56,11 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
     new RevertError({ reason: 'unknown-message', sessionID: 'ses_1', messageID: 'msg_1' }, { cause }),
   ],
   ['TurnError', 'TURN_FAILED', new TurnError({ ...turn, reason: 'failed' }, { cause })],
+  [
+    'RemoteTurnError',
+    'REMOTE_TURN_FAILED',
+    new RemoteTurnError({ type: 'about:blank', title: 'Bad Gateway', status: 502, detail: 'No.' }, { cause }),
+  ],
   ['DisposeRefusedError', 'DISPOSE_REFUSED', new DisposeRefusedError('/srv', [turnHold], { cause })],
   [
     'OperationRefusedError',

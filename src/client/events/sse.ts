@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import { onAbort } from '../../core/abort.js';
-import { ResponseTooLargeError } from '../../errors.js';
+import { ResponseTooLargeError, type RequestTarget } from '../../errors.js';
 import { LineDecoder } from './line-decoder.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
@@ -120,10 +120,16 @@ export async function readFrames(
   {
     signal,
     maxFrameBytes = DEFAULT_MAX_EVENT_BYTES,
-  }: { signal?: AbortSignal; maxFrameBytes?: number | undefined } = {},
+    target = { method: 'GET', path: EVENTS_PATH },
+  }: {
+    signal?: AbortSignal | undefined;
+    maxFrameBytes?: number | undefined;
+    /** What answered with the stream. @default the events of OpenCode */
+    target?: RequestTarget;
+  } = {},
 ): Promise<void> {
   const tooLong = (): ResponseTooLargeError =>
-    new ResponseTooLargeError({ method: 'GET', path: EVENTS_PATH }, maxFrameBytes, { isEvent: true });
+    new ResponseTooLargeError(target, maxFrameBytes, { isEvent: true });
   const parser = createParser({
     maxBufferSize: maxFrameBytes,
     onEvent: ({ data }) => handler.onFrame(data),

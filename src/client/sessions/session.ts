@@ -67,7 +67,8 @@ import {
   shellRequest,
   type TurnRequest,
 } from '../turns/request.js';
-import type { PromptOptions, Turn, TurnOptions, TurnResult } from '../turns/turn.js';
+import type { PromptOptions, Turn, TurnOptions } from '../turns/turn.js';
+import type { TurnResult } from '../turns/turn-result.js';
 
 const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
 

@@ -4,7 +4,7 @@ import type { RepoTransport } from '../http/repo-transport.js';
 import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
 import { readMessagePage } from '../sessions/messages.js';
-import type { TurnResult } from './turn.js';
+import type { TurnResult } from './turn-result.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';
 
 /** Names of server errors that come from the model provider. */

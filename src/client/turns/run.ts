@@ -20,7 +20,8 @@ import { TurnPoll } from './poll.js';
 import type { TurnEvidence } from './result.js';
 import { TurnEventTracker } from './event-tracker.js';
 import { TurnSteps } from './steps/steps.js';
-import { Turn, type TurnOptions, type TurnResult } from './turn.js';
+import { Turn, type TurnOptions } from './turn.js';
+import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
 import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
 

@@ -1,11 +1,13 @@
 import { deferred } from '../../core/abort.js';
 import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
+import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { RequestOptions } from '../http/request-options.js';
-import type { AssistantMessage, Message, Part } from '../schema/message.js';
 import type { AnswerFormat } from '../schema/prompt.js';
-import type { Tokens } from '../schema/session.js';
-import { StepBuffer } from './steps/step-buffer.js';
+import { StepLog } from './steps/step-log.js';
+import { textOf } from './steps/text-of.js';
 import type { TurnStep } from './steps/turn-step.js';
+import { turnResponse, type TurnResponseOptions } from './turn-response.js';
+import type { TurnResult } from './turn-result.js';
 
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
@@ -48,40 +50,13 @@ export interface PromptOptions extends TurnOptions {
   readonly format?: AnswerFormat | undefined;
 }
 
-/** The answer of a turn, as the server stores it. `T` is what its `format` makes of it. */
-export interface TurnResult<T = unknown> {
-  readonly sessionID: string;
-  /**
-   * The final answer to the prompt: the last assistant message of the turn, or the last before OpenCode summarized the session
-   * and let the model go on by itself. It is never a summary.
-   */
-  readonly message: AssistantMessage;
-  /** Its parts. */
-  readonly parts: readonly Part[];
-  /**
-   * Its text: the text parts in order, without those that the server added. Empty when the answer consists of tools
-   * only.
-   */
-  readonly text: string;
-  /** What the model said in the whole turn, summaries left out: the texts of its messages in order, with a blank line between. */
-  readonly transcript: string;
-  /**
-   * The object that `format` asked for: with a zod schema validated and typed, with a JSON schema as the model gave it;
-   * `undefined` without a `format`.
-   */
-  readonly structured: T;
-  /** Every assistant message of the turn, one per model call, oldest first. */
-  readonly messages: readonly Message[];
-  /** What the whole turn cost, in the provider's currency as the server reports it. */
-  readonly cost: number;
-  /** The tokens of the whole turn. */
-  readonly tokens: Tokens;
-}
-
 /**
  * One prompt and everything until the session is idle again: iterate it for its steps, await `result` for its answer.
  *
- * Iteration ends when the turn does: by throwing what `result` rejects with, or quietly when the caller ended it.
+ * Any number of readers may iterate it, at any time, also when it has ended: each gets every step from the beginning. A reader that is
+ * behind gets the deltas of one part as one. Beyond 64 Mi characters the turn drops its oldest steps; a reader that has not had them
+ * gets a step of type `dropped`. Iteration ends when the turn does: by throwing what `result` rejects with, or quietly when the caller
+ * ended it.
  */
 export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   readonly sessionID: string;
@@ -90,11 +65,12 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   /** The answer; rejects when the turn ends without one. Settles exactly once. */
   readonly result: Promise<TurnResult<T>>;
   readonly #settled = deferred<TurnResult<T>>();
-  readonly #steps: StepBuffer | undefined;
+  readonly #steps = new StepLog<PermissionAsk | QuestionAsk>();
+  readonly #collectsSteps: boolean;
   readonly #onAbort: () => Promise<void>;
   readonly #onSettle: () => void;
   #readers = 0;
-  #outcome: { readonly error?: unknown; readonly quiet: boolean } | undefined;
+  #isSettled = false;
 
   /** @internal */
   constructor(init: {
@@ -106,7 +82,7 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   }) {
     this.sessionID = init.sessionID;
     this.messageID = init.messageID;
-    this.#steps = init.collectSteps ? new StepBuffer() : undefined;
+    this.#collectsSteps = init.collectSteps;
     this.#onAbort = init.onAbort;
     this.#onSettle = init.onSettle;
     this.result = this.#settled.promise;
@@ -117,23 +93,39 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
    * Does nothing when the turn has ended.
    */
   async abort(): Promise<void> {
-    if (this.#outcome === undefined) await this.#onAbort();
+    if (!this.#isSettled) await this.#onAbort();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<TurnStep, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<TurnStep, void, undefined> {
+    return this.read();
+  }
+
+  /**
+   * The text of the answer as it grows, with a blank line between messages; together the pieces are `result.transcript`. Each loop over
+   * it is a reader of its own, and ends as one over the turn does.
+   */
+  get text(): AsyncIterable<string> {
+    return { [Symbol.asyncIterator]: () => textOf(this.read()) };
+  }
+
+  /**
+   * A response of server-sent events for an HTTP framework. Each event is JSON: `{ step }` for each step, and as the last one
+   * `{ result }` with the {@link TurnResult} or `{ error }` with the {@link Problem} of the error. `readTurn()` reads it on the other
+   * side.
+   *
+   * When the client goes away the turn runs on, unless `abortOnCancel` is set.
+   *
+   * @throws {TypeError} if an option is invalid.
+   */
+  toResponse(options?: TurnResponseOptions): Response {
+    return turnResponse(this, options);
+  }
+
+  /** @internal Reads the steps until the turn ends or `signal` aborts. */
+  async *read(signal?: AbortSignal): AsyncGenerator<TurnStep, void, undefined> {
     this.#readers += 1;
     try {
-      for (;;) {
-        const step = this.#steps?.take();
-        if (step !== undefined) {
-          yield step;
-        } else if (this.#outcome !== undefined) {
-          if ('error' in this.#outcome && !this.#outcome.quiet) throw this.#outcome.error;
-          return;
-        } else {
-          await this.#steps?.next();
-        }
-      }
+      yield* this.#steps.read(signal);
     } finally {
       this.#readers -= 1;
     }
@@ -146,27 +138,23 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
 
   /** @internal */
   get isSettled(): boolean {
-    return this.#outcome !== undefined;
+    return this.#isSettled;
   }
 
   /** @internal */
   push(step: TurnStep): void {
-    if (this.#outcome === undefined) this.#steps?.push(step);
+    if (this.#collectsSteps && !this.#isSettled) this.#steps.push(step);
   }
 
   /** @internal Ends the turn. Nothing else does, and a second call changes nothing. */
   settle(
     outcome: { readonly result: TurnResult<T> } | { readonly error: unknown; readonly quiet?: boolean },
   ): void {
-    if (this.#outcome !== undefined) return;
-    if ('result' in outcome) {
-      this.#outcome = { quiet: true };
-      this.#settled.resolve(outcome.result);
-    } else {
-      this.#outcome = { error: outcome.error, quiet: outcome.quiet ?? false };
-      this.#settled.reject(outcome.error);
-    }
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    if ('result' in outcome) this.#settled.resolve(outcome.result);
+    else this.#settled.reject(outcome.error);
     this.#onSettle();
-    this.#steps?.wake();
+    this.#steps.end('result' in outcome || outcome.quiet === true ? {} : { error: outcome.error });
   }
 }

@@ -1,7 +1,7 @@
 import type { ConnectionError, ShapeIssue, TimeoutError, TurnErrorReason } from '../../errors.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { isBetweenCalls, reasonOf, type TurnEvidence } from './result.js';
-import type { TurnResult } from './turn.js';
+import type { TurnResult } from './turn-result.js';
 
 /** How soon to look again when the stored messages are not final yet. */
 export const RECHECK_MS = 250;

@@ -2,11 +2,13 @@ import type { PermissionAsk, QuestionAsk } from '../../asks/reply.js';
 import type { ToolState } from '../../schema/message.js';
 import type { Tokens } from '../../schema/session.js';
 
-/**
- * One step of a turn, a union on `type`. Children contribute tools, usage, permission requests and questions, but no
- * text.
- */
-export type TurnStep =
+/** A permission request or a question, in whatever form. */
+export interface AskType {
+  readonly type: 'permission' | 'question';
+}
+
+/** One step of a turn, with `Ask` for the permission requests and the questions. */
+export type TurnStepOf<Ask extends AskType> =
   /**
    * An assistant message of the turn begins; summaries are left out. The text pieces of each message, in order, with a blank line
    * between the messages that have any, make up `result.transcript`; those of `result.message` make up `result.text`.
@@ -30,10 +32,8 @@ export type TurnStep =
       /** What the tool returned, or its error text; `undefined` while it runs. */
       readonly output: string | undefined;
     }
-  /** The server asks before a tool may run, and no policy decides. The turn waits until it is answered. */
-  | PermissionAsk
-  /** The model asks the user, and no policy decides. The turn waits until it is answered. */
-  | QuestionAsk
+  /** The server asks before a tool may run, or the model asks the user, and no policy decides. The turn waits until it is answered. */
+  | Ask
   /** A child session began to work, or is done. */
   | {
       readonly type: 'child';
@@ -49,4 +49,15 @@ export type TurnStep =
       readonly sessionID: string;
       readonly cost: number;
       readonly tokens: Tokens;
-    };
+    }
+  /**
+   * `count` steps in front of the next one were dropped, because a turn keeps 64 Mi characters for readers that are late or slow.
+   * `turn.result` has everything.
+   */
+  | { readonly type: 'dropped'; readonly count: number };
+
+/**
+ * One step of a turn, a union on `type`. Children contribute tools, usage, permission requests and questions, but no
+ * text.
+ */
+export type TurnStep = TurnStepOf<PermissionAsk | QuestionAsk>;

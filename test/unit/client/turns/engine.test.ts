@@ -851,16 +851,14 @@ describe('a turn', () => {
     expect(outcome).toEqual({ error });
   });
 
-  it('ends every loop over a turn when the turn ends, and gives the rest of its steps to a later loop', async () => {
+  it('gives every step from the beginning to each loop over a turn, and to one that begins when the turn has ended', async () => {
     const turn = await running();
-    const first: TurnStep[] = [];
-    const readers = [0, 1].map(async () => {
-      for await (const step of turn) {
-        first.push(step);
-        break;
-      }
-      for await (const step of turn) first.push(step);
-    });
+    const read = async (): Promise<TurnStep[]> => {
+      const steps: TurnStep[] = [];
+      for await (const step of turn) steps.push(step);
+      return steps;
+    };
+    const readers = [read(), read()];
     const answer = assistantMessage(turn, '', { time: { created: 2 } });
     server.event('message.updated', { sessionID: 'ses_1', info: userMessage(turn).info });
     server.event('message.updated', { sessionID: 'ses_1', info: answer.info });
@@ -873,14 +871,10 @@ describe('a turn', () => {
     }
     finish(turn, 'prt_1');
     await pass(5_100);
-    await Promise.all(readers);
-    expect(first.map((step) => (step.type === 'text' ? step.delta : step.type))).toEqual([
-      'message',
-      'prt_1',
-      'prt_2',
-      'prt_3',
-      'prt_4',
-    ]);
+    const all = ['message', 'prt_1', 'prt_2', 'prt_3', 'prt_4'];
+    for (const steps of [...(await Promise.all(readers)), await read()]) {
+      expect(steps.map((step) => (step.type === 'text' ? step.delta : step.type))).toEqual(all);
+    }
   });
 
   it('keeps no more steps for a caller that does not read than the turn has to say', async () => {

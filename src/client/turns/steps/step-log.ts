@@ -1,0 +1,117 @@
+import { abortable, deferred, type Deferred } from '../../../core/abort.js';
+import type { AskType, TurnStepOf } from './turn-step.js';
+
+/** How much is kept for late readers, in characters of text, tool inputs and tool outputs. */
+const MAX_CHARACTERS = 64 * 1024 * 1024;
+/** What a step counts at least. */
+const MIN_STEP_CHARACTERS = 200;
+/** A delta joins the one before it up to this length. */
+const MAX_DELTA_CHARACTERS = 1024 * 1024;
+
+/**
+ * Keeps the steps of one turn for any number of readers. Each reader gets every step from the beginning. The log joins the deltas of
+ * one part and keeps only the newest step of a running tool; beyond 64 Mi characters it drops the oldest steps.
+ */
+export class StepLog<Ask extends AskType> {
+  readonly #steps: TurnStepOf<Ask>[] = [];
+  /** How many steps were dropped in front. */
+  #dropped = 0;
+  #characters = 0;
+  #end: { readonly error?: unknown } | undefined;
+  #changed: Deferred<void> | undefined;
+
+  /** Adds a step. */
+  push(step: TurnStepOf<Ask>): void {
+    const last = this.#steps.at(-1);
+    const merged = last && merge(last, step);
+    if (last !== undefined && merged !== undefined) {
+      this.#steps[this.#steps.length - 1] = merged;
+      this.#characters += charactersOf(merged) - charactersOf(last);
+    } else {
+      this.#steps.push(step);
+      this.#characters += charactersOf(step);
+    }
+    while (this.#characters > MAX_CHARACTERS && this.#steps.length > 1) this.#drop();
+    this.#notify();
+  }
+
+  /** Ends the log: readers that have read everything return, or throw `error` where it is given. */
+  end(outcome: { readonly error?: unknown }): void {
+    this.#end ??= outcome;
+    this.#notify();
+  }
+
+  /** Reads every step from the beginning, until the log ends or `signal` aborts. */
+  async *read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
+    let index = 0;
+    /** The step at `index` as it was given last; it may have grown since. */
+    let given: TurnStepOf<Ask> | undefined;
+    while (signal?.aborted !== true) {
+      if (index < this.#dropped) {
+        yield { type: 'dropped', count: this.#dropped - index };
+        index = this.#dropped;
+        given = undefined;
+      }
+      const step = this.#steps[index - this.#dropped];
+      const fresh = step && freshPart(step, given);
+      if (fresh !== undefined) {
+        given = step;
+        yield fresh;
+      } else if (index - this.#dropped < this.#steps.length - 1) {
+        index += 1;
+        given = undefined;
+      } else if (this.#end !== undefined) {
+        if ('error' in this.#end) throw this.#end.error;
+        return;
+      } else {
+        this.#changed ??= deferred();
+        await abortable(this.#changed.promise, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #drop(): void {
+    const step = this.#steps.shift();
+    if (step === undefined) return;
+    this.#dropped += 1;
+    this.#characters -= charactersOf(step);
+  }
+
+  #notify(): void {
+    this.#changed?.resolve();
+    this.#changed = undefined;
+  }
+}
+
+/** What a reader has not got of a step that it was given as `given` before; `undefined` when it has all of it. */
+function freshPart<Ask extends AskType>(
+  step: TurnStepOf<Ask>,
+  given: TurnStepOf<Ask> | undefined,
+): TurnStepOf<Ask> | undefined {
+  if (given === undefined) return step;
+  if (step === given) return undefined;
+  return 'delta' in step && 'delta' in given
+    ? { ...step, delta: step.delta.slice(given.delta.length) }
+    : step;
+}
+
+/** Merges two steps into one; `undefined` when both are needed. */
+function merge<Ask extends AskType>(
+  last: TurnStepOf<Ask>,
+  step: TurnStepOf<Ask>,
+): TurnStepOf<Ask> | undefined {
+  if ('delta' in step && 'delta' in last) {
+    if (last.type !== step.type || last.partID !== step.partID) return undefined;
+    if (last.delta.length + step.delta.length > MAX_DELTA_CHARACTERS) return undefined;
+    return { ...step, delta: last.delta + step.delta };
+  }
+  const isSame =
+    'callID' in step && 'callID' in last && last.callID === step.callID && last.status === step.status;
+  return isSame ? step : undefined;
+}
+
+function charactersOf(step: TurnStepOf<AskType>): number {
+  if ('delta' in step) return MIN_STEP_CHARACTERS + step.delta.length;
+  if (!('callID' in step)) return MIN_STEP_CHARACTERS;
+  return MIN_STEP_CHARACTERS + JSON.stringify(step.input).length + (step.output?.length ?? 0);
+}

@@ -1,0 +1,111 @@
+import { realTime } from '../../core/real-time.js';
+import {
+  aBoolean,
+  anObject,
+  assertOptions,
+  orFalse,
+  positiveMs,
+  type OptionChecks,
+} from '../../core/checks.js';
+import { toProblem } from '../http/problem.js';
+import type { TurnStep } from './steps/turn-step.js';
+import type { RemoteTurnStep, TurnMessage } from './turn-message.js';
+import type { TurnResult } from './turn-result.js';
+
+/** Options of `turn.toResponse()`. */
+export interface TurnResponseOptions {
+  /** Headers to add or replace, e.g. those of CORS. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Milliseconds without a step after which a comment is sent, so that no proxy takes the connection for dead; `false` for never.
+   *
+   * @default 15_000
+   */
+  readonly heartbeatMs?: number | false | undefined;
+  /** Aborts the turn when the client goes away before its end. @default false */
+  readonly abortOnCancel?: boolean | undefined;
+}
+
+const optionChecks: OptionChecks<TurnResponseOptions> = {
+  headers: anObject,
+  heartbeatMs: orFalse(positiveMs),
+  abortOnCancel: aBoolean,
+};
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  // Nginx collects an answer before it passes it on, unless this is said.
+  'x-accel-buffering': 'no',
+};
+const HEARTBEAT = ': \n\n';
+
+/** What a response needs of a turn. */
+export interface RespondingTurn {
+  readonly result: Promise<TurnResult>;
+  read(signal: AbortSignal): AsyncIterable<TurnStep>;
+  abort(): Promise<void>;
+}
+
+/** Makes the response of `turn.toResponse()`. */
+export function turnResponse(turn: RespondingTurn, options: TurnResponseOptions = {}): Response {
+  assertOptions('turn.toResponse()', optionChecks, options);
+  const { headers, heartbeatMs = 15_000, abortOnCancel = false } = options;
+  const gone = new AbortController();
+  const frames = framesOf(turn, gone.signal);
+  const encoder = new TextEncoder();
+  let timer: ReturnType<typeof realTime.setTimeout> | undefined;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const beat = (): void => {
+          controller.enqueue(encoder.encode(HEARTBEAT));
+          arm();
+        };
+        const arm = (): void => {
+          if (heartbeatMs !== false) timer = realTime.setTimeout(beat, heartbeatMs);
+        };
+        arm();
+        const next = await frames.next();
+        realTime.clearTimeout(timer);
+        if (gone.signal.aborted) return;
+        if (next.done === true) controller.close();
+        else controller.enqueue(encoder.encode(next.value));
+      },
+      cancel() {
+        realTime.clearTimeout(timer);
+        gone.abort();
+        // Ends a generator that waits for the next pull; the abort ends one that waits for a step.
+        void frames.return();
+        if (abortOnCancel) turn.abort().catch(() => undefined);
+      },
+    },
+    // Steps are read only as fast as the client takes them: those that wait are joined.
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers: { ...HEADERS, ...headers } });
+}
+
+async function* framesOf(turn: RespondingTurn, gone: AbortSignal): AsyncGenerator<string, void, undefined> {
+  try {
+    for await (const step of turn.read(gone)) yield frame({ step: jsonOf(step) });
+    if (!gone.aborted) yield frame({ result: await turn.result });
+  } catch (error) {
+    yield frame({ error: toProblem(error) });
+  }
+}
+
+function jsonOf(step: TurnStep): RemoteTurnStep {
+  switch (step.type) {
+    case 'permission':
+      return { type: step.type, request: step.request, directory: step.directory };
+    case 'question':
+      return { type: step.type, request: step.request, directory: step.directory };
+    default:
+      return step;
+  }
+}
+
+function frame(message: TurnMessage): string {
+  return `data: ${JSON.stringify(message)}\n\n`;
+}
