@@ -9,7 +9,6 @@ import { RepoTransport } from '../client/http/repo-transport.js';
 import type { RequestOptions } from '../client/http/request-options.js';
 import { ServerLink } from '../client/http/server-link.js';
 import { sendDispose } from '../client/instances/api.js';
-import type { WebSocketConstructor } from '../client/pty/connection.js';
 import { RepoClient } from '../client/repo/repo-client.js';
 import { GlobalResource } from '../client/resources/global.js';
 import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
@@ -65,7 +64,7 @@ export class Backend {
   readonly #askSettings: AskSettings;
   readonly #asks = new Map<string, AskBroker>();
   readonly #clients = new Map<string, RepoClient>();
-  readonly #webSocket: WebSocketConstructor | undefined;
+  readonly #loadWebSocket: Platform['loadWebSocket'];
   /**
    * Aborts when this client can send nothing more: with `ClosedError` after `close()`, with `ServerLostError` when the
    * server is lost for good.
@@ -82,7 +81,9 @@ export class Backend {
     this.isOwned = isOwned;
     this.#directories = directories;
     this.#sessions = sessions;
-    this.#webSocket = options.webSocket ?? platform.webSocket;
+    const { webSocket } = options;
+    this.#loadWebSocket =
+      webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
     this.#link = new ServerLink(isOwned);
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
@@ -315,7 +316,7 @@ export class Backend {
       runAsDisposal: (send, options) => runAsDisposal(entry, send, options),
       global: this.global,
       sockets: {
-        webSocket: this.#webSocket,
+        loadWebSocket: this.#loadWebSocket,
         endpoint: () => ({ url: this.server.url, authorization: this.server.authorization }),
         closed: this.#over.signal,
         link: this.#link,

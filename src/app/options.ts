@@ -67,7 +67,7 @@ export interface JarvisOptions extends AskOptions {
   /**
    * Connects to terminals (`repo.pty.connect()`).
    *
-   * @default the package `ws` on Node, else `globalThis.WebSocket`
+   * @default `globalThis.WebSocket`, else (Node 20) the package `ws`, which is loaded when the first terminal is opened
    */
   readonly webSocket?: WebSocketConstructor | undefined;
   /** The time source of the idle timers. @default the system's */

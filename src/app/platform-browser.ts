@@ -2,9 +2,7 @@ import type { Platform } from './platform.js';
 
 /** A browser has no file system, no processes and no diagnostics channel. */
 export const browserPlatform: Platform = {
-  get webSocket() {
-    return globalThis.WebSocket;
-  },
+  loadWebSocket: () => Promise.resolve(globalThis.WebSocket),
   canonicalize: () => {
     throw new TypeError("Paths can only be 'remote' here: there is no file system.");
   },

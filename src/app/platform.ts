@@ -4,10 +4,10 @@ import type { InstanceDecision, TreeUsage } from '../core/instance.js';
 /** What differs between Node and a browser. */
 export interface Platform {
   /**
-   * The WebSocket that connects to terminals, unless the client's options name another; `undefined` where there is
-   * none.
+   * Loads the WebSocket that connects to terminals, unless the client's options name another; `undefined` where there is
+   * none. Called when a terminal is opened.
    */
-  readonly webSocket: WebSocketConstructor | undefined;
+  loadWebSocket(): Promise<WebSocketConstructor | undefined>;
   /**
    * The one spelling of a directory on this machine.
    *

@@ -29,7 +29,7 @@ function ptyOf(path: string, closed?: AbortSignal, jarvis = world.jarvis): PtyRe
       isHeld = false;
     });
   };
-  const sockets = { webSocket: NodeWebSocket, endpoint, closed };
+  const sockets = { loadWebSocket: () => Promise.resolve(NodeWebSocket), endpoint, closed };
   const opening = { accepted: () => undefined, over: () => undefined };
   return new PtyResource(new RepoTransport(http, path, enter), sockets, () => opening);
 }

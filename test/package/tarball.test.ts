@@ -195,6 +195,25 @@ describe('the entry points', () => {
   });
 });
 
+describe('a bundle for Node', () => {
+  it('loads as one ESM file, with all its dependencies in it', async () => {
+    const outfile = join(project, 'bundle.mjs');
+    await build({
+      stdin: { contents: `export { JarvisOpenCode } from 'jarvis-opencode';`, resolveDir: project },
+      platform: 'node',
+      format: 'esm',
+      bundle: true,
+      outfile,
+      logLevel: 'silent',
+    });
+    const code = `
+      const { JarvisOpenCode } = await import(${JSON.stringify(outfile)});
+      console.log(JSON.stringify(typeof JarvisOpenCode.start));
+    `;
+    expect(await evaluate(code)).toBe('function');
+  });
+});
+
 describe('the browser build', () => {
   it('bundles for a browser, with all its dependencies, without a Node module', async () => {
     const { metafile } = await build({

@@ -36,8 +36,8 @@ type Opening = Pick<AcceptedWork, 'accepted' | 'over'>;
 
 /** What it takes to connect to terminals. */
 export interface PtySockets {
-  /** The WebSocket class; `undefined` where there is none. */
-  readonly webSocket: WebSocketConstructor | undefined;
+  /** Loads the WebSocket class; `undefined` where there is none. */
+  readonly loadWebSocket: () => Promise<WebSocketConstructor | undefined>;
   /** Where the server is now. */
   readonly endpoint: () => Endpoint;
   /** Ends every connection. */
@@ -197,13 +197,8 @@ export class PtyResource extends RepoResource {
     assertOptions('pty.connect()', connectOptionChecks, options);
     const { cursor } = options;
     const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, OPEN_TIMEOUT_MS);
-    const { webSocket, closed, link = new ServerLink(false) } = this.#sockets;
-    if (webSocket === undefined) {
-      throw new TypeError(
-        'Connecting to a terminal needs a WebSocket, and there is no globalThis.WebSocket here. ' +
-          'Pass one as the option webSocket, e.g. that of the package ws.',
-      );
-    }
+    const { closed, link = new ServerLink(false) } = this.#sockets;
+    const webSocket = await this.#loadWebSocket();
     const target = { method: 'GET', path };
     const scope = new AbortScope([options.signal, closed], {
       timeoutMs,
@@ -244,6 +239,21 @@ export class PtyResource extends RepoResource {
     } finally {
       scope.unlimit();
     }
+  }
+
+  async #loadWebSocket(): Promise<WebSocketConstructor> {
+    const missing = (cause?: unknown): TypeError =>
+      new TypeError(
+        'Connecting to a terminal needs a WebSocket, and there is no globalThis.WebSocket here. ' +
+          'Pass one as the option webSocket, e.g. that of the package ws.',
+        cause === undefined ? undefined : { cause },
+      );
+    const webSocket = await this.#sockets.loadWebSocket().catch((cause: unknown) => {
+      // E.g. a bundle that left the package out, or cannot run it.
+      throw missing(cause);
+    });
+    if (webSocket === undefined) throw missing();
+    return webSocket;
   }
 
   #open(

@@ -73,7 +73,13 @@ class FakeWebSocket {
   }
 }
 
-function setUp(init: { webSocket?: WebSocketConstructor | undefined; status?: number } = {}) {
+function setUp(
+  init: {
+    webSocket?: WebSocketConstructor | undefined;
+    loadWebSocket?: () => Promise<WebSocketConstructor>;
+    status?: number;
+  } = {},
+) {
   const { status = 200 } = init;
   const requests: { method: string; path: string; ticket: string | null; body: string }[] = [];
   const closed = new AbortController();
@@ -99,7 +105,8 @@ function setUp(init: { webSocket?: WebSocketConstructor | undefined; status?: nu
     });
   };
   const sockets = {
-    webSocket: 'webSocket' in init ? init.webSocket : FakeWebSocket,
+    loadWebSocket:
+      init.loadWebSocket ?? (() => Promise.resolve('webSocket' in init ? init.webSocket : FakeWebSocket)),
     endpoint,
     closed: closed.signal,
   };
@@ -153,6 +160,14 @@ describe('connecting', () => {
     await expect(pty.connect('pty_1')).rejects.toThrow(/webSocket/);
     await expect(pty.connect('pty_1')).rejects.toThrow(TypeError);
     expect(requests).toEqual([]);
+  });
+
+  it('names what to pass, and the cause, where its WebSocket cannot be loaded', async () => {
+    const cause = new Error('Dynamic require of "events" is not supported');
+    const { pty } = setUp({ loadWebSocket: () => Promise.reject(cause) });
+    const error: unknown = await pty.connect('pty_1').catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({ message: expect.stringContaining('option webSocket') as string, cause });
   });
 
   it('refuses arguments of a connection that make no sense', async () => {
