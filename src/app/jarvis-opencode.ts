@@ -39,6 +39,9 @@ export class JarvisOpenCode extends JarvisClient {
    * Starts `opencode serve` on a free loopback port with a random password, and owns it: `close()` stops it with all it
    * runs, and so does the end of this process, however it ends.
    *
+   * Where `process.env` has `HTTP_PROXY` or `ALL_PROXY`, it adds the loopback addresses to `NO_PROXY` there: runtimes that read these
+   * variables (Node with `NODE_USE_ENV_PROXY`, Bun, Deno) would send requests for the server, and its password, to the proxy.
+   *
    * @throws {ServerStartError} when there is no binary, its port is taken, it exits, or it is not healthy within `startTimeoutMs`.
    * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {TypeError} {@link RangeError} for an invalid option.

@@ -173,9 +173,30 @@ describe('a server that does not start', () => {
   );
 
   it('fails the start when the time is over, and leaves no child that ignores SIGTERM', async () => {
-    const never: FetchFunction = () => Promise.reject(new TypeError('fetch failed', { cause: 'never' }));
+    const never: FetchFunction = (_input, init) =>
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));
+      });
     const spawned = starting(fakeServer('spawns-child'), { startTimeoutMs: 1_500, fetch: never });
-    expect(await failure(spawned)).toBeInstanceOf(ServerStartError);
+    const error = await failure(spawned);
+    expect(error).toBeInstanceOf(ServerStartError);
+    expect((error as Error).message).toContain('did not become ready within 1500 ms');
+  });
+
+  it.each<[what: string, fetch: FetchFunction]>([
+    ['refuses the connection', () => Promise.reject(new TypeError('fetch failed'))],
+    ['forbids the requests', async () => new Response('forbidden', { status: 403 })],
+    ['is out of order', async () => new Response('no upstream', { status: 503 })],
+    ['shows a page of its own', async () => new Response('<html>please log in</html>')],
+  ])('fails the start within its time, with the cure, because a proxy %s', async (_what, fetch) => {
+    const error = await failure(starting(fakeServer('floods'), { fetch }));
+    expect(error).toBeInstanceOf(ServerStartError);
+    const { message } = error as Error;
+    expect(message).toMatch(
+      /answers at http:\/\/127\.0\.0\.1:\d+, but requests of this process do not reach it/,
+    );
+    expect(message).toContain('Set NO_PROXY=127.0.0.1,localhost in the environment');
+    expect(message).not.toContain('did not become ready');
   });
 
   it('fails the start because the server prints an invalid address', async () => {

@@ -11,7 +11,8 @@ import { ALL_GUARDS, Guards, type GuardKinds } from '../guards/guards.js';
 import { registerExitHook } from '../guards/exit-hook.js';
 import { endOrphans } from '../guards/orphans.js';
 import { dataDirectory } from '../paths/directory-traps.js';
-import { shedStaleConnections, waitUntilHealthy, type Probe } from './ready.js';
+import { answersDirectly, exemptLoopback, proxyVariable } from './loopback.js';
+import { shedStaleConnections, waitUntilHealthy, type DirectCheck, type Probe } from './ready.js';
 import { basicAuthorization } from './credentials.js';
 import { parseGraceMs } from './handle.js';
 import { ServerProcess } from './server-process.js';
@@ -65,6 +66,10 @@ export async function launchServer(
   const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];
   const commandLine = [command, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
   prepare(plan, command);
+  const exempted = exemptLoopback(plan.hostname);
+  if (Object.keys(exempted).length > 0) {
+    logger.info('requests to this machine are exempted from the proxy of this process', exempted);
+  }
   const orphans = endOrphans();
   if (orphans.length > 0) logger.warn('ended servers of hosts that were killed', { pids: orphans });
 
@@ -105,7 +110,17 @@ export async function launchServer(
       const child = run(plan.args);
       logger.debug('server starting', { command: commandLine, pid: child.pid });
       const answer = await Promise.race([
-        becomeReady(child, (origin) => calls.probe(origin, authorization), limit.signal),
+        becomeReady(
+          child,
+          (origin) => ({
+            probe: calls.probe(origin, authorization),
+            direct: {
+              answers: (asking) => answersDirectly(origin, authorization, asking),
+              failure: (cause) => startError(unreached(origin), null, cause),
+            },
+          }),
+          limit.signal,
+        ),
         child.failed.catch((error: unknown) => {
           throw startError(`could not be started (${String(error)})`, null, error);
         }),
@@ -154,14 +169,27 @@ export async function launchServer(
 
 async function becomeReady(
   child: GuardedProcess,
-  probeOf: (url: string) => Probe,
+  checksOf: (url: string) => { readonly probe: Probe; readonly direct: DirectCheck },
   signal: AbortSignal,
 ): Promise<{ readonly url: string; readonly version: string }> {
   const url = await abortable(child.url, signal);
-  const probe = probeOf(url);
-  const version = await waitUntilHealthy(probe, signal);
+  const { probe, direct } = checksOf(url);
+  const version = await waitUntilHealthy(probe, signal, direct);
   await shedStaleConnections(probe, signal);
   return { url, version };
+}
+
+/** What to say when the server answers, but not the requests of this process. */
+function unreached(url: string): string {
+  const variable = proxyVariable(process.env);
+  const cause =
+    variable === undefined
+      ? 'a proxy set for all requests of this process, or the option fetch, may take them'
+      : `the proxy that the variable ${variable} names may take them`;
+  return (
+    `answers at ${url}, but requests of this process do not reach it: ${cause}. ` +
+    'Set NO_PROXY=127.0.0.1,localhost in the environment before this process starts. Command'
+  );
 }
 
 /** Repeats a start that failed because a server without our lock made the same database at the same time. */

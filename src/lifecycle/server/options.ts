@@ -15,6 +15,7 @@ import {
   type OptionChecks,
 } from '../../core/checks.js';
 import type { Logger } from '../../core/logger.js';
+import { isLoopback, loopbackExemption } from './loopback.js';
 import { parseHealthPolicy, type HealthPolicy } from './health.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart-budget.js';
 
@@ -31,7 +32,10 @@ export interface ServerOptions {
   readonly args?: readonly string[] | undefined;
   /** Working directory of the server. @default process.cwd() */
   readonly cwd?: string | undefined;
-  /** Merged over `process.env`; `undefined` removes a variable. `dataDir`, `config` and `trustProjectConfig` win over it. */
+  /**
+   * Merged over `process.env`; `undefined` removes a variable. `dataDir`, `config` and `trustProjectConfig` win over it. Where it has a
+   * proxy (`HTTP_PROXY`, `ALL_PROXY`), loopback addresses are added to `NO_PROXY`.
+   */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
    * A directory of the server's own for everything it stores: sessions, credentials, user configuration, caches. It is made, for this
@@ -86,6 +90,8 @@ export interface ServerOptions {
   /** Gets log lines about the start, the end and the output of the server. @default none */
   readonly logger?: Logger | undefined;
 }
+
+const DEFAULT_HOSTNAME = '127.0.0.1';
 
 /** A slow laptop with a cold disk takes 10 s and more for its first start. */
 const DEFAULT_START_TIMEOUT_MS = 60_000;
@@ -163,7 +169,7 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
   assertOptions('the server', serverOptionChecks, options);
   const {
     startTimeoutMs = DEFAULT_START_TIMEOUT_MS,
-    hostname = '127.0.0.1',
+    hostname = DEFAULT_HOSTNAME,
     port = 0,
     cwd = process.cwd(),
     cors = [],
@@ -221,10 +227,6 @@ function randomPassword(): string {
   return randomBytes(32).toString('base64url');
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '::1' || /^127(\.\d{1,3}){3}$/.test(hostname);
-}
-
 function assertNoReserved(args: readonly string[]): void {
   for (const arg of args) {
     const option = RESERVED_ARGS.get(arg.split('=', 1)[0] ?? '');
@@ -275,5 +277,7 @@ function serverEnv(
   if (!trustProjectConfig) env.OPENCODE_DISABLE_PROJECT_CONFIG = '1';
   env.OPENCODE_SERVER_PASSWORD = password;
   env.OPENCODE_SERVER_USERNAME = USERNAME;
+  // What runs in the server talks to it, and to MCP servers of this machine.
+  Object.assign(env, loopbackExemption(env, options.hostname ?? DEFAULT_HOSTNAME));
   return env;
 }

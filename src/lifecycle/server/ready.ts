@@ -15,23 +15,46 @@ export type Probe = (
 ) => Promise<{ readonly healthy: boolean; readonly version: string }>;
 
 const POLL_MS = 50;
-/** How often a server is probed when the connection breaks: it may be a kept connection to an earlier server on that port. */
+/** How often a server is probed in vain: what broke may have been a kept connection to an earlier server on that port. */
 const MAX_ASKED = 3;
+
+/** How to find out that probes do not reach a server that is healthy. */
+export interface DirectCheck {
+  /** Whether the server is healthy when it is asked over a connection that no proxy can take. Never rejects. */
+  readonly answers: (signal: AbortSignal) => Promise<boolean>;
+  /** The error to throw then. */
+  readonly failure: (cause: unknown) => Error;
+}
 
 /**
  * Polls until the server is healthy, and returns its version. A request sent while the server starts may never be
- * answered, so the probe must have a time limit of its own.
+ * answered, so the probe must have a time limit of its own. Gives up when the server answers, but not the probe.
  *
  * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to.
  */
-export async function waitUntilHealthy(probe: Probe, signal: AbortSignal): Promise<string> {
+export async function waitUntilHealthy(
+  probe: Probe,
+  signal: AbortSignal,
+  direct?: DirectCheck,
+): Promise<string> {
+  let failed = 0;
+  let unreached = 0;
   for (;;) {
     try {
       const health = await probe(signal);
       if (health.healthy) return assertSupported(health.version);
     } catch (error) {
       signal.throwIfAborted();
-      if (isPermanent(error)) throw asUnsupported(error);
+      if (error instanceof UnsupportedServerError) throw error;
+      const isFinal = isPermanent(error);
+      failed += 1;
+      // A server that has just begun to listen may let its first requests wait.
+      if (direct !== undefined && (isFinal || failed > MAX_ASKED)) {
+        unreached = (await direct.answers(signal)) ? unreached + 1 : 0;
+        signal.throwIfAborted();
+        if (unreached === MAX_ASKED || (isFinal && unreached > 0)) throw direct.failure(error);
+      }
+      if (isFinal) throw asUnsupported(error);
     }
     await delay(POLL_MS, signal);
   }

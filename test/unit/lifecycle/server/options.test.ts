@@ -27,6 +27,14 @@ describe('the options of a server', () => {
     expect(plan.directories).toEqual([]);
   });
 
+  it('exempts loopback addresses from a proxy in the environment of the server', () => {
+    const env = { HTTP_PROXY: 'http://proxy.example:3128', NO_PROXY: 'localhost:80', no_proxy: undefined };
+    expect(parseServerOptions({ env }).env).toMatchObject({
+      HTTP_PROXY: 'http://proxy.example:3128',
+      NO_PROXY: 'localhost:80,127.0.0.1,localhost,::1,[::1]',
+    });
+  });
+
   it('merges env over that of this process, and removes a variable that is undefined', () => {
     process.env['JARVIS_A'] = 'a';
     process.env['JARVIS_B'] = 'b';

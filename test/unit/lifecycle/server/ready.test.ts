@@ -107,6 +107,50 @@ describe('waitUntilHealthy', () => {
   });
 });
 
+describe('waitUntilHealthy with a direct check', () => {
+  const failure = (cause: unknown): Error => new Error('a proxy took the requests', { cause });
+
+  it.each<[what: string, error: Error]>([
+    ['a proxy that refuses the connection', new ConnectionError(target)],
+    [
+      'a proxy that does not answer',
+      new TimeoutError('GET /global/health', { phase: 'request', timeoutMs: 1 }),
+    ],
+    ['a proxy that is out of order', refused(503)],
+    ['a proxy that forbids the request', refused(403)],
+    ['a proxy that shows a page', new ResponseShapeError(target, [])],
+  ])('gives up, by the given error, because of %s', async (_what, error) => {
+    const answers = vi.fn(async () => true);
+    const waiting = waitUntilHealthy(probing(error), noLimit, { answers, failure });
+    await expect(waiting).rejects.toThrow('a proxy took the requests');
+  });
+
+  it('goes on asking while the server does not answer directly either', async () => {
+    const lost = new ConnectionError(target);
+    const probe = probing(...Array.from({ length: 10 }, () => lost), healthy);
+    const answers = vi.fn(async () => false);
+    await expect(waitUntilHealthy(probe, noLimit, { answers, failure })).resolves.toBe('1.18.33');
+    expect(answers).toHaveBeenCalled();
+  });
+
+  it('asks directly only after several probes have failed', async () => {
+    const lost = new ConnectionError(target);
+    const answers = vi.fn(async () => true);
+    const probe = probing(lost, lost, healthy);
+    await expect(waitUntilHealthy(probe, noLimit, { answers, failure })).resolves.toBe('1.18.33');
+    expect(answers).not.toHaveBeenCalled();
+  });
+
+  it('refuses an unsupported version that a healthy server has', async () => {
+    const answers = vi.fn(async () => true);
+    const waiting = waitUntilHealthy(probing({ healthy: true, version: '2.0.1' }), noLimit, {
+      answers,
+      failure,
+    });
+    await expect(waiting).rejects.toBeInstanceOf(UnsupportedServerError);
+  });
+});
+
 describe('assertServer', () => {
   it('returns the version of the server', async () => {
     await expect(assertServer(probing(healthy), noLimit)).resolves.toBe('1.18.33');
