@@ -145,9 +145,14 @@ export class Backend {
     if (isOwned) this.#hub.connect().catch(() => undefined);
   }
 
+  /** Whether `close()` was called. */
+  get isClosed(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** @throws {ClosedError} after `close()`. */
   assertOpen(): void {
-    if (this.#closing !== undefined) throw new ClosedError();
+    if (this.isClosed) throw new ClosedError();
   }
 
   /**

@@ -112,6 +112,11 @@ export class JarvisClient implements AsyncDisposable {
     return this.#backend.overview();
   }
 
+  /** @internal Whether `close()` was called. */
+  get isClosed(): boolean {
+    return this.#backend.isClosed;
+  }
+
   /**
    * Ends everything: running calls and turns reject with `ClosedError`, subscriptions end, and a server that this
    * client started stops with all it runs. Resolves when that is done. Idempotent; callers share one end.

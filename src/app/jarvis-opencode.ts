@@ -1,18 +1,25 @@
 import { serverApi } from '../client/http/server-calls.js';
 import type { FetchFunction } from '../client/http/request-options.js';
-import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js';
+import { assertOptions, pickOptions, shown, type OptionChecks } from '../core/checks.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
 import type { ServerCalls } from '../lifecycle/server/launch.js';
+import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
 import { jarvisOptionChecks, type JarvisOptions } from './options.js';
 import { nodePlatform } from './platform-node.js';
+import { sharedClient } from './shared-clients.js';
+import { recordStart } from './start-places.js';
 
 /** How to start a server and use it. */
 export interface StartOptions extends ServerOptions, JarvisOptions {}
 
+/** How to start a server that every copy of a module uses. */
+export type SharedOptions = Omit<StartOptions, 'signal'>;
+
 const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, ...jarvisOptionChecks };
+const { signal: _, ...sharedOptionChecks } = startOptionChecks;
 
 /**
  * One OpenCode server and the repositories behind it.
@@ -49,22 +56,65 @@ export class JarvisOpenCode extends JarvisClient {
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
     // Checks all options before it starts anything.
     assertOptions('JarvisOpenCode.start()', startOptionChecks, options);
-    const server = await OwnedServer.start(
-      pickOptions(serverOptionChecks, options),
-      serverCalls(options.fetch),
-    );
+    const ended = recordOwnStart(options);
     try {
-      return wrap(server, pickOptions(jarvisOptionChecks, options));
+      const jarvis = await startClient(options);
+      void jarvis.server.closed.then(ended);
+      return jarvis;
     } catch (error) {
-      await server.stop();
+      ended();
       throw error;
     }
+  }
+
+  /**
+   * The client of `key` in this process: the first call starts a server as {@link JarvisOpenCode.start} does, every further
+   * one gives the same client, also to another copy of a module or of this library. For development servers (Vite, Next.js),
+   * which evaluate a module again after each edit.
+   *
+   * It lives until somebody calls its `close()`, which ends it for all, until its server is `failed` for good, or until the
+   * process ends. The next call then starts a new one, after the end of the last. Callers at the same time share one start; a
+   * start that failed is not kept, so the next call tries again.
+   *
+   * Options are compared by value, functions among them as equal. Those of the call that starts count; `logger`, `clock`,
+   * `fetch`, `webSocket` and `restore` are not compared. There is no `signal`: it would end the start of all.
+   *
+   * @example
+   * ```ts
+   * const jarvis = await JarvisOpenCode.shared('main', { dataDir: '/var/lib/app/opencode' });
+   * ```
+   * @param key - a name of your choice, one for each server.
+   * @throws {TypeError} when the client of `key` was started with other options, which it names, or by another version of
+   *   this library; also for a key that is no text, or an invalid option.
+   * @throws {RangeError} for an option out of bounds.
+   * @throws {ServerStartError} {@link UnsupportedServerError} as `start()`.
+   */
+  static async shared(key: string, options: SharedOptions = {}): Promise<JarvisOpenCode> {
+    if (typeof key !== 'string' || key === '') {
+      throw new TypeError(`Expected the key of JarvisOpenCode.shared() to be a text, got ${shown(key)}.`);
+    }
+    assertOptions('JarvisOpenCode.shared()', sharedOptionChecks, options);
+    return sharedClient(key, comparableOptions(options), () => startClient(options));
+  }
+}
+
+/** Starts a server and makes its client, from options that were checked. */
+async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
+  const server = await OwnedServer.start(
+    pickOptions(serverOptionChecks, options),
+    serverCalls(options.fetch),
+  );
+  try {
+    return new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
+  } catch (error) {
+    await server.stop();
+    throw error;
   }
 }
 
 /** Stands outside of the class: a bundler renames a class that names itself. */
-function wrap(server: ServerHandle, options: JarvisOptions): JarvisOpenCode {
-  return new JarvisOpenCode(server, options);
+function recordOwnStart(options: StartOptions): () => void {
+  return recordStart(JarvisOpenCode, options);
 }
 
 function serverCalls(fetch: FetchFunction | undefined): ServerCalls {

@@ -1,3 +1,6 @@
+/** The version of this library, as in its package.json. */
+export const LIBRARY_VERSION = '0.1.0';
+
 /** The OpenCode versions this library can talk to, in words. */
 export const SUPPORTED_SERVERS = 'OpenCode 1.18 or a later 1.x';
 

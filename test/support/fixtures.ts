@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url';
 
-/** A fake server in `test/fixtures/bin` that misbehaves on purpose. */
+/** A fake server in `test/fixtures/bin`; all but `healthy` misbehave on purpose. */
 export type FakeServer =
   | 'closes-port'
   | 'exits-at-once'
   | 'floods'
   | 'floods-on-version'
   | 'hangs-on-health'
+  | 'healthy'
   | 'ignores-sigterm'
   | 'loses-database-race'
   | 'never-healthy'

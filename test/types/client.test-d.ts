@@ -36,6 +36,7 @@ import {
   type SessionInfo,
   type SessionMap,
   type SessionStatus,
+  type SharedOptions,
   type StartOptions,
   type StopOptions,
   type StoredMessage,
@@ -74,6 +75,10 @@ describe('JarvisOpenCode', () => {
 
   it('starts with no option at all, and connects with a url', () => {
     expectTypeOf(JarvisOpenCode.start).parameters.toEqualTypeOf<[options?: StartOptions]>();
+    expectTypeOf(JarvisOpenCode.shared).parameters.toEqualTypeOf<[key: string, options?: SharedOptions]>();
+    expectTypeOf(JarvisOpenCode.shared).returns.resolves.toEqualTypeOf<JarvisOpenCode>();
+    // @ts-expect-error a signal would end the start of all
+    void JarvisOpenCode.shared('main', { signal: new AbortController().signal });
     expectTypeOf<StartOptions>().toExtend<JarvisOptions>();
     expectTypeOf<ConnectOptions>().toExtend<JarvisOptions>();
     expectTypeOf<ConnectOptions['url']>().toEqualTypeOf<string | URL>();

@@ -218,6 +218,7 @@ interface Types {
   SessionInfo: api.SessionInfo;
   SessionMap: api.SessionMap;
   SessionStatus: api.SessionStatus;
+  SharedOptions: api.SharedOptions;
   ShapeIssue: api.ShapeIssue;
   ShellInput: api.ShellInput;
   Skill: api.Skill;

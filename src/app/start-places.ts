@@ -1,0 +1,67 @@
+import { silentLogger, type Logger } from '../core/logger.js';
+import { comparableOptions } from './comparable-options.js';
+import { processRegistry } from './process-registry.js';
+
+/** A place in the code. */
+interface Place {
+  /** Path or URL, without a query. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** How many servers run, by the file that started them and their options. */
+const running = processRegistry<number>('starts');
+
+/**
+ * Counts a server from its start to its end, and warns when the same file started one with the same options that still
+ * runs. A line may have moved in between, because a development server evaluates a module after each edit.
+ *
+ * @param starter - whose `start` was called and is at work.
+ * @returns ends the count; to be called once.
+ */
+export function recordStart(
+  starter: { readonly start: (...args: never[]) => unknown },
+  options: { readonly logger?: Logger | undefined },
+): () => void {
+  const place = callerOf(starter.start);
+  if (place === undefined) return () => undefined;
+  const key = JSON.stringify([place.file, ...comparableOptions(options)]);
+  const before = running.get(key) ?? 0;
+  running.set(key, before + 1);
+  if (before > 0) {
+    const where = `${place.file}:${place.line}:${place.column}`;
+    const { logger = silentLogger } = options;
+    logger.warn(
+      `${where} starts another server while ${before} from the same place still ${before === 1 ? 'runs' : 'run'}. If a ` +
+        'development server evaluates this module again, use JarvisOpenCode.shared(key, options), which starts one.',
+      { place: where, running: before },
+    );
+  }
+  return () => {
+    const now = running.get(key) ?? 0;
+    if (now > 1) running.set(key, now - 1);
+    else running.delete(key);
+  };
+}
+
+/** Where a function was called that is at work; `undefined` where the runtime does not say. */
+function callerOf(callee: (...args: never[]) => unknown): Place | undefined {
+  const trace: { stack?: unknown } = {};
+  Error.captureStackTrace(trace, callee);
+  // The host may have replaced the format of stacks.
+  if (typeof trace.stack !== 'string') return undefined;
+  return trace.stack
+    .split('\n')
+    .map(placeOf)
+    .find((place) => place !== undefined);
+}
+
+/** `    at run (file:///srv/app.js?t=5:12:34)` or without a name and brackets → file, line and column. */
+function placeOf(line: string): Place | undefined {
+  const frame = /^\s*at (?:async )?(.+)$/.exec(line)?.[1];
+  if (frame === undefined) return undefined;
+  const where = frame.endsWith(')') ? frame.slice(frame.indexOf(' (') + 2, -1) : frame;
+  const [, file, row, column] = /^(.+?)(?:\?[^:]*)?:(\d+):(\d+)$/.exec(where) ?? [];
+  return file === undefined ? undefined : { file, line: Number(row), column: Number(column) };
+}
