@@ -12,7 +12,6 @@ export default defineConfig({
   target: 'node20',
   splitting: true,
   dts: true,
-  sourcemap: true,
   clean: true,
   // Keep `node:` in front of built-in modules: bundlers for the browser then say what is wrong.
   removeNodeProtocol: false,

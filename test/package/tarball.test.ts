@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,7 @@ let manifest: Manifest;
 async function link(name: string): Promise<void> {
   const path = join(project, 'node_modules', name);
   await mkdir(dirname(path), { recursive: true });
+  await rm(path, { force: true });
   await symlink(join(root, 'node_modules', name), path);
 }
 
@@ -87,23 +88,19 @@ describe('the tarball', () => {
         'README.md',
         'package.json',
         ...['index', 'browser', 'testing'].flatMap((name) =>
-          ['.js', '.js.map', '.d.ts'].map((suffix) => `dist/${name}${suffix}`),
+          ['.js', '.cjs', '.d.ts', '.d.cts'].map((suffix) => `dist/${name}${suffix}`),
         ),
       ]),
     );
-    const others = files.filter((file) => !/^dist\/[\w.-]+\.(js|js\.map|d\.ts)$/.test(file));
-    expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
+    const others = files.filter((file) => !/^dist\/[\w.-]+\.(js|cjs|d\.ts|d\.cts)$/.test(file));
+    expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'testing/package.json']);
   });
 
-  it('has source maps that carry their sources and name them by relative path', async () => {
-    for (const file of files.filter((name) => name.endsWith('.js.map'))) {
-      const map = JSON.parse(await readFile(join(installed, file), 'utf8')) as {
-        sources: string[];
-        sourcesContent?: (string | null)[];
-      };
-      expect(map.sources.filter((source) => !source.startsWith('../src/'))).toEqual([]);
-      expect(map.sourcesContent?.filter((text) => text !== null)).toHaveLength(map.sources.length);
+  it('holds no source twice: the code keeps its names and comments, and has no source maps', async () => {
+    for (const file of files.filter((name) => name.endsWith('.js'))) {
+      expect(await readFile(join(installed, file), 'utf8'), file).not.toContain('sourceMappingURL');
     }
+    expect(await readFile(join(installed, 'dist/index.js'), 'utf8')).toContain('JarvisOpenCode');
   });
 
   it('names no path of the machine it was built on', async () => {
@@ -163,6 +160,16 @@ describe('the entry points', () => {
     expect(await evaluate(code)).toBe(true);
   });
 
+  it('load by require() as the same module that import gives', async () => {
+    const code = `
+      const { createRequire } = await import('node:module');
+      const required = createRequire(import.meta.url)('jarvis-opencode');
+      const imported = await import('jarvis-opencode');
+      console.log(JSON.stringify(required.JarvisOpenCode === imported.JarvisOpenCode));
+    `;
+    expect(await evaluate(code, '--no-warnings')).toBe(true);
+  });
+
   it.each([
     ['jarvis-opencode', []],
     ['jarvis-opencode', ['--conditions=browser']],
@@ -192,6 +199,65 @@ describe('the entry points', () => {
     for (const entry of ['index.d.ts', 'browser.d.ts', 'testing.d.ts']) {
       expect([...(await imports(entry))], entry).not.toContain('ky');
     }
+  });
+});
+
+describe('the declarations', () => {
+  const MAIN = `
+    import { JarvisOpenCode, type RepoClient } from 'jarvis-opencode';
+    export async function run(): Promise<string> {
+      const jarvis = await JarvisOpenCode.start();
+      const repo: RepoClient = jarvis.forRepo('/repo');
+      // @ts-expect-error A prompt is no number.
+      await (await repo.sessions.create()).prompt(1);
+      return (await (await repo.sessions.create()).prompt('hello')).text;
+    }
+  `;
+  const TESTING = `
+    import { mockOpenCode } from 'jarvis-opencode/testing';
+    // @ts-expect-error It takes the text of a prompt.
+    mockOpenCode().reply(1);
+  `;
+
+  /** What the compiler says of a file of the user's project. */
+  async function compile(file: string, source: string, options: object): Promise<string> {
+    const folder = await mkdtemp(join(project, 'types-'));
+    await writeFile(join(folder, file), source);
+    const compilerOptions = {
+      target: 'ES2022',
+      lib: ['ES2022', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable', 'ESNext.Disposable'],
+      types: [],
+      strict: true,
+      esModuleInterop: true,
+      noEmit: true,
+      ...options,
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const { stdout } = await run(process.execPath, [tsc, '-p', folder], { timeout: 120_000 }).catch(
+      (failure: { readonly stdout: string }) => failure,
+    );
+    return stdout;
+  }
+
+  it.each([
+    ['node10', 'ES2022', 'index.ts'],
+    ['node16', 'node16', 'index.cts'],
+    ['node16', 'node16', 'index.mts'],
+  ])(
+    'are checked themselves, without the types of Node: %s, module %s, %s',
+    async (moduleResolution, module, file) => {
+      expect(await compile(file, MAIN, { moduleResolution, module, skipLibCheck: false })).toBe('');
+    },
+  );
+
+  it.each([
+    ['node10', 'ES2022', 'index.ts'],
+    ['node16', 'node16', 'index.cts'],
+  ])('of /testing are found: %s, module %s, %s', async (moduleResolution, module, file) => {
+    await link('msw');
+    // The declarations of msw do not pass as CommonJS.
+    expect(await compile(file, TESTING, { moduleResolution, module, skipLibCheck: true })).toBe('');
   });
 });
 
