@@ -10,7 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
-import { JarvisOpenCode, type JarvisSnapshot, type Session } from 'jarvis-opencode';
+import { JarvisOpenCode, type JarvisSnapshot } from 'jarvis-opencode';
 
 const FILE = join(tmpdir(), 'jarvis-conversations.json');
 
@@ -26,16 +26,11 @@ await using jarvis = await JarvisOpenCode.start({ restore: load() });
 const { gone } = await jarvis.sessions.reconcile();
 for (const { jarvisSessionID } of gone) stderr.write(`The session of ${jarvisSessionID} is gone.\n`);
 
-const session = await sessionOf(chat, resolve(path));
+const session = await jarvis.forRepo(resolve(path)).sessions.open(chat, { title: chat });
 writeFileSync(FILE, JSON.stringify(jarvis.snapshot()));
 
 const { text } = await session.prompt(question);
 stdout.write(`${session.id} in ${session.directory}\n${text}\n`);
-
-async function sessionOf(jarvisSessionID: string, directory: string): Promise<Session> {
-  if (jarvis.sessions.get(jarvisSessionID) !== undefined) return jarvis.forSession(jarvisSessionID);
-  return jarvis.forRepo(directory).sessions.create({ title: jarvisSessionID }, { jarvisSessionID });
-}
 
 function load(): JarvisSnapshot | undefined {
   return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as JarvisSnapshot) : undefined;

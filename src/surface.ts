@@ -1,6 +1,6 @@
 // The public names that Node and a browser share. Adding one is a promise, removing one breaks a user.
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
-export { RepoClient, type DisposeOptions } from './client/repo/repo-client.js';
+export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
 export { Session } from './client/sessions/session.js';
 export { AgentsResource } from './client/resources/agents.js';
 export { CommandsResource } from './client/resources/commands.js';
@@ -42,7 +42,7 @@ export type {
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
 export { Turn, type PromptOptions, type TurnOptions } from './client/turns/turn.js';
-export type { TurnResult } from './client/turns/turn-result.js';
+export type { ShellResult, TurnResult } from './client/turns/turn-result.js';
 export type { TurnResponseOptions } from './client/turns/turn-response.js';
 export { readTurn, type ReadTurnOptions, type RemoteTurn } from './client/turns/read-turn.js';
 export type { RemoteAsk, RemoteTurnStep } from './client/turns/turn-message.js';

@@ -161,6 +161,7 @@ const sessionCalls: readonly Call[] = [
 ];
 
 const sessionsCalls: readonly Call[] = [
+  { method: 'repo.sessions.open', call: ({ repo }) => repo.sessions.open('chat') },
   {
     method: 'repo.sessions.create',
     call: ({ repo }) =>
@@ -271,6 +272,18 @@ const projectCalls: readonly Call[] = [
 
 const instanceCalls: readonly Call[] = [
   { method: 'repo.path', call: ({ repo }) => repo.path() },
+  {
+    method: 'repo.prompt',
+    call: ({ repo }) => repo.prompt('hello'),
+    beside: [
+      ...turn.beside,
+      'POST /session',
+      'GET /session/{sessionID}/children',
+      'POST /session/{sessionID}/abort',
+      'DELETE /session/{sessionID}',
+    ],
+    once: true,
+  },
   { method: 'repo.warm', call: ({ repo }) => repo.warm() },
   {
     method: 'repo.reload',

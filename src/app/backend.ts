@@ -300,7 +300,11 @@ export class Backend {
         this.#choices.forget(sessionID);
       },
       holdEvents: (sessionID) => entry.hold('subscription', sessionID),
-      reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
+      bindings: {
+        get: (jarvisSessionID) => sessions.binding(jarvisSessionID),
+        reserve: (jarvisSessionID) => sessions.reserve(jarvisSessionID, directory),
+        creation: (jarvisSessionID) => sessions.creation(jarvisSessionID),
+      },
     };
     const runAsDisposal = async <T>(
       target: InstanceEntry,

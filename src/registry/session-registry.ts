@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { deferred } from '../core/abort.js';
 import { aSignal, assertOptions, positiveMsOrFalse, type OptionChecks } from '../core/checks.js';
 import { SessionAlreadyBoundError, SessionDirectoryError } from '../errors.js';
 
@@ -84,6 +85,8 @@ export interface SessionOrigin {
 
 /** A jarvis session id that is reserved before its session exists. */
 export interface Reservation {
+  /** Resolves when the id is bound or given up. */
+  readonly settled: Promise<void>;
   /** Binds the id to the session. */
   bind(session: BindableSession): void;
   /** Gives the id up if it was not bound; does nothing after `bind`. */
@@ -101,7 +104,7 @@ const MAX_SEEN_CHARACTERS = 32 * 1024 * 1024;
 export class SessionRegistry {
   readonly #byJarvisSession = new Map<string, SessionBinding>();
   readonly #bySession = new Map<string, SessionBinding>();
-  readonly #reserved = new Map<string, SessionBinding>();
+  readonly #reserved = new Map<string, SessionBinding & Pick<Reservation, 'settled'>>();
   readonly #seen = new LRUCache<string, SessionOrigin>({
     max: MAX_SEEN_SESSIONS,
     maxSize: MAX_SEEN_CHARACTERS,
@@ -137,19 +140,33 @@ export class SessionRegistry {
     assertJarvisSessionID(jarvisSessionID);
     const taken = this.#byJarvisSession.get(jarvisSessionID) ?? this.#reserved.get(jarvisSessionID);
     if (taken !== undefined) throw new SessionAlreadyBoundError(taken);
-    this.#reserved.set(jarvisSessionID, { jarvisSessionID, sessionID: 'a session being created', directory });
+    const { promise: settled, resolve: settle } = deferred();
+    const sessionID = 'a session being created';
+    this.#reserved.set(jarvisSessionID, { jarvisSessionID, sessionID, directory, settled });
     let open = true;
     const release = (): void => {
       if (open) this.#reserved.delete(jarvisSessionID);
       open = false;
+      settle();
     };
     return {
+      settled,
       bind: (session) => {
-        release();
-        this.bind(jarvisSessionID, session);
+        this.#reserved.delete(jarvisSessionID);
+        open = false;
+        try {
+          this.bind(jarvisSessionID, session);
+        } finally {
+          settle();
+        }
       },
       release,
     };
+  }
+
+  /** Resolves when the creation of a session for the id has ended; `undefined` when none is under way. */
+  creation(jarvisSessionID: string): Promise<void> | undefined {
+    return this.#reserved.get(jarvisSessionID)?.settled;
   }
 
   unbind(jarvisSessionID: string): boolean {
@@ -162,6 +179,16 @@ export class SessionRegistry {
 
   get(jarvisSessionID: string): SessionBinding | undefined {
     return this.#byJarvisSession.get(jarvisSessionID);
+  }
+
+  /**
+   * The binding of a jarvis session.
+   *
+   * @throws {TypeError} if it is no id.
+   */
+  binding(jarvisSessionID: string): SessionBinding | undefined {
+    assertJarvisSessionID(jarvisSessionID);
+    return this.get(jarvisSessionID);
   }
 
   directoryOf(sessionID: string): string | undefined {

@@ -382,6 +382,10 @@ describe.each(worlds)('the history of a session in $name', ({ open }) => {
       parts: [{ type: 'tool', tool: 'bash', state: { status: 'completed', input: { command: 'true' } } }],
     });
     expect(result.message.id).toBe(answer?.info.id);
+    const agent = { info: { agent: 'build' } };
+    expect([prompt, answer]).toMatchObject([agent, agent]);
+    expect((await session.shell('true')).output).toBe(result.output);
+    expect((await session.messages()).slice(2)).toMatchObject([agent, agent]);
   });
 
   it('runs a known command and rejects an unknown one', async () => {

@@ -70,6 +70,78 @@ describe.each(worlds)('sessions in $name', ({ open }) => {
     expect((await there.sessions.list()).map((session) => session.id)).toEqual([theirs.id]);
   });
 
+  it('opens one session for each conversation, however many callers ask at once', async () => {
+    const [here, there] = [await world.repo(), await world.repo()];
+    const sessions = world.jarvis.forRepo(here).sessions;
+    const opened = await Promise.all(
+      Array.from({ length: 20 }, () => sessions.open('open-1', { title: 'Chat' })),
+    );
+    const [first] = opened;
+    expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
+    expect(first?.info?.title).toBe('Chat');
+    expect((await sessions.list()).map(({ id }) => id)).toEqual([first?.id]);
+    expect((await sessions.open('open-1')).id).toBe(first?.id);
+    expect(world.jarvis.forSession('open-1').id).toBe(first?.id);
+    const elsewhere = world.jarvis.forRepo(there).sessions;
+    const refused = { name: 'SessionDirectoryError', sessionID: first?.id, expected: there, found: here };
+    await expect(elsewhere.open('open-1')).rejects.toMatchObject(refused);
+    expect(await elsewhere.list()).toEqual([]);
+  });
+
+  it('lets one repository win a conversation that two of them open at the same time', async () => {
+    const repos = [await world.repo(), await world.repo()].map((directory) =>
+      world.jarvis.forRepo(directory),
+    );
+    const outcomes = await Promise.allSettled(
+      repos.flatMap((repo) => Array.from({ length: 10 }, () => repo.sessions.open('open-2'))),
+    );
+    const opened = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+    expect(opened).toHaveLength(10);
+    expect(new Set(opened.map(({ value }) => value.id)).size).toBe(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(SessionDirectoryError);
+    }
+    expect((await Promise.all(repos.map((repo) => repo.sessions.list()))).flat()).toHaveLength(1);
+  });
+
+  it('opens the session that create() is making for the conversation', async () => {
+    const { sessions } = world.jarvis.forRepo(await world.repo());
+    const [created, opened] = await Promise.all([
+      sessions.create({}, { jarvisSessionID: 'open-3' }),
+      sessions.open('open-3'),
+    ]);
+    expect(opened.id).toBe(created.id);
+  });
+
+  it('gives every caller the error of an open that failed, and tries again for the next one', async () => {
+    const { sessions } = world.jarvis.forRepo(await world.repo());
+    const unknown = { parentID: 'ses_00000000000000000000000000' };
+    const outcomes = await Promise.allSettled([sessions.open('open-4', unknown), sessions.open('open-4')]);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { status: 404 } },
+      { status: 'rejected', reason: { status: 404 } },
+    ]);
+    const ended = new AbortController();
+    const left = sessions.open('open-4', {}, { signal: ended.signal });
+    const stayed = sessions.open('open-4');
+    ended.abort(new Error('gone'));
+    await expect(left).rejects.toThrow('gone');
+    expect((await sessions.open('open-4')).id).toBe((await stayed).id);
+  });
+
+  it('answers one question in a session that it deletes, unless it is told to keep it', async () => {
+    const repo = world.jarvis.forRepo(await world.repo());
+    world.script(({ prompt }) => [text(`Re: ${prompt}`)]);
+    const { text: answer, sessionID } = await repo.prompt('One?');
+    expect(answer).toBe('Re: One?');
+    await expect(repo.sessions.get(sessionID)).rejects.toMatchObject({ status: 404 });
+    const kept = await repo.prompt('Two?', { keep: true });
+    expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([kept.sessionID]);
+    await expect(repo.prompt('Three?', { kept: true } as never)).rejects.toThrow("'keep'");
+    await expect(repo.prompt({ parts: 7 } as never)).rejects.toThrow(TypeError);
+    expect(await repo.sessions.list()).toHaveLength(1);
+  });
+
   it('refuses sessions of another repository, also from a new client', async () => {
     const owner = await world.repo();
     const other = await world.repo();

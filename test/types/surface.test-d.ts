@@ -258,6 +258,8 @@ interface Types {
   VcsDiffInput: api.VcsDiffInput;
   VcsFileDiff: api.VcsFileDiff;
   VcsFileStatus: api.VcsFileStatus;
+  OneShotOptions: api.OneShotOptions;
+  ShellResult: api.ShellResult;
   TurnResponseOptions: api.TurnResponseOptions;
   ReadTurnOptions: api.ReadTurnOptions;
   RemoteTurn: api.RemoteTurn;

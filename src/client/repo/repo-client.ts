@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { aBoolean, aString, type OptionChecks } from '../../core/checks.js';
+import { aBoolean, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { RequestError, ResponseShapeError } from '../../errors.js';
 import { AcceptedWork, terminalOpens } from './accepted-work.js';
 import type { DisposeResult, RepoStats } from '../../core/instance.js';
@@ -39,7 +39,12 @@ import { WorktreesResource, type WorktreeContext } from '../resources/worktrees.
 import type { Config } from '../schema/config.js';
 import type { EventType } from '../schema/event.js';
 import { pathInfoSchema, type PathInfo } from '../schema/server.js';
+import type { PromptInput, ZodFormat } from '../schema/prompt.js';
 import type { SessionContext } from '../sessions/session.js';
+import { promptOptionChecks } from '../turns/engine.js';
+import { promptRequest } from '../turns/request.js';
+import type { PromptOptions } from '../turns/turn.js';
+import type { TurnResult } from '../turns/turn-result.js';
 
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
@@ -63,6 +68,17 @@ export interface DisposeOptions extends RequestOptions {
    */
   readonly force?: boolean | undefined;
 }
+
+/** Options of {@link RepoClient.prompt}. */
+export interface OneShotOptions extends PromptOptions {
+  /** Keeps the session, whose id is `result.sessionID`. @default false */
+  readonly keep?: boolean | undefined;
+}
+
+const oneShotOptionChecks: OptionChecks<OneShotOptions> = { ...promptOptionChecks, keep: aBoolean };
+
+/** How long the deletion of a session that was made for one question may delay its answer. */
+const DELETE_LIMIT_MS = 10_000;
 
 /** The check of each option of a disposal. */
 export const disposeOptionChecks: OptionChecks<DisposeOptions> = { ...requestOptionChecks, force: aBoolean };
@@ -187,6 +203,34 @@ export class RepoClient {
    */
   events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
     return this.#hub.stream(this.directory, options, () => this.#control.hold('subscription', 'events()'));
+  }
+
+  /**
+   * Asks one question: makes a session, prompts it, and deletes it when the turn has ended, unless `keep` is set.
+   *
+   * @throws {TurnError} when the turn ends without an answer. See `session.prompt()` and `sessions.create()` for the rest. A session
+   *   that cannot be deleted is left, and no error.
+   */
+  prompt<T>(
+    input: string | PromptInput,
+    options: OneShotOptions & { readonly format: ZodFormat<T> },
+  ): Promise<TurnResult<T>>;
+  prompt<T>(
+    input: PromptInput & { readonly format: ZodFormat<T> },
+    options?: OneShotOptions,
+  ): Promise<TurnResult<T>>;
+  prompt(input: string | PromptInput, options?: OneShotOptions): Promise<TurnResult>;
+  async prompt(input: string | PromptInput, options: OneShotOptions = {}): Promise<TurnResult> {
+    assertOptions('repo.prompt()', oneShotOptionChecks, options);
+    const { keep = false, ...promptOptions } = options;
+    // Refuses an invalid prompt before a session is made for it.
+    promptRequest(input, options.format);
+    const session = await this.sessions.create({}, { signal: options.signal });
+    try {
+      return await session.prompt(input, promptOptions);
+    } finally {
+      if (!keep) await session.delete({ timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+    }
   }
 
   /** Keeps the instance loaded, once it is, until the returned object is disposed, e.g. while a tab is open. */

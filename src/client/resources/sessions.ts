@@ -1,4 +1,6 @@
+import { abortable } from '../../core/abort.js';
 import { aString, assertOptions, type OptionChecks } from '../../core/checks.js';
+import { SingleFlight } from '../../core/single-flight.js';
 import { parseInput, requestOptionChecks, type RequestOptions } from '../http/request-options.js';
 import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
 import { assertOwner, assertOwnSession } from '../sessions/own-session.js';
@@ -37,6 +39,8 @@ const MAX_LISTED = 1_000_000;
 /** The sessions of one repository. */
 export class SessionsResource extends RepoResource {
   readonly #context: SessionContext;
+  /** The sessions that {@link open} is making, by jarvis session. */
+  readonly #opening = new SingleFlight<Session>();
 
   /** @internal */
   constructor(transport: RepoTransport, context: SessionContext) {
@@ -56,7 +60,8 @@ export class SessionsResource extends RepoResource {
     assertOptions('sessions.create()', createOptionChecks, options);
     const json = parseInput(createSessionInputSchema, 'session', input);
     const { jarvisSessionID, ...requestOptions } = options;
-    const reservation = jarvisSessionID === undefined ? undefined : this.#context.reserve(jarvisSessionID);
+    const reservation =
+      jarvisSessionID === undefined ? undefined : this.#context.bindings.reserve(jarvisSessionID);
     try {
       // OpenCode 1.18.33 takes any parent, also one of another directory.
       if (json.parentID !== undefined) {
@@ -71,6 +76,44 @@ export class SessionsResource extends RepoResource {
       return session;
     } finally {
       reservation?.release();
+    }
+  }
+
+  /**
+   * The session of a conversation: the one that the jarvis session is bound to, or a new one that is bound to it. However many callers
+   * ask at once, also while `create()` makes it, one session is made; if that fails, all of them get the error, and the next call
+   * tries again.
+   *
+   * @param jarvisSessionID - the id of the conversation in the application.
+   * @param input - used when a session is made.
+   * @param options - of the first caller, when a session is made; `signal` ends the waiting of its own caller.
+   * @throws {SessionDirectoryError} when the jarvis session is bound to a session of another repository.
+   * @throws {TypeError} if an argument is invalid. See {@link create} for the rest.
+   */
+  async open(
+    jarvisSessionID: string,
+    input: CreateSessionInput = {},
+    options: RequestOptions = {},
+  ): Promise<Session> {
+    assertOptions('sessions.open()', requestOptionChecks, options);
+    parseInput(createSessionInputSchema, 'session', input);
+    const { signal, ...requestOptions } = options;
+    const { bindings } = this.#context;
+    for (;;) {
+      signal?.throwIfAborted();
+      const bound = bindings.get(jarvisSessionID);
+      if (bound !== undefined) {
+        assertOwner(bound.sessionID, this.transport.directory, bound.directory);
+        return this.session(bound.sessionID);
+      }
+      // Someone else makes it: create(), or open() of another repository, whose failure is not ours.
+      const creation = this.#opening.has(jarvisSessionID) ? undefined : bindings.creation(jarvisSessionID);
+      if (creation === undefined) {
+        const make = (abandoned: AbortSignal): Promise<Session> =>
+          this.create(input, { ...requestOptions, signal: abandoned, jarvisSessionID });
+        return this.#opening.run(jarvisSessionID, make, signal);
+      }
+      await abortable(creation, signal);
     }
   }
 

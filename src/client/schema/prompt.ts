@@ -149,8 +149,10 @@ export const shellInputSchema = z.strictObject({
   agent: z.string().min(1),
   model: modelSchema.transform(refOf).optional(),
 });
-/** A command line for the server's shell, and the agent in whose name it is recorded. */
-export type ShellInput = z.input<typeof shellInputSchema>;
+/** A command line for the server's shell, and the agent in whose name it is recorded: by default the session's. */
+export type ShellInput = Omit<z.input<typeof shellInputSchema>, 'agent'> & {
+  readonly agent?: string | undefined;
+};
 
 export const initInputSchema = modelSchema.transform(refOf);
 /** The model that writes `AGENTS.md`. */

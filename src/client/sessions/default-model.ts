@@ -7,7 +7,7 @@ import { modelSchema } from '../schema/model.js';
 import { configProvidersSchema } from '../schema/providers.js';
 
 /** The agent that OpenCode runs when none is named. */
-const DEFAULT_AGENT = 'build';
+export const DEFAULT_AGENT = 'build';
 
 /** Reads the model that is configured for an agent. OpenCode 1.18.33 prefers it to the model of the session. */
 export async function readAgentModel(

@@ -51,7 +51,7 @@ import {
 } from '../schema/session.js';
 import { sendAbort, untilAnswering } from '../turns/abort.js';
 import type { Choice, SessionChoices } from './choices.js';
-import { readAgentModel, readDefaultModel } from './default-model.js';
+import { DEFAULT_AGENT, readAgentModel, readDefaultModel } from './default-model.js';
 import { assertPart, readMessage, readMessagePage } from './messages.js';
 import { readSession } from './read-session.js';
 import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
@@ -68,7 +68,8 @@ import {
   type TurnRequest,
 } from '../turns/request.js';
 import type { PromptOptions, Turn, TurnOptions } from '../turns/turn.js';
-import type { TurnResult } from '../turns/turn-result.js';
+import { outputOf } from '../turns/result.js';
+import type { ShellResult, TurnResult } from '../turns/turn-result.js';
 
 const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
 
@@ -90,8 +91,21 @@ export interface SessionContext {
   readonly isWithin: (sessionID: string, rootID: string) => boolean;
   /** Holds the instance while a stream of the session's events is open; the returned function ends the hold. */
   readonly holdEvents: (sessionID: string) => () => void;
+  readonly bindings: SessionBindings;
+}
+
+/** The jarvis sessions of the client. */
+export interface SessionBindings {
+  /**
+   * The session that the jarvis session is bound to.
+   *
+   * @throws {TypeError} if it is no id.
+   */
+  get(jarvisSessionID: string): { readonly sessionID: string; readonly directory: string } | undefined;
   /** Reserves a jarvis session id until its session exists. */
   reserve(jarvisSessionID: string): { bind(session: Session): void; release(): void };
+  /** Resolves when the creation of a session for the id has ended; `undefined` when none is under way. */
+  creation(jarvisSessionID: string): Promise<void> | undefined;
 }
 
 /** One OpenCode session, which belongs to one repository for good. Make one with `repo.sessions`. */
@@ -214,13 +228,17 @@ export class Session {
   }
 
   /**
-   * Runs a command line in the server's shell as a turn without a model: its output is the tool part of the answer. The
-   * server does not report the exit code.
+   * Runs a command line in the server's shell as a turn without a model. The server does not report the exit code.
    *
+   * @param input - the command line, or an object with it. Without an `agent` it is recorded in the name of the session's, as far as
+   *   the client knows that, else of `build`.
    * @throws {RequestError} with status 409 while another client's turn runs. See {@link prompt} for the rest.
    */
-  shell(input: ShellInput, options?: TurnOptions): Promise<TurnResult> {
-    return this.#turn(shellRequest(input), options, false).result;
+  async shell(input: string | ShellInput, options?: TurnOptions): Promise<ShellResult> {
+    const { agent = DEFAULT_AGENT } = this.#context.choices.of(this.id) ?? {};
+    const request = shellRequest({ agent, ...(typeof input === 'string' ? { command: input } : input) });
+    const result = await this.#turn(request, options, false).result;
+    return { ...result, output: outputOf(result) };
   }
 
   /**

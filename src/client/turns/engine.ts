@@ -33,7 +33,8 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
   priority: aNumber('a finite number', Number.isFinite),
 };
 
-const promptOptionChecks: OptionChecks<PromptOptions> = { ...turnOptionChecks, format: anObject };
+/** The check of each option of a prompt. */
+export const promptOptionChecks: OptionChecks<PromptOptions> = { ...turnOptionChecks, format: anObject };
 
 /**
  * Checks the limits.

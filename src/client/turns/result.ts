@@ -147,6 +147,16 @@ export function textOf(parts: readonly Part[]): string {
   return parts.map((part) => (part.type === 'text' && isSaid(part) ? part.text : '')).join('');
 }
 
+/** What the tools of a result put out. */
+export function outputOf({ parts }: TurnResult): string {
+  const outputs = parts.map((part) => {
+    if (part.type !== 'tool') return '';
+    const { state } = part;
+    return state.status === 'completed' ? state.output : state.status === 'error' ? state.error : '';
+  });
+  return outputs.join('');
+}
+
 /** Whether the model wrote the text, not the server. */
 export function isSaid({ synthetic, ignored }: TextPart): boolean {
   return synthetic !== true && ignored !== true;

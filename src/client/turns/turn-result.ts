@@ -30,3 +30,9 @@ export interface TurnResult<T = unknown> {
   /** The tokens of the whole turn. */
   readonly tokens: Tokens;
 }
+
+/** The result of `session.shell()`. */
+export interface ShellResult extends TurnResult {
+  /** What the command printed, standard output and standard error as they came; the server may cut it. */
+  readonly output: string;
+}
