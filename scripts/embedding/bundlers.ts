@@ -38,8 +38,10 @@ const { repo, options } = JSON.parse(process.env.EMBEDDING_APP);
 const say = (key, value) => console.log(JSON.stringify({ [key]: value }));
 
 async function terminal(pty) {
-  const { id } = await pty.create({ command: '/bin/sh', args: ['-c', 'echo ready; sleep 60'] });
+  const { id } = await pty.create({ command: '/bin/sh' });
   const connection = await pty.connect(id);
+  // Typed, not printed at once: OpenCode may lose what a terminal prints before anybody is connected.
+  connection.write('echo re""ady\\r');
   for await (const output of connection) if (output.includes('ready')) break;
   await connection.close();
 }
