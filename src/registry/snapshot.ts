@@ -1,25 +1,28 @@
 import * as z from 'zod';
+import { lazy } from '../core/lazy.js';
 import { RepoPathError } from '../errors.js';
 import { normalizePath } from './path.js';
 
 const SNAPSHOT_VERSION = 1;
 
-const bindingSchema = z.strictObject({
-  jarvisSessionID: z.string().min(1),
-  sessionID: z.string().min(1),
-  directory: z.string().refine(isCanonical, { error: 'expected an absolute path' }),
-});
+const bindingSchema = lazy(() =>
+  z.strictObject({
+    jarvisSessionID: z.string().min(1),
+    sessionID: z.string().min(1),
+    directory: z.string().refine(isCanonical, { error: 'expected an absolute path' }),
+  }),
+);
 
 /** The shape of a {@link JarvisSnapshot}, e.g. to check one where it is read from a file. */
 export const jarvisSnapshotSchema = z.strictObject({
   version: z.literal(SNAPSHOT_VERSION),
-  bindings: z.array(bindingSchema),
+  bindings: z.array(bindingSchema()),
 });
 
 /**
  * The same schema with unchecked bindings. `parseSnapshot()` checks them one by one and stops at the first wrong one.
  */
-const uncheckedSnapshotSchema = jarvisSnapshotSchema.extend({ bindings: z.array(z.unknown()) });
+const uncheckedSnapshotSchema = lazy(() => jarvisSnapshotSchema.extend({ bindings: z.array(z.unknown()) }));
 
 /** How much of a stored value an error message shows, in UTF-16 code units. */
 const MAX_SHOWN = 200;
@@ -51,7 +54,7 @@ export function takeSnapshot(bindings: JarvisSnapshot['bindings']): JarvisSnapsh
  * @throws {TypeError} for anything else that is not a snapshot, or one that binds something twice.
  */
 export function parseSnapshot(stored: unknown): JarvisSnapshot {
-  const parsed = uncheckedSnapshotSchema.safeParse(stored);
+  const parsed = uncheckedSnapshotSchema().safeParse(stored);
   if (!parsed.success) {
     const version = z.object({ version: z.number() }).safeParse(stored).data?.version;
     if (version !== undefined && version > SNAPSHOT_VERSION) {
@@ -63,7 +66,7 @@ export function parseSnapshot(stored: unknown): JarvisSnapshot {
   }
   const { version } = parsed.data;
   const bindings = parsed.data.bindings.map((stored, index) => {
-    const binding = bindingSchema.safeParse(stored);
+    const binding = bindingSchema().safeParse(stored);
     if (!binding.success) throw notASnapshot(binding.error, ['bindings', index]);
     return binding.data;
   });

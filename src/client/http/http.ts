@@ -1,4 +1,3 @@
-import { HTTPError } from 'ky';
 import { abortable, AbortScope, onAbort } from '../../core/abort.js';
 import {
   ConnectionError,
@@ -23,7 +22,7 @@ import {
   type HttpRequest,
   type Page,
 } from './request.js';
-import { sendWithRetries, wasRefused } from './retry.js';
+import { isHttpError, sendWithRetries, wasRefused } from './retry.js';
 import { ServerLink } from './server-link.js';
 
 export interface HttpInit {
@@ -168,8 +167,7 @@ export class Http {
       try {
         return await attempt(begin);
       } catch (error) {
-        const isAnswer =
-          error instanceof HTTPError || (error instanceof JarvisError && error !== lost.reason);
+        const isAnswer = isHttpError(error) || (error instanceof JarvisError && error !== lost.reason);
         if (signal.aborted || isAnswer || !(await link.hasEnded(lost, signal))) throw error;
         signal.throwIfAborted();
         if (SAFE_METHODS.has(target.method) || wasRefused(error)) continue;
@@ -279,7 +277,7 @@ export class Http {
   /** Maps an error. The first cause wins: once `signal` is aborted, its reason is the error, whatever `fetch` threw. */
   async #translate(target: RequestTarget, error: unknown, signal: AbortSignal): Promise<unknown> {
     if (signal.aborted) return signal.reason;
-    if (error instanceof HTTPError) {
+    if (isHttpError(error)) {
       // A browser hides the content of a redirect and its status.
       if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);

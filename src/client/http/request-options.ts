@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { Schema } from '../schema/wire.js';
 import {
   aNumber,
   anObject,
@@ -73,7 +74,8 @@ export type FetchFunction = typeof globalThis.fetch;
  *
  * @throws {TypeError} naming the argument and its first issues.
  */
-export function parseInput<T>(schema: z.ZodType<T>, what: string, input: unknown): T {
+export function parseInput<T>(schemaOf: Schema<T>, what: string, input: unknown): T {
+  const schema = schemaOf();
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, 3).map((issue) => {

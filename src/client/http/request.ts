@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import type { Schema } from '../schema/wire.js';
 
 /** Where the server is now, and the credentials for it. */
 export interface Endpoint {
@@ -26,7 +26,7 @@ export interface HttpRequest<T> {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   readonly json?: unknown;
-  readonly schema: z.ZodType<T>;
+  readonly schema: Schema<T>;
   /** The repository the request is pinned to, by its header unless its query has a `directory`. */
   readonly directory?: string | undefined;
   readonly acquire?: Acquire | undefined;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { RequestError, ResponseShapeError, ResponseTooLargeError, type RequestTarget } from '../../errors.js';
 import { guardOf } from '../schema/guard.js';
+import type { Schema } from '../schema/wire.js';
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 /**
@@ -26,13 +27,13 @@ export interface ReadLimit {
  */
 export async function readJson<T>(
   target: RequestTarget,
-  schema: z.ZodType<T>,
+  schema: Schema<T>,
   response: Response,
   limit: ReadLimit,
 ): Promise<T> {
   const text = await readBody(target, response, limit);
   const body = response.status === 204 ? undefined : parseJson(target, response, text);
-  const parsed = check(target, schema, body);
+  const parsed = check(target, schema(), body);
   if (parsed.success) return parsed.data;
   const first = parsed.error.issues.slice(0, MAX_ISSUES);
   const issues = first.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));

@@ -1,4 +1,4 @@
-import ky, { type RetryOptions } from 'ky';
+import ky, { type HTTPError, type RetryOptions } from 'ky';
 import { JarvisError } from '../../errors.js';
 
 const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
@@ -32,7 +32,11 @@ export interface RetriedRequest {
 export function sendWithRetries(request: RetriedRequest): Promise<Response> {
   const first = request.send();
   const judge = (): Promise<Response> => retry(request, first);
-  return first.then((response) => (response.ok ? response : judge()), judge);
+  // What failed and is not to be repeated is its own outcome.
+  return first.then(
+    (response) => (response.ok ? response : judge()),
+    request.retries === 0 ? undefined : judge,
+  );
 }
 
 async function retry(request: RetriedRequest, first: Promise<Response>): Promise<Response> {
@@ -64,6 +68,11 @@ async function retry(request: RetriedRequest, first: Promise<Response>): Promise
 /** Cancels the body of an answer that nobody reads, which would keep the connection occupied. */
 async function cancelBody(answer: Promise<Response>): Promise<void> {
   await answer.then((response) => response.body?.cancel()).catch(() => undefined);
+}
+
+/** Whether it is the error by which ky reports an answer that is not 2xx. */
+export function isHttpError(error: unknown): error is HTTPError {
+  return error instanceof Error && error.name === 'HTTPError' && 'response' in error;
 }
 
 /** Whether nothing listened on the port, so that no byte of the request was sent; for an error of `fetch` or of this library. */

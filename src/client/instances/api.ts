@@ -12,7 +12,7 @@ export function readSessionStatuses(
   http: Http,
   directory: string,
   signal: AbortSignal,
-): Promise<z.infer<typeof sessionStatusMapSchema>> {
+): Promise<z.infer<ReturnType<typeof sessionStatusMapSchema>>> {
   return http.send(
     { method: 'GET', path: '/session/status', directory, schema: sessionStatusMapSchema },
     { signal },
@@ -24,7 +24,7 @@ export function readPermissions(
   http: Http,
   directory: string,
   signal: AbortSignal,
-): Promise<z.infer<typeof permissionListSchema>> {
+): Promise<z.infer<ReturnType<typeof permissionListSchema>>> {
   return http.send(
     { method: 'GET', path: '/permission', directory, schema: permissionListSchema },
     { signal },
@@ -36,7 +36,7 @@ export function readQuestions(
   http: Http,
   directory: string,
   signal: AbortSignal,
-): Promise<z.infer<typeof questionListSchema>> {
+): Promise<z.infer<ReturnType<typeof questionListSchema>>> {
   return http.send({ method: 'GET', path: '/question', directory, schema: questionListSchema }, { signal });
 }
 
@@ -73,7 +73,7 @@ const MAX_LOAD_ANSWER_BYTES = 64 * 1024;
 /** Makes the server load the instance of a directory, if it has not; answers when that is done. */
 export async function loadInstance(http: Http, directory: string, signal: AbortSignal): Promise<void> {
   await http.send(
-    { method: 'GET', path: '/path', directory, schema: z.unknown(), maxBytes: MAX_LOAD_ANSWER_BYTES },
+    { method: 'GET', path: '/path', directory, schema: z.unknown, maxBytes: MAX_LOAD_ANSWER_BYTES },
     { signal, timeoutMs: false, retry: false },
   );
 }

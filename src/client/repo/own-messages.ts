@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { OperationRefusedError, RequestError, type RequestTarget } from '../../errors.js';
 import type { Http } from '../http/http.js';
 import { locatedSessions } from '../sessions/locate-sessions.js';
@@ -21,7 +22,7 @@ export interface Changing {
 /** In how many sessions of other repositories to look for a message at most, and in how many at a time. */
 const MAX_SESSIONS = 2_000;
 const CONCURRENCY = 8;
-const messageSchema = z.looseObject({ parts: z.array(z.looseObject({ id: z.string() })) });
+const messageSchema = lazy(() => z.looseObject({ parts: z.array(z.looseObject({ id: z.string() })) }));
 
 /**
  * Makes sure that a request only changes things of its own session, which is known to belong to this repository.
@@ -96,7 +97,7 @@ async function isElsewhere(
     if (isFound) return;
     const path = `${pathAnywhere(sessionID)}/message/${encodeURIComponent(messageID)}`;
     try {
-      await transport.send({ method: 'GET', path, schema: z.unknown() }, { signal });
+      await transport.send({ method: 'GET', path, schema: z.unknown }, { signal });
       isFound = true;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;

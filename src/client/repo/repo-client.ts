@@ -286,7 +286,7 @@ export class RepoClient {
   /** Sends the request that makes the server load one more part of the instance. */
   async #loadStep(path: string, options: RequestOptions | undefined): Promise<void> {
     try {
-      await this.#transport.send({ method: 'GET', path, schema: z.unknown() }, options);
+      await this.#transport.send({ method: 'GET', path, schema: z.unknown }, options);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
     }

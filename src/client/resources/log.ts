@@ -1,21 +1,24 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { parseInput, type RequestOptions } from '../http/request-options.js';
 import { booleanSchema } from '../schema/server.js';
 import { RepoResource } from './repo-resource.js';
 
-const logEntrySchema = z.strictObject({
-  service: z.string().min(1),
-  level: z.enum(['debug', 'info', 'warn', 'error']),
-  message: z.string(),
-  extra: z.record(z.string(), z.unknown()).optional(),
-});
+const logEntrySchema = lazy(() =>
+  z.strictObject({
+    service: z.string().min(1),
+    level: z.enum(['debug', 'info', 'warn', 'error']),
+    message: z.string(),
+    extra: z.record(z.string(), z.unknown()).optional(),
+  }),
+);
 /**
  * A line of the server's log.
  *
  * - `service`: the name of the writer. OpenCode 1.18.33 leaves it out of the log.
  * - `extra`: values that follow the message as `key=value`.
  */
-export type LogEntry = z.infer<typeof logEntrySchema>;
+export type LogEntry = z.infer<ReturnType<typeof logEntrySchema>>;
 
 /** The log file of the server, which all repositories share. */
 export class LogResource extends RepoResource {

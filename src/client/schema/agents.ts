@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import type { PermissionRule } from './session.js';
 import { wire, withoutNulls } from './wire.js';
 
@@ -36,6 +37,6 @@ const OPTIONAL = [
   'prompt',
   'steps',
 ];
-export const agentListSchema = wire<Agent[]>(
-  z.array(z.looseObject({ name: z.string() }).overwrite(withoutNulls(...OPTIONAL))),
+export const agentListSchema = lazy(() =>
+  wire<Agent[]>(z.array(z.looseObject({ name: z.string() }).overwrite(withoutNulls(...OPTIONAL)))),
 );

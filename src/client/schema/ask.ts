@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /**
@@ -14,15 +15,19 @@ export interface PermissionRequest {
   always: string[];
   tool?: { messageID: string; callID: string };
 }
-export const permissionRequestSchema = wire<PermissionRequest>(
-  z.looseObject({ id: z.string(), sessionID: z.string(), permission: z.string() }),
+export const permissionRequestSchema = lazy(() =>
+  wire<PermissionRequest>(z.looseObject({ id: z.string(), sessionID: z.string(), permission: z.string() })),
 );
 
-export const permissionResponseSchema = z.strictObject({ reply: z.enum(['once', 'always', 'reject']) });
+export const permissionResponseSchema = lazy(() =>
+  z.strictObject({ reply: z.enum(['once', 'always', 'reject']) }),
+);
 /** An answer to a permission request without a word to the model, see {@link PermissionReplyInput}. */
-export type PermissionResponse = z.infer<typeof permissionResponseSchema>;
+export type PermissionResponse = z.infer<ReturnType<typeof permissionResponseSchema>>;
 
-export const permissionReplyInputSchema = permissionResponseSchema.extend({ message: z.string().optional() });
+export const permissionReplyInputSchema = lazy(() =>
+  permissionResponseSchema().extend({ message: z.string().optional() }),
+);
 /**
  * An answer to a permission request.
  *
@@ -30,7 +35,7 @@ export const permissionReplyInputSchema = permissionResponseSchema.extend({ mess
  * - `reject` without `message` ends the turn and rejects every pending request of the session; with one the model reads it
  *   and goes on.
  */
-export type PermissionReplyInput = z.infer<typeof permissionReplyInputSchema>;
+export type PermissionReplyInput = z.infer<ReturnType<typeof permissionReplyInputSchema>>;
 
 /** The model asks the user one or more questions. */
 export interface QuestionRequest {
@@ -47,13 +52,15 @@ export interface QuestionRequest {
   }[];
   tool?: { messageID: string; callID: string };
 }
-export const questionRequestSchema = wire<QuestionRequest>(
-  z.looseObject({ id: z.string(), sessionID: z.string(), questions: z.array(z.looseObject({})) }),
+export const questionRequestSchema = lazy(() =>
+  wire<QuestionRequest>(
+    z.looseObject({ id: z.string(), sessionID: z.string(), questions: z.array(z.looseObject({})) }),
+  ),
 );
 
-export const permissionListSchema = z.array(permissionRequestSchema);
-export const questionListSchema = z.array(questionRequestSchema);
+export const permissionListSchema = lazy(() => z.array(permissionRequestSchema()));
+export const questionListSchema = lazy(() => z.array(questionRequestSchema()));
 
-export const questionReplyInputSchema = z.strictObject({ answers: z.array(z.array(z.string())) });
+export const questionReplyInputSchema = lazy(() => z.strictObject({ answers: z.array(z.array(z.string())) }));
 /** The answers to a question request: for each question the chosen labels, or free text. */
-export type QuestionReplyInput = z.infer<typeof questionReplyInputSchema>;
+export type QuestionReplyInput = z.infer<ReturnType<typeof questionReplyInputSchema>>;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** Credentials of a provider, a union on `type`: an API key, an OAuth grant, or a token of a well-known endpoint. */
@@ -32,21 +33,23 @@ export type AuthInput =
       token: string;
     };
 
-export const authInputSchema = wire<AuthInput>(
-  z.discriminatedUnion('type', [
-    z.strictObject({
-      type: z.literal('api'),
-      key: z.string().min(1),
-      metadata: z.record(z.string(), z.string()).optional(),
-    }),
-    z.strictObject({
-      type: z.literal('oauth'),
-      refresh: z.string(),
-      access: z.string(),
-      expires: z.number(),
-      accountId: z.string().optional(),
-      enterpriseUrl: z.string().optional(),
-    }),
-    z.strictObject({ type: z.literal('wellknown'), key: z.string().min(1), token: z.string().min(1) }),
-  ]),
+export const authInputSchema = lazy(() =>
+  wire<AuthInput>(
+    z.discriminatedUnion('type', [
+      z.strictObject({
+        type: z.literal('api'),
+        key: z.string().min(1),
+        metadata: z.record(z.string(), z.string()).optional(),
+      }),
+      z.strictObject({
+        type: z.literal('oauth'),
+        refresh: z.string(),
+        access: z.string(),
+        expires: z.number(),
+        accountId: z.string().optional(),
+        enterpriseUrl: z.string().optional(),
+      }),
+      z.strictObject({ type: z.literal('wellknown'), key: z.string().min(1), token: z.string().min(1) }),
+    ]),
+  ),
 );

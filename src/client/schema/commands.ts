@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire, withoutNulls } from './wire.js';
 
 /** A command such as `/init`: a template for a prompt, from the configuration, an MCP server or a skill. */
@@ -18,6 +19,6 @@ export interface Command {
 }
 
 const OPTIONAL = ['description', 'agent', 'model', 'source', 'subtask'];
-export const commandListSchema = wire<Command[]>(
-  z.array(z.looseObject({ name: z.string() }).overwrite(withoutNulls(...OPTIONAL))),
+export const commandListSchema = lazy(() =>
+  wire<Command[]>(z.array(z.looseObject({ name: z.string() }).overwrite(withoutNulls(...OPTIONAL)))),
 );

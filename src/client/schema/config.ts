@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** What happens when a tool needs a permission. */
@@ -482,7 +483,7 @@ export interface Config {
     }[];
   };
 }
-export const configSchema = wire<Config>(z.looseObject({}));
+export const configSchema = lazy(() => wire<Config>(z.looseObject({})));
 
 /** What a user may send: the server checks it field by field, and newer servers know more fields. */
-export const configInputSchema = wire<Config>(z.looseObject({}));
+export const configInputSchema = lazy(() => wire<Config>(z.looseObject({})));

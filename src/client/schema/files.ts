@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** One entry of a directory. The `path` of a directory ends with a slash. */
@@ -11,8 +12,8 @@ export interface FileNode {
   /** Whether git ignores it. */
   ignored: boolean;
 }
-export const fileNodeListSchema = wire<FileNode[]>(
-  z.array(z.looseObject({ name: z.string(), path: z.string() })),
+export const fileNodeListSchema = lazy(() =>
+  wire<FileNode[]>(z.array(z.looseObject({ name: z.string(), path: z.string() }))),
 );
 
 /** The content of a file; that of a `binary` one has the `encoding` `base64`. */
@@ -37,7 +38,7 @@ export interface FileContent {
   encoding?: 'base64';
   mimeType?: string;
 }
-export const fileContentSchema = wire<FileContent>(z.looseObject({ content: z.string() }));
+export const fileContentSchema = lazy(() => wire<FileContent>(z.looseObject({ content: z.string() })));
 
 /** How many lines of a file changed. */
 export interface FileStatus {
@@ -46,7 +47,9 @@ export interface FileStatus {
   removed: number;
   status: 'added' | 'deleted' | 'modified';
 }
-export const fileStatusListSchema = wire<FileStatus[]>(z.array(z.looseObject({ path: z.string() })));
+export const fileStatusListSchema = lazy(() =>
+  wire<FileStatus[]>(z.array(z.looseObject({ path: z.string() }))),
+);
 
-export const directoryPathSchema = z.string();
-export const filePathSchema = z.string().min(1);
+export const directoryPathSchema = lazy(() => z.string());
+export const filePathSchema = lazy(() => z.string().min(1));

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** A line in which a pattern was found. */
@@ -13,11 +14,11 @@ export interface TextMatch {
   /** `start` and `end` count bytes within the line. */
   submatches: { match: { text: string }; start: number; end: number }[];
 }
-export const textMatchListSchema = wire<TextMatch[]>(
-  z.array(z.looseObject({ path: z.looseObject({ text: z.string() }) })),
+export const textMatchListSchema = lazy(() =>
+  wire<TextMatch[]>(z.array(z.looseObject({ path: z.looseObject({ text: z.string() }) }))),
 );
 
-export const foundPathListSchema = z.array(z.string());
+export const foundPathListSchema = lazy(() => z.array(z.string()));
 
 /** A symbol of the code, as language servers describe it: `kind` is LSP's `SymbolKind`, positions count from 0. */
 export interface CodeSymbol {
@@ -31,18 +32,22 @@ export interface CodeSymbol {
     };
   };
 }
-export const codeSymbolListSchema = wire<CodeSymbol[]>(z.array(z.looseObject({ name: z.string() })));
+export const codeSymbolListSchema = lazy(() =>
+  wire<CodeSymbol[]>(z.array(z.looseObject({ name: z.string() }))),
+);
 
-export const findTextInputSchema = z.strictObject({ pattern: z.string().min(1) });
+export const findTextInputSchema = lazy(() => z.strictObject({ pattern: z.string().min(1) }));
 /** What to look for: `pattern` is a regular expression in the syntax of ripgrep. */
-export type FindTextInput = z.infer<typeof findTextInputSchema>;
+export type FindTextInput = z.infer<ReturnType<typeof findTextInputSchema>>;
 
-export const findFilesInputSchema = z.strictObject({
-  query: z.string(),
-  type: z.enum(['file', 'directory']).optional(),
-  dirs: z.boolean().optional(),
-  limit: z.number().int().min(1).max(200).optional(),
-});
+export const findFilesInputSchema = lazy(() =>
+  z.strictObject({
+    query: z.string(),
+    type: z.enum(['file', 'directory']).optional(),
+    dirs: z.boolean().optional(),
+    limit: z.number().int().min(1).max(200).optional(),
+  }),
+);
 /**
  * Which paths to look for.
  *
@@ -51,8 +56,8 @@ export const findFilesInputSchema = z.strictObject({
  * - `dirs`: `false` leaves out directories. @default true
  * - `limit`: at most this many, 1 to 200. @default 10
  */
-export type FindFilesInput = z.infer<typeof findFilesInputSchema>;
+export type FindFilesInput = z.infer<ReturnType<typeof findFilesInputSchema>>;
 
-export const findSymbolsInputSchema = z.strictObject({ query: z.string() });
+export const findSymbolsInputSchema = lazy(() => z.strictObject({ query: z.string() }));
 /** Which symbols to look for: `query` is a part of the name. */
-export type FindSymbolsInput = z.infer<typeof findSymbolsInputSchema>;
+export type FindSymbolsInput = z.infer<ReturnType<typeof findSymbolsInputSchema>>;

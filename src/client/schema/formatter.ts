@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** A formatter, which runs on every file an agent writes. */
@@ -9,6 +10,6 @@ export interface FormatterStatus {
   /** Whether it is there and switched on. */
   enabled: boolean;
 }
-export const formatterStatusListSchema = wire<FormatterStatus[]>(
-  z.array(z.looseObject({ name: z.string() })),
+export const formatterStatusListSchema = lazy(() =>
+  wire<FormatterStatus[]>(z.array(z.looseObject({ name: z.string() }))),
 );

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** A running language server. */
@@ -9,4 +10,4 @@ export interface LspStatus {
   root: string;
   status: 'connected' | 'error';
 }
-export const lspStatusListSchema = wire<LspStatus[]>(z.array(z.looseObject({ id: z.string() })));
+export const lspStatusListSchema = lazy(() => wire<LspStatus[]>(z.array(z.looseObject({ id: z.string() }))));

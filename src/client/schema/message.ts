@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { tokensSchema, type FileDiff, type Tokens } from './session.js';
 import { wire } from './wire.js';
 
@@ -226,34 +227,42 @@ export type Part =
   | CompactionPart;
 
 const KNOWN_ROLES = ['user', 'assistant'];
-const knownMessageSchema = z.discriminatedUnion('role', [
-  z.looseObject({ role: z.literal('user'), id: z.string(), sessionID: z.string() }),
+const knownMessageSchema = lazy(() =>
+  z.discriminatedUnion('role', [
+    z.looseObject({ role: z.literal('user'), id: z.string(), sessionID: z.string() }),
+    z.looseObject({
+      role: z.literal('assistant'),
+      id: z.string(),
+      sessionID: z.string(),
+      parentID: z.string(),
+      time: z.looseObject({ completed: z.number().optional() }),
+      error: z.looseObject({ name: z.string() }).optional(),
+      cost: z.number(),
+      tokens: tokensSchema(),
+    }),
+  ]),
+);
+const otherMessageSchema = lazy(() =>
   z.looseObject({
-    role: z.literal('assistant'),
+    role: z.string().refine((role) => !KNOWN_ROLES.includes(role)),
     id: z.string(),
     sessionID: z.string(),
-    parentID: z.string(),
-    time: z.looseObject({ completed: z.number().optional() }),
-    error: z.looseObject({ name: z.string() }).optional(),
-    cost: z.number(),
-    tokens: tokensSchema,
   }),
-]);
-const otherMessageSchema = z.looseObject({
-  role: z.string().refine((role) => !KNOWN_ROLES.includes(role)),
-  id: z.string(),
-  sessionID: z.string(),
-});
-export const messageInfoSchema = wire<MessageInfo>(z.union([knownMessageSchema, otherMessageSchema]));
+);
+export const messageInfoSchema = lazy(() =>
+  wire<MessageInfo>(z.union([knownMessageSchema(), otherMessageSchema()])),
+);
 
 /** A turn's answer is made of its text parts, so their text is checked. */
-export const partSchema = wire<Part>(
-  z
-    .looseObject({ id: z.string(), messageID: z.string(), type: z.string() })
-    .refine((part) => part.type !== 'text' || typeof part['text'] === 'string', {
-      path: ['text'],
-      error: 'Invalid input: expected string',
-    }),
+export const partSchema = lazy(() =>
+  wire<Part>(
+    z
+      .looseObject({ id: z.string(), messageID: z.string(), type: z.string() })
+      .refine((part) => part.type !== 'text' || typeof part['text'] === 'string', {
+        path: ['text'],
+        error: 'Invalid input: expected string',
+      }),
+  ),
 );
 
 /** A message with its parts. */
@@ -281,7 +290,7 @@ export interface UnreadableMessage {
 /** What `session.messages()` lists, a union on `info.role`. */
 export type StoredMessage = Message | UnreadableMessage;
 
-export const messageSchema = wire<Message>(
-  z.looseObject({ info: messageInfoSchema, parts: z.array(partSchema) }),
+export const messageSchema = lazy(() =>
+  wire<Message>(z.looseObject({ info: messageInfoSchema(), parts: z.array(partSchema()) })),
 );
-export const messageListSchema = z.array(messageSchema);
+export const messageListSchema = lazy(() => z.array(messageSchema()));

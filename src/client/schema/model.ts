@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 
 /** A model, by the provider's and its own id. */
 export interface ModelRef {
@@ -50,10 +51,13 @@ function parseModel(input: unknown): ChosenModel | undefined {
 }
 
 /** Takes every way to write a model and gives one. */
-export const modelSchema = z.unknown().transform((input, context): ChosenModel => {
-  const model = parseModel(input);
-  if (model !== undefined) return model;
-  const message = `expected 'provider/model', { providerID, modelID } or { providerID, id }, got ${JSON.stringify(input)}`;
-  context.addIssue({ code: 'custom', message });
-  return z.NEVER;
-}) as unknown as z.ZodType<ChosenModel, ModelInput>;
+export const modelSchema = lazy(
+  () =>
+    z.unknown().transform((input, context): ChosenModel => {
+      const model = parseModel(input);
+      if (model !== undefined) return model;
+      const message = `expected 'provider/model', { providerID, modelID } or { providerID, id }, got ${JSON.stringify(input)}`;
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }) as unknown as z.ZodType<ChosenModel, ModelInput>,
+);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /**
@@ -20,33 +21,37 @@ export interface Project {
   /** The directories of its other worktrees. */
   sandboxes: string[];
 }
-export const projectSchema = wire<Project>(z.looseObject({ id: z.string(), worktree: z.string() }));
-export const projectListSchema = z.array(projectSchema);
+export const projectSchema = lazy(() =>
+  wire<Project>(z.looseObject({ id: z.string(), worktree: z.string() })),
+);
+export const projectListSchema = lazy(() => z.array(projectSchema()));
 
 /** A directory that belongs to a project. */
 export interface ProjectDirectory {
   directory: string;
   strategy?: string;
 }
-export const projectDirectoryListSchema = wire<ProjectDirectory[]>(
-  z.array(z.looseObject({ directory: z.string() })),
+export const projectDirectoryListSchema = lazy(() =>
+  wire<ProjectDirectory[]>(z.array(z.looseObject({ directory: z.string() }))),
 );
 
-export const updateProjectInputSchema = z.strictObject({
-  name: z.string().optional(),
-  icon: z
-    .strictObject({
-      url: z.string().optional(),
-      override: z.string().optional(),
-      color: z.string().optional(),
-    })
-    .optional(),
-  commands: z.strictObject({ start: z.string().optional() }).optional(),
-});
+export const updateProjectInputSchema = lazy(() =>
+  z.strictObject({
+    name: z.string().optional(),
+    icon: z
+      .strictObject({
+        url: z.string().optional(),
+        override: z.string().optional(),
+        color: z.string().optional(),
+      })
+      .optional(),
+    commands: z.strictObject({ start: z.string().optional() }).optional(),
+  }),
+);
 /**
  * What to change about a project; what is left out stays as it is.
  *
  * - `icon`: `url` and `override` are URLs of images, usually `data:`.
  * - `commands`: the server runs `start` in every new worktree.
  */
-export type UpdateProjectInput = z.infer<typeof updateProjectInputSchema>;
+export type UpdateProjectInput = z.infer<ReturnType<typeof updateProjectInputSchema>>;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { modelSchema, type ChosenModel, type ModelInput } from './model.js';
 
 export type { ChosenModel, ModelInput, ModelRef } from './model.js';
@@ -8,21 +9,25 @@ function refOf({ providerID, modelID }: ChosenModel) {
   return { providerID, modelID };
 }
 
-const textInputSchema = z.strictObject({ type: z.literal('text'), text: z.string() });
-const fileInputSchema = z.strictObject({
-  type: z.literal('file'),
-  mime: z.string().min(1),
-  // OpenCode 1.18.33 fails the turn on any other.
-  url: z.string().refine((url) => URL.canParse(url), { error: 'expected an absolute URL' }),
-  filename: z.string().optional(),
-});
-const agentInputSchema = z.strictObject({ type: z.literal('agent'), name: z.string().min(1) });
-const subtaskInputSchema = z.strictObject({
-  type: z.literal('subtask'),
-  prompt: z.string(),
-  description: z.string(),
-  agent: z.string().min(1),
-});
+const textInputSchema = lazy(() => z.strictObject({ type: z.literal('text'), text: z.string() }));
+const fileInputSchema = lazy(() =>
+  z.strictObject({
+    type: z.literal('file'),
+    mime: z.string().min(1),
+    // OpenCode 1.18.33 fails the turn on any other.
+    url: z.string().refine((url) => URL.canParse(url), { error: 'expected an absolute URL' }),
+    filename: z.string().optional(),
+  }),
+);
+const agentInputSchema = lazy(() => z.strictObject({ type: z.literal('agent'), name: z.string().min(1) }));
+const subtaskInputSchema = lazy(() =>
+  z.strictObject({
+    type: z.literal('subtask'),
+    prompt: z.string(),
+    description: z.string(),
+    agent: z.string().min(1),
+  }),
+);
 
 /** A JSON schema, as JSON. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -47,29 +52,33 @@ export type ZodFormat<T> = ObjectFormat<z.core.$ZodType<T>>;
  */
 export type AnswerFormat = { readonly type: 'text' } | ZodFormat<unknown> | ObjectFormat<JsonSchema>;
 
-const promptPartInputSchema = z.discriminatedUnion('type', [
-  textInputSchema,
-  fileInputSchema,
-  agentInputSchema,
-  subtaskInputSchema,
-]);
+const promptPartInputSchema = lazy(() =>
+  z.discriminatedUnion('type', [
+    textInputSchema(),
+    fileInputSchema(),
+    agentInputSchema(),
+    subtaskInputSchema(),
+  ]),
+);
 /**
  * One piece of a prompt, a union on `type`: `text`, `file` (a `data:` URL, or a `file:` URL that the server reads on its
  * own disk, also outside the repository and without asking), `agent` (mention an agent by name) or `subtask` (run one
  * in a child session).
  */
-export type PromptPartInput = z.infer<typeof promptPartInputSchema>;
+export type PromptPartInput = z.infer<ReturnType<typeof promptPartInputSchema>>;
 
-export const promptInputSchema = z.strictObject({
-  parts: z.array(promptPartInputSchema).min(1),
-  model: modelSchema.optional(),
-  agent: z.string().min(1).optional(),
-  system: z.string().optional(),
-  tools: z.record(z.string(), z.boolean()).optional(),
-  variant: z.string().optional(),
-  // Checked where it is turned into what the server takes.
-  format: z.custom<AnswerFormat>().optional(),
-});
+export const promptInputSchema = lazy(() =>
+  z.strictObject({
+    parts: z.array(promptPartInputSchema()).min(1),
+    model: modelSchema().optional(),
+    agent: z.string().min(1).optional(),
+    system: z.string().optional(),
+    tools: z.record(z.string(), z.boolean()).optional(),
+    variant: z.string().optional(),
+    // Checked where it is turned into what the server takes.
+    format: z.custom<AnswerFormat>().optional(),
+  }),
+);
 /**
  * A prompt with everything the server accepts.
  *
@@ -80,38 +89,44 @@ export const promptInputSchema = z.strictObject({
  *   holds for later turns.
  * - `format`: asks for an object as the answer, found in `result.structured`.
  */
-export type PromptInput = z.input<typeof promptInputSchema>;
+export type PromptInput = z.input<ReturnType<typeof promptInputSchema>>;
 /** A prompt whose model is written in one way. */
-export type ParsedPrompt = z.output<typeof promptInputSchema>;
+export type ParsedPrompt = z.output<ReturnType<typeof promptInputSchema>>;
 
-export const contextInputSchema = promptInputSchema.omit({ format: true });
+export const contextInputSchema = lazy(() => promptInputSchema().omit({ format: true }));
 
-export const createSessionInputSchema = z.strictObject({
-  title: z.string().optional(),
-  parentID: z.string().optional(),
-  agent: z.string().optional(),
-  model: modelSchema.transform(({ modelID: id, ...rest }) => ({ id, ...rest })).optional(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  permission: z
-    .array(
-      z.strictObject({
-        permission: z.string(),
-        pattern: z.string(),
-        action: z.enum(['allow', 'deny', 'ask']),
-      }),
-    )
-    .optional(),
-});
+export const createSessionInputSchema = lazy(() =>
+  z.strictObject({
+    title: z.string().optional(),
+    parentID: z.string().optional(),
+    agent: z.string().optional(),
+    model: modelSchema()
+      .transform(({ modelID: id, ...rest }) => ({ id, ...rest }))
+      .optional(),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+    permission: z
+      .array(
+        z.strictObject({
+          permission: z.string(),
+          pattern: z.string(),
+          action: z.enum(['allow', 'deny', 'ask']),
+        }),
+      )
+      .optional(),
+  }),
+);
 /** What a new session starts with; everything is optional. */
-export type CreateSessionInput = z.input<typeof createSessionInputSchema>;
+export type CreateSessionInput = z.input<ReturnType<typeof createSessionInputSchema>>;
 
-export const listSessionsInputSchema = z.strictObject({
-  roots: z.boolean().optional(),
-  start: z.number().int().nonnegative().optional(),
-  search: z.string().optional(),
-  path: z.string().optional(),
-  limit: z.number().int().positive().optional(),
-});
+export const listSessionsInputSchema = lazy(() =>
+  z.strictObject({
+    roots: z.boolean().optional(),
+    start: z.number().int().nonnegative().optional(),
+    search: z.string().optional(),
+    path: z.string().optional(),
+    limit: z.number().int().positive().optional(),
+  }),
+);
 /**
  * Filters of a session list.
  *
@@ -121,81 +136,93 @@ export const listSessionsInputSchema = z.strictObject({
  * - `path`: of this path within the project, as `info.path` shows it.
  * - `limit`: at most this many, newest updated first. @default 100
  */
-export type ListSessionsInput = z.infer<typeof listSessionsInputSchema>;
+export type ListSessionsInput = z.infer<ReturnType<typeof listSessionsInputSchema>>;
 
-export const listMessagesInputSchema = z.strictObject({
-  limit: z.number().int().positive().optional(),
-  before: z.string().min(1).optional(),
-});
+export const listMessagesInputSchema = lazy(() =>
+  z.strictObject({
+    limit: z.number().int().positive().optional(),
+    before: z.string().min(1).optional(),
+  }),
+);
 /**
  * Which messages to list. `limit` keeps the newest ones, and is the page size when the list is iterated; all by default.
  * `before` is the cursor of an earlier page.
  */
-export type ListMessagesInput = z.infer<typeof listMessagesInputSchema>;
+export type ListMessagesInput = z.infer<ReturnType<typeof listMessagesInputSchema>>;
 
-export const commandInputSchema = z.strictObject({
-  command: z.string().min(1),
-  arguments: z.string().optional(),
-  agent: z.string().min(1).optional(),
-  model: modelSchema.optional(),
-  variant: z.string().optional(),
-  parts: z.array(fileInputSchema).optional(),
-});
+export const commandInputSchema = lazy(() =>
+  z.strictObject({
+    command: z.string().min(1),
+    arguments: z.string().optional(),
+    agent: z.string().min(1).optional(),
+    model: modelSchema().optional(),
+    variant: z.string().optional(),
+    parts: z.array(fileInputSchema()).optional(),
+  }),
+);
 /** A command by its name without the slash, and the text that replaces its `$ARGUMENTS`. */
-export type CommandInput = z.input<typeof commandInputSchema>;
+export type CommandInput = z.input<ReturnType<typeof commandInputSchema>>;
 
-export const shellInputSchema = z.strictObject({
-  command: z.string().min(1),
-  agent: z.string().min(1),
-  model: modelSchema.transform(refOf).optional(),
-});
+export const shellInputSchema = lazy(() =>
+  z.strictObject({
+    command: z.string().min(1),
+    agent: z.string().min(1),
+    model: modelSchema().transform(refOf).optional(),
+  }),
+);
 /** A command line for the server's shell, and the agent in whose name it is recorded: by default the session's. */
-export type ShellInput = Omit<z.input<typeof shellInputSchema>, 'agent'> & {
+export type ShellInput = Omit<z.input<ReturnType<typeof shellInputSchema>>, 'agent'> & {
   readonly agent?: string | undefined;
 };
 
-export const initInputSchema = modelSchema.transform(refOf);
+export const initInputSchema = lazy(() => modelSchema().transform(refOf));
 /** The model that writes `AGENTS.md`. */
 export type InitInput = ModelInput;
 
-const autoSchema = z.boolean().optional();
-export const summarizeInputSchema = z.unknown().transform((input, context) => {
-  const { auto, ...model } =
-    typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : { auto: undefined };
-  const parsed = z
-    .object({ model: modelSchema.transform(refOf), auto: autoSchema })
-    .safeParse({ model: typeof input === 'string' ? input : model, auto });
-  if (parsed.success)
-    return { ...parsed.data.model, ...(parsed.data.auto !== undefined && { auto: parsed.data.auto }) };
-  for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
-  return z.NEVER;
-});
+const autoSchema = lazy(() => z.boolean().optional());
+export const summarizeInputSchema = lazy(() =>
+  z.unknown().transform((input, context) => {
+    const { auto, ...model } =
+      typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : { auto: undefined };
+    const parsed = z
+      .object({ model: modelSchema().transform(refOf), auto: autoSchema() })
+      .safeParse({ model: typeof input === 'string' ? input : model, auto });
+    if (parsed.success)
+      return { ...parsed.data.model, ...(parsed.data.auto !== undefined && { auto: parsed.data.auto }) };
+    for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }),
+);
 /** The model that summarizes. `auto` marks it as not asked for by the user. */
 export type SummarizeInput = string | (Exclude<ModelInput, string> & { readonly auto?: boolean | undefined });
 
-export const updateSessionInputSchema = z.strictObject({
-  title: z.string().optional(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
-  permission: createSessionInputSchema.shape.permission,
-  time: z.strictObject({ archived: z.number().optional() }).optional(),
-});
+export const updateSessionInputSchema = lazy(() =>
+  z.strictObject({
+    title: z.string().optional(),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+    permission: createSessionInputSchema().shape.permission,
+    time: z.strictObject({ archived: z.number().optional() }).optional(),
+  }),
+);
 /**
  * What to change of a session. `permission` rules are appended to those it has; `time.archived`, epoch milliseconds, marks
  * it as archived, which does not take it off the list.
  */
-export type UpdateSessionInput = z.infer<typeof updateSessionInputSchema>;
+export type UpdateSessionInput = z.infer<ReturnType<typeof updateSessionInputSchema>>;
 
-export const forkInputSchema = z.strictObject({ messageID: z.string().min(1).optional() });
+export const forkInputSchema = lazy(() => z.strictObject({ messageID: z.string().min(1).optional() }));
 /** Where the copy ends: before this message. The whole session by default. */
-export type ForkInput = z.infer<typeof forkInputSchema>;
+export type ForkInput = z.infer<ReturnType<typeof forkInputSchema>>;
 
-export const revertInputSchema = z.strictObject({
-  messageID: z.string().min(1),
-  partID: z.string().min(1).optional(),
-});
+export const revertInputSchema = lazy(() =>
+  z.strictObject({
+    messageID: z.string().min(1),
+    partID: z.string().min(1).optional(),
+  }),
+);
 /** The message, or the part of it, to go back to. */
-export type RevertInput = z.infer<typeof revertInputSchema>;
+export type RevertInput = z.infer<ReturnType<typeof revertInputSchema>>;
 
-export const diffInputSchema = z.strictObject({ messageID: z.string().min(1).optional() });
+export const diffInputSchema = lazy(() => z.strictObject({ messageID: z.string().min(1).optional() }));
 /** The user message whose changes to show. Without it OpenCode 1.18.33 answers an empty list. */
-export type DiffInput = z.infer<typeof diffInputSchema>;
+export type DiffInput = z.infer<ReturnType<typeof diffInputSchema>>;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** What a model takes or gives. */
@@ -59,11 +60,13 @@ export interface Provider {
   options: Record<string, unknown>;
   models: Record<string, Model>;
 }
-const providerSchema = z.looseObject({
-  id: z.string(),
-  models: z.record(z.string(), z.looseObject({ id: z.string() })),
-});
-const defaultModelsSchema = z.record(z.string(), z.string());
+const providerSchema = lazy(() =>
+  z.looseObject({
+    id: z.string(),
+    models: z.record(z.string(), z.looseObject({ id: z.string() })),
+  }),
+);
+const defaultModelsSchema = lazy(() => z.record(z.string(), z.string()));
 
 /** Every provider there is. */
 export interface ProviderList {
@@ -73,12 +76,14 @@ export interface ProviderList {
   /** Ids of the providers that can be used now. */
   connected: string[];
 }
-export const providerListSchema = wire<ProviderList>(
-  z.looseObject({
-    all: z.array(providerSchema),
-    default: defaultModelsSchema,
-    connected: z.array(z.string()),
-  }),
+export const providerListSchema = lazy(() =>
+  wire<ProviderList>(
+    z.looseObject({
+      all: z.array(providerSchema()),
+      default: defaultModelsSchema(),
+      connected: z.array(z.string()),
+    }),
+  ),
 );
 
 /** The providers that can be used now. */
@@ -87,8 +92,10 @@ export interface ConfigProviders {
   /** A model id for each provider, by the provider's. */
   default: Record<string, string>;
 }
-export const configProvidersSchema = wire<ConfigProviders>(
-  z.looseObject({ providers: z.array(providerSchema), default: defaultModelsSchema }),
+export const configProvidersSchema = lazy(() =>
+  wire<ConfigProviders>(
+    z.looseObject({ providers: z.array(providerSchema()), default: defaultModelsSchema() }),
+  ),
 );
 
 /** Ask only when the answer to the prompt `key` is (`eq`) or is not (`neq`) `value`. */
@@ -115,8 +122,10 @@ export interface ProviderAuthMethod {
   label: string;
   prompts?: ProviderAuthPrompt[];
 }
-export const providerAuthMethodsSchema = wire<Record<string, ProviderAuthMethod[]>>(
-  z.record(z.string(), z.array(z.looseObject({ type: z.string() }))),
+export const providerAuthMethodsSchema = lazy(() =>
+  wire<Record<string, ProviderAuthMethod[]>>(
+    z.record(z.string(), z.array(z.looseObject({ type: z.string() }))),
+  ),
 );
 
 /** Where to send the user: with the method `code` they bring a code back, with `auto` the server notices by itself. */
@@ -125,32 +134,36 @@ export interface ProviderAuthAuthorization {
   method: 'auto' | 'code';
   instructions: string;
 }
-export const providerAuthAuthorizationSchema = wire<ProviderAuthAuthorization>(
-  z.looseObject({ url: z.string(), method: z.string() }),
+export const providerAuthAuthorizationSchema = lazy(() =>
+  wire<ProviderAuthAuthorization>(z.looseObject({ url: z.string(), method: z.string() })),
 );
 
-const methodIndexSchema = z.number().int().nonnegative();
+const methodIndexSchema = lazy(() => z.number().int().nonnegative());
 
-export const oauthAuthorizeInputSchema = z.strictObject({
-  method: methodIndexSchema,
-  inputs: z.record(z.string(), z.string()).optional(),
-});
+export const oauthAuthorizeInputSchema = lazy(() =>
+  z.strictObject({
+    method: methodIndexSchema(),
+    inputs: z.record(z.string(), z.string()).optional(),
+  }),
+);
 /**
  * How to sign in.
  *
  * - `method`: the index of an `oauth` method in the provider's list of `authMethods()`.
  * - `inputs`: the answers to its prompts, by `key`.
  */
-export type OAuthAuthorizeInput = z.infer<typeof oauthAuthorizeInputSchema>;
+export type OAuthAuthorizeInput = z.infer<ReturnType<typeof oauthAuthorizeInputSchema>>;
 
-export const oauthCallbackInputSchema = z.strictObject({
-  method: methodIndexSchema,
-  code: z.string().min(1).optional(),
-});
+export const oauthCallbackInputSchema = lazy(() =>
+  z.strictObject({
+    method: methodIndexSchema(),
+    code: z.string().min(1).optional(),
+  }),
+);
 /**
  * How a sign-in ended.
  *
  * - `method`: the same as for `oauthAuthorize()`.
  * - `code`: what the user brought back, where the authorization said `code`.
  */
-export type OAuthCallbackInput = z.infer<typeof oauthCallbackInputSchema>;
+export type OAuthCallbackInput = z.infer<ReturnType<typeof oauthCallbackInputSchema>>;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** How long an answer about health may be; OpenCode 1.18.33 sends 40 bytes. */
@@ -10,9 +11,11 @@ export interface Health {
   /** The server's own version, e.g. `1.18.33`. */
   version: string;
 }
-export const healthSchema = wire<Health>(z.looseObject({ healthy: z.boolean(), version: z.string() }));
+export const healthSchema = lazy(() =>
+  wire<Health>(z.looseObject({ healthy: z.boolean(), version: z.string() })),
+);
 
-export const booleanSchema = z.boolean();
+export const booleanSchema = lazy(() => z.boolean());
 
 /** Where the server keeps things, and which directory a request is pinned to. */
 export interface PathInfo {
@@ -22,4 +25,4 @@ export interface PathInfo {
   worktree: string;
   directory: string;
 }
-export const pathInfoSchema = wire<PathInfo>(z.looseObject({ directory: z.string() }));
+export const pathInfoSchema = lazy(() => wire<PathInfo>(z.looseObject({ directory: z.string() })));

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** Token counts of a message, a session or a turn. */
@@ -9,13 +10,15 @@ export interface Tokens {
   reasoning: number;
   cache: { read: number; write: number };
 }
-export const tokensSchema = z.looseObject({
-  total: z.number().optional(),
-  input: z.number(),
-  output: z.number(),
-  reasoning: z.number(),
-  cache: z.looseObject({ read: z.number(), write: z.number() }),
-});
+export const tokensSchema = lazy(() =>
+  z.looseObject({
+    total: z.number().optional(),
+    input: z.number(),
+    output: z.number(),
+    reasoning: z.number(),
+    cache: z.looseObject({ read: z.number(), write: z.number() }),
+  }),
+);
 
 /** One rule of a session's permission list; the last matching rule wins on the server. */
 export interface PermissionRule {
@@ -32,7 +35,7 @@ export interface FileDiff {
   deletions: number;
   status?: 'added' | 'deleted' | 'modified';
 }
-export const fileDiffListSchema = wire<FileDiff[]>(z.array(z.looseObject({})));
+export const fileDiffListSchema = lazy(() => wire<FileDiff[]>(z.array(z.looseObject({}))));
 
 /** A session as the server sends it. `time.*` are epoch milliseconds; `directory` is the one it belongs to for good. */
 export interface SessionInfo {
@@ -56,16 +59,18 @@ export interface SessionInfo {
   permission?: PermissionRule[];
   revert?: { messageID: string; partID?: string; snapshot?: string; diff?: string };
 }
-export const sessionSchema = wire<SessionInfo>(
-  z.looseObject({
-    id: z.string(),
-    directory: z.string(),
-    title: z.string(),
-    parentID: z.string().optional(),
-    time: z.looseObject({ created: z.number(), updated: z.number() }),
-  }),
+export const sessionSchema = lazy(() =>
+  wire<SessionInfo>(
+    z.looseObject({
+      id: z.string(),
+      directory: z.string(),
+      title: z.string(),
+      parentID: z.string().optional(),
+      time: z.looseObject({ created: z.number(), updated: z.number() }),
+    }),
+  ),
 );
-export const sessionListSchema = z.array(sessionSchema);
+export const sessionListSchema = lazy(() => z.array(sessionSchema()));
 
 /**
  * What a session is doing. A session that is idle is absent from the status map. A type the server adds later is passed
@@ -89,10 +94,10 @@ export type SessionStatus =
       /** When the provider is asked again, epoch milliseconds. */
       next: number;
     };
-export const sessionStatusSchema = wire<SessionStatus>(z.looseObject({ type: z.string() }));
+export const sessionStatusSchema = lazy(() => wire<SessionStatus>(z.looseObject({ type: z.string() })));
 
 /** The sessions of one directory that are not idle, by session id. */
-export const sessionStatusMapSchema = z.record(z.string(), sessionStatusSchema);
+export const sessionStatusMapSchema = lazy(() => z.record(z.string(), sessionStatusSchema()));
 
 /** One entry of the list an agent keeps of what it has to do. */
 export interface Todo {
@@ -102,4 +107,4 @@ export interface Todo {
   /** `high`, `medium` or `low`. */
   priority: string;
 }
-export const todoListSchema = wire<Todo[]>(z.array(z.looseObject({ content: z.string() })));
+export const todoListSchema = lazy(() => wire<Todo[]>(z.array(z.looseObject({ content: z.string() }))));

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** Instructions that an agent loads when it needs them. */
@@ -9,4 +10,4 @@ export interface Skill {
   location: string;
   content: string;
 }
-export const skillListSchema = wire<Skill[]>(z.array(z.looseObject({ name: z.string() })));
+export const skillListSchema = lazy(() => wire<Skill[]>(z.array(z.looseObject({ name: z.string() }))));

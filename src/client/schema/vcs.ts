@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire, withoutNulls } from './wire.js';
 
 /** The branches of a directory. Both are absent without git; the default one is `main`, `master` or what `origin` says. */
@@ -6,8 +7,8 @@ export interface VcsInfo {
   branch?: string;
   default_branch?: string;
 }
-export const vcsInfoSchema = wire<VcsInfo>(
-  z.looseObject({}).overwrite(withoutNulls('branch', 'default_branch')),
+export const vcsInfoSchema = lazy(() =>
+  wire<VcsInfo>(z.looseObject({}).overwrite(withoutNulls('branch', 'default_branch'))),
 );
 
 /** A file that differs from the last commit. `file` is relative to the root of the git repository. */
@@ -17,7 +18,9 @@ export interface VcsFileStatus {
   deletions: number;
   status: 'added' | 'deleted' | 'modified';
 }
-export const vcsFileStatusListSchema = wire<VcsFileStatus[]>(z.array(z.looseObject({ file: z.string() })));
+export const vcsFileStatusListSchema = lazy(() =>
+  wire<VcsFileStatus[]>(z.array(z.looseObject({ file: z.string() }))),
+);
 
 /** What changed in a file. `file` and the paths in `patch` are relative to the root of the git repository. */
 export interface VcsFileDiff {
@@ -27,18 +30,22 @@ export interface VcsFileDiff {
   deletions: number;
   status?: 'added' | 'deleted' | 'modified';
 }
-export const vcsFileDiffListSchema = wire<VcsFileDiff[]>(z.array(z.looseObject({ file: z.string() })));
+export const vcsFileDiffListSchema = lazy(() =>
+  wire<VcsFileDiff[]>(z.array(z.looseObject({ file: z.string() }))),
+);
 
 /** Whether a patch was applied. */
 export interface VcsApplyResult {
   applied: boolean;
 }
-export const vcsApplyResultSchema = wire<VcsApplyResult>(z.looseObject({ applied: z.boolean() }));
+export const vcsApplyResultSchema = lazy(() => wire<VcsApplyResult>(z.looseObject({ applied: z.boolean() })));
 
-export const vcsDiffInputSchema = z.strictObject({
-  mode: z.enum(['git', 'branch']),
-  context: z.number().int().nonnegative().optional(),
-});
+export const vcsDiffInputSchema = lazy(() =>
+  z.strictObject({
+    mode: z.enum(['git', 'branch']),
+    context: z.number().int().nonnegative().optional(),
+  }),
+);
 /**
  * What to compare.
  *
@@ -46,8 +53,8 @@ export const vcsDiffInputSchema = z.strictObject({
  *   one. Both include what is not committed.
  * - `context`: this many unchanged lines around a change. The whole file by default.
  */
-export type VcsDiffInput = z.infer<typeof vcsDiffInputSchema>;
+export type VcsDiffInput = z.infer<ReturnType<typeof vcsDiffInputSchema>>;
 
-export const vcsApplyInputSchema = z.strictObject({ patch: z.string().min(1) });
+export const vcsApplyInputSchema = lazy(() => z.strictObject({ patch: z.string().min(1) }));
 /** A patch as git writes it, such as `diffRaw()` answers: its paths are relative to the root of the git repository. */
-export type VcsApplyInput = z.infer<typeof vcsApplyInputSchema>;
+export type VcsApplyInput = z.infer<ReturnType<typeof vcsApplyInputSchema>>;

@@ -1,5 +1,8 @@
 import type * as z from 'zod';
 
+/** Gives a schema, and makes it when it is first asked for: most programs use a few of them, and zod takes long to make one. */
+export type Schema<T> = () => z.ZodType<T>;
+
 /**
  * Gives a schema the type of the whole wire object while it checks only what this library relies on: what the server adds,
  * drops or renames elsewhere must not break a user who does not touch it.

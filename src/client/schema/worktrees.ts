@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 /** A worktree that the server made, in its own data directory. */
@@ -8,22 +9,26 @@ export interface Worktree {
   branch?: string;
   directory: string;
 }
-export const worktreeSchema = wire<Worktree>(z.looseObject({ name: z.string(), directory: z.string() }));
+export const worktreeSchema = lazy(() =>
+  wire<Worktree>(z.looseObject({ name: z.string(), directory: z.string() })),
+);
 
-export const worktreeListSchema = z.array(z.string());
+export const worktreeListSchema = lazy(() => z.array(z.string()));
 
-export const createWorktreeInputSchema = z.strictObject({
-  name: z.string().min(1).optional(),
-  startCommand: z.string().min(1).optional(),
-});
+export const createWorktreeInputSchema = lazy(() =>
+  z.strictObject({
+    name: z.string().min(1).optional(),
+    startCommand: z.string().min(1).optional(),
+  }),
+);
 /**
  * What a new worktree starts with; everything is optional.
  *
  * - `name`: made into a slug, with a suffix when it is taken. Random by default.
  * - `startCommand`: runs in the new worktree after the project's own start command.
  */
-export type CreateWorktreeInput = z.infer<typeof createWorktreeInputSchema>;
+export type CreateWorktreeInput = z.infer<ReturnType<typeof createWorktreeInputSchema>>;
 
-export const worktreeDirectoryInputSchema = z.strictObject({ directory: z.string().min(1) });
+export const worktreeDirectoryInputSchema = lazy(() => z.strictObject({ directory: z.string().min(1) }));
 /** Which worktree, by its absolute path. */
-export type WorktreeDirectoryInput = z.infer<typeof worktreeDirectoryInputSchema>;
+export type WorktreeDirectoryInput = z.infer<ReturnType<typeof worktreeDirectoryInputSchema>>;

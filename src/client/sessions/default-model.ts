@@ -28,7 +28,7 @@ export async function readDefaultModel(
   options?: RequestOptions,
 ): Promise<ChosenModel | undefined> {
   const { model } = await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
-  if (model !== undefined) return modelSchema.parse(model);
+  if (model !== undefined) return modelSchema().parse(model);
   const providers = await transport.send(
     { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
     options,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { ResponseShapeError } from '../../errors.js';
 import type { Http } from '../http/http.js';
 import type { RequestOptions } from '../http/request-options.js';
@@ -7,10 +8,12 @@ const PAGE_SIZE = 500;
 /** Enough for a million sessions. A list that goes on after that is taken for endless. */
 const MAX_PAGES = 2_000;
 
-const pageSchema = z.looseObject({
-  data: z.array(z.looseObject({ id: z.string(), location: z.looseObject({ directory: z.string() }) })),
-  cursor: z.looseObject({ next: z.string().optional() }),
-});
+const pageSchema = lazy(() =>
+  z.looseObject({
+    data: z.array(z.looseObject({ id: z.string(), location: z.looseObject({ directory: z.string() }) })),
+    cursor: z.looseObject({ next: z.string().optional() }),
+  }),
+);
 
 /** A session, and the directory where it is expected. */
 export interface ExpectedSession {

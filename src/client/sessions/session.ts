@@ -1,4 +1,3 @@
-import type * as z from 'zod';
 import { assertOptions } from '../../core/checks.js';
 import {
   parsePermissionPolicy,
@@ -39,6 +38,7 @@ import {
   type UpdateSessionInput,
   type ZodFormat,
 } from '../schema/prompt.js';
+import type { Schema } from '../schema/wire.js';
 import { booleanSchema } from '../schema/server.js';
 import {
   fileDiffListSchema,
@@ -607,7 +607,7 @@ export class Session {
   async #send<T>(
     method: HttpRequest<T>['method'],
     suffix: string,
-    schema: z.ZodType<T>,
+    schema: Schema<T>,
     carries: Pick<HttpRequest<T>, 'json' | 'query'>,
     options: RequestOptions | undefined,
   ): Promise<T> {

@@ -96,7 +96,7 @@ export class TurnDelivery {
           method: 'POST',
           path: `${route`/session/${sessionID}`}/${request.route}`,
           json: request.body(messageID, choice),
-          schema: z.unknown(),
+          schema: z.unknown,
           onSend: () => {
             this.#sentAt = realTime.now();
             tracker.lastEventAt = this.#sentAt;

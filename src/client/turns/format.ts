@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import type { ShapeIssue } from '../../errors.js';
 import type { AnswerFormat, JsonSchema } from '../schema/prompt.js';
 
@@ -18,37 +19,41 @@ export interface ParsedFormat {
   readonly parse: (structured: unknown) => Promise<ParsedAnswer>;
 }
 
-const formatSchema = z.union([
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({
-    type: z.literal('json_schema').optional(),
-    schema: z.unknown(),
-    retryCount: z.number().int().nonnegative().optional(),
-  }),
-]);
+const formatSchema = lazy(() =>
+  z.union([
+    z.strictObject({ type: z.literal('text') }),
+    z.strictObject({
+      type: z.literal('json_schema').optional(),
+      schema: z.unknown(),
+      retryCount: z.number().int().nonnegative().optional(),
+    }),
+  ]),
+);
 
 const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const;
-const subschema: z.ZodType = z.lazy(() => z.union([z.boolean(), jsonSchemaSchema]));
-const subschemas = z.record(z.string(), subschema).optional();
-const alternatives = z.array(subschema).min(1).optional();
+const subschema: () => z.ZodType = lazy(() => z.lazy(() => z.union([z.boolean(), jsonSchemaSchema()])));
+const subschemas = lazy(() => z.record(z.string(), subschema()).optional());
+const alternatives = lazy(() => z.array(subschema()).min(1).optional());
 /** The keywords that hold other schemas, and those whose shape providers rely on. */
-const jsonSchemaSchema = z.looseObject({
-  type: z.union([z.enum(TYPES), z.array(z.enum(TYPES)).min(1)]).optional(),
-  properties: subschemas,
-  patternProperties: subschemas,
-  $defs: subschemas,
-  definitions: subschemas,
-  additionalProperties: subschema.optional(),
-  items: z.union([subschema, z.array(subschema)]).optional(),
-  prefixItems: alternatives,
-  anyOf: alternatives,
-  oneOf: alternatives,
-  allOf: alternatives,
-  not: subschema.optional(),
-  enum: z.array(z.unknown()).min(1).optional(),
-  required: z.array(z.string()).optional(),
-  $ref: z.string().optional(),
-});
+const jsonSchemaSchema = lazy(() =>
+  z.looseObject({
+    type: z.union([z.enum(TYPES), z.array(z.enum(TYPES)).min(1)]).optional(),
+    properties: subschemas(),
+    patternProperties: subschemas(),
+    $defs: subschemas(),
+    definitions: subschemas(),
+    additionalProperties: subschema().optional(),
+    items: z.union([subschema(), z.array(subschema())]).optional(),
+    prefixItems: alternatives(),
+    anyOf: alternatives(),
+    oneOf: alternatives(),
+    allOf: alternatives(),
+    not: subschema().optional(),
+    enum: z.array(z.unknown()).min(1).optional(),
+    required: z.array(z.string()).optional(),
+    $ref: z.string().optional(),
+  }),
+);
 
 /**
  * Reads the format of a prompt; `undefined` for one that asks for text.
@@ -57,7 +62,7 @@ const jsonSchemaSchema = z.looseObject({
  */
 export function parseFormat(format: AnswerFormat | undefined): ParsedFormat | undefined {
   if (format === undefined) return undefined;
-  const parsed = formatSchema.safeParse(format);
+  const parsed = formatSchema().safeParse(format);
   if (!parsed.success) throw invalid(EXPECTED_FORMAT);
   if (parsed.data.type === 'text') return undefined;
   const { schema, retryCount } = parsed.data;
@@ -103,7 +108,7 @@ function parseJsonSchema(schema: unknown): JsonSchema {
   try {
     // Takes the JSON that is sent. A circular object has none; a recursive schema uses `$ref`.
     const json: unknown = JSON.parse(JSON.stringify(schema));
-    const parsed = jsonSchemaSchema.safeParse(json);
+    const parsed = jsonSchemaSchema().safeParse(json);
     if (parsed.success) return json as JsonSchema;
     const { path = [], message = '' } = parsed.error.issues[0] ?? {};
     throw new TypeError(`${path.join('.') || 'it'}: ${message}`);

@@ -12,23 +12,26 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { ProcessTree } from '../process/process-tree.js';
 import { commandLineOf, findProcess, hasProcessTable, isAlive } from '../process/process-table.js';
 
-const processSchema = z.object({ pid: z.number().int().positive(), startTime: z.string() });
+const processSchema = lazy(() => z.object({ pid: z.number().int().positive(), startTime: z.string() }));
 
 /** The record of a running server. It has no secret. */
-const recordSchema = z.object({
-  /** Pids are valid only in the namespace they were recorded in: containers may share a directory. */
-  namespace: z.string(),
-  host: processSchema,
-  server: processSchema,
-  /** The command line of the server as the system reports it. */
-  commandLine: z.string(),
-  marker: z.string(),
-});
+const recordSchema = lazy(() =>
+  z.object({
+    /** Pids are valid only in the namespace they were recorded in: containers may share a directory. */
+    namespace: z.string(),
+    host: processSchema(),
+    server: processSchema(),
+    /** The command line of the server as the system reports it. */
+    commandLine: z.string(),
+    marker: z.string(),
+  }),
+);
 
-type ServerRecord = z.infer<typeof recordSchema>;
+type ServerRecord = z.infer<ReturnType<typeof recordSchema>>;
 
 /** The directory of the records: private to this user, and emptied by the next boot, as pids are. */
 function defaultDirectory(): string {
@@ -112,7 +115,7 @@ function namesIn(directory: string): string[] {
 
 function readRecord(path: string): ServerRecord | undefined {
   try {
-    return recordSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return recordSchema().parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
     return undefined;
   }

@@ -1,16 +1,19 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 
 /** Longer configuration files are not looked into. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-const errorSchema = z.object({
-  data: z.object({
-    path: z.string(),
-    message: z.string().optional(),
-    issues: z.array(z.object({ path: z.array(z.union([z.string(), z.number()])) })).optional(),
+const errorSchema = lazy(() =>
+  z.object({
+    data: z.object({
+      path: z.string(),
+      message: z.string().optional(),
+      issues: z.array(z.object({ path: z.array(z.union([z.string(), z.number()])) })).optional(),
+    }),
   }),
-});
+);
 
 /**
  * The line, counted from 1, of what a `ConfigInvalidError` of OpenCode 1.18.33 complains of, which names the file and the key
@@ -19,7 +22,7 @@ const errorSchema = z.object({
  * @param body - the body of the server's answer.
  */
 export function configLine(body: unknown): number | undefined {
-  const { data } = errorSchema.safeParse(body).data ?? {};
+  const { data } = errorSchema().safeParse(body).data ?? {};
   if (data === undefined) return undefined;
   const text = readBounded(data.path);
   if (text === undefined) return undefined;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { delay } from '../../core/abort.js';
 import { dataDirectory } from '../paths/directory-traps.js';
 import { pidNamespace } from '../guards/orphans.js';
@@ -11,15 +12,17 @@ const POLL_MS = 50;
 /** How old a lock may be whose holder cannot be found: longer than a first start takes. */
 const MAX_AGE_MS = 60_000;
 
-const holderSchema = z.object({
-  namespace: z.string(),
-  pid: z.number().int().positive(),
-  /** Empty where the platform does not tell. */
-  startTime: z.string(),
-  token: z.string(),
-});
+const holderSchema = lazy(() =>
+  z.object({
+    namespace: z.string(),
+    pid: z.number().int().positive(),
+    /** Empty where the platform does not tell. */
+    startTime: z.string(),
+    token: z.string(),
+  }),
+);
 
-type Holder = z.infer<typeof holderSchema>;
+type Holder = z.infer<ReturnType<typeof holderSchema>>;
 
 /**
  * Waits for the turn of a server on a data directory without a database. OpenCode 1.18.33 makes its database without a lock:
@@ -92,7 +95,7 @@ function take(lock: string): 'held' | 'unusable' | (() => void) {
 
 function read(lock: string): Holder | undefined {
   try {
-    return holderSchema.parse(JSON.parse(readFileSync(lock, 'utf8')));
+    return holderSchema().parse(JSON.parse(readFileSync(lock, 'utf8')));
   } catch {
     return undefined;
   }

@@ -172,7 +172,7 @@ describe('an endless answer', () => {
       fetch: () => Promise.resolve(answer),
       maxResponseBytes: 1_000,
     });
-    const error = await failure(http.send({ method: 'GET', path: '/x', schema: z.unknown() }));
+    const error = await failure(http.send({ method: 'GET', path: '/x', schema: z.unknown }));
     expect(error).toBeInstanceOf(ResponseTooLargeError);
     expect(pulled).toBe(0);
   });
@@ -342,7 +342,7 @@ describe('an answer as long as its bound', () => {
           }),
         ),
     });
-  const request = { method: 'GET', path: '/x', schema: z.string() } as const;
+  const request = { method: 'GET', path: '/x', schema: z.string } as const;
 
   it('reads an answer as long as its bound as it was sent, and refuses it when the bound is one byte less', async () => {
     expect(await answering(bytes.length).send(request)).toBe(text);
@@ -363,7 +363,7 @@ describe('a depth bomb', () => {
       signal: new AbortController().signal,
       fetch: () => Promise.resolve(new Response(deep)),
     });
-    const error = await failure(http.send({ method: 'GET', path: '/x', schema }));
+    const error = await failure(http.send({ method: 'GET', path: '/x', schema: () => schema }));
     expect(error).toBeInstanceOf(ResponseShapeError);
     expect(JSON.stringify(error).length).toBeLessThan(2_000);
   });
@@ -376,7 +376,7 @@ describe('a depth bomb', () => {
         signal: new AbortController().signal,
         fetch: () => Promise.resolve(new Response(`{"name":"BadRequest","data":${deep}}`, { status })),
       });
-      const error = await failure(http.send({ method: 'POST', path: '/x', schema: z.unknown() }));
+      const error = await failure(http.send({ method: 'POST', path: '/x', schema: z.unknown }));
       expect(error).toMatchObject({ name: 'RequestError', status });
       expect((error as Error).message.length + JSON.stringify(error).length).toBeLessThan(2_000);
     },

@@ -25,20 +25,20 @@ import { sessionSchema, todoListSchema } from '../../../src/client/schema/sessio
 
 // What the library reads of each object; that a builder gives every field, the compiler checks.
 const BUILDERS: readonly (readonly [string, () => object, z.ZodType])[] = [
-  ['aSession', aSession, sessionSchema],
-  ['aUserMessage', aUserMessage, messageInfoSchema],
-  ['anAssistantMessage', anAssistantMessage, messageInfoSchema],
-  ['aMessage', aMessage, messageSchema],
-  ['aTextPart', aTextPart, partSchema],
-  ['aReasoningPart', aReasoningPart, partSchema],
-  ['aFilePart', aFilePart, partSchema],
-  ['aToolPart', aToolPart, partSchema],
-  ['aStepStartPart', aStepStartPart, partSchema],
-  ['aStepFinishPart', aStepFinishPart, partSchema],
-  ['aPermissionRequest', aPermissionRequest, permissionRequestSchema],
-  ['aQuestionRequest', aQuestionRequest, questionRequestSchema],
-  ['aPty', aPty, ptySchema],
-  ['aTodo', () => [aTodo()], todoListSchema],
+  ['aSession', aSession, sessionSchema()],
+  ['aUserMessage', aUserMessage, messageInfoSchema()],
+  ['anAssistantMessage', anAssistantMessage, messageInfoSchema()],
+  ['aMessage', aMessage, messageSchema()],
+  ['aTextPart', aTextPart, partSchema()],
+  ['aReasoningPart', aReasoningPart, partSchema()],
+  ['aFilePart', aFilePart, partSchema()],
+  ['aToolPart', aToolPart, partSchema()],
+  ['aStepStartPart', aStepStartPart, partSchema()],
+  ['aStepFinishPart', aStepFinishPart, partSchema()],
+  ['aPermissionRequest', aPermissionRequest, permissionRequestSchema()],
+  ['aQuestionRequest', aQuestionRequest, questionRequestSchema()],
+  ['aPty', aPty, ptySchema()],
+  ['aTodo', () => [aTodo()], todoListSchema()],
 ];
 
 describe.each(BUILDERS)('%s()', (_name, build, schema) => {

@@ -73,11 +73,11 @@ const thing = { id: 'a', size: 1 };
 type ThingRequest = HttpRequest<z.infer<typeof thingSchema>>;
 
 function get(extra: Partial<ThingRequest> = {}): ThingRequest {
-  return { method: 'GET', path: '/thing', schema: thingSchema, ...extra };
+  return { method: 'GET', path: '/thing', schema: () => thingSchema, ...extra };
 }
 
 function post(extra: Partial<ThingRequest> = {}): ThingRequest {
-  return { method: 'POST', path: '/thing', schema: thingSchema, json: { a: 1 }, ...extra };
+  return { method: 'POST', path: '/thing', schema: () => thingSchema, json: { a: 1 }, ...extra };
 }
 
 function client(
@@ -480,7 +480,7 @@ describe('an answer of success that is none', () => {
   it('names the index of the list at which an answer has the wrong shape', async () => {
     const server = await serve((response) => json(response, [thing, { id: 'b' }]));
     const error = await rejection(
-      client(server).send({ method: 'GET', path: '/things', schema: z.array(thingSchema) }),
+      client(server).send({ method: 'GET', path: '/things', schema: () => z.array(thingSchema) }),
     );
     expect(error).toMatchObject({ issues: [{ path: '1.size' }] });
     expect((error as Error).message).toContain('1.size: ');
@@ -489,7 +489,7 @@ describe('an answer of success that is none', () => {
   it('names ten issues of an answer at most', async () => {
     const server = await serve((response) => json(response, Array(50).fill({})));
     const error = await rejection(
-      client(server).send({ method: 'GET', path: '/things', schema: z.array(thingSchema) }),
+      client(server).send({ method: 'GET', path: '/things', schema: () => z.array(thingSchema) }),
     );
     expect((error as ResponseShapeError).issues).toHaveLength(10);
   });
@@ -514,7 +514,7 @@ describe('an answer of success that is none', () => {
 
   it('takes no answer for an operation without an answer', async () => {
     const server = await serve((response) => response.writeHead(204).end());
-    const request = { method: 'POST', path: '/prompt', schema: z.undefined() } as const;
+    const request = { method: 'POST', path: '/prompt', schema: z.undefined } as const;
     await expect(client(server).send(request)).resolves.toBeUndefined();
   });
 
@@ -974,7 +974,7 @@ describe('whatever the ending', () => {
 });
 
 describe('a page', () => {
-  const things = { method: 'GET', path: '/things', schema: z.array(thingSchema) } as const;
+  const things = { method: 'GET', path: '/things', schema: () => z.array(thingSchema) } as const;
 
   it('reads from a page where the next one begins', async () => {
     const server = await serve((response, _request, attempt) => {

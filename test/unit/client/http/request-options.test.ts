@@ -47,7 +47,7 @@ describe('parseInput', () => {
 
   it('gives back the input that was passed', () => {
     const input = { title: 'a', model: { id: 'm' } };
-    expect(parseInput(schema, 'session', input)).toEqual(input);
+    expect(parseInput(() => schema, 'session', input)).toEqual(input);
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('parseInput', () => {
     ['no object', 'a', /^Invalid session: .*object/],
     ['null', null, /^Invalid session: .*object/],
   ])('names where in the input the mistake is: %s', (_what, input, message) => {
-    const parse = (): unknown => parseInput(schema, 'session', input);
+    const parse = (): unknown => parseInput(() => schema, 'session', input);
     expect(parse).toThrow(TypeError);
     expect(parse).toThrow(message);
   });
@@ -76,7 +76,7 @@ describe('parseInput', () => {
     const many = z.strictObject(
       Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((key) => [key, z.string()])),
     );
-    const parse = (): unknown => parseInput(many, 'prompt', {});
+    const parse = (): unknown => parseInput(() => many, 'prompt', {});
     expect(parse).toThrow(/a: .*b: .*c: /);
     expect(parse).not.toThrow(/d: /);
   });

@@ -9,7 +9,7 @@ import { ClosedError, ConnectionError, ServerLostError, TimeoutError } from '../
 import { deferred } from '../../../support/wait.js';
 
 const lost = new ServerLostError('The work on the server');
-const get = { method: 'GET', path: '/thing', schema: z.string() } as const;
+const get = { method: 'GET', path: '/thing', schema: z.string } as const;
 const post: HttpRequest<string> = { ...get, method: 'POST' };
 
 function broken(code: string): TypeError {

@@ -8,9 +8,9 @@ import { sessionListSchema, sessionSchema, todoListSchema } from '../../../../sr
 fc.configureGlobal({ seed: Number(process.env['FUZZ_SEED'] ?? 1) });
 
 const SCHEMAS: readonly [string, z.ZodType][] = [
-  ['a session', sessionSchema],
-  ['a list of sessions', sessionListSchema],
-  ['a list of todos', todoListSchema],
+  ['a session', sessionSchema()],
+  ['a list of sessions', sessionListSchema()],
+  ['a list of todos', todoListSchema()],
   ['a tree', z.looseObject({ a: z.array(z.looseObject({ b: z.boolean().optional() })), c: z.number() })],
 ];
 
@@ -62,8 +62,8 @@ describe('guardOf', () => {
   });
 
   it.each([
-    ['a session', sessionSchema, SESSION],
-    ['a list of sessions', sessionListSchema, [SESSION, { ...SESSION, parentID: 'ses_2' }]],
+    ['a session', sessionSchema(), SESSION],
+    ['a list of sessions', sessionListSchema(), [SESSION, { ...SESSION, parentID: 'ses_2' }]],
   ])('accepts %s by its guard', (_name, schema, value) => {
     expect(guardOf(schema)?.(value)).toBe(true);
     expect(schema.parse(value)).toEqual(value);
@@ -78,8 +78,8 @@ describe('guardOf', () => {
     ['a number that is none', { ...SESSION, time: { created: Number.NaN, updated: 1 } }],
     ['an optional field that is null', { ...SESSION, parentID: null }],
   ])('refuses %s for a session', (_name, value) => {
-    expect(guardOf(sessionSchema)?.(value)).toBe(false);
-    expect(sessionSchema.safeParse(value).success).toBe(false);
+    expect(guardOf(sessionSchema())?.(value)).toBe(false);
+    expect(sessionSchema().safeParse(value).success).toBe(false);
   });
 
   it.each([
@@ -94,7 +94,7 @@ describe('guardOf', () => {
     ['an object that refuses fields', z.strictObject({ a: z.string() })],
     ['a field of any kind, which must be there', z.looseObject({ a: z.unknown() })],
     ['a choice', z.union([z.string(), z.number()])],
-    ['a list of messages, with its refinements', messageListSchema],
+    ['a list of messages, with its refinements', messageListSchema()],
     ['a record', z.record(z.string(), z.string())],
     ['one of those in a list', z.array(z.looseObject({ a: z.string().min(1).optional() }))],
   ])('makes no guard for %s', (_name, schema) => {

@@ -13,7 +13,7 @@ describe('a model', () => {
       { providerID: 'p', modelID: 'm', variant: 'high' },
     ],
   ])('reads a model from %j', (input, model) => {
-    expect(modelSchema.parse(input)).toEqual(model);
+    expect(modelSchema().parse(input)).toEqual(model);
   });
 
   it.each([
@@ -28,7 +28,7 @@ describe('a model', () => {
     { providerID: 'p', modelID: 'm', id: 'm' },
     { providerID: 'p', modelID: 'm', name: 'x' },
   ])('refuses %j as a model', (input) => {
-    expect(modelSchema.safeParse(input)).toMatchObject({
+    expect(modelSchema().safeParse(input)).toMatchObject({
       success: false,
       error: { issues: [{ message: expect.stringContaining("'provider/model'") as string }] },
     });
