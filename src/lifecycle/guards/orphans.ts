@@ -1,6 +1,5 @@
 import {
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { lazy } from '../../core/lazy.js';
+import { makeDirectory } from '../paths/make-directory.js';
 import { ProcessTree } from '../process/process-tree.js';
 import { commandLineOf, findProcess, hasProcessTable, isAlive } from '../process/process-table.js';
 
@@ -132,7 +132,7 @@ export function pidNamespace(): string {
 
 function makePrivate(directory: string): boolean {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     return isPrivate(directory);
   } catch {
     return false;

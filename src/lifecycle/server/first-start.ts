@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { lazy } from '../../core/lazy.js';
 import { delay } from '../../core/abort.js';
 import { dataDirectory } from '../paths/directory-traps.js';
+import { makeDirectory } from '../paths/make-directory.js';
 import { pidNamespace } from '../guards/orphans.js';
 import { findProcess, isAlive } from '../process/process-table.js';
 
@@ -76,7 +77,7 @@ function take(lock: string): 'held' | 'unusable' | (() => void) {
   const holder: Holder = { namespace: pidNamespace(), pid, startTime, token };
   const draft = `${lock}.${token}`;
   try {
-    mkdirSync(dirname(lock), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(lock));
     writeFileSync(draft, JSON.stringify(holder), { flag: 'wx', mode: 0o600 });
   } catch {
     return 'unusable';

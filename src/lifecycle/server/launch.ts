@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { abortable, AbortScope, deferred, delay } from '../../core/abort.js';
@@ -11,6 +11,7 @@ import { ALL_GUARDS, Guards, type GuardKinds } from '../guards/guards.js';
 import { registerExitHook } from '../guards/exit-hook.js';
 import { endOrphans } from '../guards/orphans.js';
 import { dataDirectory } from '../paths/directory-traps.js';
+import { makeDirectory } from '../paths/make-directory.js';
 import { answersDirectly, exemptLoopback, proxyVariable } from './loopback.js';
 import { shedStaleConnections, waitUntilHealthy, type DirectCheck, type Probe } from './ready.js';
 import { basicAuthorization } from './credentials.js';
@@ -221,7 +222,7 @@ function prepare(plan: ServerPlan, command: string): void {
   }
   for (const directory of plan.directories) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectory(directory);
     } catch (cause) {
       const message = `The dataDir cannot be used: ${JSON.stringify(directory)} could not be made (${String(cause)}).`;
       throw new ServerStartError({ message, command }, { cause });
@@ -243,11 +244,11 @@ async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
 /** The end of a message when the server exited because it may not write to a directory of its own or to what is in it. */
 function notWritable({ env, cwd }: ServerPlan, output: readonly string[]): string {
   const line = output.find((text) =>
-    /\b(EACCES|EPERM|EROFS)\b|readonly database|unable to open database/.test(text),
+    /\b(EACCES|EPERM|EROFS|ENOTDIR)\b|readonly database|unable to open database/.test(text),
   );
   if (line === undefined) return '';
   const data = dataDirectory(env, cwd);
-  const path = /'(\/[^']*)'/.exec(line)?.[1] ?? data;
+  const path = /'(\/[^']*)'/.exec(line)?.[1] ?? /\bpath: "(\/[^"]*)"/.exec(output.join('\n'))?.[1] ?? data;
   const owner = ownerOf(path);
   return (
     `, because it may not write to ${JSON.stringify(path)}` +
