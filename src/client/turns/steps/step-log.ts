@@ -8,12 +8,18 @@ const MIN_STEP_CHARACTERS = 200;
 /** A delta joins the one before it up to this length. */
 const MAX_DELTA_CHARACTERS = 1024 * 1024;
 
+/** A step and its length, which is measured once: the input of a tool may be long. */
+interface Entry<Ask extends AskType> {
+  readonly step: TurnStepOf<Ask>;
+  readonly characters: number;
+}
+
 /**
  * Keeps the steps of one turn for any number of readers. Each reader gets every step from the beginning. The log joins the deltas of
  * one part and keeps only the newest step of a running tool; beyond 64 Mi characters it drops the oldest steps.
  */
 export class StepLog<Ask extends AskType> {
-  readonly #steps: TurnStepOf<Ask>[] = [];
+  readonly #entries: Entry<Ask>[] = [];
   /** How many steps were dropped in front. */
   #dropped = 0;
   #characters = 0;
@@ -22,16 +28,17 @@ export class StepLog<Ask extends AskType> {
 
   /** Adds a step. */
   push(step: TurnStepOf<Ask>): void {
-    const last = this.#steps.at(-1);
-    const merged = last && merge(last, step);
+    const last = this.#entries.at(-1);
+    const merged = last && merge(last.step, step);
     if (last !== undefined && merged !== undefined) {
-      this.#steps[this.#steps.length - 1] = merged;
-      this.#characters += charactersOf(merged) - charactersOf(last);
-    } else {
-      this.#steps.push(step);
-      this.#characters += charactersOf(step);
+      this.#entries.pop();
+      this.#characters -= last.characters;
     }
-    while (this.#characters > MAX_CHARACTERS && this.#steps.length > 1) this.#drop();
+    const kept = merged ?? step;
+    const entry = { step: kept, characters: charactersOf(kept) };
+    this.#entries.push(entry);
+    this.#characters += entry.characters;
+    while (this.#characters > MAX_CHARACTERS && this.#entries.length > 1) this.#drop();
     this.#notify();
   }
 
@@ -52,12 +59,12 @@ export class StepLog<Ask extends AskType> {
         index = this.#dropped;
         given = undefined;
       }
-      const step = this.#steps[index - this.#dropped];
+      const step = this.#entries[index - this.#dropped]?.step;
       const fresh = step && freshPart(step, given);
       if (fresh !== undefined) {
         given = step;
         yield fresh;
-      } else if (index - this.#dropped < this.#steps.length - 1) {
+      } else if (index - this.#dropped < this.#entries.length - 1) {
         index += 1;
         given = undefined;
       } else if (this.#end !== undefined) {
@@ -71,10 +78,10 @@ export class StepLog<Ask extends AskType> {
   }
 
   #drop(): void {
-    const step = this.#steps.shift();
-    if (step === undefined) return;
+    const oldest = this.#entries.shift();
+    if (oldest === undefined) return;
     this.#dropped += 1;
-    this.#characters -= charactersOf(step);
+    this.#characters -= oldest.characters;
   }
 
   #notify(): void {
