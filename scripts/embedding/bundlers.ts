@@ -1,13 +1,11 @@
 // Bundles an app with every bundler and runs the bundle: it starts a server, prompts, opens a terminal and closes; then it starts
 // another server and is killed, and that server must be gone. Needs `npm run build` first. Arguments: `--all` runs the rows marked
 // so too, a name runs only that tool.
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import commonjsPlugin, { type RollupCommonJSOptions } from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
@@ -20,6 +18,7 @@ import { waitForNone } from '../../test/support/processes.js';
 import { realServerOptions } from '../../test/support/real-opencode.js';
 import { Matrix } from './matrix.js';
 import { packProject, type EmbeddingProject } from './pack.js';
+import { runApp, type Said } from './run-app.js';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -28,8 +27,6 @@ const require = createRequire(import.meta.url);
 const commonjs = commonjsPlugin as unknown as (options?: RollupCommonJSOptions) => Plugin;
 
 const ANSWER = 'hello from the bundle';
-/** The first prompt of an instance takes a real server seconds, and more on a busy machine. */
-const RUN_LIMIT_MS = 90_000;
 
 const APP = `
 import { JarvisOpenCode } from 'jarvis-opencode';
@@ -160,25 +157,7 @@ const BUNDLES: readonly Bundle[] = [
   withNcc,
 ];
 
-/** Runs a bundle until it has said all; it is killed then. */
-async function runApp(file: string, cwd: string, env: NodeJS.ProcessEnv): Promise<Record<string, unknown>> {
-  const child = spawn(process.execPath, [file], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const limit = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
-  const exited = once(child, 'close');
-  let complaint = '';
-  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
-  const said: Record<string, unknown> = {};
-  for await (const line of createInterface({ input: child.stdout })) {
-    Object.assign(said, JSON.parse(line));
-    if ('pid' in said) child.kill('SIGKILL');
-  }
-  await exited;
-  clearTimeout(limit);
-  if (!('pid' in said)) throw new Error(`the app ended after ${JSON.stringify(said)}: ${complaint}`);
-  return said;
-}
-
-function assertSaid(bundle: Bundle, { text: answer, terminal, closed }: Record<string, unknown>): void {
+function assertSaid(bundle: Bundle, { text: answer, terminal, closed }: Said): void {
   const problems: string[] = [];
   if (answer !== ANSWER) problems.push(`the answer was ${JSON.stringify(answer)}`);
   if (closed !== 'stopped') problems.push(`the server was ${String(closed)} after close()`);
@@ -198,7 +177,11 @@ async function check(bundle: Bundle, project: EmbeddingProject, index: number): 
   await using real = await realServerOptions({ script: () => [text(ANSWER)] });
   const { config, cwd } = real.startOptions;
   const app = JSON.stringify({ repo: repo.directory, options: { config, cwd } });
-  const said = await runApp(file, project.directory, { ...real.env, EMBEDDING_APP: app });
+  const said = await runApp(
+    [process.execPath, file],
+    { cwd: project.directory, env: { ...real.env, EMBEDDING_APP: app } },
+    (all) => 'pid' in all,
+  );
   assertSaid(bundle, said);
   // The reaper ends the server of the killed app.
   await waitForNone(real.marker, { timeoutMs: 10_000 });

@@ -1,12 +1,9 @@
 // Runs an app of the packed tarball under other runtimes than Node: it starts a server with an MCP child, streams an answer with a tool,
 // opens a terminal and is killed; nothing of the server may be left then. The app runs with the working directory `/`. Then it starts
 // behind a proxy that reaches nothing. Needs `npm run build` first.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { mcpServer } from '../../test/support/fixtures.js';
 import { gitRepo } from '../../test/support/git-repo.js';
 import { text, toolCall } from '../../test/support/model-steps.js';
@@ -14,13 +11,12 @@ import { waitForNone } from '../../test/support/processes.js';
 import { realServerOptions } from '../../test/support/real-opencode.js';
 import { Matrix } from './matrix.js';
 import { packProject } from './pack.js';
+import { runApp, type Said } from './run-app.js';
 
 const require = createRequire(import.meta.url);
 
 const ANSWER = 'hello from the runtime';
 const TOOL_OUTPUT = 'output of the tool';
-/** The first prompt of an instance takes a real server seconds, and more on a busy machine. */
-const RUN_LIMIT_MS = 120_000;
 /** Nothing listens there. */
 const DEAD_PROXY = 'http://127.0.0.1:1';
 
@@ -56,9 +52,6 @@ say('pid', jarvis.server.pid);
 setInterval(() => {}, 1000);
 `;
 
-/** What the app said, by word. */
-type Said = Readonly<Record<string, unknown>>;
-
 interface Runtime {
   readonly tool: string;
   readonly version: string;
@@ -84,30 +77,6 @@ const RUNTIMES: readonly Runtime[] = [
   packaged('deno', 'deno', ['run', '--allow-all', '--no-prompt', '--node-modules-dir=manual']),
 ];
 
-/** Runs the app until it has said its server's pid, and kills it then; or until it ends by itself. */
-async function runApp({ file, args }: Runtime, script: string, env: NodeJS.ProcessEnv): Promise<Said> {
-  const child = spawn(file as string, [...args, script], {
-    cwd: '/',
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const limit = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
-  const exited = once(child, 'close');
-  let complaint = '';
-  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
-  const said: Record<string, unknown> = {};
-  for await (const line of createInterface({ input: child.stdout })) {
-    Object.assign(said, JSON.parse(line));
-    if ('pid' in said) child.kill('SIGKILL');
-  }
-  await exited;
-  clearTimeout(limit);
-  if (!('pid' in said) && !('closed' in said)) {
-    throw new Error(`the app ended after ${JSON.stringify(said)}: ${complaint}`);
-  }
-  return said;
-}
-
 function expectSaid(said: Said, expected: Said): void {
   const wrong = Object.entries(expected).filter(
     ([word, value]) => !String(said[word]).includes(String(value)),
@@ -118,7 +87,7 @@ function expectSaid(said: Said, expected: Said): void {
 
 /** One run of the app with a server and a repository of its own. */
 async function check(
-  runtime: Runtime,
+  runtime: Runtime & { readonly file: string },
   script: string,
   setup: { readonly env?: NodeJS.ProcessEnv; readonly isShort?: boolean; readonly expected: Said },
 ): Promise<void> {
@@ -133,7 +102,9 @@ async function check(
   const { config, cwd } = real.startOptions;
   const app = { repo: repo.directory, options: { config, cwd }, isShort: setup.isShort };
   const env = { ...real.env, ...setup.env, EMBEDDING_APP: JSON.stringify(app) };
-  expectSaid(await runApp(runtime, script, env), setup.expected);
+  const command = [runtime.file, ...runtime.args, script] as const;
+  const said = await runApp(command, { cwd: '/', env }, (all) => 'pid' in all || 'closed' in all);
+  expectSaid(said, setup.expected);
   // The reaper ends the server of an app that was killed, with all it started.
   await waitForNone(real.marker, { timeoutMs: 10_000 });
 }
@@ -158,14 +129,14 @@ for (const runtime of RUNTIMES) {
     continue;
   }
   await matrix.row(tool, version, 'start, stream, tool, MCP, terminal, SIGKILL of the host', () =>
-    check(runtime, script, { expected: WHOLE_RUN }),
+    check({ ...runtime, file }, script, { expected: WHOLE_RUN }),
   );
   if (tool === 'node' && !process.allowedNodeEnvironmentFlags.has('--use-env-proxy')) {
     matrix.skip(tool, version, 'behind a proxy: this Node does not read HTTP_PROXY');
     continue;
   }
   await matrix.row(tool, version, 'start and close behind a proxy', () =>
-    check(runtime, script, {
+    check({ ...runtime, file }, script, {
       env: { HTTP_PROXY: DEAD_PROXY, NO_PROXY: 'localhost:80,10.0.0.0/8', NODE_USE_ENV_PROXY: '1' },
       isShort: true,
       expected: { started: 'ready', closed: 'stopped' },
