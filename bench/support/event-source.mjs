@@ -52,6 +52,9 @@ const server = createServer((request, response) => {
     void play(turns[number('turn')], number('times'), number('repos')).then(() => send(true));
   } else if (url.pathname === '/connections') {
     send(streams.size);
+  } else if (url.pathname !== '/global/event' && url.pathname !== '/event') {
+    // Whatever else a client asks while it subscribes has an answer: a request that stays open would count as a stream.
+    send({});
   } else {
     const isGlobal = url.pathname === '/global/event';
     const stream = { response, directory: isGlobal ? undefined : (url.searchParams.get('directory') ?? '') };
