@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { MOCKED_ROUTES } from '../../../../src/testing/mock-opencode.js';
 import { parseOperation } from '../../../../src/testing/http/operations.js';
 
-const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
+const guide = readFileSync(new URL('../../../../docs/mock.md', import.meta.url), 'utf8');
 
 describe('the operations of the mock', () => {
-  it('names the same operations of the mock as the README', () => {
-    const block = /### Which operations the mock has\n\n```text\n([^`]*)```/.exec(readme)?.[1] ?? '';
+  it('names the same operations of the mock as the guide', () => {
+    const block = /```text\n([^`]*)```/.exec(guide)?.[1] ?? '';
     const named = block
       .trim()
       .split('\n')
