@@ -236,15 +236,23 @@ export class ConnectionError extends JarvisError {
 }
 
 /**
- * What took too long: loading an instance (`boot`), one request, the event stream's first frame, a disposal, or a policy's
- * decision.
+ * What took too long: waiting until a prompt is sent (`queue`), loading an instance (`boot`), one request or turn (`request`), the
+ * event stream's first frame, a disposal, or a policy's decision.
  */
-export type TimeoutPhase = 'boot' | 'request' | 'events' | 'dispose' | 'ask';
+export type TimeoutPhase = 'queue' | 'boot' | 'request' | 'events' | 'dispose' | 'ask';
 
-const BOOT_ADVICE =
-  'The first load of a repository with plugins installs packages and runs the plugins. Raise bootTimeoutMs if that may take longer.';
+const TIMEOUT_ADVICE: Partial<Record<TimeoutPhase, string>> = {
+  queue: 'Nothing was sent. Raise queueTimeoutMs if it may wait that long.',
+  boot:
+    'The first load of a repository with plugins installs packages and runs the plugins. Raise bootTimeoutMs if that may take ' +
+    'longer.',
+};
+const OTHER_TIMEOUT_ADVICE = 'Raise timeoutMs if the work may take that long.';
 
-/** A time limit of this library ran out. The server may still be at work on what it was asked. */
+/**
+ * A time limit of this library ran out. The server may still be at work on what it was asked, except in phase `queue`: nothing was
+ * sent then.
+ */
 export class TimeoutError extends JarvisError {
   override readonly name = 'TimeoutError';
   override readonly code = 'TIMEOUT';
@@ -256,7 +264,7 @@ export class TimeoutError extends JarvisError {
     init: { readonly phase: TimeoutPhase; readonly timeoutMs: number },
     options?: ErrorOptions,
   ) {
-    const advice = init.phase === 'boot' ? BOOT_ADVICE : 'Raise timeoutMs if the work may take that long.';
+    const advice = TIMEOUT_ADVICE[init.phase] ?? OTHER_TIMEOUT_ADVICE;
     super(`${what} took longer than ${init.timeoutMs} ms. ${advice}`, options);
     this.phase = init.phase;
     this.timeoutMs = init.timeoutMs;

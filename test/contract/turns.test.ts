@@ -355,6 +355,21 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(ids).toEqual([first.messageID, answers[0], second.messageID, answers[1]]);
   });
 
+  it('counts the time before a prompt is sent by queueTimeoutMs, and never sends a prompt that waits longer', async () => {
+    const end = gate();
+    world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    for await (const step of first) if (step.type === 'text') break;
+    const second = session.prompt('second', { queueTimeoutMs: 50 });
+    await expect(second).rejects.toMatchObject({ name: 'TimeoutError', phase: 'queue', timeoutMs: 50 });
+    const third = session.prompt('third', { timeoutMs: PATIENCE.timeout });
+    end.open();
+    expect((await first.result).text).toBe('One done.');
+    expect((await third).text).toBe('One done.');
+    expect((await session.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
+  });
+
   it('aborts queued turns, which it never sends', async () => {
     const end = gate();
     world.script(() => [text('One '), waitFor(end.promise), text('done.')]);

@@ -398,7 +398,7 @@ describe('a server that ends while it is used', () => {
         await expect(call()).rejects.toBeInstanceOf(ConnectionError);
       }
       // A prompt waits for the event stream first, as long as the caller does.
-      await expect(session.prompt('hi', { timeoutMs: 1_000 })).rejects.toBeInstanceOf(JarvisError);
+      await expect(session.prompt('hi', { queueTimeoutMs: 1_000 })).rejects.toBeInstanceOf(JarvisError);
       await jarvis.close();
       await expect(client.sessions.list()).rejects.toBeInstanceOf(ClosedError);
     } finally {

@@ -190,7 +190,8 @@ export class Session {
    *   asked for.
    * @throws {SessionDirectoryError} when the session belongs to another repository; nothing is prompted then.
    * @throws {RequestError} with status 404 when it is gone.
-   * @throws {TimeoutError} when it takes longer than `timeoutMs`; the turn is aborted.
+   * @throws {TimeoutError} when it takes longer than `timeoutMs`, and the turn is aborted, or when it waits longer than
+   *   `queueTimeoutMs` (phase `queue`), and nothing is sent.
    * @throws {ConnectionError} {@link ServerLostError} {@link ClosedError}
    */
   prompt<T>(

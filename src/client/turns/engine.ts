@@ -26,6 +26,7 @@ const turnLimitChecks: OptionChecks<TurnLimits> = {
 const turnOptionChecks: OptionChecks<TurnOptions> = {
   signal: requestOptionChecks.signal,
   timeoutMs: requestOptionChecks.timeoutMs,
+  queueTimeoutMs: requestOptionChecks.timeoutMs,
   headers: requestOptionChecks.headers,
   stallTimeoutMs: requestOptionChecks.timeoutMs,
   onPermission: parsePermissionPolicy,

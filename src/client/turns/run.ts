@@ -1,5 +1,4 @@
 import { abortable, AbortScope, deferred, onAbort } from '../../core/abort.js';
-import { MAX_TIMER_MS } from '../../core/clock.js';
 import {
   ClosedError,
   isPermanent,
@@ -20,6 +19,7 @@ import { TurnPoll } from './poll.js';
 import type { TurnEvidence } from './result.js';
 import { TurnEventTracker } from './event-tracker.js';
 import { TurnSteps } from './steps/steps.js';
+import { TurnTimeLimits } from './time-limits.js';
 import { Turn, type TurnOptions } from './turn.js';
 import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
@@ -71,6 +71,7 @@ export class TurnRun {
   readonly #steps: TurnSteps;
   readonly #delivery: TurnDelivery;
   readonly #poll: TurnPoll;
+  readonly #limits: TurnTimeLimits;
   #choice: Choice = {};
   #state: RunState = 'queued';
   /** Aborts when the turn has ended in the queue. */
@@ -80,7 +81,7 @@ export class TurnRun {
   /** Aborts when the turn is to end on the server. */
   readonly #abortRequested = new AbortController();
   readonly #ended = deferred();
-  /** Removes the listeners from the caller's signals, and ends the time limit. */
+  /** Removes the listeners from the caller's signals. */
   readonly #detach: (() => void)[] = [];
   /** Releases the hold on the instance. */
   #release: (() => void) | undefined;
@@ -90,7 +91,6 @@ export class TurnRun {
   #abortDeadline = Number.POSITIVE_INFINITY;
 
   constructor({ context, request, options = {}, collectSteps }: TurnInit, closed: AbortSignal) {
-    const timeoutMs = parseTimeoutMs('timeoutMs', options.timeoutMs, false);
     this.#stallTimeoutMs = parseTimeoutMs('stallTimeoutMs', options.stallTimeoutMs, false);
     this.#policies = {
       permission: parsePermissionPolicy('onPermission', options.onPermission),
@@ -122,20 +122,21 @@ export class TurnRun {
       tracker: this.#tracker,
       callerGone: this.#callerGone.signal,
       onSent: () => {
+        this.#limits.sent();
         if (this.#state === 'preparing') this.#state = 'following';
       },
+    });
+    this.#limits = new TurnTimeLimits({
+      sessionID: context.sessionID,
+      queueTimeoutMs: parseTimeoutMs('queueTimeoutMs', options.queueTimeoutMs, false),
+      timeoutMs: parseTimeoutMs('timeoutMs', options.timeoutMs, false),
+      waitsFor: () =>
+        this.#state === 'queued' ? 'other turns of this client' : 'its repository or the server',
+      onExpire: (error) => this.#cancel(error),
     });
     onAbort(this.#callerGone.signal, () => this.#abortRequested.abort());
     for (const signal of [options.signal, closed]) {
       this.#detach.push(onAbort(signal, () => this.#cancel(signal?.reason)));
-    }
-    if (timeoutMs !== false) {
-      const what = `The turn of session ${context.sessionID}`;
-      const timer = setTimeout(
-        () => this.#cancel(new TimeoutError(what, { phase: 'request', timeoutMs })),
-        Math.min(timeoutMs, MAX_TIMER_MS),
-      );
-      this.#detach.push(() => clearTimeout(timer));
     }
     if (this.turn.isSettled) this.#unlink();
   }
@@ -386,6 +387,7 @@ export class TurnRun {
   /** Removes every listener from the caller's signal, and every timer. */
   #unlink(): void {
     for (const detach of this.#detach.splice(0)) detach();
+    this.#limits.end();
   }
 
   #fail(reason: TurnError['reason'], why: FailureDetails & ErrorOptions = {}): void {

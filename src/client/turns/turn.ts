@@ -12,11 +12,20 @@ import type { TurnResult } from './turn-result.js';
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
   /**
-   * Milliseconds for the whole turn, its time in the queue included. When they are over, the turn is aborted.
+   * Milliseconds for the turn, from when its prompt is sent. When they are over, the turn is aborted and rejects with
+   * `TimeoutError` of phase `request`.
    *
    * @default false
    */
   readonly timeoutMs?: number | false | undefined;
+  /**
+   * Milliseconds until the prompt is sent: it waits for the turns of its session, for a place (`turns.concurrency`), for the
+   * instance to be loaded, and for the server when that is away. When they are over, nothing was sent, and the turn rejects with
+   * `TimeoutError` of phase `queue`.
+   *
+   * @default false
+   */
+  readonly queueTimeoutMs?: number | false | undefined;
   /**
    * Milliseconds without progress of the session or its children, after which the turn is aborted and rejects with
    * reason `stalled`. Progress is text, reasoning, what a tool does, a child that begins, and an answer to a question

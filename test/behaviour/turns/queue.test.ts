@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import {
   JarvisOpenCode,
   RequestError,
-  TimeoutError,
   type AssistantMessage,
   type RepoClient,
   type Turn,
@@ -145,7 +144,7 @@ describe('turns.concurrency', () => {
     const caller = new AbortController();
     const running = start('ses_0');
     await settle();
-    const ended = start('ses_1', { signal: caller.signal, timeoutMs: 10_000 });
+    const ended = start('ses_1', { signal: caller.signal, queueTimeoutMs: 10_000 });
     const other = start('ses_2', { priority: 5 });
     // Behind the one that ends, and more urgent than the other.
     const urgent = start('ses_1', { priority: 9 });
@@ -153,7 +152,7 @@ describe('turns.concurrency', () => {
     const reason: unknown = await ended.result.catch((error: unknown) => error);
     if (by === 'its signal') expect(reason).toBe('enough');
     else if (by === 'turn.abort()') expect(reason).toMatchObject({ reason: 'aborted' });
-    else expect(reason).toBeInstanceOf(TimeoutError);
+    else expect(reason).toMatchObject({ name: 'TimeoutError', phase: 'queue', timeoutMs: 10_000 });
     expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
     await finish(running);
     await finish(urgent);
@@ -244,6 +243,46 @@ describe('turns.concurrency', () => {
     await settle();
     expect(sent()).toHaveLength(SESSIONS.length);
   });
+
+  it('counts timeoutMs from when a prompt is sent, however long it waited before', async () => {
+    const { start } = setUp(1);
+    const running = start('ses_0');
+    await settle();
+    const waiting = start('ses_1', { timeoutMs: 10_000, queueTimeoutMs: 60_000 });
+    const outcome = waiting.result.catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(30_000);
+    await finish(running);
+    expect(sent()).toContain(waiting.messageID);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(waiting.isSettled).toBe(false);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await outcome).toMatchObject({ name: 'TimeoutError', phase: 'request', timeoutMs: 10_000 });
+  });
+
+  it('says what a prompt waited for when queueTimeoutMs is over, and sends nothing', async () => {
+    const { start } = setUp(1);
+    start('ses_0');
+    await settle();
+    const waiting = start('ses_0', { queueTimeoutMs: 1_000 });
+    const outcome = waiting.result.catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(String(await outcome)).toBe(
+      'TimeoutError: Waiting for other turns of this client to prompt session ses_0 took longer than 1000 ms. ' +
+        'Nothing was sent. Raise queueTimeoutMs if it may wait that long.',
+    );
+    expect(sent()).toHaveLength(1);
+  });
+
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '5'])(
+    'refuses a queueTimeoutMs of %s',
+    (queueTimeoutMs) => {
+      const { repo } = setUp(1);
+      const session = repo.sessions.session('ses_0');
+      const options = { queueTimeoutMs } as TurnOptions;
+      expect(() => session.stream('x', options)).toThrow(/queueTimeoutMs/);
+      expect(sent()).toEqual([]);
+    },
+  );
 
   it('takes only finite numbers for priorities', () => {
     const { repo } = setUp(1);
