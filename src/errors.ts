@@ -16,6 +16,7 @@ export type JarvisErrorCode =
   | 'REMOTE_TURN_FAILED'
   | 'REVERT_FAILED'
   | 'DISPOSE_REFUSED'
+  | 'USE_DEADLOCK'
   | 'OPERATION_REFUSED'
   | 'SERVER_START'
   | 'SERVER_LOST'
@@ -237,9 +238,9 @@ export class ConnectionError extends JarvisError {
 
 /**
  * What took too long: waiting until a prompt is sent (`queue`), loading an instance (`boot`), one request or turn (`request`), the
- * event stream's first frame, a disposal, or a policy's decision.
+ * event stream's first frame, a disposal, a policy's decision, or the function of a `use()`.
  */
-export type TimeoutPhase = 'queue' | 'boot' | 'request' | 'events' | 'dispose' | 'ask';
+export type TimeoutPhase = 'queue' | 'boot' | 'request' | 'events' | 'dispose' | 'ask' | 'use';
 
 const TIMEOUT_ADVICE: Partial<Record<TimeoutPhase, string>> = {
   queue: 'Nothing was sent. Raise queueTimeoutMs if it may wait that long.',
@@ -654,6 +655,41 @@ export class DisposeRefusedError extends JarvisError {
   }
 }
 
+/** One place, and what the repository that has it waits for. */
+export interface UseWait {
+  /** The repository that has the place. */
+  readonly directory: string;
+  /** The repository that a function running there waits for, by `use()`. */
+  readonly waitsFor: string;
+}
+
+/**
+ * A `use()` inside `use()` was refused, because it would wait for ever: each place belongs to a repository with a function that waits
+ * for a place itself.
+ */
+export class UseDeadlockError extends JarvisError {
+  override readonly name = 'UseDeadlockError';
+  override readonly code = 'USE_DEADLOCK';
+  /** The repository that was to be used. */
+  readonly directory: string;
+  /** Every place, with what its repository waits for. */
+  readonly waits: readonly UseWait[];
+
+  constructor(directory: string, waits: readonly UseWait[], options?: ErrorOptions) {
+    const first = waits
+      .slice(0, 10)
+      .map((wait) => `${JSON.stringify(wait.directory)} waits for ${JSON.stringify(wait.waitsFor)}`);
+    const named = [...first, ...(waits.length > 10 ? [`${waits.length - 10} more`] : [])].join(', ');
+    super(
+      `use() of ${JSON.stringify(directory)} would wait for ever: no place can become free (${named}). ` +
+        'Raise idle.maxLoaded, or call use() of one repository after that of another, not inside it.',
+      options,
+    );
+    this.directory = directory;
+    this.waits = waits;
+  }
+}
+
 /**
  * The library does not send this: it would reach beyond the repository, or nobody knows what it does. Thrown by `repo.fetch`, and
  * by `repo.project` for another project.
@@ -765,6 +801,7 @@ export type AnyJarvisError =
   | RemoteTurnError
   | RevertError
   | DisposeRefusedError
+  | UseDeadlockError
   | OperationRefusedError
   | ServerStartError
   | ServerLostError
@@ -797,6 +834,7 @@ const classes = {
   REMOTE_TURN_FAILED: RemoteTurnError,
   REVERT_FAILED: RevertError,
   DISPOSE_REFUSED: DisposeRefusedError,
+  USE_DEADLOCK: UseDeadlockError,
   OPERATION_REFUSED: OperationRefusedError,
   SERVER_START: ServerStartError,
   SERVER_LOST: ServerLostError,

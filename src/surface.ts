@@ -1,6 +1,7 @@
 // The public names that Node and a browser share. Adding one is a promise, removing one breaks a user.
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
+export type { UseContext, UseOptions } from './client/repo/use.js';
 export { Session } from './client/sessions/session.js';
 export { AgentsResource } from './client/resources/agents.js';
 export { CommandsResource } from './client/resources/commands.js';
@@ -207,6 +208,7 @@ export type {
   ProcessUsage,
   RepoOverview,
   RepoStats,
+  UseCounts,
 } from './core/instance.js';
 export type { IdlePolicy } from './instances/idle-policy.js';
 export type {
@@ -252,6 +254,7 @@ export {
   TimeoutError,
   TurnError,
   UnsupportedServerError,
+  UseDeadlockError,
   isJarvisError,
   type AnyJarvisError,
   type JarvisErrorCode,
@@ -263,4 +266,5 @@ export {
   type ShapeIssue,
   type TimeoutPhase,
   type TurnErrorReason,
+  type UseWait,
 } from './errors.js';

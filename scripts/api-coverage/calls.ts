@@ -284,6 +284,7 @@ const instanceCalls: readonly Call[] = [
     ],
     once: true,
   },
+  { method: 'repo.use', call: ({ repo }) => repo.use(() => 'used') },
   { method: 'repo.warm', call: ({ repo }) => repo.warm() },
   {
     method: 'repo.reload',

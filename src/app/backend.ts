@@ -111,6 +111,7 @@ export class Backend {
       ownsServer: isOwned,
       idle: options.idle,
       clock: options.clock,
+      useContext: platform.asyncContext(),
       closed: this.#over.signal,
       logger,
       usage: () => (pid === undefined ? undefined : platform.usage(server.pid ?? pid)),
@@ -318,6 +319,10 @@ export class Backend {
     return new RepoClient(this.#http, context, {
       hold: (kind, reason) => entry.hold(kind, reason),
       stats: () => this.#instances.stats(entry),
+      use: async (work, useOptions) => {
+        this.assertOpen();
+        return this.#instances.use(entry, work, useOptions);
+      },
       dispose: async (options) => {
         this.assertOpen();
         return this.#instances.dispose(entry, options);

@@ -1,6 +1,6 @@
 import type { Platform } from './platform.js';
 
-/** A browser has no file system, no processes and no diagnostics channel. */
+/** A browser has no file system, no processes, no context of asynchronous work and no diagnostics channel. */
 export const browserPlatform: Platform = {
   loadWebSocket: () => Promise.resolve(globalThis.WebSocket),
   canonicalize: () => {
@@ -8,5 +8,6 @@ export const browserPlatform: Platform = {
   },
   configLine: () => undefined,
   usage: () => undefined,
+  asyncContext: () => undefined,
   publish: () => undefined,
 };

@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { canonicalPath } from '../lifecycle/paths/canonical-path.js';
 import { usageOf } from '../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../client/pty/connection.js';
+import type { AsyncContext } from '../core/async-context.js';
 import { configLine } from '../lifecycle/server/config-line.js';
 import type { Platform } from './platform.js';
 
@@ -23,12 +25,18 @@ async function loadWebSocket(): Promise<WebSocketConstructor> {
   };
 }
 
-/** Node has a file system, processes and a diagnostics channel. */
+function asyncContext<T>(): AsyncContext<T> {
+  const storage = new AsyncLocalStorage<T>();
+  return { get: () => storage.getStore(), run: (value, work) => storage.run(value, work) };
+}
+
+/** Node has a file system, processes, contexts of asynchronous work and a diagnostics channel. */
 export const nodePlatform: Platform = {
   loadWebSocket,
   canonicalize: canonicalPath,
   configLine,
   usage: usageOf,
+  asyncContext,
   publish: (decision) => {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
   },

@@ -1,4 +1,5 @@
 import type { WebSocketConstructor } from '../client/pty/connection.js';
+import type { AsyncContext } from '../core/async-context.js';
 import type { InstanceDecision, TreeUsage } from '../core/instance.js';
 
 /** What differs between Node and a browser. */
@@ -19,6 +20,8 @@ export interface Platform {
   configLine(body: unknown): number | undefined;
   /** What a process and all its descendants use now; `undefined` where that cannot be read. */
   usage(pid: number): TreeUsage | undefined;
+  /** Makes a context of asynchronous work; `undefined` where the runtime has none. */
+  asyncContext<T>(): AsyncContext<T> | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;
 }

@@ -3,6 +3,7 @@
  *
  * - `request`: a request of ours is waiting or in flight, or what it has begun was accepted and not seen at work yet.
  * - `turn`: a turn of ours has not ended.
+ * - `use`: a function given to `use()` runs, or is about to.
  * - `subscription`: somebody listens with `events({ hold: true })`.
  * - `session-busy`: the server reports a session of the directory, or a child of one, as working; whoever started it.
  * - `permission`, `question`: a working session waits for an answer.
@@ -10,7 +11,7 @@
  * - `lease`: somebody called `hold()`.
  * - `unknown`: what the server does there is not known now: the event stream is down, or reading its state failed.
  */
-export type HoldKind = 'request' | 'turn' | 'subscription' | ActivityKind | 'lease' | 'unknown';
+export type HoldKind = 'request' | 'turn' | 'use' | 'subscription' | ActivityKind | 'lease' | 'unknown';
 
 /** The holds that come from the server: its events add and remove them, and a resync corrects them. */
 export type ActivityKind = 'session-busy' | 'permission' | 'question' | 'pty';
@@ -56,6 +57,14 @@ export interface TreeUsage {
   readonly byDirectory: ReadonlyMap<string, ProcessUsage>;
 }
 
+/** How many calls of `use()` a repository has. */
+export interface UseCounts {
+  /** How many functions run. */
+  readonly running: number;
+  /** How many wait for a place. */
+  readonly waiting: number;
+}
+
 /** What is known of one repository's instance at this moment. */
 export interface RepoStats {
   readonly directory: string;
@@ -79,6 +88,8 @@ export interface RepoStats {
    */
   readonly idleDeadline: number | undefined;
   readonly holds: readonly Hold[];
+  /** The calls of `use()`. */
+  readonly uses: UseCounts;
   /**
    * What the server reported of plugins that failed to load in the present instance: at most 20 texts, each cut to 500 characters.
    * Turns go on without those plugins. OpenCode 1.18.33 reports nothing of a plugin whose own function throws.

@@ -1,6 +1,8 @@
 import { backoffMs } from '../core/backoff.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { InstanceRegistry } from '../registry/instance-registry.js';
+import type { Places } from './admission.js';
+import { hasOwnHolds } from './disposal/refusal.js';
 import type { ParsedIdlePolicy } from './idle-policy.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -34,8 +36,8 @@ export class IdleClock {
   readonly #init: IdleClockInit;
   /** Instances whose disposal failed, how often in a row, and when it is tried again. */
   readonly #failed = new Map<InstanceEntry, { readonly retryAt: number; readonly failures: number }>();
-  /** Instances that this clock is disposing. */
-  readonly #disposing = new Set<InstanceEntry>();
+  /** Instances that this clock is disposing, each with the end of that. */
+  readonly #disposing = new Map<InstanceEntry, Promise<void>>();
   readonly #task = (): void => this.check();
   #sampleAt = 0;
   /** Whether an idle instance has a deadline. */
@@ -84,13 +86,29 @@ export class IdleClock {
     this.#hasDeadline = next < Number.POSITIVE_INFINITY;
     const wakeAt = this.#isSampling ? Math.min(next, this.#sampleAt) : next;
     this.#scheduler.set(this.#task, this.#hasDeadline ? wakeAt : undefined);
-    for (const [entry, reason] of due) this.#dispose(entry, reason);
+    for (const [entry, reason] of due) void this.#dispose(entry, reason);
   }
 
   /** Tries what failed again now. */
   retry(): void {
     this.#failed.clear();
     this.check();
+  }
+
+  /**
+   * Disposes the least recently used instances until every repository with a place may be loaded within `maxLoaded`. Instances that
+   * this client holds do not count, nor do those that cannot be disposed. Never rejects.
+   */
+  async makeRoom(places: Places): Promise<void> {
+    const tried = new Set<InstanceEntry>();
+    for (;;) {
+      const others = this.#disposable().filter((entry) => !places.has(entry) && !tried.has(entry));
+      const excess = others.length + places.size - this.#policy.maxLoaded;
+      if (this.#isStopped || excess <= 0) return;
+      const leaving = others.slice(0, excess);
+      for (const entry of leaving) tried.add(entry);
+      await Promise.all(leaving.map((entry) => this.#dispose(entry, 'cap')));
+    }
   }
 
   /** Disposes nothing any more. */
@@ -124,10 +142,23 @@ export class IdleClock {
     return { due, next };
   }
 
+  /**
+   * The loaded instances that this client does not hold: those whose disposal is under way, then the idle ones, least recently used
+   * first, then those that the server reported to be at work, which it may have finished.
+   */
+  #disposable(): InstanceEntry[] {
+    const now = this.#registry.clock.now();
+    const rank = (entry: InstanceEntry): number => (entry.isDisposing ? 0 : entry.isHeld ? 2 : 1);
+    return [...this.#registry.loadedEntries()]
+      .filter((entry) => !hasOwnHolds(entry) && !this.#isKept(entry))
+      .filter((entry) => (this.#failed.get(entry)?.retryAt ?? now) <= now)
+      .sort((a, b) => rank(a) - rank(b));
+  }
+
   /** How many instances are to be disposed before their idle time is over. */
   #excess(now: number): number {
     // A disposal that was started and has not closed its gate yet counts as done.
-    const leaving = [...this.#disposing].filter((entry) => entry.loaded && !entry.isDisposing).length;
+    const leaving = [...this.#disposing.keys()].filter((entry) => entry.loaded && !entry.isDisposing).length;
     const excess = this.#registry.stayingCount - leaving - this.#policy.maxLoaded;
     return excess <= 0 && this.#isOverMemory(now) ? 1 : excess;
   }
@@ -147,16 +178,18 @@ export class IdleClock {
     return (this.#init.serverRssBytes?.() ?? 0) > this.#policy.maxServerRssBytes;
   }
 
-  #dispose(entry: InstanceEntry, reason: IdleReason): void {
-    if (this.#disposing.has(entry)) return;
-    this.#disposing.add(entry);
-    void this.#init.dispose(entry, reason).then((outcome) => {
+  #dispose(entry: InstanceEntry, reason: IdleReason): Promise<void> {
+    const underWay = this.#disposing.get(entry);
+    if (underWay !== undefined) return underWay;
+    const disposal = this.#init.dispose(entry, reason).then((outcome) => {
       this.#disposing.delete(entry);
       if (outcome === 'failed') this.#postpone(entry);
       else this.#failed.delete(entry);
       this.#sampleAt = 0;
       this.check();
     });
+    this.#disposing.set(entry, disposal);
+    return disposal;
   }
 
   #postpone(entry: InstanceEntry): void {

@@ -6,8 +6,10 @@ import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../cl
 import { sendDispose, sendDisposeAll } from '../client/instances/api.js';
 import { INSTANCE_DISPOSED, isActivityEvent } from '../client/instances/events.js';
 import { disposeOptionChecks, type DisposeOptions } from '../client/repo/repo-client.js';
+import type { UseContext, UseOptions } from '../client/repo/use.js';
 import type { DirectoryChange, OpenCodeEvent } from '../client/schema/event.js';
 import { sendAbort } from '../client/turns/abort.js';
+import type { AsyncContext } from '../core/async-context.js';
 import { assertOptions } from '../core/checks.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import type {
@@ -25,6 +27,7 @@ import type { InstanceEntry } from '../registry/instance-entry.js';
 import { InstanceRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
 import { ActivityReader } from './activity-reader.js';
+import { Admission, type Use } from './admission.js';
 import { Decisions } from './decisions.js';
 import type { DisposableInstances } from './disposal/disposable.js';
 import { DisposalsUnderWay } from './disposal/disposals-under-way.js';
@@ -49,6 +52,8 @@ export interface InstanceControlInit {
   readonly ownsServer: boolean;
   readonly idle: IdlePolicy | false | undefined;
   readonly clock: Clock | undefined;
+  /** Knows which `use()` a call is made in; `undefined` where that cannot be known. */
+  readonly useContext: AsyncContext<Use> | undefined;
   /** Aborts when the client can do no more. */
   readonly closed: AbortSignal;
   readonly logger: Logger;
@@ -80,6 +85,7 @@ export class InstanceControl implements HubObserver {
   readonly #idle: IdleClock | undefined;
   readonly #scheduler: Scheduler | undefined;
   readonly #staleWatch: StaleWatch | undefined;
+  readonly #admission: Admission;
   /** Every loaded instance, behind one gate. */
   readonly #loaded: DisposableInstances;
 
@@ -124,6 +130,12 @@ export class InstanceControl implements HubObserver {
       unloaded: (directory, reason) => this.#decisions.disposed(directory, reason),
     });
     const policy = parseIdlePolicy(init.idle);
+    this.#admission = new Admission({
+      maxPlaces: policy?.maxLoaded ?? Number.POSITIVE_INFINITY,
+      makeRoom: async (places) => this.#idle?.makeRoom(places),
+      context: init.useContext,
+      closed,
+    });
     if (policy === undefined) return;
     const scheduler = new Scheduler(clock);
     this.#scheduler = scheduler;
@@ -145,7 +157,7 @@ export class InstanceControl implements HubObserver {
   }
 
   stats(entry: InstanceEntry): RepoStats {
-    return entry.stats(this.#idle?.deadline(entry));
+    return { ...entry.stats(this.#idle?.deadline(entry)), uses: this.#admission.countsOf(entry) };
   }
 
   overview(): RepoOverview[] {
@@ -228,6 +240,15 @@ export class InstanceControl implements HubObserver {
    */
   restart(restart: () => Promise<void>, force: boolean): Promise<void> {
     return this.#restarter.run(this.#loaded, restart, force);
+  }
+
+  /** Calls `work` while the repository has a place; see {@link Admission.run}. */
+  use<T>(
+    entry: InstanceEntry,
+    work: (context: UseContext) => T | PromiseLike<T>,
+    options?: UseOptions,
+  ): Promise<T> {
+    return this.#admission.run(entry, work, options);
   }
 
   /**

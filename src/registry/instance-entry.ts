@@ -374,7 +374,7 @@ export class InstanceEntry {
     this.#owner.loaded(this);
   }
 
-  stats(idleDeadline: number | undefined): RepoStats {
+  stats(idleDeadline: number | undefined): Omit<RepoStats, 'uses'> {
     return {
       directory: this.directory,
       loaded: this.#phase === 'loaded',

@@ -153,6 +153,41 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repos.map((repo) => repo.stats().loaded)).toEqual([false, true, true]);
   });
 
+  it('lets as many repositories be used at a time as may be loaded, and boots each once', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 2 } });
+    const repos = await Promise.all(
+      Array.from({ length: 4 }, async () => jarvis.forRepo(await world.repo())),
+    );
+    let most = 0;
+    const loaded = (): number => jarvis.repos().filter((repo) => repo.loaded).length;
+    const directories = await Promise.all(
+      repos.map((repo) =>
+        repo.use(async (used) => {
+          const { directory } = await used.sessions.create();
+          most = Math.max(most, loaded());
+          expect(used.stats()).toMatchObject({ uses: { running: 1, waiting: 0 } });
+          expect(used.stats().holds).toContainEqual(expect.objectContaining({ kind: 'use' }));
+          return directory;
+        }),
+      ),
+    );
+    expect(directories).toEqual(repos.map(({ directory }) => directory));
+    expect(repos.map((repo) => repo.stats().boots)).toEqual(repos.map(() => 1));
+    expect(most).toBe(2);
+    expect(loaded()).toBe(2);
+    const [one, two, three, four] = repos;
+    const nested = one?.use(() => two?.use(() => three?.use(() => four?.path())));
+    await expect(nested).rejects.toMatchObject({
+      name: 'UseDeadlockError',
+      directory: three?.directory,
+      waits: [
+        { directory: one?.directory, waitsFor: three?.directory },
+        { directory: two?.directory, waitsFor: three?.directory },
+      ],
+    });
+    expect(jarvis.repos().map(({ uses }) => uses)).toEqual(repos.map(() => ({ running: 0, waiting: 0 })));
+  });
+
   it('answers calls that arrive while their instance is disposed', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     const session = await repo.sessions.create();

@@ -44,6 +44,7 @@ import {
   type Turn,
   type TurnLimits,
   type TurnOptions,
+  type UseCounts,
 } from 'jarvis-opencode';
 import { JarvisOpenCode as BrowserJarvisOpenCode } from '../../src/browser.js';
 
@@ -149,6 +150,11 @@ describe('RepoClient', () => {
     expectTypeOf(repo.reload({ force: true, timeoutMs: 1 })).resolves.toBeVoid();
     expectTypeOf(repo.hold('a tab')).toEqualTypeOf<Disposable>();
     expectTypeOf(repo.dispose()).resolves.toEqualTypeOf<DisposeResult>();
+    expectTypeOf(
+      repo.use(async (used, { signal }) => [used, signal] as const, { priority: 1, timeoutMs: false }),
+    ).resolves.toEqualTypeOf<readonly [RepoClient, AbortSignal]>();
+    expectTypeOf(repo.use(() => 1)).resolves.toEqualTypeOf<number>();
+    expectTypeOf<RepoStats['uses']>().toEqualTypeOf<UseCounts>();
     expectTypeOf(repo.stats()).toEqualTypeOf<RepoStats>();
     expectTypeOf(repo.path()).resolves.toEqualTypeOf<PathInfo>();
     expectTypeOf<RepoStats['holds']>().toEqualTypeOf<readonly Hold[]>();

@@ -8,6 +8,7 @@ type ErrorClass =
   | 'ClosedError'
   | 'ConnectionError'
   | 'DisposeRefusedError'
+  | 'UseDeadlockError'
   | 'JarvisError'
   | 'OperationRefusedError'
   | 'RemoteTurnError'
@@ -195,6 +196,10 @@ interface Types {
   ReconcileResult: api.ReconcileResult;
   RepoOverview: api.RepoOverview;
   RepoStats: api.RepoStats;
+  UseContext: api.UseContext;
+  UseCounts: api.UseCounts;
+  UseOptions: api.UseOptions;
+  UseWait: api.UseWait;
   DisposeOptions: api.DisposeOptions;
   JarvisSnapshot: api.JarvisSnapshot;
   RequestErrorInit: api.RequestErrorInit;

@@ -20,6 +20,7 @@ import {
   TimeoutError,
   TurnError,
   UnsupportedServerError,
+  UseDeadlockError,
   isJarvisError,
   type RepoPathReason,
   type TurnErrorReason,
@@ -62,6 +63,11 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
     new RemoteTurnError({ type: 'about:blank', title: 'Bad Gateway', status: 502, detail: 'No.' }, { cause }),
   ],
   ['DisposeRefusedError', 'DISPOSE_REFUSED', new DisposeRefusedError('/srv', [turnHold], { cause })],
+  [
+    'UseDeadlockError',
+    'USE_DEADLOCK',
+    new UseDeadlockError('/srv/b', [{ directory: '/srv/a', waitsFor: '/srv/b' }], { cause }),
+  ],
   [
     'OperationRefusedError',
     'OPERATION_REFUSED',
@@ -435,6 +441,14 @@ describe('the errors of sessions', () => {
     expect(error).toMatchObject(existing);
     for (const value of Object.values(existing)) expect(error.message).toContain(value);
     expect(error.message).toContain('unbind');
+  });
+
+  it('names who waits for whom in a UseDeadlockError, ten at most', () => {
+    const waits = Array.from({ length: 12 }, (_, index) => ({ directory: `/${index}`, waitsFor: '/last' }));
+    const error = new UseDeadlockError('/last', waits);
+    expect(error).toMatchObject({ directory: '/last', waits });
+    expect(error.message).toContain('("/0" waits for "/last", "/1" waits for "/last"');
+    expect(error.message).toContain('"/9" waits for "/last", 2 more)');
   });
 
   it('names the holds in a DisposeRefusedError', () => {

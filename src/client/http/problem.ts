@@ -49,6 +49,8 @@ function statusOf(error: AnyJarvisError): number {
       return 409;
     case 'OPERATION_REFUSED':
       return 403;
+    case 'USE_DEADLOCK':
+      return 500;
     case 'TIMEOUT':
       return 504;
     case 'CONNECTION_FAILED':

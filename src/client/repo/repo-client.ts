@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { aBoolean, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
+import { aBoolean, aFunction, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { RequestError, ResponseShapeError } from '../../errors.js';
 import { AcceptedWork, terminalOpens } from './accepted-work.js';
 import type { DisposeResult, RepoStats } from '../../core/instance.js';
@@ -13,6 +13,7 @@ import {
   type RequestOptions,
 } from '../http/request-options.js';
 import { createRepoFetch, REPO_BASE_URL } from './fetch.js';
+import { useOptionChecks, type UseContext, type UseOptions } from './use.js';
 import { assertOwnSession } from '../sessions/own-session.js';
 import type { RunAsDisposal, RepoTransport } from '../http/repo-transport.js';
 import { AgentsResource } from '../resources/agents.js';
@@ -50,6 +51,7 @@ import type { TurnResult } from '../turns/turn-result.js';
 export interface RepoControl {
   hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
   stats(): RepoStats;
+  use<T>(work: (context: UseContext) => T | PromiseLike<T>, options?: UseOptions): Promise<T>;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
   readonly runAsDisposal: RunAsDisposal;
   /** The guarded calls that concern every repository. */
@@ -238,6 +240,39 @@ export class RepoClient {
     aString('reason', reason);
     const release = this.#control.hold('lease', reason);
     return { [Symbol.dispose]: release };
+  }
+
+  /**
+   * Waits for a place, calls the function, and keeps the instance loaded until the function has ended. A place belongs to a
+   * repository: any number of its uses share it, so a repository that is never without a use keeps its place. At most
+   * `idle.maxLoaded` repositories have one at a time, and before another one gets a place, the least recently used instance that
+   * nothing holds is disposed. So `Promise.all` over any number of repositories loads at most `maxLoaded` at a time (beside those
+   * that something else holds), each once. With `idle: false` nobody waits. `repos()` shows who waits and runs.
+   *
+   * The promise settles as the function does. It rejects earlier when `signal` aborts, `timeoutMs` is over or the client is closed;
+   * the place is given back at once then, and the signal that the function gets aborts: pass it on to what the function calls.
+   *
+   * A use inside a use of the same repository never waits. Inside a use of another one it may wait, and is refused when no place can
+   * ever become free for it. A browser cannot know what a use is called in; there it waits, so give it a `signal`.
+   *
+   * @throws {UseDeadlockError} when it is called inside `use()`, and each place belongs to a repository that waits for a place itself.
+   * @throws {TimeoutError} with phase `use` when the function takes longer than `timeoutMs`.
+   * @throws {ClosedError} when the client is closed; the function is cut short then.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
+   * @example
+   * ```ts
+   * const answers = await Promise.all(
+   *   repos.map((repo) => repo.use((repo, { signal }) => repo.prompt('Is there a README?', { signal }))),
+   * );
+   * ```
+   */
+  async use<T>(
+    run: (repo: RepoClient, context: UseContext) => T | PromiseLike<T>,
+    options?: UseOptions,
+  ): Promise<T> {
+    aFunction('the function of repo.use()', run);
+    assertOptions('repo.use()', useOptionChecks, options);
+    return this.#control.use((context) => run(this, context), options);
   }
 
   /**

@@ -11,8 +11,13 @@ const TOLD_BY_SERVER: ReadonlySet<HoldKind> = new Set(['session-busy', 'permissi
  * @throws {DisposeRefusedError}
  */
 export function refuseOwnHolds(instances: readonly DisposableInstance[]): void {
+  refuseHeld(instances.filter(hasOwnHolds));
+}
+
+/** Whether this client itself holds an instance. */
+export function hasOwnHolds(instance: Pick<DisposableInstance, 'holds'>): boolean {
   const isOwn = ({ kind }: Hold): boolean => !TOLD_BY_SERVER.has(kind) && kind !== 'unknown';
-  refuseHeld(instances.filter((instance) => instance.holds().some(isOwn)));
+  return instance.holds().some(isOwn);
 }
 
 /**

@@ -102,6 +102,50 @@ describe('the idle clock', () => {
     expect(disposed).toContainEqual(['/loaded by others', 'idle']);
   });
 
+  it('makes room for a repository with a place by disposing the least recently used instance first', async () => {
+    const { registry, idle, disposed, use } = setUp({ maxLoaded: 3 });
+    for (const directory of ['/a', '/b', '/c']) await use(directory);
+    await use('/a');
+    const places = (...directories: string[]) => new Set(directories.map((each) => registry.entry(each)));
+    await idle.makeRoom(places('/a'));
+    await idle.makeRoom(places('/a', '/b', '/c'));
+    expect(disposed).toEqual([]);
+    await idle.makeRoom(places('/d'));
+    expect(disposed).toEqual([['/b', 'cap']]);
+    await idle.makeRoom(places('/d', '/e', '/f'));
+    expect(disposed).toEqual([
+      ['/b', 'cap'],
+      ['/c', 'cap'],
+      ['/a', 'cap'],
+    ]);
+  });
+
+  it('does not wait for room that what it cannot dispose takes', async () => {
+    const { registry, idle, disposed, use } = setUp({ maxLoaded: 1 }, ({ directory }) => directory !== '/a');
+    const release = registry.entry('/held').hold('lease', 'a tab');
+    await use('/held');
+    await use('/a');
+    expect(disposed).toEqual([['/a', 'cap']]);
+    // Its disposal has failed, and is not tried again at once.
+    await idle.makeRoom(new Set([registry.entry('/d')]));
+    expect(disposed).toEqual([['/a', 'cap']]);
+    idle.retry();
+    expect(registry.entry('/held').loaded).toBe(true);
+    release();
+  });
+
+  it('disposes for a place what the server may have finished, after what is idle', async () => {
+    const { registry, idle, disposed, use } = setUp({ maxLoaded: 2 });
+    const working = await use('/working');
+    working.begin('session-busy', { id: 'ses_1' });
+    await use('/idle');
+    const places = new Set([registry.entry('/d')]);
+    await idle.makeRoom(places);
+    expect(disposed).toEqual([['/idle', 'cap']]);
+    await idle.makeRoom(places.add(registry.entry('/e')));
+    expect(disposed.at(-1)).toEqual(['/working', 'cap']);
+  });
+
   it('starts the idle time again with every use', async () => {
     const { clock, disposed, use } = setUp({ idleTimeoutMs: 100 });
     for (let round = 0; round < 5; round++) {

@@ -6,7 +6,7 @@ import { quietRegistry } from '../../../support/quiet-registry.js';
 const { signal } = new AbortController();
 
 describe('refusing a disposal', () => {
-  it.each<HoldKind>(['request', 'turn', 'subscription', 'lease'])(
+  it.each<HoldKind>(['request', 'turn', 'use', 'subscription', 'lease'])(
     'refuses a disposal at once because of a %s',
     (kind) => {
       const entry = quietRegistry().entry('/a');
