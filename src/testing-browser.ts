@@ -8,7 +8,7 @@ import type { MockOpenCodeOptions, MockServer } from './testing/mock-types.js';
 export * from './testing/surface.js';
 
 /** An OpenCode server in memory, with its scripting API and clients that are closed with it. */
-export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
+export interface MockOpenCode extends MockServer, WithClients<JarvisOpenCode, JarvisOptions> {}
 
 /**
  * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.

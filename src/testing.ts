@@ -10,7 +10,7 @@ export * from './testing/surface.js';
 export type { RealOpenCodeOptions, RealServer } from './testing/real/real-opencode.js';
 
 /** An OpenCode server in memory, with its scripting API and clients that are closed with it. */
-export type MockOpenCode = MockServer & WithClients<JarvisOpenCode, JarvisOptions>;
+export interface MockOpenCode extends MockServer, WithClients<JarvisOpenCode, JarvisOptions> {}
 
 /**
  * Makes an OpenCode server in memory that behaves like a real one, without a port, a key or a model.
@@ -38,7 +38,7 @@ export function mockOpenCode(options: MockOpenCodeOptions = {}): MockOpenCode {
 }
 
 /** A real OpenCode server with the mock's scripting API, and clients that are closed with it. */
-export type RealOpenCode = RealServer & WithClients<JarvisOpenCode, JarvisOptions>;
+export interface RealOpenCode extends RealServer, WithClients<JarvisOpenCode, JarvisOptions> {}
 
 /**
  * Starts the user's own `opencode` with directories of its own and a scripted model on loopback, for end-to-end tests with the

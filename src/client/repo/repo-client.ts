@@ -95,7 +95,7 @@ const LATER_STEPS = ['/mcp', '/config/providers', '/pty'] as const;
 export class RepoClient {
   /** The canonical absolute path. */
   readonly directory: string;
-  /** The base URL to give another client, together with {@link fetch}. It never changes. */
+  /** The base URL to give another client, together with {@link RepoClient.fetch}. It never changes. */
   readonly baseUrl = REPO_BASE_URL;
   /**
    * A `fetch` for other clients of OpenCode, such as the official SDK: `createOpencodeClient({ baseUrl: repo.baseUrl, fetch:

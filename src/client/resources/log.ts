@@ -17,6 +17,8 @@ const logEntrySchema = lazy(() =>
  *
  * - `service`: the name of the writer. OpenCode 1.18.33 leaves it out of the log.
  * - `extra`: values that follow the message as `key=value`.
+ *
+ * @useDeclaredType
  */
 export type LogEntry = z.infer<ReturnType<typeof logEntrySchema>>;
 

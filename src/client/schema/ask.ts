@@ -22,7 +22,7 @@ export const permissionRequestSchema = lazy(() =>
 export const permissionResponseSchema = lazy(() =>
   z.strictObject({ reply: z.enum(['once', 'always', 'reject']) }),
 );
-/** An answer to a permission request without a word to the model, see {@link PermissionReplyInput}. */
+/** An answer to a permission request without a word to the model, see {@link PermissionReplyInput}. @useDeclaredType */
 export type PermissionResponse = z.infer<ReturnType<typeof permissionResponseSchema>>;
 
 export const permissionReplyInputSchema = lazy(() =>
@@ -34,6 +34,8 @@ export const permissionReplyInputSchema = lazy(() =>
  * - `once` allows this call; `always` also what the request names in `always`, until the instance is disposed.
  * - `reject` without `message` ends the turn and rejects every pending request of the session; with one the model reads it
  *   and goes on.
+ *
+ * @useDeclaredType
  */
 export type PermissionReplyInput = z.infer<ReturnType<typeof permissionReplyInputSchema>>;
 
@@ -62,5 +64,5 @@ export const permissionListSchema = lazy(() => z.array(permissionRequestSchema()
 export const questionListSchema = lazy(() => z.array(questionRequestSchema()));
 
 export const questionReplyInputSchema = lazy(() => z.strictObject({ answers: z.array(z.array(z.string())) }));
-/** The answers to a question request: for each question the chosen labels, or free text. */
+/** The answers to a question request: for each question the chosen labels, or free text. @useDeclaredType */
 export type QuestionReplyInput = z.infer<ReturnType<typeof questionReplyInputSchema>>;

@@ -98,6 +98,7 @@ export interface CommandConfig {
   subtask?: boolean;
 }
 
+/** What a model takes or gives. @inline */
 type Modality = 'text' | 'audio' | 'image' | 'video' | 'pdf';
 
 /** A model in the configuration. */

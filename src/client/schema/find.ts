@@ -37,7 +37,7 @@ export const codeSymbolListSchema = lazy(() =>
 );
 
 export const findTextInputSchema = lazy(() => z.strictObject({ pattern: z.string().min(1) }));
-/** What to look for: `pattern` is a regular expression in the syntax of ripgrep. */
+/** What to look for: `pattern` is a regular expression in the syntax of ripgrep. @useDeclaredType */
 export type FindTextInput = z.infer<ReturnType<typeof findTextInputSchema>>;
 
 export const findFilesInputSchema = lazy(() =>
@@ -55,9 +55,11 @@ export const findFilesInputSchema = lazy(() =>
  * - `type`: only files, or only directories. Wins over `dirs`.
  * - `dirs`: `false` leaves out directories. @default true
  * - `limit`: at most this many, 1 to 200. @default 10
+ *
+ * @useDeclaredType
  */
 export type FindFilesInput = z.infer<ReturnType<typeof findFilesInputSchema>>;
 
 export const findSymbolsInputSchema = lazy(() => z.strictObject({ query: z.string() }));
-/** Which symbols to look for: `query` is a part of the name. */
+/** Which symbols to look for: `query` is a part of the name. @useDeclaredType */
 export type FindSymbolsInput = z.infer<ReturnType<typeof findSymbolsInputSchema>>;

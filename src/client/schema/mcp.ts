@@ -74,9 +74,11 @@ export const addMcpInputSchema = lazy(() =>
  *
  * - `config.timeout`: milliseconds for each request to it.
  * - `config.oauth`: `false` for a remote one that is never asked whether it wants a sign-in.
+ *
+ * @useDeclaredType
  */
 export type AddMcpInput = z.infer<ReturnType<typeof addMcpInputSchema>>;
 
 export const mcpAuthCallbackInputSchema = lazy(() => z.strictObject({ code: z.string().min(1) }));
-/** The code that the sign-in page handed out. */
+/** The code that the sign-in page handed out. @useDeclaredType */
 export type McpAuthCallbackInput = z.infer<ReturnType<typeof mcpAuthCallbackInputSchema>>;

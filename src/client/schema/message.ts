@@ -93,6 +93,7 @@ export interface ReasoningPart extends PartBase {
   time: { start: number; end?: number };
 }
 
+/** What was quoted of a file, from `start` to `end`. @inline */
 interface FileSourceText {
   value: string;
   start: number;

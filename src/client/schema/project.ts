@@ -53,5 +53,7 @@ export const updateProjectInputSchema = lazy(() =>
  *
  * - `icon`: `url` and `override` are URLs of images, usually `data:`.
  * - `commands`: the server runs `start` in every new worktree.
+ *
+ * @useDeclaredType
  */
 export type UpdateProjectInput = z.infer<ReturnType<typeof updateProjectInputSchema>>;

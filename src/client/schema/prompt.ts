@@ -64,6 +64,8 @@ const promptPartInputSchema = lazy(() =>
  * One piece of a prompt, a union on `type`: `text`, `file` (a `data:` URL, or a `file:` URL that the server reads on its
  * own disk, also outside the repository and without asking), `agent` (mention an agent by name) or `subtask` (run one
  * in a child session).
+ *
+ * @useDeclaredType
  */
 export type PromptPartInput = z.infer<ReturnType<typeof promptPartInputSchema>>;
 
@@ -88,9 +90,11 @@ export const promptInputSchema = lazy(() =>
  * - `tools`: `{ bash: false }` takes a tool away. The server writes it into the session's permission list, so it also
  *   holds for later turns.
  * - `format`: asks for an object as the answer, found in `result.structured`.
+ *
+ * @useDeclaredType
  */
 export type PromptInput = z.input<ReturnType<typeof promptInputSchema>>;
-/** A prompt whose model is written in one way. */
+/** A prompt whose model is written in one way. @useDeclaredType */
 export type ParsedPrompt = z.output<ReturnType<typeof promptInputSchema>>;
 
 export const contextInputSchema = lazy(() => promptInputSchema().omit({ format: true }));
@@ -115,7 +119,7 @@ export const createSessionInputSchema = lazy(() =>
       .optional(),
   }),
 );
-/** What a new session starts with; everything is optional. */
+/** What a new session starts with; everything is optional. @useDeclaredType */
 export type CreateSessionInput = z.input<ReturnType<typeof createSessionInputSchema>>;
 
 export const listSessionsInputSchema = lazy(() =>
@@ -135,6 +139,8 @@ export const listSessionsInputSchema = lazy(() =>
  * - `search`: text in the title, case-insensitive.
  * - `path`: of this path within the project, as `info.path` shows it.
  * - `limit`: at most this many, newest updated first. @default 100
+ *
+ * @useDeclaredType
  */
 export type ListSessionsInput = z.infer<ReturnType<typeof listSessionsInputSchema>>;
 
@@ -147,6 +153,8 @@ export const listMessagesInputSchema = lazy(() =>
 /**
  * Which messages to list. `limit` keeps the newest ones, and is the page size when the list is iterated; all by default.
  * `before` is the cursor of an earlier page.
+ *
+ * @useDeclaredType
  */
 export type ListMessagesInput = z.infer<ReturnType<typeof listMessagesInputSchema>>;
 
@@ -160,7 +168,7 @@ export const commandInputSchema = lazy(() =>
     parts: z.array(fileInputSchema()).optional(),
   }),
 );
-/** A command by its name without the slash, and the text that replaces its `$ARGUMENTS`. */
+/** A command by its name without the slash, and the text that replaces its `$ARGUMENTS`. @useDeclaredType */
 export type CommandInput = z.input<ReturnType<typeof commandInputSchema>>;
 
 export const shellInputSchema = lazy(() =>
@@ -170,7 +178,7 @@ export const shellInputSchema = lazy(() =>
     model: modelSchema().transform(refOf).optional(),
   }),
 );
-/** A command line for the server's shell, and the agent in whose name it is recorded: by default the session's. */
+/** A command line for the server's shell, and the agent in whose name it is recorded: by default the session's. @useDeclaredType */
 export type ShellInput = Omit<z.input<ReturnType<typeof shellInputSchema>>, 'agent'> & {
   readonly agent?: string | undefined;
 };
@@ -207,11 +215,13 @@ export const updateSessionInputSchema = lazy(() =>
 /**
  * What to change of a session. `permission` rules are appended to those it has; `time.archived`, epoch milliseconds, marks
  * it as archived, which does not take it off the list.
+ *
+ * @useDeclaredType
  */
 export type UpdateSessionInput = z.infer<ReturnType<typeof updateSessionInputSchema>>;
 
 export const forkInputSchema = lazy(() => z.strictObject({ messageID: z.string().min(1).optional() }));
-/** Where the copy ends: before this message. The whole session by default. */
+/** Where the copy ends: before this message. The whole session by default. @useDeclaredType */
 export type ForkInput = z.infer<ReturnType<typeof forkInputSchema>>;
 
 export const revertInputSchema = lazy(() =>
@@ -220,9 +230,9 @@ export const revertInputSchema = lazy(() =>
     partID: z.string().min(1).optional(),
   }),
 );
-/** The message, or the part of it, to go back to. */
+/** The message, or the part of it, to go back to. @useDeclaredType */
 export type RevertInput = z.infer<ReturnType<typeof revertInputSchema>>;
 
 export const diffInputSchema = lazy(() => z.strictObject({ messageID: z.string().min(1).optional() }));
-/** The user message whose changes to show. Without it OpenCode 1.18.33 answers an empty list. */
+/** The user message whose changes to show. Without it OpenCode 1.18.33 answers an empty list. @useDeclaredType */
 export type DiffInput = z.infer<ReturnType<typeof diffInputSchema>>;

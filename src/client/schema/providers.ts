@@ -151,6 +151,8 @@ export const oauthAuthorizeInputSchema = lazy(() =>
  *
  * - `method`: the index of an `oauth` method in the provider's list of `authMethods()`.
  * - `inputs`: the answers to its prompts, by `key`.
+ *
+ * @useDeclaredType
  */
 export type OAuthAuthorizeInput = z.infer<ReturnType<typeof oauthAuthorizeInputSchema>>;
 
@@ -165,5 +167,7 @@ export const oauthCallbackInputSchema = lazy(() =>
  *
  * - `method`: the same as for `oauthAuthorize()`.
  * - `code`: what the user brought back, where the authorization said `code`.
+ *
+ * @useDeclaredType
  */
 export type OAuthCallbackInput = z.infer<ReturnType<typeof oauthCallbackInputSchema>>;

@@ -48,6 +48,8 @@ export const createPtyInputSchema = lazy(() =>
  * - `command`: the user's login shell by default. The server appends `-l` to the `args` of a shell.
  * - `cwd`: the repository by default; it may be outside of it.
  * - `env`: added to the environment of the server.
+ *
+ * @useDeclaredType
  */
 export type CreatePtyInput = z.infer<ReturnType<typeof createPtyInputSchema>>;
 
@@ -57,7 +59,7 @@ export const ptySizeSchema = lazy(() =>
     cols: z.number().int().positive(),
   }),
 );
-/** The size of a terminal in characters. */
+/** The size of a terminal in characters. @useDeclaredType */
 export type PtySize = z.infer<ReturnType<typeof ptySizeSchema>>;
 
 export const updatePtyInputSchema = lazy(() =>
@@ -66,7 +68,7 @@ export const updatePtyInputSchema = lazy(() =>
     size: ptySizeSchema().optional(),
   }),
 );
-/** What to change of a terminal. */
+/** What to change of a terminal. @useDeclaredType */
 export type UpdatePtyInput = z.infer<ReturnType<typeof updatePtyInputSchema>>;
 
 export const ptyCursorSchema = lazy(() => z.number().int().min(-1).optional());

@@ -19,5 +19,5 @@ export const listToolsInputSchema = lazy(() =>
     model: z.string().min(1),
   }),
 );
-/** Which model the tools are for, by the ids of the provider and the model. */
+/** Which model the tools are for, by the ids of the provider and the model. @useDeclaredType */
 export type ListToolsInput = z.infer<ReturnType<typeof listToolsInputSchema>>;

@@ -3,11 +3,11 @@ import { lazy } from '../../core/lazy.js';
 import { wire } from './wire.js';
 
 export const tuiAppendPromptInputSchema = lazy(() => z.strictObject({ text: z.string() }));
-/** What to write into the prompt. */
+/** What to write into the prompt. @useDeclaredType */
 export type TuiAppendPromptInput = z.infer<ReturnType<typeof tuiAppendPromptInputSchema>>;
 
 export const tuiExecuteCommandInputSchema = lazy(() => z.strictObject({ command: z.string().min(1) }));
-/** A command of the TUI. */
+/** A command of the TUI. @useDeclaredType */
 export type TuiExecuteCommandInput = z.infer<ReturnType<typeof tuiExecuteCommandInputSchema>>;
 
 export const tuiShowToastInputSchema = lazy(() =>
@@ -18,13 +18,13 @@ export const tuiShowToastInputSchema = lazy(() =>
     duration: z.number().int().positive().optional(),
   }),
 );
-/** A short notice. `duration` is in milliseconds. */
+/** A short notice. `duration` is in milliseconds. @useDeclaredType */
 export type TuiShowToastInput = z.infer<ReturnType<typeof tuiShowToastInputSchema>>;
 
 export const tuiSelectSessionInputSchema = lazy(() =>
   z.strictObject({ sessionID: z.string().startsWith('ses') }),
 );
-/** The session to show. */
+/** The session to show. @useDeclaredType */
 export type TuiSelectSessionInput = z.infer<ReturnType<typeof tuiSelectSessionInputSchema>>;
 
 export const tuiPublishInputSchema = lazy(() =>
@@ -35,7 +35,7 @@ export const tuiPublishInputSchema = lazy(() =>
     z.strictObject({ type: z.literal('tui.session.select'), properties: tuiSelectSessionInputSchema() }),
   ]),
 );
-/** An event for the TUI, a union on `type`. */
+/** An event for the TUI, a union on `type`. @useDeclaredType */
 export type TuiPublishInput = z.infer<ReturnType<typeof tuiPublishInputSchema>>;
 
 /** What was asked of the TUI: the path of an operation, and its body. */

@@ -52,9 +52,11 @@ export const vcsDiffInputSchema = lazy(() =>
  * - `mode`: `git` compares the files with the last commit, `branch` with the point where the current branch left the default
  *   one. Both include what is not committed.
  * - `context`: this many unchanged lines around a change. The whole file by default.
+ *
+ * @useDeclaredType
  */
 export type VcsDiffInput = z.infer<ReturnType<typeof vcsDiffInputSchema>>;
 
 export const vcsApplyInputSchema = lazy(() => z.strictObject({ patch: z.string().min(1) }));
-/** A patch as git writes it, such as `diffRaw()` answers: its paths are relative to the root of the git repository. */
+/** A patch as git writes it, such as `diffRaw()` answers: its paths are relative to the root of the git repository. @useDeclaredType */
 export type VcsApplyInput = z.infer<ReturnType<typeof vcsApplyInputSchema>>;

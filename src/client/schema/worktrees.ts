@@ -26,9 +26,11 @@ export const createWorktreeInputSchema = lazy(() =>
  *
  * - `name`: made into a slug, with a suffix when it is taken. Random by default.
  * - `startCommand`: runs in the new worktree after the project's own start command.
+ *
+ * @useDeclaredType
  */
 export type CreateWorktreeInput = z.infer<ReturnType<typeof createWorktreeInputSchema>>;
 
 export const worktreeDirectoryInputSchema = lazy(() => z.strictObject({ directory: z.string().min(1) }));
-/** Which worktree, by its absolute path. */
+/** Which worktree, by its absolute path. @useDeclaredType */
 export type WorktreeDirectoryInput = z.infer<ReturnType<typeof worktreeDirectoryInputSchema>>;

@@ -8,7 +8,7 @@ export type RemoteAsk =
   | { readonly type: 'permission'; readonly request: PermissionRequest; readonly directory: string }
   | { readonly type: 'question'; readonly request: QuestionRequest; readonly directory: string };
 
-/** One step of a turn that somebody else follows: a {@link TurnStep} as JSON. */
+/** One step of a turn that somebody else follows: a {@link TurnStep} as JSON. @useDeclaredType */
 export type RemoteTurnStep = TurnStepOf<RemoteAsk>;
 
 /** What one event of the response says: a step, or how the turn ended. */

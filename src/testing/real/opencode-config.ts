@@ -1,6 +1,6 @@
 import type { ScriptedModel } from './scripted-model.js';
 
-/** Configuration of OpenCode, as in `opencode.json`. */
+/** Configuration of OpenCode, as in `opencode.json`. @inline */
 export type OpenCodeConfig = Record<string, unknown>;
 
 /**

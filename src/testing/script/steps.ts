@@ -230,6 +230,7 @@ export function question(...questions: readonly (string | QuestionInput)[]): Moc
   };
 }
 
+/** @inline */
 interface SubtaskOptions {
   /** The title of the child session. @default 'A subtask' */
   readonly description?: string;
@@ -277,6 +278,7 @@ export const RETRY_STATUS = 503;
 export const EMPTY_TOO_LATE = 'empty() must come before what the model says or does in that call.';
 export const RETRY_TOO_LATE = 'retry() must come before what the model says or does in that call.';
 
+/** @inline */
 interface RetryOptions {
   /** Milliseconds until OpenCode repeats the call, 0 or more, as the provider asks for. @default 0 */
   readonly afterMs?: number | undefined;

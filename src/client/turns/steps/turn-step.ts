@@ -59,5 +59,7 @@ export type TurnStepOf<Ask extends AskType> =
 /**
  * One step of a turn, a union on `type`. Children contribute tools, usage, permission requests and questions, but no
  * text.
+ *
+ * @useDeclaredType
  */
 export type TurnStep = TurnStepOf<PermissionAsk | QuestionAsk>;
