@@ -1,5 +1,6 @@
 // The public names that Node and a browser share. Adding one is a promise, removing one breaks a user.
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
+export type { MapFunction, MapOptions, MapProgress, MapResult } from './app/map.js';
 export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
 export type { UseContext, UseOptions } from './client/repo/use.js';
 export { Session } from './client/sessions/session.js';

@@ -6,12 +6,14 @@ import type { EventType } from '../client/schema/event.js';
 import type { Session } from '../client/sessions/session.js';
 import type { RepoOverview } from '../core/instance.js';
 import { SessionNotBoundError } from '../errors.js';
+import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js';
 import { parseGraceMs, type ServerHandle, type StopOptions } from '../lifecycle/server/handle.js';
 import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/session-registry.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 import { attach } from './attach.js';
 import { Backend } from './backend.js';
 import { Directories } from './directories.js';
+import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import {
   connectOptionChecks,
   jarvisOptionChecks,
@@ -29,6 +31,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly global: GlobalResource;
   readonly #bindings = new SessionRegistry();
   readonly #backend: Backend;
+  readonly #maxLoaded: number;
 
   /** @internal */
   constructor(server: ServerHandle, options: JarvisOptions = {}, platform: Platform) {
@@ -41,6 +44,7 @@ export class JarvisClient implements AsyncDisposable {
       sessions: this.#bindings,
       options,
     });
+    this.#maxLoaded = parseIdlePolicy(options.idle)?.maxLoaded ?? DEFAULT_MAX_LOADED;
     this.server = server;
     this.sessions = sessionMapOf(this.#bindings, this.#backend.locate);
     this.global = this.#backend.global;
@@ -96,6 +100,37 @@ export class JarvisClient implements AsyncDisposable {
    */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
     return this.#backend.events(options);
+  }
+
+  /**
+   * Works on many directories: calls the function for each with its repository in use ({@link RepoClient.use}), for a few at a time, and
+   * says what became of each, in the order of the directories. One that is missing, broken, refused or fails costs the others nothing:
+   * its result is `rejected`, with the reason. Resolves when all are done, also when `signal` aborts or the client is closed meanwhile.
+   * A directory may come twice, in any spelling; its uses share a place.
+   *
+   * @throws {ClosedError} after `close()`.
+   * @throws {TypeError} {@link RangeError} for an invalid option, and for directories that are no list.
+   * @throws what `onProgress` throws.
+   * @example
+   * ```ts
+   * const results = await jarvis.map(directories, (repo, _directory, _index, { signal }) =>
+   *   repo.prompt('Does the test suite pass?', { signal }),
+   * );
+   * for (const result of results) {
+   *   console.log(result.directory, result.status === 'fulfilled' ? result.value.text : result.reason);
+   * }
+   * ```
+   */
+  async map<T>(
+    directories: Iterable<string>,
+    work: MapFunction<T>,
+    options?: MapOptions<T>,
+  ): Promise<MapResult<T>[]> {
+    this.#backend.assertOpen();
+    return mapDirectories(directories, work, options, {
+      forRepo: (directory) => this.forRepo(directory),
+      concurrency: this.#maxLoaded,
+    });
   }
 
   /** The session map as JSON: store it, and give it back as the option `restore` of the next client. */

@@ -97,6 +97,10 @@ export const someMs = aNumber(
   'a number of milliseconds, 0 or more',
   (value) => Number.isFinite(value) && value >= 0,
 );
+export const positiveIntegerOrInfinity = aNumber(
+  'a positive integer or Infinity',
+  (value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && value > 0),
+);
 export const positiveInteger = aNumber('a positive integer', (value) => Number.isInteger(value) && value > 0);
 
 /** Accepts `false` too, which switches something off. */

@@ -47,7 +47,8 @@ export interface IdlePolicy {
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 600_000;
-const DEFAULT_MAX_LOADED = 8;
+/** How many instances stay loaded, and how many directories `map()` works on, when nothing else is said. */
+export const DEFAULT_MAX_LOADED = 8;
 
 /** {@link IdlePolicy}, checked and complete. */
 export type ParsedIdlePolicy = { readonly [K in keyof IdlePolicy]-?: NonNullable<IdlePolicy[K]> };

@@ -280,6 +280,30 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect(repo.stats()).toMatchObject(broken);
   });
 
+  it('maps many directories, where a broken one costs the others nothing', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
+    const [one, broken, two] = [await world.repo(), await world.repo(), await world.repo()];
+    await world.breakRepo(broken);
+    const progress: number[] = [];
+    const results = await jarvis.map(
+      [one, broken, two, one],
+      async (repo) => (await repo.sessions.create()).directory,
+      { onProgress: ({ done, total }) => progress.push(done / total) },
+    );
+    expect(results).toEqual([
+      { status: 'fulfilled', directory: one, value: one },
+      {
+        status: 'rejected',
+        directory: broken,
+        reason: expect.objectContaining({ name: 'RequestError', serverError: 'ConfigJsonError' }),
+      },
+      { status: 'fulfilled', directory: two, value: two },
+      { status: 'fulfilled', directory: one, value: one },
+    ]);
+    expect(progress).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(jarvis.repos().filter(({ loaded }) => loaded)).toHaveLength(1);
+  });
+
   it('keeps an instance loaded whose configuration breaks, until it is disposed', async () => {
     const repo = world.jarvis.forRepo(await world.repo());
     await repo.path();

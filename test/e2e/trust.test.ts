@@ -64,16 +64,26 @@ describe('the configuration of a repository', () => {
 
   it('refuses an untrusted configuration with plugins before it sends anything', async () => {
     await using world = await realJarvis({ trustProjectConfig: false });
+    const refused: string[] = [];
     for (const files of [
       plugin(),
       { 'opencode.json': '{"plugin": ["./evil.js"]}', 'evil.js': module('plugin') },
     ]) {
       const { directory } = await world.repo({ files: { ...files, 'sub/README.md': '' } });
+      refused.push(directory);
       for (const path of [directory, join(directory, 'sub')]) {
         expect(() => world.jarvis.forRepo(path)).toThrow(RepoPathError);
         expect(() => world.jarvis.forRepo(path)).toThrow(/plugins of its own/);
       }
     }
+    const { directory } = await world.repo();
+    const all = [...refused, join(directory, 'missing'), directory];
+    expect(await world.jarvis.map(all, async (repo) => (await repo.path()).directory)).toMatchObject([
+      { status: 'rejected', reason: { name: 'RepoPathError', reason: 'plugins' } },
+      { status: 'rejected', reason: { name: 'RepoPathError', reason: 'plugins' } },
+      { status: 'rejected', reason: { name: 'RepoPathError', reason: 'not-found' } },
+      { status: 'fulfilled', value: directory },
+    ]);
     expect(readdirSync(traces)).toEqual([]);
   });
 });

@@ -20,6 +20,7 @@ import {
   type JarvisOptions,
   type Message,
   type Paged,
+  type MapResult,
   type PathInfo,
   type PermissionAsk,
   type PermissionPolicy,
@@ -110,6 +111,21 @@ describe('JarvisOpenCode', () => {
     expectTypeOf(jarvis.sessions).toEqualTypeOf<SessionMap>();
     expectTypeOf(jarvis.global).toEqualTypeOf<GlobalResource>();
     expectTypeOf(jarvis.global.health()).resolves.toEqualTypeOf<Health>();
+  });
+
+  it('maps directories to settled results', () => {
+    const results = jarvis.map(['/a'], async (used, directory, index, { signal }) => {
+      expectTypeOf(used).toEqualTypeOf<RepoClient>();
+      expectTypeOf(directory).toEqualTypeOf<string>();
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+      return index;
+    });
+    expectTypeOf(results).resolves.toEqualTypeOf<MapResult<number>[]>();
+    expectTypeOf<Extract<MapResult<number>, { status: 'fulfilled' }>['value']>().toEqualTypeOf<number>();
+    expectTypeOf<Extract<MapResult<number>, { status: 'rejected' }>['reason']>().toEqualTypeOf<unknown>();
+    void jarvis.map(new Set(['/a']), () => 'x', {
+      onProgress: ({ result }) => expectTypeOf(result).toEqualTypeOf<MapResult<string>>(),
+    });
   });
 
   it('has no members that can be replaced', () => {

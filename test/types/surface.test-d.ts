@@ -196,6 +196,10 @@ interface Types {
   ReconcileResult: api.ReconcileResult;
   RepoOverview: api.RepoOverview;
   RepoStats: api.RepoStats;
+  MapFunction: api.MapFunction<string>;
+  MapOptions: api.MapOptions<string>;
+  MapProgress: api.MapProgress<string>;
+  MapResult: api.MapResult<string>;
   UseContext: api.UseContext;
   UseCounts: api.UseCounts;
   UseOptions: api.UseOptions;

@@ -1,5 +1,11 @@
 import PQueue from 'p-queue';
-import { aNumber, anObject, assertOptions, type OptionChecks } from '../../core/checks.js';
+import {
+  aNumber,
+  anObject,
+  assertOptions,
+  positiveIntegerOrInfinity,
+  type OptionChecks,
+} from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
 import { TurnRun, type TurnInit } from './run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
@@ -17,10 +23,7 @@ export interface TurnLimits {
 }
 
 const turnLimitChecks: OptionChecks<TurnLimits> = {
-  concurrency: aNumber(
-    'a positive integer or Infinity',
-    (value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && value > 0),
-  ),
+  concurrency: positiveIntegerOrInfinity,
 };
 
 const turnOptionChecks: OptionChecks<TurnOptions> = {
