@@ -53,8 +53,8 @@ export const findFilesInputSchema = lazy(() =>
  *
  * - `query`: matched loosely against the whole path, as an editor's "go to file" does; empty for every path.
  * - `type`: only files, or only directories. Wins over `dirs`.
- * - `dirs`: `false` leaves out directories. @default true
- * - `limit`: at most this many, 1 to 200. @default 10
+ * - `dirs`: `false` leaves out directories; `true` by default.
+ * - `limit`: at most this many, 1 to 200; 10 by default.
  *
  * @useDeclaredType
  */

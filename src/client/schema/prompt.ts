@@ -138,7 +138,7 @@ export const listSessionsInputSchema = lazy(() =>
  * - `start`: updated at or after this time, epoch milliseconds.
  * - `search`: text in the title, case-insensitive.
  * - `path`: of this path within the project, as `info.path` shows it.
- * - `limit`: at most this many, newest updated first. @default 100
+ * - `limit`: at most this many, newest updated first; 100 by default.
  *
  * @useDeclaredType
  */
