@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkLinks } from '../../scripts/docs/links.js';
 
 // The packed tarball, unpacked into an empty project: what a user gets. Needs `npm run build` first.
 
@@ -80,20 +81,37 @@ afterAll(async () => {
 });
 
 describe('the tarball', () => {
-  it('holds the build, the README, the licence and the changelog, and nothing else', () => {
+  it('holds the build, the pages, the examples, the licence, and nothing else', () => {
     expect(files).toEqual(
       expect.arrayContaining([
         'CHANGELOG.md',
         'LICENSE',
         'README.md',
         'package.json',
+        'docs/README.md',
+        'examples/quickstart.ts',
         ...['index', 'browser', 'testing'].flatMap((name) =>
           ['.js', '.cjs', '.d.ts', '.d.cts'].map((suffix) => `dist/${name}${suffix}`),
         ),
       ]),
     );
-    const others = files.filter((file) => !/^dist\/[\w.-]+\.(js|cjs|d\.ts|d\.cts)$/.test(file));
-    expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'testing/package.json']);
+    const allowed = [
+      /^dist\/[\w.-]+\.(js|cjs|d\.ts|d\.cts)$/,
+      /^[A-Z]+\.md$/,
+      /^docs\/[\w./-]+\.(md|svg)$/,
+      /^examples\/(testing-app\/)?[\w.-]+\.(js|json|ts)$/,
+    ];
+    const others = files.filter((file) => !allowed.some((pattern) => pattern.test(file)));
+    expect(others).toEqual(['LICENSE', 'package.json', 'testing/package.json']);
+  });
+
+  it('holds what its pages link to', async () => {
+    const pages = await Promise.all(
+      files
+        .filter((file) => file.endsWith('.md'))
+        .map(async (name) => ({ name, markdown: await readFile(join(installed, name), 'utf8') })),
+    );
+    expect(checkLinks(pages, (path) => files.includes(path))).toEqual([]);
   });
 
   it('holds no source twice: the code keeps its names and comments, and has no source maps', async () => {
