@@ -77,6 +77,8 @@ export interface RequestErrorInit extends RequestTarget {
   readonly body?: unknown;
   /** The line of the configuration file that `body` complains of, counted from 1, where that is known. */
   readonly line?: number | undefined;
+  /** What the caller of the route can do, where the status and `body` do not say it. */
+  readonly advice?: string | undefined;
 }
 
 /** In UTF-16 code units; the names of OpenCode 1.18.33 have 30 at most. */
@@ -139,22 +141,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 const REDIRECT_ADVICE =
   'Redirects are not followed, so that nobody else gets the password. Connect to the address that the server itself listens on.';
 
-/** What makes the server load an instance. OpenCode 1.18.33 answers it with 500 for nothing but an instance that it cannot load. */
-const LOAD_PATH = '/path';
-const LOAD_ADVICE =
-  "The server could not load the repository; the log in its data directory says why, under the error's ref. If it cannot read a " +
-  'configuration file (no permission, or a directory of that name), repair that, then call server.restart(): the server reads it ' +
-  'again only after a restart.';
-
-function adviceFor({ status, path }: RequestErrorInit, serverError: string | undefined): string {
+function adviceFor({ status, advice }: RequestErrorInit, serverError: string | undefined): string {
   if (status === 200) return 'The server does not know this path: is it an OpenCode 1.18 server?';
   if (status === 401) return 'Check the username and password of the server.';
   if (status >= 300 && status < 400) return REDIRECT_ADVICE;
   if (isConfigError(serverError)) {
     return 'Repair the configuration file it names, then call server.restart(): the server reads it again only after a restart.';
   }
-  if (status === 500 && path === LOAD_PATH) return LOAD_ADVICE;
-  return '';
+  return advice ?? '';
 }
 
 /** The server answered, and refused. */

@@ -227,11 +227,11 @@ export type {
   RestartOptions,
   ServerChange,
   ServerEvents,
-  ServerExit,
   ServerHandle,
   ServerState,
   StopOptions,
 } from './lifecycle/server/handle.js';
+export type { ServerExit } from './lifecycle/process/exit.js';
 export { SUPPORTED_SERVERS } from './core/version.js';
 export type { Clock, Timer } from './core/clock.js';
 export type { Logger } from './core/logger.js';

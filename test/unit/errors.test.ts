@@ -251,13 +251,10 @@ describe('an error of a large or deep answer', () => {
 });
 
 describe('RequestError', () => {
-  it('advises a restart when the server could not load the repository, and only then', () => {
+  it('ends its message with the advice it is given', () => {
     const body = { name: 'UnknownError', data: { message: 'Unexpected server error.', ref: 'err_1' } };
-    const messageOf = (path: string): string =>
-      new RequestError({ method: 'GET', path, status: 500, body }).message;
-    expect(messageOf('/path')).toContain('configuration file');
-    expect(messageOf('/path')).toContain('server.restart()');
-    expect(messageOf('/file')).not.toContain('restart');
+    const error = new RequestError({ ...target, status: 500, body, advice: 'Look into the log.' });
+    expect(error.message).toMatch(/\(UnknownError: Unexpected server error\.\)\. Look into the log\.$/);
   });
 
   it("names in a RequestError what failed, how, and the server's name for it", () => {

@@ -8,6 +8,7 @@ import {
   TimeoutError,
   type RequestTarget,
 } from '../../errors.js';
+import { loadAdvice } from './load-advice.js';
 import { readErrorBody, readJson, readText, type ReadLimit } from './response.js';
 import {
   assertRequestOptions,
@@ -282,8 +283,9 @@ export class Http {
       if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);
       if (signal.aborted) return signal.reason;
+      const { status } = error.response;
       const line = this.#init.lineOf?.(body);
-      return new RequestError({ ...target, status: error.response.status, body, line });
+      return new RequestError({ ...target, status, body, line, advice: loadAdvice(target, status) });
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }

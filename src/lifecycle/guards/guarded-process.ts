@@ -3,7 +3,7 @@ import { MAX_TIMER_MS } from '../../core/clock.js';
 import type { Guards } from './guards.js';
 import { registerExitHook, HOST_SIGNAL_GRACE_MS } from './exit-hook.js';
 import { ProcessTree } from '../process/process-tree.js';
-import type { ServerExit } from '../server/handle.js';
+import type { ServerExit } from '../process/exit.js';
 import { spawnServer, type SpawnedServer, type SpawnOptions } from '../process/spawn.js';
 
 /** How long killed processes may take to vanish from the process table. */

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { deferred, delay } from '../../core/abort.js';
 import { RecentOutput } from './output.js';
-import type { ServerExit } from '../server/handle.js';
+import type { ServerExit } from './exit.js';
 
 /** The line in which OpenCode 1.18.33 prints where it listens; it prints an IPv6 address without brackets. */
 const URL_LINE = /opencode server listening on (https?):\/\/(\S+):(\d+)/;

@@ -1,5 +1,6 @@
 import { deferred } from '../../core/abort.js';
-import { type ServerEvents, type ServerExit, type ServerHandle, type ServerState } from './handle.js';
+import type { ServerExit } from '../process/exit.js';
+import { type ServerEvents, type ServerHandle, type ServerState } from './handle.js';
 import { ServerEventEmitter } from './server-events.js';
 
 /** A server that somebody else started. Never stops it. */

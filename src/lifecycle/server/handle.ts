@@ -1,4 +1,5 @@
 import { aBoolean, assertOptions, someMs, type OptionChecks } from '../../core/checks.js';
+import type { ServerExit } from '../process/exit.js';
 
 /**
  * How a server is doing.
@@ -11,12 +12,6 @@ import { aBoolean, assertOptions, someMs, type OptionChecks } from '../../core/c
  */
 export type ServerState =
   'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
-
-/** How a server ended: its exit code or signal, both `null` for a server we only connected to. */
-export interface ServerExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
 
 /** Options of {@link ServerHandle.stop}. */
 export interface StopOptions {

@@ -4,6 +4,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { deferred, delay } from '../../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
 import { silentLogger, type Logger } from '../../core/logger.js';
+import type { ServerExit } from '../process/exit.js';
 import type { GuardKinds } from '../guards/guards.js';
 import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
 import { HOST_SIGNAL_GRACE_MS } from '../guards/exit-hook.js';
@@ -15,7 +16,6 @@ import {
   type RestartGuard,
   type RestartOptions,
   type ServerEvents,
-  type ServerExit,
   type ServerHandle,
   type ServerState,
   type StopOptions,

@@ -1,5 +1,5 @@
 import type { DisposeAll, GuardedProcess } from '../guards/guarded-process.js';
-import type { ServerExit } from './handle.js';
+import type { ServerExit } from '../process/exit.js';
 import type { Probe } from './ready.js';
 
 /** What is known of a server that is ready. */

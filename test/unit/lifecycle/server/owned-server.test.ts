@@ -4,7 +4,8 @@ import { ClosedError, DisposeRefusedError, ServerLostError } from '../../../../s
 import { OwnedServer, type SupervisedProcess } from '../../../../src/lifecycle/server/owned-server.js';
 import { parseHealthPolicy, type HealthPolicy } from '../../../../src/lifecycle/server/health.js';
 import { parseRestartPolicy, type RestartPolicy } from '../../../../src/lifecycle/server/restart-budget.js';
-import { type ServerChange, type ServerExit } from '../../../../src/lifecycle/server/handle.js';
+import type { ServerExit } from '../../../../src/lifecycle/process/exit.js';
+import type { ServerChange } from '../../../../src/lifecycle/server/handle.js';
 import { ServerEventEmitter } from '../../../../src/lifecycle/server/server-events.js';
 import { silentLogger } from '../../../../src/core/logger.js';
 import { deferred, until } from '../../../support/wait.js';
