@@ -110,11 +110,14 @@ describe('a server that does not start', () => {
     }
   });
 
-  it('fails the start because the working directory does not exist, and names it instead of the command', async () => {
-    const error = await failure(starting(fakeServer('silent'), { cwd: '/nowhere/at/all' }));
-    expect(error).toBeInstanceOf(ServerStartError);
-    expect((error as Error).message).toContain('/nowhere/at/all');
-  });
+  it.each(['/nowhere/at/all', '/dev/null/below', `/${'a'.repeat(300)}`])(
+    'fails the start because there is no working directory %s, and names it instead of the command',
+    async (cwd) => {
+      const error = await failure(starting(fakeServer('silent'), { cwd }));
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect((error as Error).message).toContain(cwd);
+    },
+  );
 
   it('fails the start because the server exits at once', async () => {
     const error = await failure(starting(fakeServer('exits-at-once'), { password: PASSWORD }));
@@ -499,6 +502,17 @@ describe('the real server', () => {
     expect(environment).toContain(`JARVIS_TEST_MARKER=${real.marker}`);
     expect(environment.filter((variable) => variable.startsWith('VITEST'))).toEqual([]);
   });
+
+  it.each(['/proc/nope', '/dev/null'])(
+    'says what to do about a TMPDIR of %s, where nobody can make a directory',
+    async (TMPDIR) => {
+      const env = { ...real.startOptions.env, TMPDIR, JARVIS_TEST_MARKER: marker };
+      const error = await failure({ ...real.startOptions, env });
+      expect(error).toBeInstanceOf(ServerStartError);
+      expect((error as Error).message).toContain(`because it cannot write to "${TMPDIR}/opencode"`);
+      expect((error as Error).message).toContain('Set TMPDIR to a directory');
+    },
+  );
 
   it('names a taken port and leaves its owner alone', async () => {
     await using owner = await portOwner(0);

@@ -112,7 +112,7 @@ describe.runIf(isRoot)('what belongs to another user', () => {
     const dataDir = join(real.root, 'private');
     const error: unknown = await start({ command, dataDir }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ServerStartError);
-    expect((error as Error).message).toMatch(/may not write to ".*", which belongs to user 0\b/);
+    expect((error as Error).message).toMatch(/cannot write to ".*", which belongs to user 0\b/);
   });
 });
 

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { lazy } from '../../core/lazy.js';
 import { delay } from '../../core/abort.js';
 import { dataDirectory } from '../paths/directory-traps.js';
 import { makeDirectory } from '../paths/make-directory.js';
+import { statOf } from '../paths/stat-of.js';
 import { pidNamespace } from '../guards/orphans.js';
 import { findProcess, isAlive } from '../process/process-table.js';
 
@@ -106,6 +107,6 @@ function read(lock: string): Holder | undefined {
 function isAbandoned(lock: string, holder: Holder | undefined): boolean {
   const isKnown = holder !== undefined && holder.startTime !== '' && holder.namespace === pidNamespace();
   if (isKnown) return !isAlive(holder);
-  const stat = statSync(lock, { throwIfNoEntry: false });
+  const stat = statOf(lock);
   return stat !== undefined && Date.now() - stat.mtimeMs > MAX_AGE_MS;
 }

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { abortable, AbortScope, deferred, delay } from '../../core/abort.js';
 import { backoffMs } from '../../core/backoff.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../errors.js';
@@ -12,6 +11,7 @@ import { registerExitHook } from '../guards/exit-hook.js';
 import { endOrphans } from '../guards/orphans.js';
 import { dataDirectory } from '../paths/directory-traps.js';
 import { makeDirectory } from '../paths/make-directory.js';
+import { statOf } from '../paths/stat-of.js';
 import { answersDirectly, exemptLoopback, proxyVariable } from './loopback.js';
 import { shedStaleConnections, waitUntilHealthy, type DirectCheck, type Probe } from './ready.js';
 import { basicAuthorization } from './credentials.js';
@@ -214,7 +214,7 @@ async function withoutDatabaseRace<T>(
 
 /** Makes the directories and checks the cwd: of a missing one the system says that the command does not exist. */
 function prepare(plan: ServerPlan, command: string): void {
-  if (statSync(plan.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (statOf(plan.cwd)?.isDirectory() !== true) {
     throw new ServerStartError({
       message: `The cwd ${JSON.stringify(plan.cwd)} is not a directory.`,
       command,
@@ -241,26 +241,33 @@ async function portTaken({ port, hostname }: ServerPlan): Promise<string> {
   return isTaken ? `, because port ${port} of ${hostname} is taken by another process` : '';
 }
 
-/** The end of a message when the server exited because it may not write to a directory of its own or to what is in it. */
+/** The end of a message when the server exited because it cannot write to a directory of its own or to what is in it. */
 function notWritable({ env, cwd }: ServerPlan, output: readonly string[]): string {
   const line = output.find((text) =>
-    /\b(EACCES|EPERM|EROFS|ENOTDIR)\b|readonly database|unable to open database/.test(text),
+    /\b(EACCES|EPERM|EROFS|ENOTDIR|ENOSPC)\b|readonly database|unable to open database/.test(text),
   );
-  if (line === undefined) return '';
-  const data = dataDirectory(env, cwd);
-  const path = /'(\/[^']*)'/.exec(line)?.[1] ?? /\bpath: "(\/[^"]*)"/.exec(output.join('\n'))?.[1] ?? data;
-  const owner = ownerOf(path);
+  const all = output.join('\n');
+  // Bun says so of a directory that nobody can make, as below `/proc`.
+  const isMissing = /\bsyscall: "mkdir"/.test(all);
+  if (line === undefined && !isMissing) return '';
+  const named = /'(\/[^']*)'/.exec(line ?? '')?.[1] ?? /\bpath: "(\/[^"]*)"/.exec(all)?.[1];
+  const path = named ?? dataDirectory(env, cwd);
+  const owner = isMissing && line === undefined ? undefined : ownerOf(path);
+  // OpenCode 1.18.33 makes a directory `opencode` there at its start.
+  const isTemporary = path === join(env.TMPDIR || '/tmp', 'opencode');
   return (
-    `, because it may not write to ${JSON.stringify(path)}` +
+    `, because it cannot write to ${JSON.stringify(path)}` +
     (owner === undefined ? '' : `, which belongs to user ${owner}`) +
-    '. Give the server a dataDir, and a HOME, of the user it runs as'
+    (isTemporary
+      ? '. Set TMPDIR to a directory that the user it runs as can write to'
+      : '. Give the server a dataDir, and a HOME, of the user it runs as')
   );
 }
 
 /** The user id of the nearest part of a path that exists; `undefined` where there are no user ids. */
 function ownerOf(path: string): number | undefined {
   for (let level = path; ; level = dirname(level)) {
-    const stat = statSync(level, { throwIfNoEntry: false });
+    const stat = statOf(level);
     if (stat !== undefined) return process.getuid === undefined ? undefined : stat.uid;
     if (dirname(level) === level) return undefined;
   }
