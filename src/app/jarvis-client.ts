@@ -1,4 +1,4 @@
-import { assertOptions, pickOptions } from '../core/checks.js';
+import { assertOptions } from '../core/checks.js';
 import type { EventOptions, EventStream } from '../client/events/event-stream.js';
 import type { RepoClient } from '../client/repo/repo-client.js';
 import type { GlobalResource } from '../client/resources/global.js';
@@ -10,16 +10,11 @@ import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js
 import { parseGraceMs, type ServerHandle, type StopOptions } from '../lifecycle/server/handle.js';
 import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/session-registry.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
-import { attach } from './attach.js';
+import { connectAs, type ClientClass } from './attach.js';
 import { Backend } from './backend.js';
 import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
-import {
-  connectOptionChecks,
-  jarvisOptionChecks,
-  type ConnectOptions,
-  type JarvisOptions,
-} from './options.js';
+import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
 import type { Platform } from './platform.js';
 
 /** One OpenCode server and the repositories behind it, on any platform. */
@@ -53,19 +48,17 @@ export class JarvisClient implements AsyncDisposable {
   /**
    * Connects to a server that is already running. `close()` lets go of it and stops nothing.
    *
+   * Outside of browsers, where the environment names a proxy and `url` is a loopback address, it adds the loopback addresses to `NO_PROXY`
+   * of this process: runtimes that read these variables would send the requests, and the password, to the proxy.
+   *
    * @throws {TypeError} if `url` is not an http URL.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    * @throws {RequestError} with status 401 for a wrong password.
    * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {ConnectionError} {@link TimeoutError} when it does not answer.
    */
-  static async connect<T extends JarvisClient>(
-    this: new (server: ServerHandle, options?: JarvisOptions) => T,
-    options: ConnectOptions,
-  ): Promise<T> {
-    assertOptions('JarvisOpenCode.connect()', connectOptionChecks, options);
-    const server = await attach(options);
-    return new this(server, pickOptions(jarvisOptionChecks, options));
+  static async connect<T extends JarvisClient>(this: ClientClass<T>, options: ConnectOptions): Promise<T> {
+    return connectAs(this, options);
   }
 
   /**

@@ -3,11 +3,13 @@ import type { FetchFunction } from '../client/http/request-options.js';
 import { assertOptions, pickOptions, shown, type OptionChecks } from '../core/checks.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
+import { exemptLoopback, isLoopback } from '../lifecycle/server/loopback.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
 import type { ServerCalls } from '../lifecycle/server/launch.js';
 import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
-import { jarvisOptionChecks, type JarvisOptions } from './options.js';
+import { connectAs, type ClientClass } from './attach.js';
+import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
 import { nodePlatform } from './platform-node.js';
 import { sharedClient } from './shared-clients.js';
 import { recordStart } from './start-places.js';
@@ -65,6 +67,15 @@ export class JarvisOpenCode extends JarvisClient {
       ended();
       throw error;
     }
+  }
+
+  static override async connect<T extends JarvisClient>(
+    this: ClientClass<T>,
+    options: ConnectOptions,
+  ): Promise<T> {
+    return connectAs(this, options, (hostname) => {
+      if (isLoopback(hostname)) exemptLoopback(hostname);
+    });
   }
 
   /**

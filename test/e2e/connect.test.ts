@@ -14,7 +14,7 @@ import {
   type ConnectOptions,
   type ServerHandle,
 } from 'jarvis-opencode';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { hang, waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
@@ -143,6 +143,22 @@ describe('connect()', () => {
     await jarvis.global.health();
     const expected = `Basic ${Buffer.from('jürgen:pä:ß 🦊').toString('base64')}`;
     expect(seen).toEqual([expected, expected]);
+  });
+
+  it.each([
+    ['a server on this machine', 'http://127.0.0.1:4096', 'corp.example,127.0.0.1,localhost,::1,[::1]'],
+    ['no server elsewhere', 'http://gpu.example:4096', 'corp.example'],
+  ])("exempts %s from this process's proxy", async (_what, url, expected) => {
+    for (const name of ['http_proxy', 'ALL_PROXY', 'all_proxy', 'no_proxy']) vi.stubEnv(name, undefined);
+    vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1');
+    vi.stubEnv('NO_PROXY', 'corp.example');
+    const health = { healthy: true, version: '1.18.33' };
+    await using _ = await JarvisOpenCode.connect({
+      url,
+      idle: false,
+      fetch: async () => Response.json(health),
+    });
+    expect(process.env['NO_PROXY']).toBe(expected);
   });
 
   it('shows the password of a connection to nobody', async () => {
