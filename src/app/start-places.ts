@@ -12,10 +12,15 @@ interface Place {
 
 /** How many servers run, by the file that started them and their options. */
 const running = processRegistry<number>('starts');
+/** Where the servers that run were started by this copy of the library. */
+const open = new Set<{ readonly where: string }>();
 
 /**
  * Counts a server from its start to its end, and warns when the same file started one with the same options that still
  * runs. A line may have moved in between, because a development server evaluates a module after each edit.
+ *
+ * A process that ends by itself, without an error, while a server runs gets a warning of Node (`JARVIS_NOT_CLOSED`): its end kills the
+ * server, and nobody waited for the work in it.
  *
  * @param starter - whose `start` was called and is at work.
  * @returns ends the count; to be called once.
@@ -25,12 +30,13 @@ export function recordStart(
   options: { readonly logger?: Logger | undefined },
 ): () => void {
   const place = callerOf(starter.start);
-  if (place === undefined) return () => undefined;
+  const closed = noteOpen(place === undefined ? 'an unknown place' : textOf(place));
+  if (place === undefined) return closed;
   const key = JSON.stringify([place.file, ...comparableOptions(options)]);
   const before = running.get(key) ?? 0;
   running.set(key, before + 1);
   if (before > 0) {
-    const where = `${place.file}:${place.line}:${place.column}`;
+    const where = textOf(place);
     const { logger = silentLogger } = options;
     logger.warn(
       `${where} starts another server while ${before} from the same place still ${before === 1 ? 'runs' : 'run'}. If a ` +
@@ -39,10 +45,39 @@ export function recordStart(
     );
   }
   return () => {
+    closed();
     const now = running.get(key) ?? 0;
     if (now > 1) running.set(key, now - 1);
     else running.delete(key);
   };
+}
+
+function textOf({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`;
+}
+
+/** Warns at the end of the process unless the returned function was called before. */
+function noteOpen(where: string): () => void {
+  const entry = { where };
+  if (open.size === 0) process.on('exit', warnAtExit);
+  open.add(entry);
+  return () => {
+    if (open.delete(entry) && open.size === 0) process.off('exit', warnAtExit);
+  };
+}
+
+function warnAtExit(code: number): void {
+  if (code !== 0) return;
+  const places = [...open].map(({ where }) => where).join(', ');
+  const warning = Object.assign(
+    new Error(
+      `The process ended before close() of the OpenCode server that was started at ${places}. It was killed with all it ran. ` +
+        'Call `await jarvis.close()` when the work is done, or declare the client with `await using`.',
+    ),
+    { name: 'Warning', code: 'JARVIS_NOT_CLOSED' },
+  );
+  // `process.emitWarning` would wait for a tick that does not come any more.
+  process.emit('warning', warning);
 }
 
 /** Where a function was called that is at work; `undefined` where the runtime does not say. */

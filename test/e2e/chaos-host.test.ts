@@ -216,6 +216,24 @@ describe('a host leaves nothing', () => {
   });
 
   it.each([
+    ['warns', '0', 'JARVIS_NOT_CLOSED'],
+    ['says no more than its error to', '3', undefined],
+  ])('%s a host that ends with code %s without close(), and leaves nothing', async (_what, code, warned) => {
+    await using host = hostOf(
+      `process.on('warning', ({ code, message }) => { say(code); say(message); });
+       await JarvisOpenCode.start(options);
+       say('ready');
+       process.exit(${code});`,
+    );
+    expect(await host.ended).toEqual({ code: Number(code), signal: null });
+    const [ready, warning, message] = host.said();
+    expect([ready, warning]).toEqual(['ready', warned]);
+    if (warned !== undefined)
+      expect(message).toMatch(/started at \S*host\.mjs:\d+:\d+\..*await jarvis\.close\(\)/);
+    await expectNothingLeft(host);
+  });
+
+  it.each([
     ['is terminated', `worker.terminate();`, ''],
     ['exits', '', `process.exit(0);`],
     ['throws', `worker.on('error', () => {});`, `throw new Error('unexpected');`],

@@ -60,4 +60,24 @@ describe('recordStart', () => {
     expect(others.flatMap(({ warnings }) => warnings)).toEqual([]);
     for (const { end } of others) end();
   });
+
+  it('warns at the end of the process of servers that nobody closed, and of no others', () => {
+    const warned: Error[] = [];
+    const onWarning = (warning: Error): void => void warned.push(warning);
+    const before = process.listeners('exit');
+    const closed = startFrom('/srv/closed.js');
+    const forgotten = startFrom('/srv/forgotten.js');
+    const [atExit, ...more] = process.listeners('exit').filter((listener) => !before.includes(listener));
+    expect(more).toEqual([]);
+    closed.end();
+    process.on('warning', onWarning);
+    atExit?.(0);
+    atExit?.(1);
+    process.off('warning', onWarning);
+    forgotten.end();
+    expect(warned).toEqual([expect.objectContaining({ code: 'JARVIS_NOT_CLOSED' })]);
+    expect(warned[0]?.message).toContain('/srv/forgotten.js:1:');
+    expect(warned[0]?.message).not.toContain('closed.js');
+    expect(process.listeners('exit')).toEqual(before);
+  });
 });
