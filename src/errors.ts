@@ -770,13 +770,17 @@ export class UnsupportedServerError extends JarvisError {
   }
 }
 
-/** The object was used after `close()`. */
+/** The object was used after `close()`, or asked for new work while `close({ drainMs })` lets the rest end. */
 export class ClosedError extends JarvisError {
   override readonly name = 'ClosedError';
   override readonly code = 'CLOSED';
+  /** Whether it is not closed yet, and what runs may still end. */
+  readonly isDraining: boolean;
 
-  constructor(what = 'JarvisOpenCode') {
-    super(`${what} is closed. Start or connect a new one.`);
+  constructor(what = 'JarvisOpenCode', { isDraining = false }: { readonly isDraining?: boolean } = {}) {
+    const state = isDraining ? 'is closing: what runs may end, and nothing new begins' : 'is closed';
+    super(`${what} ${state}. Start or connect a new one.`);
+    this.isDraining = isDraining;
   }
 }
 

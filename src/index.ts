@@ -1,4 +1,9 @@
 // The public names on Node: the shared ones, and the class that can start a server.
 export * from './surface.js';
-export { JarvisOpenCode, type SharedOptions, type StartOptions } from './app/jarvis-opencode.js';
+export {
+  JarvisOpenCode,
+  type SharedOptions,
+  type SignalPolicy,
+  type StartOptions,
+} from './app/jarvis-opencode.js';
 export type { ServerOptions } from './lifecycle/server/options.js';

@@ -1,4 +1,5 @@
 // The public names that Node and a browser share. Adding one is a promise, removing one breaks a user.
+export type { DrainedOptions } from './app/jarvis-client.js';
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export type { MapFunction, MapOptions, MapProgress, MapResult } from './app/map.js';
 export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
@@ -223,6 +224,7 @@ export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.j
 export type { HealthPolicy } from './lifecycle/server/health.js';
 export type { RestartPolicy } from './lifecycle/server/restart-budget.js';
 export type {
+  CloseOptions,
   RestartGuard,
   RestartOptions,
   ServerChange,

@@ -19,13 +19,15 @@ import type { Session, SessionContext } from '../client/sessions/session.js';
 import { TurnEngine } from '../client/turns/engine.js';
 import type { RepoOverview } from '../core/instance.js';
 import { silentLogger } from '../core/logger.js';
+import { abortable } from '../core/abort.js';
 import { ClosedError, ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
-import type { ServerChange, ServerHandle, StopOptions } from '../lifecycle/server/handle.js';
+import type { CloseOptions, ServerChange, ServerHandle } from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { LocateSessions, SessionBinding, SessionRegistry } from '../registry/session-registry.js';
 import type { Directories } from './directories.js';
+import { Drain } from './drain.js';
 import { GlobalConfig } from './global-config.js';
 import type { JarvisOptions } from './options.js';
 import type { Platform } from './platform.js';
@@ -70,7 +72,9 @@ export class Backend {
    * server is lost for good.
    */
   readonly #over = new AbortController();
+  readonly #drain = new Drain();
   #closing: Promise<void> | undefined;
+  #graceMs: number | undefined;
 
   constructor(server: ServerHandle, { platform, directories, sessions, options }: BackendInit) {
     const { logger = silentLogger } = options;
@@ -151,9 +155,14 @@ export class Backend {
     return this.#closing !== undefined;
   }
 
-  /** @throws {ClosedError} after `close()`. */
+  /** @throws {ClosedError} after `close()`, and after the time that it gave to running work. */
   assertOpen(): void {
-    if (this.isClosed) throw new ClosedError();
+    if (this.#drain.isOver) throw new ClosedError();
+  }
+
+  /** @throws {ClosedError} after `close()`, also while running work may end. */
+  assertTakesWork(): void {
+    if (this.isClosed) throw new ClosedError(undefined, { isDraining: !this.#drain.isOver });
   }
 
   /**
@@ -186,16 +195,35 @@ export class Backend {
     return this.#instances.overview();
   }
 
-  /** Ends all work, and stops an owned server with all it runs. Idempotent; callers share one end. */
-  close(options?: StopOptions): Promise<void> {
-    this.#closing ??= this.#close(options);
+  /** Resolves when nothing runs. */
+  async drained(signal?: AbortSignal): Promise<void> {
+    while (this.#turns.isBusy || this.#instances.isWorking) {
+      await abortable(this.#turns.drained(), signal);
+      await this.#instances.drained(signal);
+    }
+  }
+
+  /**
+   * Lets running work end for `drainMs`, then ends all work, and stops an owned server with all it runs. Idempotent; callers share one
+   * end, with the shortest time and the last `graceMs`.
+   */
+  close({ drainMs = 0, graceMs = this.#graceMs }: CloseOptions = {}): Promise<void> {
+    this.#graceMs = graceMs;
+    this.#drain.limit(drainMs);
+    if (this.#drain.isOver) this.#end(new ClosedError());
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #close(options: StopOptions | undefined): Promise<void> {
-    this.#end(new ClosedError());
+  async #close(): Promise<void> {
+    if (!this.#drain.isOver) {
+      this.#instances.drain();
+      await Promise.race([this.drained(this.#over.signal).catch(() => undefined), this.#drain.over]);
+      this.#drain.end();
+      this.#end(new ClosedError());
+    }
     await this.#hub.close(this.#over.signal.reason);
-    await this.server.stop(options);
+    await this.server.stop({ graceMs: this.#graceMs });
   }
 
   /** Ends all work. The first reason wins. */
@@ -352,6 +380,8 @@ export class Backend {
   }
 
   #transportOf(entry: InstanceEntry, onAcquired?: () => void): RepoTransport {
-    return new RepoTransport(this.#http, entry.directory, acquireThrough(this.#link, entry, onAcquired));
+    const isDraining = (): boolean => this.#instances.isDraining;
+    const acquire = acquireThrough(this.#link, entry, onAcquired, isDraining);
+    return new RepoTransport(this.#http, entry.directory, acquire);
   }
 }

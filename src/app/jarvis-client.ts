@@ -1,4 +1,4 @@
-import { assertOptions } from '../core/checks.js';
+import { aSignal, assertOptions, type OptionChecks } from '../core/checks.js';
 import type { EventOptions, EventStream } from '../client/events/event-stream.js';
 import type { RepoClient } from '../client/repo/repo-client.js';
 import type { GlobalResource } from '../client/resources/global.js';
@@ -7,7 +7,7 @@ import type { Session } from '../client/sessions/session.js';
 import type { RepoOverview } from '../core/instance.js';
 import { SessionNotBoundError } from '../errors.js';
 import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js';
-import { parseGraceMs, type ServerHandle, type StopOptions } from '../lifecycle/server/handle.js';
+import { assertCloseOptions, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/session-registry.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 import { connectAs, type ClientClass } from './attach.js';
@@ -16,6 +16,14 @@ import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
 import type { Platform } from './platform.js';
+
+/** Options of `jarvis.drained()`. */
+export interface DrainedOptions {
+  /** Ends the waiting, with its own reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const drainedOptionChecks: OptionChecks<DrainedOptions> = { signal: aSignal };
 
 /** One OpenCode server and the repositories behind it, on any platform. */
 export class JarvisClient implements AsyncDisposable {
@@ -119,7 +127,7 @@ export class JarvisClient implements AsyncDisposable {
     work: MapFunction<T>,
     options?: MapOptions<T>,
   ): Promise<MapResult<T>[]> {
-    this.#backend.assertOpen();
+    this.#backend.assertTakesWork();
     return mapDirectories(directories, work, options, {
       forRepo: (directory) => this.forRepo(directory),
       concurrency: this.#maxLoaded,
@@ -140,6 +148,18 @@ export class JarvisClient implements AsyncDisposable {
     return this.#backend.overview();
   }
 
+  /**
+   * Resolves when nothing runs, at once if so: no turn runs or waits, no function of `use()`, no request of a repository, and, on a
+   * server that this client started, no session is at work for anybody. What only keeps an instance does not count: `hold()`,
+   * subscriptions, terminals; but a connection to a terminal is a request. It stops nothing from beginning: `close({ drainMs })` does.
+   *
+   * @param options - `signal` ends the waiting.
+   */
+  async drained(options?: DrainedOptions): Promise<void> {
+    assertOptions('drained()', drainedOptionChecks, options);
+    return this.#backend.drained(options?.signal);
+  }
+
   /** @internal Whether `close()` was called. */
   get isClosed(): boolean {
     return this.#backend.isClosed;
@@ -149,10 +169,17 @@ export class JarvisClient implements AsyncDisposable {
    * Ends everything: running calls and turns reject with `ClosedError`, subscriptions end, and a server that this
    * client started stops with all it runs. Resolves when that is done. Idempotent; callers share one end.
    *
-   * @throws {RangeError} for an invalid `graceMs`; nothing was closed then.
+   * With `drainMs`, what runs may end by itself first, as {@link drained} counts it: turns that were sent (one that waits for a
+   * permission waits for its answer), functions of `use()` and `map()`, and requests. Nothing new begins: turns and uses that wait
+   * in a queue, and those that come, reject with a `ClosedError` whose `isDraining` is set, but for what belongs to a repository
+   * with a running `use()`. Requests of a repository are taken as long as a turn, a use or a session is at work there, e.g. to
+   * answer a permission. When nothing runs any more, or the time is over, the rest is ended. A call meanwhile can only shorten the
+   * time: the shortest counts, so `close()` ends everything at once.
+   *
+   * @throws {RangeError} for an invalid `graceMs` or `drainMs`; nothing was closed then.
    */
-  close(options?: StopOptions): Promise<void> {
-    parseGraceMs(options, 'close()');
+  close(options?: CloseOptions): Promise<void> {
+    assertCloseOptions(options);
     return this.#backend.close(options);
   }
 

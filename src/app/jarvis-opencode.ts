@@ -1,6 +1,7 @@
 import { serverApi } from '../client/http/server-calls.js';
 import type { FetchFunction } from '../client/http/request-options.js';
-import { assertOptions, pickOptions, shown, type OptionChecks } from '../core/checks.js';
+import { anObject, assertOptions, pickOptions, shown, someMs, type OptionChecks } from '../core/checks.js';
+import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { exemptLoopback, isLoopback } from '../lifecycle/server/loopback.js';
@@ -14,13 +15,37 @@ import { nodePlatform } from './platform-node.js';
 import { sharedClient } from './shared-clients.js';
 import { recordStart } from './start-places.js';
 
+/** What a signal to end this process does. */
+export interface SignalPolicy {
+  /** Milliseconds that running work may take to end before the server is stopped, as in `close({ drainMs })`. */
+  readonly drainMs: number;
+}
+
 /** How to start a server and use it. */
-export interface StartOptions extends ServerOptions, JarvisOptions {}
+export interface StartOptions extends ServerOptions, JarvisOptions {
+  /**
+   * Lets running work end when SIGINT, SIGTERM or SIGHUP ends this process: the client drains, the server stops, then the process ends
+   * by that signal. A second signal ends everything at once. A process that listens for the signal itself decides itself: call
+   * `close({ drainMs })` there.
+   *
+   * @default the server stops at once
+   */
+  readonly onSignal?: SignalPolicy | undefined;
+}
 
 /** How to start a server that every copy of a module uses. */
 export type SharedOptions = Omit<StartOptions, 'signal'>;
 
-const startOptionChecks: OptionChecks<StartOptions> = { ...serverOptionChecks, ...jarvisOptionChecks };
+const signalPolicyChecks: OptionChecks<SignalPolicy> = { drainMs: someMs };
+const startOptionChecks: OptionChecks<StartOptions> = {
+  ...serverOptionChecks,
+  ...jarvisOptionChecks,
+  onSignal: (name, value) => {
+    anObject(name, value);
+    someMs(`${name}.drainMs`, (value as Partial<SignalPolicy>).drainMs);
+    assertOptions(name, signalPolicyChecks, value, `${name}.`);
+  },
+};
 const { signal: _, ...sharedOptionChecks } = startOptionChecks;
 
 /**
@@ -116,7 +141,12 @@ async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
     serverCalls(options.fetch),
   );
   try {
-    return new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
+    const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
+    if (options.onSignal !== undefined) {
+      const { drainMs } = options.onSignal;
+      server.onHostSignal(() => jarvis.close({ drainMs, graceMs: HOST_SIGNAL_GRACE_MS }));
+    }
+    return jarvis;
   } catch (error) {
     await server.stop();
     throw error;

@@ -2,7 +2,7 @@ import type { UseContext, UseOptions } from '../client/repo/use.js';
 import { AbortScope, deferred, type Deferred } from '../core/abort.js';
 import type { AsyncContext } from '../core/async-context.js';
 import type { UseCounts } from '../core/instance.js';
-import { TimeoutError, UseDeadlockError } from '../errors.js';
+import { TimeoutError, UseDeadlockError, type ClosedError } from '../errors.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /** The repositories that have a place. */
@@ -52,6 +52,8 @@ export class Admission {
   readonly #places = new Map<InstanceEntry, Place>();
   /** Uses of repositories without a place, the next one first. */
   #queue: Use[] = [];
+  /** Why no further use begins. */
+  #refusal: ClosedError | undefined;
 
   constructor(init: AdmissionInit) {
     this.#init = init;
@@ -79,6 +81,8 @@ export class Admission {
     const { context, closed } = this.#init;
     const scope = new AbortScope([closed, signal], {
       timeoutMs,
+      // An application waits for it: its fake timers count.
+      timers: globalThis,
       reason: (limitMs) =>
         new TimeoutError(`The use of ${JSON.stringify(entry.directory)}`, {
           phase: 'use',
@@ -109,8 +113,25 @@ export class Admission {
     }
   }
 
+  /** Rejects the uses that wait, and all that come, but for those inside a running use of the same repository. */
+  refuseNew(reason: ClosedError): void {
+    this.#refusal = reason;
+    const admitted = [...this.#places.values()].flatMap(({ uses }) => [...uses]);
+    for (const use of [...this.#queue, ...admitted]) if (use.state !== 'running') use.admitted.reject(reason);
+  }
+
+  /** Whether a use belongs to one that runs. Where nobody knows what a call is made in, any that runs there counts. */
+  #goesOn({ entry, parent }: Use, place: Place | undefined): boolean {
+    const running = [...(place?.uses ?? [])].filter(isRunning);
+    if (this.#init.context === undefined) return running.length > 0;
+    for (let outer = parent; outer !== undefined; outer = outer.parent)
+      if (outer.entry === entry && running.includes(outer)) return true;
+    return false;
+  }
+
   #enter(use: Use): void {
     const place = this.#places.get(use.entry);
+    if (this.#refusal !== undefined && !this.#goesOn(use, place)) throw this.#refusal;
     if (place !== undefined) return join(place, use);
     const position = this.#queue.findLastIndex(({ priority }) => priority >= use.priority) + 1;
     this.#queue.splice(position, 0, use);

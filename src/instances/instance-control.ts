@@ -15,6 +15,7 @@ import { systemClock, type Clock } from '../core/clock.js';
 import type {
   DisposeReason,
   DisposeResult,
+  HoldKind,
   InstanceDecision,
   ProcessUsage,
   RepoOverview,
@@ -22,7 +23,7 @@ import type {
   TreeUsage,
 } from '../core/instance.js';
 import type { Logger } from '../core/logger.js';
-import { DisposeRefusedError, type ServerLostError } from '../errors.js';
+import { ClosedError, DisposeRefusedError, type ServerLostError } from '../errors.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import { InstanceRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
@@ -71,6 +72,10 @@ export interface InstanceControlInit {
 
 const NO_PROCESSES: ProcessUsage = { count: 0, rssBytes: 0 };
 
+/** What runs for this client, and, on a server of its own, what the server does for anybody. */
+const WORK: ReadonlySet<HoldKind> = new Set(['request', 'turn', 'use']);
+const SERVER_WORK: ReadonlySet<HoldKind> = new Set([...WORK, 'session-busy']);
+
 const STREAM_DOWN = 'the event stream is not connected';
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
@@ -86,6 +91,8 @@ export class InstanceControl implements HubObserver {
   readonly #scheduler: Scheduler | undefined;
   readonly #staleWatch: StaleWatch | undefined;
   readonly #admission: Admission;
+  readonly #work: ReadonlySet<HoldKind>;
+  #isDraining = false;
   /** Every loaded instance, behind one gate. */
   readonly #loaded: DisposableInstances;
 
@@ -129,6 +136,7 @@ export class InstanceControl implements HubObserver {
         sendAbort(init.transportOf(this.entry(directory)), sessionID, { signal }),
       unloaded: (directory, reason) => this.#decisions.disposed(directory, reason),
     });
+    this.#work = init.ownsServer ? SERVER_WORK : WORK;
     const policy = parseIdlePolicy(init.idle);
     this.#admission = new Admission({
       maxPlaces: policy?.maxLoaded ?? Number.POSITIVE_INFINITY,
@@ -166,6 +174,27 @@ export class InstanceControl implements HubObserver {
       ...this.stats(entry),
       processes: byDirectory && (byDirectory.get(entry.directory) ?? NO_PROCESSES),
     }));
+  }
+
+  /** Whether only what belongs to running work is still taken. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Takes nothing any more but what belongs to running work. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#admission.refuseNew(new ClosedError(undefined, { isDraining: true }));
+  }
+
+  /** Whether something runs in a repository; see {@link drained}. */
+  get isWorking(): boolean {
+    return this.#registry.isHeldBy(this.#work);
+  }
+
+  /** Resolves when no turn, use or request runs and, on a server of this client, no session is at work. */
+  drained(signal?: AbortSignal): Promise<void> {
+    return this.#registry.released(this.#work, signal);
   }
 
   /** Disposes no instance for idleness any more. */

@@ -22,6 +22,7 @@ export interface EntryOwner {
   used(entry: InstanceEntry): void;
   unloaded(entry: InstanceEntry): void;
   held(entry: InstanceEntry, isHeld: boolean): void;
+  holdEnded(): void;
   gated(isClosed: boolean): void;
 }
 
@@ -85,7 +86,10 @@ export class InstanceEntry {
   constructor(directory: string, owner: EntryOwner) {
     this.directory = directory;
     this.#owner = owner;
-    this.#holds = new HoldSet((isHeld) => owner.held(this, isHeld));
+    this.#holds = new HoldSet(
+      (isHeld) => owner.held(this, isHeld),
+      () => owner.holdEnded(),
+    );
     this.#gate = new Gate(() => owner.gated(false));
     this.#turnGate = new Gate(() => undefined);
   }
@@ -106,6 +110,11 @@ export class InstanceEntry {
   /** Whether a known hold needs the instance; `unknown` holds do not count. */
   get isHeld(): boolean {
     return this.#holds.size > 0;
+  }
+
+  /** Whether something holds the instance for one of these reasons. */
+  isHeldBy(kinds: ReadonlySet<HoldKind>): boolean {
+    return this.#holds.hasAny(kinds);
   }
 
   /** Everything that keeps the instance loaded, `unknown` holds included. */

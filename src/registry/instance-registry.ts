@@ -1,5 +1,6 @@
+import { abortable, deferred, type Deferred } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
-import type { Hold } from '../core/instance.js';
+import type { Hold, HoldKind } from '../core/instance.js';
 import { Gate } from './gate.js';
 import { InstanceEntry, type EntryOwner, type LoadOutcome } from './instance-entry.js';
 
@@ -34,6 +35,8 @@ export class InstanceRegistry {
   readonly #gate: Gate;
   readonly #owner: EntryOwner;
   #closedGates = 0;
+  /** Resolves when the next hold ends. */
+  #holdEnded: Deferred<void> | undefined;
   #unknownHold: Hold | undefined;
   #streamEpoch = 0;
   #isStreamLive = false;
@@ -81,6 +84,20 @@ export class InstanceRegistry {
     return this.#loaded.size - this.#loading.size - this.#closedGates;
   }
 
+  /** Whether something holds any directory for one of these reasons. */
+  isHeldBy(kinds: ReadonlySet<HoldKind>): boolean {
+    for (const entry of this.#entries.values()) if (entry.isHeldBy(kinds)) return true;
+    return false;
+  }
+
+  /** Resolves when nothing holds any directory for one of these reasons. */
+  async released(kinds: ReadonlySet<HoldKind>, signal?: AbortSignal): Promise<void> {
+    while (this.isHeldBy(kinds)) {
+      this.#holdEnded ??= deferred();
+      await abortable(this.#holdEnded.promise, signal);
+    }
+  }
+
   /** Closes the gate of every directory, loaded or not, until the caller calls the returned function. */
   closeGate(): () => void {
     return this.#gate.close();
@@ -126,6 +143,10 @@ export class InstanceRegistry {
         this.#idle.delete(entry);
       },
       held: (entry, isHeld) => (isHeld ? this.#idle.delete(entry) : this.#released(entry)),
+      holdEnded: () => {
+        this.#holdEnded?.resolve();
+        this.#holdEnded = undefined;
+      },
       gated: (isClosed) => {
         this.#closedGates += isClosed ? 1 : -1;
         if (!isClosed) this.#listener.reopened();

@@ -1,5 +1,5 @@
-import { DisposeRefusedError, type JarvisOpenCode, type RepoClient } from 'jarvis-opencode';
-import { hang, text, waitFor } from 'jarvis-opencode/testing';
+import { ClosedError, DisposeRefusedError, type JarvisOpenCode, type RepoClient } from 'jarvis-opencode';
+import { ask, hang, text, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { gate } from './helpers.js';
 import { worlds, type World } from './worlds.js';
@@ -278,6 +278,73 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     const response = await repo.fetch(`${repo.baseUrl}/session/status`);
     expect([response.status, await response.json()]).toMatchObject([400, { name: 'ConfigJsonError' }]);
     expect(repo.stats()).toMatchObject(broken);
+  });
+
+  it('lets running work end when it drains, and begins nothing new', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
+    const [repo, other] = [jarvis.forRepo(await world.repo()), jarvis.forRepo(await world.repo())];
+    const turn = await busyTurn(repo);
+    const [begun, end] = [gate(), gate()];
+    const using = repo.use(async (used) => {
+      begun.open();
+      await end.promise;
+      return used.prompt('In the use');
+    });
+    await begun.promise;
+    const waiting = other.use(() => 'never');
+    const isDrained = vi.fn();
+    void jarvis.drained().then(isDrained);
+
+    const closing = jarvis.close({ drainMs: 600_000 });
+    const draining = { name: 'ClosedError', isDraining: true };
+    await expect(waiting).rejects.toMatchObject(draining);
+    await expect(jarvis.map([repo.directory], () => 'never')).rejects.toMatchObject(draining);
+    await expect(other.sessions.create()).rejects.toMatchObject(draining);
+    await expect(other.use(() => 'never')).rejects.toMatchObject(draining);
+    expect((await repo.sessions.list()).map(({ id }) => id)).toEqual([turn.sessionID]);
+    expect(await turn.finish()).toBe('Working done.');
+    expect(isDrained).not.toHaveBeenCalled();
+    end.open();
+    expect((await using).text).toBe('ok');
+    await closing;
+    expect(isDrained).toHaveBeenCalledOnce();
+    expect(() => jarvis.forRepo(repo.directory)).toThrow(ClosedError);
+    await expect(repo.sessions.list()).rejects.toMatchObject({ ...draining, isDraining: false });
+  });
+
+  it('waits for a permission while it drains, and takes no further turn', async () => {
+    world.script(() => [
+      ask('bash', { command: 'true', description: 'Do it' }, { output: '' }),
+      text('Done.'),
+    ]);
+    const jarvis = await world.connect({ idle: false });
+    const repo = jarvis.forRepo(await world.repo());
+    const session = await repo.sessions.create();
+    const turn = session.stream('Work');
+    const next = session.prompt('Next');
+    for await (const step of turn) {
+      if (step.type !== 'permission') continue;
+      const closing = jarvis.close({ drainMs: 600_000 });
+      await repo.permissions.reply(step.request.id, { reply: 'once' });
+      expect((await turn.result).text).toBe('Done.');
+      await expect(next).rejects.toMatchObject({ name: 'ClosedError', isDraining: true });
+      await closing;
+    }
+  });
+
+  it('ends a drain at once by another close()', async () => {
+    world.script(() => [text('Working'), hang()]);
+    const jarvis = await world.connect({ idle: false });
+    const repo = jarvis.forRepo(await world.repo());
+    const turn = (await repo.sessions.create()).stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    const closing = jarvis.close({ drainMs: 600_000 });
+    expect(jarvis.forRepo(repo.directory)).toBe(repo);
+    await jarvis.close();
+    await closing;
+    await expect(turn.result).rejects.toMatchObject({ name: 'ClosedError', isDraining: false });
+    expect(() => jarvis.forRepo(repo.directory)).toThrow(ClosedError);
+    await jarvis.drained();
   });
 
   it('maps many directories, where a broken one costs the others nothing', async () => {

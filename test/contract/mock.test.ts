@@ -173,6 +173,21 @@ describe('the script of a mock', () => {
   });
 });
 
+describe('a client of a mock that drains', () => {
+  it('ends what still runs when the time is over', async () => {
+    const mock = aMock();
+    mock.script(() => [text('Working'), hang()]);
+    const jarvis = await aClient(mock);
+    const turn = (await jarvis.forRepo('/repo').sessions.create()).stream('Work');
+    for await (const step of turn) if (step.type === 'text') break;
+    await expect(jarvis.drained({ signal: AbortSignal.abort('enough') })).rejects.toBe('enough');
+    expect(() => jarvis.close({ drainMs: -1 })).toThrow(RangeError);
+    await jarvis.close({ drainMs: 50 });
+    await expect(turn.result).rejects.toMatchObject({ name: 'ClosedError', isDraining: false });
+    await jarvis.drained();
+  });
+});
+
 describe('the state of a mock', () => {
   it('records requests with their directory and body', async () => {
     const mock = aMock();

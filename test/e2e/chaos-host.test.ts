@@ -76,6 +76,34 @@ describe('a host that does not listen for signals', () => {
     await expectNothingLeft(host);
   });
 
+  it('lets running work end first by onSignal, and ends at once by a second signal', async () => {
+    const body = (work: string): string =>
+      `const jarvis = await JarvisOpenCode.start({ ...options, onSignal: { drainMs: 600_000 } });
+       jarvis.server.on('state', say);
+       const isDraining = () => jarvis.map([], () => 1).then(() => false, (error) => error.isDraining);
+       jarvis.forRepo('/').use(async () => {
+         say('ready');
+         while (!(await isDraining())) await new Promise((resolve) => setTimeout(resolve, 20));
+         say('draining');
+         ${work}
+       });`;
+    await using patient = hostOf(body(`say('done');`));
+    await patient.hears('ready');
+    patient.kill('SIGTERM');
+    expect(await patient.ended).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(patient.said()).toEqual(['ready', 'draining', 'done', 'stopping', 'stopped']);
+    await expectNothingLeft(patient);
+
+    await using busy = hostOf(body('await new Promise(() => {});'));
+    await busy.hears('ready');
+    busy.kill('SIGINT');
+    await busy.hears('draining');
+    busy.kill('SIGINT');
+    expect(await busy.ended).toEqual({ code: null, signal: 'SIGINT' });
+    expect(busy.said()).toEqual(['ready', 'draining']);
+    await expectNothingLeft(busy);
+  });
+
   it('ends a host by a signal while its server starts', async () => {
     await using host = hostOf(
       `start().catch((error) => say(error.name));

@@ -9,6 +9,7 @@ import {
   JarvisOpenCode,
   type AskOutcome,
   type BindableSession,
+  type CloseOptions,
   type ConnectOptions,
   type DisposeResult,
   type EventStream,
@@ -38,6 +39,7 @@ import {
   type SessionMap,
   type SessionStatus,
   type SharedOptions,
+  type SignalPolicy,
   type StartOptions,
   type StopOptions,
   type StoredMessage,
@@ -99,7 +101,10 @@ describe('JarvisOpenCode', () => {
 
   it('can be closed in every way', () => {
     expectTypeOf(jarvis).toExtend<AsyncDisposable>();
-    expectTypeOf(jarvis.close).parameters.toEqualTypeOf<[options?: StopOptions]>();
+    expectTypeOf(jarvis.close).parameters.toEqualTypeOf<[options?: CloseOptions]>();
+    expectTypeOf<CloseOptions>().toExtend<StopOptions>();
+    expectTypeOf(jarvis.drained({ signal: new AbortController().signal })).resolves.toBeVoid();
+    expectTypeOf<StartOptions['onSignal']>().toEqualTypeOf<SignalPolicy | undefined>();
     expectTypeOf(jarvis.close).returns.toEqualTypeOf<Promise<void>>();
   });
 

@@ -228,6 +228,7 @@ interface Types {
   SessionMap: api.SessionMap;
   SessionStatus: api.SessionStatus;
   SharedOptions: api.SharedOptions;
+  SignalPolicy: api.SignalPolicy;
   ShapeIssue: api.ShapeIssue;
   ShellInput: api.ShellInput;
   Skill: api.Skill;
@@ -236,6 +237,8 @@ interface Types {
   StepFinishPart: api.StepFinishPart;
   StepStartPart: api.StepStartPart;
   StopOptions: api.StopOptions;
+  CloseOptions: api.CloseOptions;
+  DrainedOptions: api.DrainedOptions;
   SubtaskPart: api.SubtaskPart;
   SummarizeInput: api.SummarizeInput;
   TextMatch: api.TextMatch;

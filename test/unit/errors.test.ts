@@ -190,8 +190,8 @@ describe('errors of two copies of the library', () => {
   it('shows no mark of the copies on an error', () => {
     const error = new ClosedError();
     expect(Object.getOwnPropertySymbols(error)).toEqual([]);
-    expect(Object.keys(error).sort()).toEqual(['code', 'name']);
-    expect(Object.keys(error.toJSON()).sort()).toEqual(['code', 'message', 'name']);
+    expect(Object.keys(error).sort()).toEqual(['code', 'isDraining', 'name']);
+    expect(Object.keys(error.toJSON()).sort()).toEqual(['code', 'isDraining', 'message', 'name']);
   });
 });
 
@@ -446,6 +446,12 @@ describe('the errors of sessions', () => {
     expect(error).toMatchObject({ directory: '/last', waits });
     expect(error.message).toContain('("/0" waits for "/last", "/1" waits for "/last"');
     expect(error.message).toContain('"/9" waits for "/last", 2 more)');
+  });
+
+  it('says in a ClosedError whether what runs may still end', () => {
+    const draining = new ClosedError(undefined, { isDraining: true });
+    expect([draining.isDraining, new ClosedError().isDraining]).toEqual([true, false]);
+    expect(draining.message).toContain('is closing: what runs may end, and nothing new begins');
   });
 
   it('names the holds in a DisposeRefusedError', () => {

@@ -95,6 +95,16 @@ export class TurnEngine {
     return run.turn;
   }
 
+  /** Whether a turn runs or waits. */
+  get isBusy(): boolean {
+    return this.#lastOf.size > 0;
+  }
+
+  /** Resolves when no turn runs or waits. */
+  async drained(): Promise<void> {
+    while (this.isBusy) await Promise.all(this.#lastOf.values());
+  }
+
   /** Interrupts the turns that the server worked on when it ended, and returns the ids of their sessions. */
   interrupt(error: ServerLostError): string[] {
     return [...this.#runs].filter((run) => run.interrupt(error)).map((run) => run.turn.sessionID);

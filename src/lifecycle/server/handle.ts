@@ -23,6 +23,17 @@ export interface StopOptions {
   readonly graceMs?: number | undefined;
 }
 
+/** Options of `close()` of a client. */
+export interface CloseOptions extends StopOptions {
+  /**
+   * Milliseconds that turns, uses and requests under way may take to end by themselves; nothing new begins meanwhile. 0 ends them at
+   * once.
+   *
+   * @default 0
+   */
+  readonly drainMs?: number | undefined;
+}
+
 /** Options of {@link ServerHandle.restart}. */
 export interface RestartOptions {
   /** Restarts whatever the server does: running turns are interrupted. @default false */
@@ -52,17 +63,22 @@ export interface ServerChange {
 const DEFAULT_GRACE_MS = 2_000;
 
 const stopChecks: OptionChecks<StopOptions> = { graceMs: someMs };
+const closeChecks: OptionChecks<CloseOptions> = { ...stopChecks, drainMs: someMs };
 const restartChecks: OptionChecks<RestartOptions> = { force: aBoolean };
 
 /**
  * Checks the options of a stop and fills in their default.
  *
- * @param of - what takes them, for the message.
  * @throws {TypeError} {@link RangeError} unless `graceMs` is a finite number of milliseconds, 0 or more.
  */
-export function parseGraceMs(options: StopOptions | undefined, of = 'stop()'): number {
-  assertOptions(of, stopChecks, options);
+export function parseGraceMs(options: StopOptions | undefined): number {
+  assertOptions('stop()', stopChecks, options);
   return options?.graceMs ?? DEFAULT_GRACE_MS;
+}
+
+/** @throws {TypeError} {@link RangeError} unless each is a finite number of milliseconds, 0 or more. */
+export function assertCloseOptions(options: CloseOptions | undefined): void {
+  assertOptions('close()', closeChecks, options);
 }
 
 /** @throws {TypeError} unless `force` is a boolean, and nothing else is given. */

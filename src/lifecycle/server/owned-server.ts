@@ -72,6 +72,7 @@ export class OwnedServer implements ServerHandle {
   #relaunching: Promise<void> | undefined;
   #requested: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #stopWithHost: () => Promise<unknown> = () => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS });
 
   /** Supervises a process that is ready. */
   constructor(process: SupervisedProcess, supervision: Supervision) {
@@ -154,6 +155,11 @@ export class OwnedServer implements ServerHandle {
     return this.#events.on(event, listener);
   }
 
+  /** Replaces what a signal to end this process does: `stop` ends the server, in its own time. */
+  onHostSignal(stop: () => Promise<unknown>): void {
+    this.#stopWithHost = stop;
+  }
+
   guardRestart(guard: RestartGuard): void {
     this.#guards.push(guard);
   }
@@ -218,7 +224,7 @@ export class OwnedServer implements ServerHandle {
   #adopt(process: SupervisedProcess): void {
     const { health: policy } = this.#supervision;
     this.#process = process;
-    process.onHostSignal(() => this.stop({ graceMs: HOST_SIGNAL_GRACE_MS }));
+    process.onHostSignal(() => this.#stopWithHost());
     void process.exited.then((exit) => this.#exited(process, exit));
     if (policy !== undefined) this.#health = this.#watch(process, policy);
     this.#events.enter('ready');

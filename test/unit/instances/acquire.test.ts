@@ -57,6 +57,28 @@ describe('acquiring an instance for a request', () => {
     expect([times, holds()]).toEqual([2, 1]);
   });
 
+  it('takes while draining only what belongs to running work', async () => {
+    const kinds = ['request', 'turn', 'use', 'session-busy', 'lease', 'subscription', 'pty'] as const;
+    const taken: string[] = [];
+    for (const held of kinds) {
+      for (const kind of ['request', 'turn'] as const) {
+        const { entry } = instance();
+        entry.isHeldBy = (asked) => asked.has(held);
+        const acquire = acquireThrough(new ServerLink(true), entry, undefined, () => true);
+        await acquire(kind, 'x').then(
+          () => taken.push(`${kind} beside ${held}`),
+          (error: unknown) => expect(error).toMatchObject({ name: 'ClosedError', isDraining: true }),
+        );
+      }
+    }
+    expect(taken).toEqual([
+      'request beside turn',
+      'request beside use',
+      'turn beside use',
+      'request beside session-busy',
+    ]);
+  });
+
   it('rejects with the reason of the signal while a request waits for a server', async () => {
     const link = new ServerLink(true);
     link.markLost(lost());

@@ -6,8 +6,6 @@ import { Admission, type Use } from '../../../src/instances/admission.js';
 import { InstanceRegistry } from '../../../src/registry/instance-registry.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
-vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
-
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
 });
@@ -254,6 +252,26 @@ describe('the admission of repositories', () => {
     await settle();
     other.end();
     expect(await nested).toBe('c');
+  });
+
+  it('refuses what waits and what comes while draining, but for a use inside a running one', async () => {
+    const { admission, registry, use } = setUp(2, () => settle());
+    const entry = registry.entry('/a');
+    let goOn!: () => void;
+    const told = new Promise<void>((resolve) => (goOn = resolve));
+    const outer = admission.run(entry, async () => {
+      await told;
+      await expect(admission.run(registry.entry('/b'), () => 1)).rejects.toThrow('closing');
+      return admission.run(entry, () => 'inside');
+    });
+    await settle();
+    await settle();
+    const [admitted, queued] = [use('/c'), use('/d')];
+    const reason = new ClosedError(undefined, { isDraining: true });
+    admission.refuseNew(reason);
+    for (const { done } of [admitted, queued, use('/a'), use('/e')]) await expect(done).rejects.toBe(reason);
+    goOn();
+    expect(await outer).toBe('inside');
   });
 
   it('lets everybody run at once without a limit', async () => {
