@@ -27,7 +27,8 @@ export function linksOf(markdown: string): Link[] {
     const text = line.replace(/(`+)(?:(?!\1).)+\1/g, 'code');
     const inline = [...text.matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)/g)];
     const html = [...text.matchAll(/\b(?:href|src|srcset)="([^"]+)"/g)];
-    return [...inline, ...html].map(([, target = '']) => ({ target, line: index + 1 }));
+    const defined = [...text.matchAll(/^\s{0,3}\[[^\]]+\]:\s+(\S+)/g)];
+    return [...inline, ...html, ...defined].map(([, target = '']) => ({ target, line: index + 1 }));
   });
 }
 

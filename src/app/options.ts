@@ -60,7 +60,7 @@ export interface JarvisOptions extends AskOptions {
    * @default 134_217_728 (128 MiB)
    */
   readonly maxEventBytes?: number | undefined;
-  /** @default silence */
+  /** Gets what the library decides and what goes wrong, as sentences with data. @default silence */
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */
   readonly fetch?: FetchFunction | undefined;
@@ -78,7 +78,7 @@ export interface JarvisOptions extends AskOptions {
 export interface ConnectOptions extends JarvisOptions {
   /** Its origin, e.g. `http://127.0.0.1:4096`. */
   readonly url: string | URL;
-  /** @default 'opencode' */
+  /** The user name for Basic authentication. @default 'opencode' */
   readonly username?: string | undefined;
   /** Leave it out for a server without a password. */
   readonly password?: string | undefined;

@@ -85,6 +85,7 @@ describe('the check of the links', () => {
       '[no](no.md)', // 4
       fence, // 5
       '<source srcset="c.svg"><img src="d.svg"> [`e`](#e)', // 6
+      '[f]: docs/f.md', // 7
     ].join('\n');
     expect(linksOf(markdown)).toEqual([
       { target: 'docs/a.md', line: 1 },
@@ -92,6 +93,7 @@ describe('the check of the links', () => {
       { target: '#e', line: 6 },
       { target: 'c.svg', line: 6 },
       { target: 'd.svg', line: 6 },
+      { target: 'docs/f.md', line: 7 },
     ]);
   });
 

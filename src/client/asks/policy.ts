@@ -43,6 +43,7 @@ export type Decide<Request, Decision> = (
 
 /** A deciding function with its limits. */
 export interface DecidePolicy<Request, Decision> {
+  /** Called for each request; what it returns is the decision. */
   readonly decide: Decide<Request, Decision>;
   /**
    * Milliseconds for one decision; `false` for no limit.
