@@ -157,6 +157,8 @@ const sessionCalls: readonly Call[] = [
     beside: ['GET /session/{sessionID}/children', 'POST /session/{sessionID}/abort'],
     once: true,
   },
+  { method: 'session.attach', call: async ({ session }) => (await session.attach())?.result, ...turn },
+  { method: 'session.lastResult', call: ({ session }) => session.lastResult(), ...turn },
   { method: 'session.events', call: ({ session }) => close(session.events()) },
 ];
 

@@ -63,6 +63,43 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     }, PATIENCE);
   }
 
+  it('gives what a session waits for to a client that joins its turn', async () => {
+    world.script(() => [echo('joined'), text('Said.')]);
+    const session = await repo.sessions.create({ title: 'Ask', permission: ASK });
+    const turn = session.stream('Go');
+    await firstPermission();
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    const caller = new AbortController();
+    const asked: string[] = [];
+    // One that leaves takes nothing from those that stay.
+    const left = await elsewhere.attach({ signal: caller.signal });
+    for await (const step of left ?? []) {
+      if (step.type !== 'permission') continue;
+      asked.push(step.request.id);
+      caller.abort('enough');
+    }
+    await expect(left?.result).rejects.toBe('enough');
+    const joined = await elsewhere.attach();
+    for await (const step of joined ?? []) {
+      if (step.type !== 'permission') continue;
+      asked.push(step.request.id);
+      expect(await step.allow()).toBe('answered');
+    }
+    expect(new Set(asked).size).toBe(1);
+    expect(asked).toHaveLength(2);
+    const result = await turn.result;
+    expect(result.text).toBe('Said.');
+    expect(await joined?.result).toEqual(result);
+
+    const next = session.prompt('Again');
+    await firstPermission();
+    const answering = await session.attach({ onPermission: 'allow' });
+    expect((await answering?.result)?.text).toBe('Said.');
+    expect((await next).text).toBe('Said.');
+  });
+
   it('runs a tool that the user allows and goes on with the turn', async () => {
     let asked: unknown;
     const { story, tools, texts } = await turnOf([echo('once'), text('Said.')], async (session) => {

@@ -6,6 +6,7 @@ import {
   TurnError,
   type JarvisOpenCode,
   type RepoClient,
+  type Turn,
   type TurnStep,
 } from 'jarvis-opencode';
 import { empty, fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
@@ -382,6 +383,114 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     end.open();
     expect((await first.result).text).toBe('One done.');
     expect(await session.messages()).toHaveLength(2);
+  });
+
+  it('joins the turn that another client runs: what is stored of it first, then what comes', async () => {
+    const end = gate();
+    world.script(() => [text('Let me look.'), echo, text('It is '), waitFor(end.promise), text('fine.')]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Look');
+    for await (const step of turn) if (step.type === 'text' && step.delta.endsWith('is ')) break;
+    const elsewhere = (await world.connect({ idle: false })).forRepo(repo.directory);
+    const joined = await elsewhere.sessions.session(session.id).attach();
+    expect(joined).toMatchObject({ sessionID: session.id, messageID: turn.messageID });
+    const first = await joined?.[Symbol.asyncIterator]().next();
+    expect(first?.value).toMatchObject({ type: 'message' });
+    end.open();
+    const stepsOf = async (read: Turn | undefined): Promise<string> => {
+      let all = '';
+      for await (const step of read ?? []) all += step.type === 'text' ? step.delta : `<${step.type}>`;
+      return all.replaceAll(/(<tool>)+/g, '<tool>');
+    };
+    expect(await stepsOf(joined)).toBe('<message>Let me look.<tool><usage><message>It is fine.<usage>');
+    expect(await joined?.result).toEqual(await turn.result);
+    expect(elsewhere.stats().holds).toEqual([]);
+    expect(await session.attach()).toBeUndefined();
+  });
+
+  it('joins a turn that ends meanwhile whole or not at all', async () => {
+    world.script(() => [text('Short.')]);
+    const session = await repo.sessions.create();
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    for (let round = 0; round < 3; round++) {
+      const turn = session.stream('Quick');
+      const joining: Promise<Turn | undefined>[] = [];
+      for await (const _step of turn) joining.push(elsewhere.attach());
+      joining.push(elsewhere.attach());
+      const result = await turn.result;
+      for (const joined of await Promise.all(joining)) {
+        if (joined === undefined) continue;
+        let all = '';
+        for await (const piece of joined.text) all += piece;
+        expect([all, await joined.result]).toEqual(['Short.', result]);
+      }
+    }
+  });
+
+  it('leaves a turn that it has joined to itself, and aborts it when asked to', async () => {
+    world.script(() => [text('Thinking'), hang()]);
+    const session = await repo.sessions.create();
+    const turn = session.stream('Think');
+    for await (const step of turn) if (step.type === 'text') break;
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    const caller = new AbortController();
+    const left = await elsewhere.attach({ signal: caller.signal });
+    const late = await elsewhere.attach({ timeoutMs: 1 });
+    await expect(late?.result).rejects.toMatchObject({ name: 'TimeoutError', timeoutMs: 1 });
+    caller.abort('enough');
+    await expect(left?.result).rejects.toBe('enough');
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    expect(Object.keys(await repo.sessions.status())).toContain(session.id);
+    const joined = await elsewhere.attach();
+    await joined?.abort();
+    await expect(joined?.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    await expect(turn.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    await expectUsable(session.id);
+  });
+
+  it('joins nothing in a session that is gone, in a client that is closed, and with wrong options', async () => {
+    const session = await repo.sessions.create();
+    const client = await world.connect({ idle: false });
+    const other = client.forRepo(repo.directory).sessions.session(session.id);
+    expect(await other.attach()).toBeUndefined();
+    await expect(other.attach({ signal: AbortSignal.abort('no') })).rejects.toBe('no');
+    await expect(other.attach({ timeoutMs: 0 })).rejects.toThrow(RangeError);
+    await expect(other.attach({ priority: 1 } as object)).rejects.toThrow(TypeError);
+    await session.delete();
+    await expect(other.attach()).rejects.toMatchObject({ name: 'RequestError', status: 404 });
+    await client.close();
+    await expect(other.attach()).rejects.toMatchObject({ name: 'ClosedError' });
+  });
+
+  it('reads the result of the last turn that has ended from what is stored', async () => {
+    const session = await repo.sessions.create();
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    expect(await elsewhere.lastResult()).toBeUndefined();
+    await session.addContext('Only context');
+    expect(await elsewhere.lastResult()).toBeUndefined();
+    world.script(() => [text('Let me look.'), echo, text('It is fine.')]);
+    const first = await session.prompt('Look');
+    expect(await elsewhere.lastResult()).toEqual(first);
+
+    world.script(() => [fail('APIError', 'No more money')]);
+    const failure: unknown = await session.prompt('Fail').catch((error: unknown) => error);
+    const { reason, serverError, messageID } = failure as TurnError;
+    await expect(elsewhere.lastResult()).rejects.toMatchObject({ reason, serverError, messageID });
+
+    const end = gate();
+    world.script(() => [text('Second '), waitFor(end.promise), text('answer.')]);
+    const second = session.stream('Again');
+    for await (const step of second) if (step.type === 'text') break;
+    await expect(elsewhere.lastResult()).rejects.toMatchObject({ messageID });
+    end.open();
+    const result = await second.result;
+    expect(await elsewhere.lastResult()).toEqual(result);
   });
 
   it('runs the turns of two sessions at the same time', async () => {

@@ -80,6 +80,7 @@ interface Types {
   AskOutcome: api.AskOutcome;
   AskPolicy: api.AskPolicy<api.PermissionRequest, api.PermissionDecision>;
   AssistantMessage: api.AssistantMessage;
+  AttachOptions: api.AttachOptions;
   AuthInput: api.AuthInput;
   BindableSession: api.BindableSession;
   Clock: api.Clock;

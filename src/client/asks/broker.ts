@@ -133,10 +133,11 @@ export class AskBroker {
     const callOff = (): void =>
       this.#pending.settleWhere(({ sessionID }) => this.#init.sessions.isWithin(sessionID, turn.sessionID));
     const detach = onAbort(turn.abortRequested, callOff);
+    if (turn.isJoining) this.#join(turn);
     return () => {
       if (!turns.delete(turn)) return;
       detach();
-      callOff();
+      if (!turn.hasLeft()) callOff();
       if (turns.size === 0 && !this.#isWatching) this.#stop();
     };
   }
@@ -183,6 +184,18 @@ export class AskBroker {
       if (next === undefined) return;
       sessions.learn(await api.session(next, options));
     }
+  }
+
+  /** Gives a turn what its session waits for already. */
+  #join(turn: TurnAsks): void {
+    for (const { ask, settled, isDelivered } of this.#pending.list()) {
+      if (!isDelivered || !this.#init.sessions.isWithin(ask.request.sessionID, turn.sessionID)) continue;
+      const answering = this.#answerOf(ask, [turn.policies], settled) ?? Promise.resolve(false);
+      void answering.then((isAnswered) => {
+        if (!isAnswered && !settled.aborted) turn.deliver(ask);
+      });
+    }
+    void this.#read();
   }
 
   get #isListening(): boolean {
@@ -261,26 +274,27 @@ export class AskBroker {
   #route(pending: PendingAsk): void {
     const { ask, settled } = pending;
     if (settled.aborted || this.#resolver.isAbortRequested(ask.request.sessionID)) return;
-    const answering =
-      ask.type === 'permission'
-        ? this.#answer('permission', ask, settled)
-        : this.#answer('question', ask, settled);
+    const answering = this.#answerOf(ask, this.#resolver.of(ask.request.sessionID), settled);
     if (answering === undefined) return this.#deliver(pending);
     void answering.then((isAnswered) => {
       if (!isAnswered && !settled.aborted) this.#deliver(pending);
     });
   }
 
-  /** Has the most specific policy answer; `undefined` or `false` if it leaves the ask to others. */
+  /** Has the first policy answer, of levels in their order; `undefined` or `false` if it leaves the ask to others. */
+  #answerOf(ask: Ask, levels: readonly AskPolicies[], signal: AbortSignal): Promise<boolean> | undefined {
+    return ask.type === 'permission'
+      ? this.#answer('permission', ask, levels, signal)
+      : this.#answer('question', ask, levels, signal);
+  }
+
   #answer<K extends AskKind>(
     kind: K,
     ask: AnswerableAsk<K>,
+    levels: readonly AskPolicies[],
     signal: AbortSignal,
   ): Promise<boolean> | undefined {
-    const policy = this.#resolver
-      .of(ask.request.sessionID)
-      .map((level) => ASK_KINDS[kind].policyOf(level))
-      .find((own) => own !== undefined);
+    const policy = levels.map((level) => ASK_KINDS[kind].policyOf(level)).find((own) => own !== undefined);
     if (policy === undefined || policy.source === 'ask') return undefined;
     return answerBy(kind, policy, { ask, signal, logger: this.#init.logger });
   }
@@ -289,6 +303,7 @@ export class AskBroker {
   #deliver(pending: PendingAsk): void {
     const { ask, settled } = pending;
     const { sessionID } = ask.request;
+    pending.isDelivered = true;
     const turns = this.#resolver.turnsOf(sessionID);
     for (const turn of turns) turn.deliver(ask);
     if (turns.length === 0 || this.#warned.has(sessionID)) return;

@@ -14,6 +14,8 @@ export interface PendingAsk {
   readonly settled: AbortSignal;
   /** Whether a caller who can answer it has seen it. */
   isShown: boolean;
+  /** Whether no policy answers it, so that it is left to the readers of its turns. */
+  isDelivered: boolean;
 }
 
 interface Entry extends PendingAsk {
@@ -39,6 +41,10 @@ export class PendingAsks {
     return [...this.#pending.keys()];
   }
 
+  list(): readonly PendingAsk[] {
+    return [...this.#pending.values()];
+  }
+
   has(requestID: string): boolean {
     return this.#pending.has(requestID);
   }
@@ -57,7 +63,7 @@ export class PendingAsks {
       return undefined;
     }
     const settling = new AbortController();
-    const entry = { ask, settling, settled: settling.signal, isShown: false, length };
+    const entry = { ask, settling, settled: settling.signal, isShown: false, isDelivered: false, length };
     this.#pending.set(id, entry);
     this.#length += length;
     return entry;

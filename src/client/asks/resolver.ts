@@ -13,6 +13,10 @@ export interface TurnAsks {
   hasReader(): boolean;
   /** Aborts when the turn is to end: from then on no policy answers for it. */
   readonly abortRequested: AbortSignal;
+  /** Whether it has begun before: what the session already waits for is delivered to it, too. */
+  readonly isJoining: boolean;
+  /** Whether it stops listening before its end, so that what it waits for goes on waiting. */
+  hasLeft(): boolean;
 }
 
 export interface PolicyResolverInit {

@@ -50,14 +50,16 @@ import {
   type Todo,
 } from '../schema/session.js';
 import { sendAbort, untilAnswering } from '../turns/abort.js';
-import type { Choice, SessionChoices } from './choices.js';
-import { DEFAULT_AGENT, readAgentModel, readDefaultModel } from './default-model.js';
+import type { SessionChoices } from './choices.js';
+import { chooseAnswerer } from './answerer.js';
+import { DEFAULT_AGENT, readDefaultModel } from './default-model.js';
 import { assertPart, readMessage, readMessagePage } from './messages.js';
 import { readSession } from './read-session.js';
 import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
-import type { TurnEngine } from '../turns/engine.js';
+import { assertAttachOptions, type TurnEngine } from '../turns/engine.js';
+import { readLastResult } from '../turns/last-result.js';
 import {
   choiceBody,
   commandRequest,
@@ -67,7 +69,7 @@ import {
   shellRequest,
   type TurnRequest,
 } from '../turns/request.js';
-import type { PromptOptions, Turn, TurnOptions } from '../turns/turn.js';
+import type { AttachOptions, PromptOptions, Turn, TurnOptions } from '../turns/turn.js';
 import { outputOf } from '../turns/result.js';
 import type { ShellResult, TurnResult } from '../turns/turn-result.js';
 
@@ -84,7 +86,7 @@ export interface SessionContext {
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
   /** Remembers the directory of a session. */
-  learn(info: SessionInfo): void;
+  readonly learn: (info: SessionInfo) => void;
   /** Forgets a session that was deleted. */
   forget(sessionID: string): void;
   /** Whether a session is the other one or a child of it. */
@@ -258,7 +260,8 @@ export class Session {
    */
   async addContext(input: string | Omit<PromptInput, 'format'>, options?: RequestOptions): Promise<Message> {
     const { agent, model, variant, ...prompt } = parseContext(input);
-    const choice = await this.#prepare({ choice: { agent, model, variant }, isCommand: false }, options);
+    const request = { choice: { agent, model, variant }, isCommand: false };
+    const choice = await chooseAnswerer(this, this.#context, request, options);
     const json = { ...prompt, ...choiceBody(choice), noReply: true };
     return this.#send('POST', '/message', messageSchema, { json }, options);
   }
@@ -529,6 +532,37 @@ export class Session {
     this.#context.asks.forget(this.id);
   }
 
+  /**
+   * The turn that the session runs now, whoever prompted it: another client, or this application before a restart. `undefined` when
+   * it is idle. The steps begin with what is stored of the turn, and go on live; permission requests and questions that wait are among
+   * them. The result is judged as that of any turn. A turn that ends meanwhile is given whole, or not at all.
+   *
+   * OpenCode 1.18.33 stores a text when its part ends: the text that is being written when this is called comes as one step at the end
+   * of its part, the texts after it piece by piece. Of children the steps begin with those at work now.
+   *
+   * @throws {RequestError} with status 404 when the session is gone.
+   * @throws {SessionDirectoryError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError} {@link ClosedError}
+   * @throws {TypeError} for an invalid option. What ends the turn without an answer rejects `turn.result`, see {@link prompt}.
+   */
+  async attach(options?: AttachOptions): Promise<Turn | undefined> {
+    assertAttachOptions(options);
+    await this.refresh({ signal: options?.signal });
+    return this.#context.turns.attach(this.#turnContext(), options);
+  }
+
+  /**
+   * Reads the result of the last turn that has ended, whoever prompted it, from the stored messages; `undefined` when there is none.
+   * While a turn runs it is that of the turn before. A summary is no turn, and `structured` is as the model gave it.
+   *
+   * @throws {TurnError} when that turn ended without an answer.
+   * @throws {SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  async lastResult(options?: RequestOptions): Promise<TurnResult | undefined> {
+    await this.verify(options);
+    return readLastResult(this.#context.transport, this.id, options);
+  }
+
   /** The events of this session. */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'sessionID'>): EventStream<T> {
     assertOptions('session.events()', sessionEventChecks, options);
@@ -544,55 +578,20 @@ export class Session {
   }
 
   #turn(request: TurnRequest, options: TurnOptions | undefined, collectSteps: boolean): Turn {
-    const { transport, hub, asks, turns, isWithin } = this.#context;
-    const context: TurnContext = {
+    return this.#context.turns.start({ context: this.#turnContext(), request, options, collectSteps });
+  }
+
+  #turnContext(): TurnContext {
+    const { transport, hub, asks, learn, isWithin } = this.#context;
+    return {
       sessionID: this.id,
       transport,
       hub,
       asks,
+      learn,
       isWithin: (sessionID) => isWithin(sessionID, this.id),
-      prepare: (asked, prepareOptions) => this.#prepare(asked, prepareOptions),
+      prepare: (request, options) => chooseAnswerer(this, this.#context, request, options),
     };
-    return turns.start({ context, request, options, collectSteps });
-  }
-
-  /**
-   * Makes sure that the session belongs to this repository, and decides who answers: the agent and model that the
-   * prompt names, else the session's own. Asks the server only when it knows nothing about the session, or when a
-   * prompt names another agent or model for the first time.
-   */
-  async #prepare(
-    { choice, isCommand }: Pick<TurnRequest, 'choice' | 'isCommand'>,
-    options: RequestOptions | undefined,
-  ): Promise<Choice> {
-    const { choices, transport } = this.#context;
-    const isKnown = choices.of(this.id) !== undefined;
-    await this.verify(options);
-    if (choice === undefined) return {};
-    if (choices.of(this.id) === undefined) await this.refresh(options);
-    const isOther =
-      isCommand ||
-      choice.model !== undefined ||
-      choice.variant !== undefined ||
-      (choice.agent !== undefined && choice.agent !== choices.of(this.id)?.agent);
-    const wasFixed = choices.of(this.id)?.isFixed === true;
-    if (isOther && !wasFixed) {
-      // Another prompt may have given the session a model since.
-      if (isKnown) await this.refresh(options);
-      choices.fix(this.id);
-    }
-    const own = choices.of(this.id);
-    const agent = choice.agent ?? own?.agent;
-    if (choice.model !== undefined) return { ...choice, agent };
-    const variant = choice.variant ?? (isOther ? undefined : own?.variant);
-    if (own === undefined || !wasFixed) return { agent, variant };
-    // The model that an earlier turn left in the session does not count; the model configured for the agent does.
-    const isOwnAgent = agent === own.agent;
-    if (isOwnAgent && own.model !== undefined) return { agent, model: own.model, variant };
-    const configured = await readAgentModel(transport, agent, options);
-    const model = configured ?? own.model ?? (await readDefaultModel(transport, options));
-    if (isOwnAgent) choices.fix(this.id, model);
-    return { agent, model, variant };
   }
 
   /** The session's own model, else the configured one. */

@@ -31,11 +31,38 @@ export interface TurnDeliveryInit {
   readonly onSent: () => void;
 }
 
-/** The prompt of one turn on its way to the server. */
-export class TurnDelivery {
+/** What a turn knows of the way of its prompt to the server. */
+export interface PromptDelivery {
   /** The failure that leaves open whether the prompt arrived. */
-  error: ConnectionError | TimeoutError | undefined;
+  readonly error: ConnectionError | TimeoutError | undefined;
   /** Why the server refused the prompt, or why it could not be sent. */
+  readonly refusal: { readonly error: unknown } | undefined;
+  /** Whether the turn may still be waiting for the request that carries the prompt. */
+  readonly isUnderWay: boolean;
+  /** Whether the prompt may be sent again once the server says that it has not stored it. */
+  readonly isRepeatable: boolean;
+  /** Sends the prompt; never rejects. */
+  send(choice: Choice): Promise<void>;
+  /** The server has stored the prompt, so the failure of its request no longer matters. */
+  noteArrival(): void;
+  /** Stops waiting for the answer, which may never come: the turn has ended. */
+  stop(): void;
+}
+
+/** Of a prompt that the server works on when its turn is joined. */
+export const ALREADY_DELIVERED: PromptDelivery = {
+  error: undefined,
+  refusal: undefined,
+  isUnderWay: false,
+  isRepeatable: false,
+  send: () => Promise.resolve(),
+  noteArrival: () => undefined,
+  stop: () => undefined,
+};
+
+/** The prompt of one turn on its way to the server. */
+export class TurnDelivery implements PromptDelivery {
+  error: ConnectionError | TimeoutError | undefined;
   refusal: { readonly error: unknown } | undefined;
   readonly #init: TurnDeliveryInit;
   #sends = 0;
@@ -48,14 +75,12 @@ export class TurnDelivery {
     this.#init = init;
   }
 
-  /** Whether the turn may still be waiting for the request that carries the prompt. */
   get isUnderWay(): boolean {
     return this.#posting !== undefined && realTime.now() - (this.#sentAt ?? 0) < UNDER_WAY_LIMIT_MS;
   }
 
   /**
-   * Whether the prompt may be sent again once the server says that it has not stored it: the connection broke, and a
-   * second copy has no further effect. OpenCode 1.18.33 drops a prompt whose connection ends while its instance is
+   * Whether the prompt may be sent again: the connection broke, and a second copy has no further effect. OpenCode 1.18.33 drops a prompt whose connection ends while its instance is
    * being loaded.
    */
   get isRepeatable(): boolean {
@@ -81,7 +106,10 @@ export class TurnDelivery {
     );
   }
 
-  /** Stops waiting for the answer, which may never come: the turn has ended. */
+  noteArrival(): void {
+    this.error = undefined;
+  }
+
   stop(): void {
     this.#posting?.abort(undefined);
   }

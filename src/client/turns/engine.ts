@@ -10,7 +10,11 @@ import type { ServerLostError } from '../../errors.js';
 import { TurnRun, type TurnInit } from './run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
 import { requestOptionChecks } from '../http/request-options.js';
-import type { PromptOptions, Turn, TurnOptions } from './turn.js';
+import { AbortScope } from '../../core/abort.js';
+import type { TurnContext } from './context.js';
+import type { TurnRequest } from './request.js';
+import { findRunningTurn } from './running-turn.js';
+import type { AttachOptions, PromptOptions, Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */
 export interface TurnLimits {
@@ -39,6 +43,16 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
 
 /** The check of each option of a prompt. */
 export const promptOptionChecks: OptionChecks<PromptOptions> = { ...turnOptionChecks, format: anObject };
+
+const { signal, timeoutMs, stallTimeoutMs, onPermission, onQuestion } = turnOptionChecks;
+const attachOptionChecks: OptionChecks<AttachOptions> = {
+  ...{ signal, timeoutMs, stallTimeoutMs, onPermission, onQuestion },
+};
+
+/** @throws {TypeError} {@link RangeError} for an invalid option. */
+export function assertAttachOptions(options: AttachOptions | undefined): void {
+  assertOptions('session.attach()', attachOptionChecks, options);
+}
 
 /**
  * Checks the limits.
@@ -73,7 +87,7 @@ export class TurnEngine {
    *
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
-  start(init: TurnInit): Turn {
+  start(init: TurnInit & { readonly request: TurnRequest }): Turn {
     const isPrompt = init.request.route === 'prompt_async';
     assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, init.options);
     const priority = init.options?.priority ?? 0;
@@ -82,7 +96,7 @@ export class TurnEngine {
     const { leftQueue: signal } = run;
     // A turn that ends in the queue leaves it at once, so that it does not block others of its priority.
     const drive = async (): Promise<void> => {
-      if (!signal.aborted) await this.#running.add(() => this.#drive(run), { priority, signal });
+      if (!signal.aborted) await this.#running.add(() => this.#track(run, run.drive()), { priority, signal });
     };
     // This is no `p-queue`, because that continues by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);
@@ -105,14 +119,33 @@ export class TurnEngine {
     while (this.isBusy) await Promise.all(this.#lastOf.values());
   }
 
+  /**
+   * Joins the turn that a session runs now; `undefined` when it is idle.
+   *
+   * @param options - already checked.
+   */
+  async attach(context: TurnContext, options?: AttachOptions): Promise<Turn | undefined> {
+    const scope = new AbortScope([options?.signal, this.#closed]);
+    try {
+      const running = await findRunningTurn(context, scope.signal);
+      if (running === undefined) return undefined;
+      const request = { messageID: running.messageID };
+      const run = new TurnRun({ context, request, options, collectSteps: true }, this.#closed);
+      void this.#track(run, run.join(running));
+      return run.turn;
+    } finally {
+      scope.end();
+    }
+  }
+
   /** Interrupts the turns that the server worked on when it ended, and returns the ids of their sessions. */
   interrupt(error: ServerLostError): string[] {
     return [...this.#runs].filter((run) => run.interrupt(error)).map((run) => run.turn.sessionID);
   }
 
-  async #drive(run: TurnRun): Promise<void> {
+  async #track(run: TurnRun, ended: Promise<void>): Promise<void> {
     this.#runs.add(run);
-    await run.drive();
+    await ended;
     this.#runs.delete(run);
   }
 }

@@ -3,8 +3,8 @@ import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../schema/message.js';
 import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
-import { readMessagePage } from '../sessions/messages.js';
 import type { TurnResult } from './turn-result.js';
+import { readNewest } from './stored-turn.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';
 
 /** Names of server errors that come from the model provider. */
@@ -62,21 +62,22 @@ export async function readTurn(
 }
 
 /** Reads the newest messages of a turn's session, back to its user message if that is stored. */
-export async function readMessages(
+export function readMessages(
   transport: RepoTransport,
   { sessionID, messageID }: TurnIDs,
   options?: RequestOptions,
 ): Promise<StoredMessage[]> {
-  for (let limit = 32; ; limit *= 4) {
-    const window = { sessionID, limit, expectedID: messageID };
-    const { items } = await readMessagePage(transport, window, options);
-    const isThere = items.some((message) => message.info.id === messageID);
-    if (isThere || items.length < limit) return items;
-  }
+  const isEnough = (items: readonly StoredMessage[]): boolean =>
+    items.some((message) => message.info.id === messageID);
+  return readNewest(transport, { sessionID, expectedID: messageID }, isEnough, options);
 }
 
 /** Reads from the messages how a turn ended. They must reach back to its user message. */
-function evidenceOf(sessionID: string, messageID: string, messages: readonly StoredMessage[]): TurnEvidence {
+export function evidenceOf(
+  sessionID: string,
+  messageID: string,
+  messages: readonly StoredMessage[],
+): TurnEvidence {
   if (!messages.some((message) => message.info.id === messageID)) return { kind: 'not-stored' };
   const entries = answersOf(messageID, messages);
   const last = entries.at(-1);

@@ -1,4 +1,4 @@
-import { abortable, AbortScope, deferred, onAbort } from '../../core/abort.js';
+import { abortable, deferred, onAbort } from '../../core/abort.js';
 import {
   ClosedError,
   isPermanent,
@@ -7,16 +7,19 @@ import {
   TimeoutError,
   TurnError,
 } from '../../errors.js';
-import { realTime } from '../../core/real-time.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
 import { parseTimeoutMs } from '../http/request-options.js';
+import type { OpenCodeEvent } from '../schema/event.js';
 import type { Choice } from '../sessions/choices.js';
 import type { TurnContext } from './context.js';
-import { TurnDelivery } from './delivery.js';
+import { ALREADY_DELIVERED, TurnDelivery, type PromptDelivery } from './delivery.js';
 import { newMessageID, type TurnRequest } from './request.js';
 import { nextWait, type TurnLook } from './next-wait.js';
 import { TurnPoll } from './poll.js';
+import { connectEvents, prepareTurn, UNREACHABLE_LIMIT_MS } from './preparation.js';
+import { RepeatedAbort } from './repeated-abort.js';
 import type { TurnEvidence } from './result.js';
+import type { RunningTurn } from './running-turn.js';
 import { TurnEventTracker } from './event-tracker.js';
 import { TurnSteps } from './steps/steps.js';
 import { TurnTimeLimits } from './time-limits.js';
@@ -24,16 +27,6 @@ import { Turn, type TurnOptions } from './turn.js';
 import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
 import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
-
-/** How long the server may be out of reach before the turn gives up. */
-const UNREACHABLE_LIMIT_MS = 60_000;
-/** How long the event stream may take to come up before a prompt is sent. */
-const CONNECT_LIMIT_MS = 60_000;
-/**
- * How long an aborted turn may take to end on the server, and before that to begin. OpenCode 1.18.33 kills a tool that ignores
- * SIGTERM after 2 to 6 s.
- */
-const ABORT_LIMIT_MS = 15_000;
 
 /** Where a run stands. */
 type RunState =
@@ -52,8 +45,8 @@ type RunState =
 export interface TurnInit {
   /** The session it belongs to. */
   readonly context: TurnContext;
-  /** The request that begins the turn. */
-  readonly request: TurnRequest;
+  /** The request that begins the turn, or the id of the prompt of a turn that runs. */
+  readonly request: TurnRequest | { readonly messageID: string };
   readonly options?: TurnOptions | undefined;
   /** Whether the caller may read its steps. */
   readonly collectSteps: boolean;
@@ -63,16 +56,20 @@ export interface TurnInit {
 export class TurnRun {
   readonly turn: Turn;
   readonly #context: TurnContext;
-  readonly #request: TurnRequest;
+  /** The request that begins the turn; `undefined` for one that the server works on already. */
+  readonly #request: TurnRequest | undefined;
   readonly #stallTimeoutMs: number | false;
   readonly #policies: AskPolicies;
   readonly #closed: AbortSignal;
   readonly #tracker: TurnEventTracker;
   readonly #steps: TurnSteps;
-  readonly #delivery: TurnDelivery;
+  readonly #delivery: PromptDelivery;
   readonly #poll: TurnPoll;
   readonly #limits: TurnTimeLimits;
+  readonly #aborting: RepeatedAbort;
   #choice: Choice = {};
+  /** Whether the caller no longer waits for a turn that is not his: it goes on. */
+  #hasLeft = false;
   #state: RunState = 'queued';
   /** Aborts when the turn has ended in the queue. */
   readonly #leftQueue = new AbortController();
@@ -87,8 +84,6 @@ export class TurnRun {
   #release: (() => void) | undefined;
   /** Stops listening to events, permission requests and questions. */
   #unlisten: (() => void) | undefined;
-  /** When an aborted turn is overdue. */
-  #abortDeadline = Number.POSITIVE_INFINITY;
 
   constructor({ context, request, options = {}, collectSteps }: TurnInit, closed: AbortSignal) {
     this.#stallTimeoutMs = parseTimeoutMs('stallTimeoutMs', options.stallTimeoutMs, false);
@@ -97,11 +92,11 @@ export class TurnRun {
       question: parseQuestionPolicy('onQuestion', options.onQuestion),
     };
     this.#context = context;
-    this.#request = request;
+    this.#request = 'messageID' in request ? undefined : request;
     this.#closed = closed;
     this.turn = new Turn({
       sessionID: context.sessionID,
-      messageID: newMessageID(),
+      messageID: 'messageID' in request ? request.messageID : newMessageID(),
       collectSteps,
       onAbort: () => this.#abort(),
       onSettle: () => this.#settled(),
@@ -114,18 +109,8 @@ export class TurnRun {
     this.#tracker = new TurnEventTracker(scope);
     this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
     this.#poll = new TurnPoll(context.transport, scope);
-    this.#delivery = new TurnDelivery({
-      transport: context.transport,
-      ...scope,
-      request,
-      headers: options.headers,
-      tracker: this.#tracker,
-      callerGone: this.#callerGone.signal,
-      onSent: () => {
-        this.#limits.sent();
-        if (this.#state === 'preparing') this.#state = 'following';
-      },
-    });
+    this.#aborting = new RepeatedAbort(this.#poll, this.#tracker);
+    this.#delivery = this.#deliver(options.headers);
     this.#limits = new TurnTimeLimits({
       sessionID: context.sessionID,
       queueTimeoutMs: parseTimeoutMs('queueTimeoutMs', options.queueTimeoutMs, false),
@@ -161,17 +146,21 @@ export class TurnRun {
   }
 
   /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
-  async drive(): Promise<void> {
-    if (this.turn.isSettled) return;
-    this.#state = 'preparing';
-    const { sessionID, transport } = this.#context;
-    const signal = this.#callerGone.signal;
+  drive(): Promise<void> {
+    return this.#run(() => this.#prompt());
+  }
+
+  /** Follows a turn that the server works on to its end, or until the caller leaves; never rejects. */
+  join(running: RunningTurn): Promise<void> {
+    this.#release = running.release;
+    return this.#run(() => this.#join(running));
+  }
+
+  async #run(begin: () => Promise<void> | void): Promise<void> {
     try {
-      this.#release = await transport.acquire('turn', sessionID, signal);
-      await this.#prepare(signal);
-      await this.#connect(signal);
-      this.#unlisten = this.#listen();
-      await this.#delivery.send(this.#choice);
+      if (this.turn.isSettled) return;
+      this.#state = 'preparing';
+      await begin();
       await this.#follow();
     } catch (error) {
       this.turn.settle({ error });
@@ -182,39 +171,51 @@ export class TurnRun {
     }
   }
 
+  async #prompt(): Promise<void> {
+    const { sessionID, transport, hub } = this.#context;
+    const signal = this.#callerGone.signal;
+    this.#release = await transport.acquire('turn', sessionID, signal);
+    if (this.#request !== undefined) {
+      this.#choice = await prepareTurn(this.#context, this.#request, this.#poll, signal);
+    }
+    await connectEvents(hub, signal);
+    this.#unlisten = this.#listen(false);
+    await this.#delivery.send(this.#choice);
+  }
+
+  #join({ messages, children, status, takeEvents }: RunningTurn): void {
+    this.#limits.sent();
+    this.#state = 'following';
+    this.#steps.restore(messages, children, status);
+    for (const event of takeEvents()) this.#onEvent(event);
+    this.#unlisten = this.#listen(true);
+  }
+
   /** Whether the server may know the prompt. */
   get #isSent(): boolean {
     return this.#state !== 'queued' && this.#state !== 'preparing';
   }
 
-  /** Checks that the session is of this repository and decides who answers; tries again when the server does not answer. */
-  async #prepare(signal: AbortSignal): Promise<void> {
-    const deadline = realTime.now() + UNREACHABLE_LIMIT_MS;
-    for (;;) {
-      try {
-        const limits = { signal, timeoutMs: this.#poll.limitMs };
-        this.#choice = await this.#context.prepare(this.#request, limits);
-        return this.#poll.noteAnswer();
-      } catch (error) {
-        if (!(error instanceof TimeoutError) || signal.aborted || realTime.now() > deadline) throw error;
-        this.#poll.noteFailure(error);
-      }
-    }
-  }
-
-  async #connect(signal: AbortSignal): Promise<void> {
-    const limit = new AbortScope([signal], {
-      timeoutMs: CONNECT_LIMIT_MS,
-      reason: (timeoutMs) => new TimeoutError('Opening the event stream', { phase: 'events', timeoutMs }),
+  #deliver(headers: TurnOptions['headers']): PromptDelivery {
+    if (this.#request === undefined) return ALREADY_DELIVERED;
+    const { transport, sessionID } = this.#context;
+    return new TurnDelivery({
+      transport,
+      sessionID,
+      messageID: this.turn.messageID,
+      request: this.#request,
+      headers,
+      tracker: this.#tracker,
+      callerGone: this.#callerGone.signal,
+      onSent: () => {
+        this.#limits.sent();
+        if (this.#state === 'preparing') this.#state = 'following';
+      },
     });
-    try {
-      await abortable(this.#context.hub.connect(), limit.signal);
-    } finally {
-      limit.end();
-    }
   }
 
-  #listen(): () => void {
+  /** @param isJoining - whether what the session already waits for an answer to is the turn's, too. */
+  #listen(isJoining: boolean): () => void {
     const { sessionID, hub, asks, transport } = this.#context;
     const unfollow = asks.follow({
       sessionID,
@@ -222,12 +223,11 @@ export class TurnRun {
       deliver: (ask) => this.turn.push(ask),
       hasReader: () => this.turn.hasReader,
       abortRequested: this.#abortRequested.signal,
+      isJoining,
+      hasLeft: () => this.#hasLeft,
     });
     const unlisten = hub.listen(transport.directory, {
-      event: (event) => {
-        this.#tracker.onEvent(event);
-        this.#steps.onEvent(event);
-      },
+      event: (event) => this.#onEvent(event),
       lost: (error) => this.#tracker.fail(error),
     });
     return () => {
@@ -236,10 +236,15 @@ export class TurnRun {
     };
   }
 
+  #onEvent(event: OpenCodeEvent): void {
+    this.#tracker.onEvent(event);
+    this.#steps.onEvent(event);
+  }
+
   /** Waits until the session is idle and the messages show how the turn ended. */
   async #follow(): Promise<void> {
     for (;;) {
-      if (this.#closed.aborted) return;
+      if (this.#closed.aborted || this.#hasLeft) return;
       if (this.#delivery.refusal !== undefined) throw this.#delivery.refusal.error;
       if (this.#callerGone.signal.aborted) this.#beginAbort();
       if (this.#tracker.failure !== undefined) return this.#giveUp(this.#tracker.failure.error);
@@ -275,8 +280,7 @@ export class TurnRun {
   /** Judges the turn of an idle session: sends a lost prompt again, or settles the turn if the evidence allows it. */
   async #judge(evidence: TurnEvidence): Promise<TurnLook | 'changed' | 'ended'> {
     if (evidence.kind !== 'not-stored') {
-      // The prompt has arrived, so the failure of its request no longer matters.
-      this.#delivery.error = undefined;
+      this.#delivery.noteArrival();
     } else if (this.#mayRepeat) {
       await this.#delivery.send(this.#choice);
       return 'changed';
@@ -310,20 +314,9 @@ export class TurnRun {
 
   /** Aborts a turn once more that is still at work after an abort, or gives it up when it is overdue. */
   async #repeatAbort(): Promise<TurnLook | 'ended'> {
-    const isOverdue = realTime.now() > this.#abortDeadline;
-    if (isOverdue && this.#tracker.hasBegun) {
-      this.#fail('aborted');
-      return 'ended';
-    }
-    if (isOverdue) {
-      // The session may work on another client's prompt first and on this one next: abort it all the same.
-      this.#tracker.hasBegun = true;
-      this.#abortDeadline += ABORT_LIMIT_MS;
-    }
-    // An abort before the answer has begun breaks the instance. The session's status shows whether this abort worked.
-    this.#tracker.hasBegun ||= await this.#poll.hasAnswer();
-    if (this.#tracker.hasBegun) await this.#poll.abort();
-    return { kind: 'aborting' };
+    if (await this.#aborting.repeat()) return { kind: 'aborting' };
+    this.#fail('aborted');
+    return 'ended';
   }
 
   /** Fails a turn that is at work and has stalled. */
@@ -362,7 +355,7 @@ export class TurnRun {
 
   /** Settles with the result, if it has the format that the prompt asked for. */
   async #answer(result: TurnResult): Promise<void> {
-    const { format } = this.#request;
+    const format = this.#request?.format;
     if (format === undefined) return this.turn.settle({ result });
     // A check in the caller's schema may never end.
     const parsed = await abortable(format.parse(result.structured), this.#callerGone.signal);
@@ -400,11 +393,12 @@ export class TurnRun {
 
   /**
    * Handles a caller that no longer waits: aborts the turn on the server. The session is free for the next turn when it
-   * is idle.
+   * is idle. A turn that was joined goes on.
    */
   #cancel(reason: unknown): void {
     if (this.turn.isSettled) return;
-    this.#callerGone.abort(reason);
+    if (this.#request === undefined) this.#hasLeft = true;
+    else this.#callerGone.abort(reason);
     if (reason instanceof ServerLostError) this.#fail('interrupted', { cause: reason });
     else this.turn.settle({ error: reason, quiet: !(reason instanceof TimeoutError) });
     this.#tracker.wake();
@@ -425,7 +419,7 @@ export class TurnRun {
   #beginAbort(): void {
     if (this.#state === 'aborting') return;
     this.#state = 'aborting';
-    this.#abortDeadline = realTime.now() + ABORT_LIMIT_MS;
+    this.#aborting.begin();
     this.#abortRequested.abort();
     this.#tracker.wake();
   }

@@ -53,6 +53,18 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' 
   readonly priority?: number | undefined;
 }
 
+/** Options of `session.attach()`. The turn is not the caller's, so it goes on when he no longer waits; `turn.abort()` ends it. */
+export interface AttachOptions extends Pick<TurnOptions, 'stallTimeoutMs' | 'onPermission' | 'onQuestion'> {
+  /** Ends the waiting: `attach()` and `turn.result` reject with its reason, and the turn goes on. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Milliseconds for the turn from now on. When they are over, `turn.result` rejects with `TimeoutError`, and the turn goes on.
+   *
+   * @default false
+   */
+  readonly timeoutMs?: number | false | undefined;
+}
+
 /** Options of a prompt. */
 export interface PromptOptions extends TurnOptions {
   /** The object to answer with, unless the prompt itself says so. @default text */
@@ -69,7 +81,7 @@ export interface PromptOptions extends TurnOptions {
  */
 export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   readonly sessionID: string;
-  /** Id of the user message. */
+  /** Id of the user message that began it. */
   readonly messageID: string;
   /** The answer; rejects when the turn ends without one. Settles exactly once. */
   readonly result: Promise<TurnResult<T>>;

@@ -1,5 +1,6 @@
 import type { OpenCodeEvent } from '../../schema/event.js';
-import type { Message, MessageInfo, Part } from '../../schema/message.js';
+import type { Message, MessageInfo, Part, StoredMessage } from '../../schema/message.js';
+import type { SessionInfo, SessionStatus } from '../../schema/session.js';
 import { isSaid } from '../result.js';
 import type { TurnStep } from './turn-step.js';
 import { TurnMessages } from '../turn-messages.js';
@@ -82,14 +83,31 @@ export class TurnSteps {
       }
       case 'session.status': {
         const { sessionID, status } = event.properties;
-        if (sessionID === this.#sessionID && status.type === 'retry') {
-          this.#emit({ type: 'retry', attempt: status.attempt, message: status.message, next: status.next });
-        }
+        if (sessionID === this.#sessionID) this.#takeStatus(status);
         if (this.#isChild(sessionID)) this.#childAtWork(sessionID, status.type !== 'idle');
         return;
       }
       default:
     }
+  }
+
+  /**
+   * Takes what has happened before the first event: emits the steps of the stored messages, of the children at work, and of a
+   * provider that is asked again.
+   *
+   * @param messages - the messages of the session, at least back to the prompt.
+   */
+  restore(messages: readonly StoredMessage[], children: readonly SessionInfo[], status: SessionStatus): void {
+    for (const message of messages) {
+      const isAnswer = this.#turn.take(message.info);
+      for (const part of message.parts) this.#turn.takePart(part);
+      if (isAnswer) this.complete([message as Message]);
+    }
+    for (const { id, title } of children) {
+      this.#childOf(id).title = title;
+      this.#childAtWork(id, true);
+    }
+    this.#takeStatus(status);
   }
 
   /**
@@ -107,6 +125,11 @@ export class TurnSteps {
         if (text !== undefined) text.isBroken = true;
       }
     }
+  }
+
+  #takeStatus(status: SessionStatus): void {
+    if (status.type !== 'retry') return;
+    this.#emit({ type: 'retry', attempt: status.attempt, message: status.message, next: status.next });
   }
 
   #addMessage(info: MessageInfo): void {
