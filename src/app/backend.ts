@@ -67,6 +67,7 @@ export class Backend {
   readonly #asks = new Map<string, AskBroker>();
   readonly #clients = new Map<string, RepoClient>();
   readonly #loadWebSocket: Platform['loadWebSocket'];
+  readonly #keepAlive: Platform['keepAlive'];
   /**
    * Aborts when this client can send nothing more: with `ClosedError` after `close()`, with `ServerLostError` when the
    * server is lost for good.
@@ -88,6 +89,8 @@ export class Backend {
     const { webSocket } = options;
     this.#loadWebSocket =
       webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
+    const openEvents = options.fetch === undefined ? platform.openEvents : undefined;
+    this.#keepAlive = platform.keepAlive;
     this.#link = new ServerLink(isOwned);
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
@@ -100,7 +103,7 @@ export class Backend {
     });
     this.locate = (bindings, requestOptions) => locateSessions(this.#http, bindings, requestOptions);
     this.#hub = new EventHub({
-      open: (signal) => this.#http.openEventStream(EVENTS_PATH, signal),
+      open: (signal) => this.#http.openEventStream(EVENTS_PATH, signal, openEvents),
       maxEventBytes: options.maxEventBytes,
       onActivity,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),
@@ -380,8 +383,11 @@ export class Backend {
   }
 
   #transportOf(entry: InstanceEntry, onAcquired?: () => void): RepoTransport {
-    const isDraining = (): boolean => this.#instances.isDraining;
-    const acquire = acquireThrough(this.#link, entry, onAcquired, isDraining);
+    const acquire = acquireThrough(this.#link, entry, {
+      onAcquired,
+      keepAlive: this.#keepAlive,
+      isDraining: () => this.#instances.isDraining,
+    });
     return new RepoTransport(this.#http, entry.directory, acquire);
   }
 }

@@ -12,6 +12,7 @@ import { JarvisClient } from './jarvis-client.js';
 import { connectAs, type ClientClass } from './attach.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
 import { nodePlatform } from './platform-node.js';
+import { unrefPlatform } from './platform-unref.js';
 import { sharedClient } from './shared-clients.js';
 import { recordStart } from './start-places.js';
 
@@ -66,7 +67,7 @@ export class JarvisOpenCode extends JarvisClient {
    * @throws {RangeError} for an option out of bounds.
    */
   constructor(server: ServerHandle, options?: JarvisOptions) {
-    super(server, options, nodePlatform);
+    super(server, options, server instanceof OwnedServer && server.isUnref ? unrefPlatform() : nodePlatform);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { EventFetch } from '../client/http/http.js';
 import type { WebSocketConstructor } from '../client/pty/connection.js';
 import type { AsyncContext } from '../core/async-context.js';
 import type { InstanceDecision, TreeUsage } from '../core/instance.js';
@@ -22,6 +23,18 @@ export interface Platform {
   usage(pid: number): TreeUsage | undefined;
   /** Makes a context of asynchronous work; `undefined` where the runtime has none. */
   asyncContext<T>(): AsyncContext<T> | undefined;
+  /**
+   * Sends the request for the event stream, instead of `fetch`, unless the client's options name another `fetch`.
+   *
+   * @default `fetch`
+   */
+  readonly openEvents?: EventFetch | undefined;
+  /**
+   * Keeps the process alive until the returned function is called, which may be called once.
+   *
+   * @default the connection to the server does that
+   */
+  readonly keepAlive?: (() => () => void) | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;
 }

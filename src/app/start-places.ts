@@ -27,16 +27,16 @@ const open = new Set<{ readonly where: string }>();
  */
 export function recordStart(
   starter: { readonly start: (...args: never[]) => unknown },
-  options: { readonly logger?: Logger | undefined },
+  options: { readonly logger?: Logger | undefined; readonly unref?: boolean | undefined },
 ): () => void {
   const place = callerOf(starter.start);
-  const closed = noteOpen(place === undefined ? 'an unknown place' : textOf(place));
+  const where = place === undefined ? 'an unknown place' : textOf(place);
+  const closed = options.unref === true ? (): void => undefined : noteOpen(where);
   if (place === undefined) return closed;
   const key = JSON.stringify([place.file, ...comparableOptions(options)]);
   const before = running.get(key) ?? 0;
   running.set(key, before + 1);
   if (before > 0) {
-    const where = textOf(place);
     const { logger = silentLogger } = options;
     logger.warn(
       `${where} starts another server while ${before} from the same place still ${before === 1 ? 'runs' : 'run'}. If a ` +

@@ -10,23 +10,29 @@ const GOES_ON: Readonly<Record<'turn' | 'request', ReadonlySet<HoldKind>>> = {
   request: new Set(['use', 'turn', 'session-busy']),
 };
 
+/** What else happens when a request takes a hold. */
+export interface AcquireHooks {
+  /** Called each time a hold was taken. */
+  readonly onAcquired?: (() => void) | undefined;
+  /** Keeps the process alive, from before a hold is taken until it is released. */
+  readonly keepAlive?: (() => () => void) | undefined;
+  /** Whether only what belongs to running work is taken. */
+  readonly isDraining?: (() => boolean) | undefined;
+}
+
 /**
  * Makes what a request calls before it is sent: it waits for a server, passes the gate of the instance, takes a hold and loads the
  * instance if need be. Nothing is loaded, or held, while there is no server.
- *
- * @param onAcquired - called each time a hold was taken.
- * @param isDraining - whether only what belongs to running work is taken.
  */
 export function acquireThrough(
   link: ServerLink,
   entry: InstanceEntry,
-  onAcquired?: () => void,
-  isDraining: () => boolean = () => false,
+  { onAcquired, keepAlive, isDraining }: AcquireHooks = {},
 ): AcquireInstance {
   const always = new AbortController().signal;
-  return async (kind, detail, signal = always, suspend) => {
+  const acquire: AcquireInstance = async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (isDraining() && !entry.isHeldBy(GOES_ON[kind]))
+      if (isDraining?.() === true && !entry.isHeldBy(GOES_ON[kind]))
         throw new ClosedError(undefined, { isDraining: true });
       if (!link.isReady) await link.whenReady(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);
@@ -35,6 +41,23 @@ export function acquireThrough(
         return release;
       }
       release();
+    }
+  };
+  if (keepAlive === undefined) return acquire;
+  return async (...request) => {
+    const letEnd = keepAlive();
+    try {
+      const release = await acquire(...request);
+      let isReleased = false;
+      return () => {
+        if (isReleased) return;
+        isReleased = true;
+        release();
+        letEnd();
+      };
+    } catch (error) {
+      letEnd();
+      throw error;
     }
   };
 }

@@ -14,8 +14,16 @@ import {
 } from 'jarvis-opencode';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeServer } from '../support/fixtures.js';
+import { gitRepo } from '../support/git-repo.js';
+import { startHost } from '../support/host-process.js';
 import { freePort, portOwner } from '../support/ports.js';
-import { endProcessesWith, expectNoProcesses, isAlive, processesWith } from '../support/processes.js';
+import {
+  endProcessesWith,
+  expectNoProcesses,
+  isAlive,
+  processesWith,
+  waitForNone,
+} from '../support/processes.js';
 import { realServerOptions, type RealServerOptions } from '../support/real-opencode.js';
 import { deferred, until } from '../support/wait.js';
 
@@ -513,6 +521,27 @@ describe('the real server', () => {
       expect((error as Error).message).toContain('Set TMPDIR to a directory');
     },
   );
+
+  it('lets a host with unref end by itself after its calls and turns, and leaves nothing', async () => {
+    await using repo = await gitRepo();
+    const env = { ...real.startOptions.env, JARVIS_TEST_MARKER: marker };
+    await using host = startHost(
+      `const jarvis = await JarvisOpenCode.start(options);
+       const repo = jarvis.forRepo(${JSON.stringify(repo.directory)});
+       repo.hold('a lease');
+       const session = await repo.sessions.create();
+       for await (const step of session.stream('Say hello.')) if (step.type === 'text') say(step.delta.trim());
+       say((await session.shell('sleep 1; echo from the shell')).output.trim());
+       void (async () => {
+         for await (const event of jarvis.events()) if (event.type === 'never') break;
+       })();`,
+      { options: { ...real.startOptions, env, unref: true } },
+    );
+    expect(await host.ended).toEqual({ code: 0, signal: null });
+    expect(host.said()).toEqual(['ok', 'from the shell']);
+    await waitForNone(marker);
+    await host.childrenGone();
+  });
 
   it('names a taken port and leaves its owner alone', async () => {
     await using owner = await portOwner(0);

@@ -1,3 +1,4 @@
+import { realClock, type Timer } from '../../core/clock.js';
 import { abortable, delay, onAbort } from '../../core/abort.js';
 import { TimeoutError } from '../../errors.js';
 import { realTime } from '../../core/real-time.js';
@@ -93,11 +94,11 @@ async function untilAnswered(probe: ConnectionInit['probe'], signal: AbortSignal
 class Watchdog {
   readonly #onSilence: () => void;
   #activeAt = realTime.now();
-  #timer: ReturnType<typeof realTime.setTimeout>;
+  #timer: Timer;
 
   constructor(onSilence: () => void) {
     this.#onSilence = onSilence;
-    this.#timer = realTime.setTimeout(() => this.#check(), SILENCE_MS);
+    this.#timer = realClock.after(SILENCE_MS, () => this.#check());
   }
 
   recordActivity(): void {
@@ -105,12 +106,12 @@ class Watchdog {
   }
 
   stop(): void {
-    realTime.clearTimeout(this.#timer);
+    this.#timer.cancel();
   }
 
   #check(): void {
     const leftMs = SILENCE_MS - (realTime.now() - this.#activeAt);
     if (leftMs <= 0) this.#onSilence();
-    else this.#timer = realTime.setTimeout(() => this.#check(), leftMs);
+    else this.#timer = realClock.after(leftMs, () => this.#check());
   }
 }

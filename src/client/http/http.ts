@@ -44,6 +44,9 @@ export interface HttpInit {
   readonly onActivity?: (() => void) | undefined;
 }
 
+/** Sends the request for an event stream. */
+export type EventFetch = (url: string, init: RequestInit) => Promise<Response>;
+
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 /** Four times the longest answer measured, which was a prompt of 60 MB read back. */
@@ -180,14 +183,19 @@ export class Http {
   /**
    * Opens a stream: resolves with its body as soon as the headers have arrived. No time limit applies to the body.
    *
+   * @param fetch - sends the request. @default what sends all others
    * @throws {RequestError} {@link ConnectionError} {@link ResponseShapeError}
    */
-  async openEventStream(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async openEventStream(
+    path: string,
+    signal: AbortSignal,
+    fetch?: EventFetch,
+  ): Promise<ReadableStream<Uint8Array>> {
     const target = { method: 'GET', path };
     try {
       const request = { method: 'GET', path } as const;
       const headers = { accept: 'text/event-stream' };
-      const opening = this.#fetch(request, { headers, body: undefined, retries: 0, signal });
+      const opening = this.#fetch(request, { headers, body: undefined, retries: 0, signal, fetch });
       const response = await abortable(opening, signal);
       const type = response.headers.get('content-type') ?? 'no content type';
       if (!type.startsWith('text/event-stream') || response.body === null) {
@@ -243,6 +251,7 @@ export class Http {
       readonly retries: number;
       readonly signal: AbortSignal;
       readonly isForwarded?: boolean;
+      readonly fetch?: EventFetch | undefined;
     },
   ): Promise<Response> {
     const { body, retries, signal, isForwarded = false } = prepared;
@@ -256,7 +265,7 @@ export class Http {
     else if (request.directory !== undefined)
       headers[DIRECTORY_HEADER] = encodeURIComponent(request.directory);
     const url = endpoint.url + request.path + searchOf(request.query);
-    const { fetch = globalThis.fetch } = this.#init;
+    const fetch = prepared.fetch ?? this.#init.fetch ?? globalThis.fetch;
     const { method } = request;
     const init: RequestInit = {
       method,

@@ -22,6 +22,8 @@ export class GuardedProcess {
   /** Resolves when the process has ended; what it left behind may take a moment more. Never rejects. */
   readonly exited: Promise<ServerExit>;
   readonly tree: ProcessTree;
+  /** Lets this process end while that one runs, or not; {@link end} keeps it alive until that one has ended. */
+  readonly #keepAlive: (isKept: boolean) => void;
   /** Resolves when nothing is left of it and of what it started. Never rejects. */
   readonly gone: Promise<void>;
   /** Called when a signal ends this process. */
@@ -36,6 +38,7 @@ export class GuardedProcess {
     this.url = spawned.url;
     this.failed = spawned.failed;
     this.exited = spawned.exited;
+    this.#keepAlive = spawned.keepAlive;
     this.tree = new ProcessTree(this.pid, guards.marker);
     guards.started(this.tree);
     const unregister = registerExitHook({
@@ -44,6 +47,11 @@ export class GuardedProcess {
     });
     this.gone = this.exited.then(() => this.#sweep()).then(unregister);
     void this.exited.then(() => (this.#hasExited = true));
+  }
+
+  /** Lets this process end while that one runs: the exit hook kills it then. */
+  unref(): void {
+    this.#keepAlive(false);
   }
 
   /**
@@ -59,6 +67,7 @@ export class GuardedProcess {
   }
 
   async #end(graceMs: number, dispose: DisposeAll | undefined): Promise<void> {
+    this.#keepAlive(true);
     if (dispose !== undefined && !this.#hasExited) {
       // A tool that is ended may leave children behind without a parent: they are remembered now.
       this.tree.scan();

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { deferred, delay } from '../../core/abort.js';
 import { RecentOutput } from './output.js';
 import type { ServerExit } from './exit.js';
@@ -30,6 +31,8 @@ export interface SpawnedServer {
   readonly failed: Promise<never>;
   /** Resolves when the process has ended; never rejects. */
   readonly exited: Promise<ServerExit>;
+  /** Says whether this process stays alive for it, as it does at first. */
+  readonly keepAlive: (isKept: boolean) => void;
 }
 
 /** Starts a server in a process group of its own, so that it can be ended with all its children. */
@@ -64,7 +67,15 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
     // Without a pid there is no process that could exit.
     if (child.pid === undefined) exited.resolve({ code: null, signal: null });
   });
-  return { child, output, url: url.promise, failed: failed.promise, exited: exited.promise };
+  const keepAlive = (isKept: boolean): void => {
+    // The pipes are sockets, which the types do not say.
+    const handles = [child, child.stdout, child.stderr] as readonly Partial<Pick<Socket, 'ref' | 'unref'>>[];
+    for (const handle of handles) {
+      if (isKept) handle.ref?.();
+      else handle.unref?.();
+    }
+  };
+  return { child, output, url: url.promise, failed: failed.promise, exited: exited.promise, keepAlive };
 }
 
 function originIn(line: string): string | undefined {

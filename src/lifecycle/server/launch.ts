@@ -141,6 +141,7 @@ export async function launchServer(
     guards.ready(child.tree, url, authorization);
     void child.gone.then(() => guards.release());
     const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
+    if (plan.isUnref) child.unref();
     logger.info('server ready', { url, version, pid: child.pid });
     const probe = calls.probe(url, authorization);
     return new ServerProcess({

@@ -83,6 +83,14 @@ export interface ServerOptions {
    * `maxAttempts` within `windowMs`. Then its state is `failed`. `false` for never.
    */
   readonly restart?: RestartPolicy | false | undefined;
+  /**
+   * Whether this process may end while the server runs: it ends when nothing else keeps it alive, and the server with it. Calls, turns and
+   * open terminals keep it alive; subscriptions and leases do not. For command line programs; where `close()` is called, its end
+   * is awaited as always. With a `fetch` of your own, its connection of the event stream keeps the process alive.
+   *
+   * @default false
+   */
+  readonly unref?: boolean | undefined;
   /** Milliseconds until the server must be ready, with its version check; also after a restart. @default 60_000 */
   readonly startTimeoutMs?: number | undefined;
   /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
@@ -121,6 +129,8 @@ export interface ServerPlan {
   /** Whether the password was made for one start. */
   readonly isPasswordRandom: boolean;
   readonly startTimeoutMs: number;
+  /** Whether a server that is ready does not keep this process alive. */
+  readonly isUnref: boolean;
 }
 
 const USERNAME = 'opencode';
@@ -155,6 +165,7 @@ export const serverOptionChecks: OptionChecks<ServerOptions> = {
   },
   health: (_name, value) => void parseHealthPolicy(value as HealthPolicy | false),
   restart: (_name, value) => void parseRestartPolicy(value as RestartPolicy | false),
+  unref: aBoolean,
   startTimeoutMs: positiveMs,
   signal: aSignal,
   logger: aLogger,
@@ -199,6 +210,7 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
     password,
     isPasswordRandom: options.password === undefined,
     startTimeoutMs,
+    isUnref: options.unref === true,
   };
 }
 

@@ -50,6 +50,8 @@ export interface Supervision {
   readonly logger: Logger;
   /** OpenCode's own data directory, the same for every process. */
   readonly dataDirectory?: string | undefined;
+  /** Whether a server that runs does not keep this process alive. */
+  readonly isUnref?: boolean | undefined;
   /** Refuses a directory that the server must not work in, or could not. */
   readonly checkDirectory?: ((directory: string) => void) | undefined;
 }
@@ -106,7 +108,7 @@ export class OwnedServer implements ServerHandle {
       plan = nextPlan(plan);
       return launchServer(plan, calls, { signal, onLog, logger, guards });
     };
-    const { dataDirectory } = plan;
+    const { dataDirectory, isUnref } = plan;
     const checkDirectory = directoryCheck(options, plan, first.pid);
     return supervise(first, {
       launch,
@@ -115,8 +117,14 @@ export class OwnedServer implements ServerHandle {
       events,
       logger,
       dataDirectory,
+      isUnref,
       checkDirectory,
     });
+  }
+
+  /** Whether this process may end while the server runs, because nothing else keeps it alive. */
+  get isUnref(): boolean {
+    return this.#supervision.isUnref === true;
   }
 
   get url(): string {

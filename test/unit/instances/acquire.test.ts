@@ -21,11 +21,10 @@ describe('acquiring an instance for a request', () => {
   it('takes a hold for a request, reports it, and releases it once', async () => {
     const { entry, holds } = instance();
     let acquired = 0;
-    const release = await acquireThrough(
-      new ServerLink(true),
-      entry,
-      () => (acquired += 1),
-    )('request', 'GET /');
+    const release = await acquireThrough(new ServerLink(true), entry, { onAcquired: () => (acquired += 1) })(
+      'request',
+      'GET /',
+    );
     expect([acquired, holds()]).toEqual([1, 1]);
     release();
     expect(holds()).toBe(0);
@@ -64,7 +63,7 @@ describe('acquiring an instance for a request', () => {
       for (const kind of ['request', 'turn'] as const) {
         const { entry } = instance();
         entry.isHeldBy = (asked) => asked.has(held);
-        const acquire = acquireThrough(new ServerLink(true), entry, undefined, () => true);
+        const acquire = acquireThrough(new ServerLink(true), entry, { isDraining: () => true });
         await acquire(kind, 'x').then(
           () => taken.push(`${kind} beside ${held}`),
           (error: unknown) => expect(error).toMatchObject({ name: 'ClosedError', isDraining: true }),
@@ -86,5 +85,28 @@ describe('acquiring an instance for a request', () => {
     await expect(
       acquireThrough(link, instance().entry)('request', 'GET /', AbortSignal.abort(reason)),
     ).rejects.toBe(reason);
+  });
+
+  it('keeps the process alive from before a hold is taken until it is released, or cannot be taken', async () => {
+    const link = new ServerLink(true);
+    let kept = 0;
+    const keepAlive = (): (() => void) => {
+      kept += 1;
+      return () => void (kept -= 1);
+    };
+    link.markLost(lost());
+    const acquire = acquireThrough(link, instance().entry, { keepAlive });
+    const acquiring = acquire('request', 'GET /');
+    expect(kept).toBe(1);
+    link.markReady();
+    const release = await acquiring;
+    expect(kept).toBe(1);
+    release();
+    release();
+    expect(kept).toBe(0);
+    link.markLost(lost());
+    const reason = new Error('enough');
+    await expect(acquire('request', 'GET /', AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(kept).toBe(0);
   });
 });

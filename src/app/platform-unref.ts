@@ -1,0 +1,26 @@
+import { unrefFetch } from '../lifecycle/server/unref-fetch.js';
+import { nodePlatform } from './platform-node.js';
+import type { Platform } from './platform.js';
+
+/** How often the timer fires that keeps the process alive; it does nothing. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** Node, for a client that keeps its process alive only while a call or a turn runs. */
+export function unrefPlatform(): Platform {
+  let running = 0;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    ...nodePlatform,
+    openEvents: unrefFetch,
+    keepAlive: () => {
+      running += 1;
+      timer ??= setInterval(() => undefined, KEEP_ALIVE_MS);
+      return () => {
+        running -= 1;
+        if (running > 0) return;
+        clearInterval(timer);
+        timer = undefined;
+      };
+    },
+  };
+}
