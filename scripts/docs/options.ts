@@ -48,7 +48,15 @@ const TURNS = [
   'TurnOptions',
   'TurnResponseOptions',
 ];
-const CLIENT = ['StartOptions', 'ConnectOptions', 'JarvisOptions', 'AskOptions', 'IdlePolicy', 'TurnLimits'];
+const CLIENT = [
+  'StartOptions',
+  'ConnectOptions',
+  'JarvisOptions',
+  'AskOptions',
+  'IdlePolicy',
+  'SignalPolicy',
+  'TurnLimits',
+];
 
 const GUIDES: readonly Guide[] = [
   {

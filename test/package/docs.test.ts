@@ -1,8 +1,13 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as library from 'jarvis-opencode';
 import { describe, expect, it } from 'vitest';
 import { blocksOf, checkBlocks } from '../../scripts/docs/blocks.js';
 import { anchorsOf, checkLinks, linksOf } from '../../scripts/docs/links.js';
 import { checkSizes, readPages } from '../../scripts/docs/pages.js';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const fence = '```';
 
 describe('the check of the code blocks', () => {
@@ -135,5 +140,41 @@ describe('the sizes of the pages', () => {
     const pages = readPages();
     expect(pages.map(({ name }) => name)).toEqual(expect.arrayContaining(['README.md', 'docs/README.md']));
     expect(checkSizes(pages)).toEqual([]);
+  });
+});
+
+describe('the guides', () => {
+  const pages = readPages();
+
+  it('name only files that exist', () => {
+    const missing = pages.flatMap(({ name, markdown }) =>
+      [...markdown.matchAll(/`((?:bench|examples|scripts|src|test)\/[\w./-]+\.\w+)`/g)]
+        .map(([, path = '']) => path)
+        .filter((path) => !existsSync(join(root, path)))
+        .map((path) => `${name} names ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('name only scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    const missing = pages.flatMap(({ name, markdown }) =>
+      [...markdown.matchAll(/`npm run ([\w:]*\w)(?![\w:*])[^`]*`/g)]
+        .map(([, script = '']) => script)
+        .filter((script) => !Object.hasOwn(scripts, script))
+        .map((script) => `${name} names npm run ${script}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('have a heading for each error with its code', () => {
+    const guide = pages.find(({ name }) => name === 'docs/errors.md')?.markdown ?? '';
+    const classes = Object.entries(library).filter(
+      ([name, value]) =>
+        /^[A-Z]\w*Error$/.test(name) && name !== 'JarvisError' && typeof value === 'function',
+    );
+    expect(classes.length).toBeGreaterThan(15);
+    const headings = [...guide.matchAll(/^##+ (\w+Error)\n\n`[A-Z_]+`/gm)].map(([, name]) => name);
+    expect(headings.sort()).toEqual(classes.map(([name]) => name).sort());
   });
 });
