@@ -1,6 +1,8 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { ClosedError, DisposeRefusedError, type JarvisOpenCode, type RepoClient } from 'jarvis-opencode';
 import { ask, hang, text, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runFarm } from '../../examples/build-farm.js';
 import { gate } from './helpers.js';
 import { worlds, type World } from './worlds.js';
 
@@ -279,6 +281,33 @@ describe.each(worlds)('instances in $name', ({ open }) => {
     expect([response.status, await response.json()]).toMatchObject([400, { name: 'ConfigJsonError' }]);
     expect(repo.stats()).toMatchObject(broken);
   });
+
+  it('runs the build farm of the examples over 30 repositories, each booted once, three loaded at a time', async () => {
+    const jarvis = await world.connect({ idle: { maxLoaded: 3 } });
+    const directories = await Promise.all(Array.from({ length: 30 }, () => world.repo()));
+    const [mine, broken] = [new Set(directories), await world.repo()];
+    await world.breakRepo(broken);
+    let most = 0;
+    const count = (): void => {
+      const loaded = jarvis.repos().filter((repo) => repo.loaded);
+      // What something else holds comes on top.
+      const own = loaded.filter(({ uses, holds }) => uses.running > 0 || holds.length === 0);
+      most = Math.max(most, own.length);
+    };
+    subscribe('jarvis-opencode:instance', count);
+    const lines: string[] = [];
+    const results = await runFarm(jarvis, [...directories, broken], (line) => lines.push(line));
+    unsubscribe('jarvis-opencode:instance', count);
+
+    const done = directories.map((directory) => ({ status: 'fulfilled', directory, value: 'ok' }));
+    expect(results.slice(0, 30)).toEqual(done);
+    expect(results[30]).toMatchObject({ status: 'rejected', reason: { serverError: 'ConfigJsonError' } });
+    expect(lines).toHaveLength(31);
+    expect(lines[0]).toMatch(/^1\/31 .*: ok$/);
+    const boots = jarvis.repos().filter(({ directory }) => mine.has(directory));
+    expect(boots.map((repo) => repo.boots)).toEqual(directories.map(() => 1));
+    expect(most).toBe(3);
+  }, 300_000);
 
   it('lets running work end when it drains, and begins nothing new', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 1 } });
