@@ -94,7 +94,7 @@ export const promptInputSchema = lazy(() =>
  * @useDeclaredType
  */
 export type PromptInput = z.input<ReturnType<typeof promptInputSchema>>;
-/** A prompt whose model is written in one way. @useDeclaredType */
+/** A prompt whose model is written in one way. */
 export type ParsedPrompt = z.output<ReturnType<typeof promptInputSchema>>;
 
 export const contextInputSchema = lazy(() => promptInputSchema().omit({ format: true }));
