@@ -461,6 +461,7 @@ export class SessionAlreadyBoundError extends JarvisError {
  * Why a turn ended without an answer.
  *
  * - `aborted`: somebody aborted it (`turn.abort()`, `session.abort()`, or another client).
+ * - `busy`: another client keeps the session at work, and `whenBusy` is `reject`; nothing was sent.
  * - `interrupted`: the instance was disposed or the server ended while it ran, or may have while the event stream was down.
  *   After the end of a server `cause` is a {@link ServerLostError}, and the answer it has begun stays in the session as it is:
  *   without `time.completed`.
@@ -478,6 +479,7 @@ export class SessionAlreadyBoundError extends JarvisError {
  */
 export type TurnErrorReason =
   | 'aborted'
+  | 'busy'
   | 'interrupted'
   | 'unfinished'
   | 'not-started'
@@ -491,6 +493,7 @@ export type TurnErrorReason =
 
 const TURN_TEXT: Record<TurnErrorReason, string> = {
   aborted: 'was aborted',
+  busy: "was not begun: another client keeps the session at work. Prompt again when it is idle, or set whenBusy to 'wait'",
   interrupted: 'was interrupted: its instance was disposed or the server ended. Prompt again to go on',
   unfinished: 'ended without an answer, and the server does not say why. Prompt again to go on',
   'not-started': 'was accepted by the server but never started. Prompt again',

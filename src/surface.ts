@@ -44,7 +44,13 @@ export type {
   QuestionPolicy,
 } from './client/asks/policy.js';
 export type { AskOptions } from './client/asks/settings.js';
-export { Turn, type AttachOptions, type PromptOptions, type TurnOptions } from './client/turns/turn.js';
+export {
+  Turn,
+  type AttachOptions,
+  type PromptOptions,
+  type TurnOptions,
+  type WhenBusy,
+} from './client/turns/turn.js';
 export type { ShellResult, TurnResult } from './client/turns/turn-result.js';
 export type { TurnResponseOptions } from './client/turns/turn-response.js';
 export { readTurn, type ReadTurnOptions, type RemoteTurn } from './client/turns/read-turn.js';

@@ -15,10 +15,11 @@ import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
 import type { SessionInfo } from '../client/schema/session.js';
 import { SessionChoices } from '../client/sessions/choices.js';
 import { locateSessions } from '../client/sessions/locate-sessions.js';
+import { SessionActivity } from '../client/sessions/session-activity.js';
 import type { Session, SessionContext } from '../client/sessions/session.js';
 import { TurnEngine } from '../client/turns/engine.js';
 import type { RepoOverview } from '../core/instance.js';
-import { silentLogger } from '../core/logger.js';
+import { silentLogger, type Logger } from '../core/logger.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
@@ -64,6 +65,7 @@ export class Backend {
   readonly #turns: TurnEngine;
   readonly #choices = new SessionChoices();
   readonly #askSettings: AskSettings;
+  readonly #logger: Logger;
   readonly #asks = new Map<string, AskBroker>();
   readonly #clients = new Map<string, RepoClient>();
   readonly #loadWebSocket: Platform['loadWebSocket'];
@@ -83,6 +85,7 @@ export class Backend {
     const isOwned = pid !== undefined;
     const onActivity = (): void => server.recordActivity?.();
     this.server = server;
+    this.#logger = logger;
     this.isOwned = isOwned;
     this.#directories = directories;
     this.#sessions = sessions;
@@ -327,6 +330,11 @@ export class Backend {
         hasDataFile: (path) => this.server.hasDataFile?.(path) ?? false,
       },
       asks,
+      logger: this.#logger,
+      activity: new SessionActivity(transport, {
+        epoch: () => entry.streamEpoch,
+        isBusy: (sessionID) => entry.activityIDs('session-busy').includes(sessionID),
+      }),
       forget: (sessionID) => {
         sessions.forget(sessionID);
         this.#choices.forget(sessionID);

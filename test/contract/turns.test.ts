@@ -385,6 +385,65 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(await session.messages()).toHaveLength(2);
   });
 
+  it('waits with a prompt while another client keeps the session at work, unless it is told not to', async () => {
+    const end = gate();
+    world.script(({ prompt }) =>
+      prompt === 'first' ? [text('One '), waitFor(end.promise), text('done.')] : [text('Two done.')],
+    );
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    for await (const step of first) if (step.type === 'text') break;
+    const lines: string[] = [];
+    const info = (line: string): number => lines.push(line);
+    const logger = { debug: () => undefined, info, warn: info, error: info };
+    const client = (await world.connect({ idle: false, logger })).forRepo(repo.directory);
+    const elsewhere = client.sessions.session(session.id);
+    const rejected = elsewhere.prompt('refused', { whenBusy: 'reject' });
+    await expect(rejected).rejects.toMatchObject({ name: 'TurnError', reason: 'busy' });
+    await expect(elsewhere.prompt('late', { queueTimeoutMs: 300 })).rejects.toMatchObject({
+      name: 'TimeoutError',
+      phase: 'queue',
+    });
+    const caller = new AbortController();
+    const aborted = elsewhere.stream('aborted', { signal: caller.signal });
+    const types: string[] = [];
+    for await (const step of aborted) {
+      types.push(step.type);
+      caller.abort('enough');
+    }
+    await expect(aborted.result).rejects.toBe('enough');
+    expect(types).toEqual(['waiting']);
+    expect(lines).toContainEqual(expect.stringContaining('waits until it is idle'));
+    const second = elsewhere.stream('second');
+    for await (const step of second) {
+      if (step.type === 'waiting') end.open();
+    }
+    expect((await second.result).text).toBe('Two done.');
+    expect((await first.result).text).toBe('One done.');
+    const prompts = (await session.messages()).filter(({ info: { role } }) => role === 'user');
+    expect(prompts.map(({ info: { id } }) => id)).toEqual([first.messageID, second.messageID]);
+    expect(client.stats().holds).toEqual([]);
+    expect(() => elsewhere.prompt('x', { whenBusy: 'queue' as 'wait' })).toThrow(TypeError);
+  });
+
+  it('sends a prompt into the turn that another client runs when it is told to join', async () => {
+    const end = gate();
+    world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    for await (const step of first) if (step.type === 'text') break;
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    const second = elsewhere.prompt('second', { whenBusy: 'join' });
+    await vi.waitFor(async () => {
+      expect((await session.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
+    }, PATIENCE);
+    end.open();
+    expect((await first.result).text).toBe('One done.');
+    expect((await second).text).not.toBe('');
+  });
+
   it('joins the turn that another client runs: what is stored of it first, then what comes', async () => {
     const end = gate();
     world.script(() => [text('Let me look.'), echo, text('It is '), waitFor(end.promise), text('fine.')]);

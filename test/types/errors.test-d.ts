@@ -100,6 +100,7 @@ describe('the errors', () => {
   it('have reasons to switch over', () => {
     expectTypeOf<TurnErrorReason>().toEqualTypeOf<
       | 'aborted'
+      | 'busy'
       | 'interrupted'
       | 'unfinished'
       | 'not-started'

@@ -182,6 +182,7 @@ describe('a turn', () => {
       | 'tool'
       | 'permission'
       | 'question'
+      | 'waiting'
       | 'child'
       | 'retry'
       | 'usage'
@@ -211,6 +212,9 @@ describe('a turn', () => {
         expectTypeOf(step).toEqualTypeOf<QuestionAsk>();
         expectTypeOf(step.request).toEqualTypeOf<QuestionRequest>();
         expectTypeOf(step.deny('no')).toEqualTypeOf<Promise<'answered' | 'gone'>>();
+        break;
+      case 'waiting':
+        expectTypeOf(step.sessionID).toEqualTypeOf<string>();
         break;
       case 'child':
         expectTypeOf(step.sessionID).toEqualTypeOf<string>();

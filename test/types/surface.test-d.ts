@@ -282,6 +282,7 @@ interface Types {
   VcsInfo: api.VcsInfo;
   WebSocketConstructor: api.WebSocketConstructor;
   WebSocketLike: api.WebSocketLike;
+  WhenBusy: api.WhenBusy;
   Worktree: api.Worktree;
   WorktreeDirectoryInput: api.WorktreeDirectoryInput;
 }

@@ -73,6 +73,7 @@ function passedOn(status: number): number {
 function turnStatusOf({ reason }: TurnError): number {
   switch (reason) {
     case 'aborted':
+    case 'busy':
       return 409;
     case 'stalled':
       return 504;

@@ -1,4 +1,5 @@
 import { assertOptions } from '../../core/checks.js';
+import type { Logger } from '../../core/logger.js';
 import {
   parsePermissionPolicy,
   parseQuestionPolicy,
@@ -55,6 +56,7 @@ import { chooseAnswerer } from './answerer.js';
 import { DEFAULT_AGENT, readDefaultModel } from './default-model.js';
 import { assertPart, readMessage, readMessagePage } from './messages.js';
 import { readSession } from './read-session.js';
+import type { SessionActivity } from './session-activity.js';
 import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
@@ -83,6 +85,8 @@ export interface SessionContext {
   readonly choices: SessionChoices;
   readonly serverDisk: ServerDisk;
   readonly asks: AskBroker;
+  readonly activity: SessionActivity;
+  readonly logger: Logger;
   /** The directory a session is known to belong to. */
   directoryOf(sessionID: string): string | undefined;
   /** Remembers the directory of a session. */
@@ -183,7 +187,8 @@ export class Session {
   }
 
   /**
-   * Prompts and waits for the answer, however long it takes. Turns of one session run one after the other.
+   * Prompts and waits for the answer, however long it takes. Turns of one session run one after the other, those of other clients
+   * too, see {@link TurnOptions.whenBusy}.
    *
    * With a `format`, in the prompt or in the options, `result.structured` is the object that was asked for.
    *
@@ -235,7 +240,8 @@ export class Session {
    *
    * @param input - the command line, or an object with it. Without an `agent` it is recorded in the name of the session's, as far as
    *   the client knows that, else of `build`.
-   * @throws {RequestError} with status 409 while another client's turn runs. See {@link prompt} for the rest.
+   * @throws {RequestError} with status 409 while another client's turn runs and `whenBusy` is `join`. See {@link prompt} for the
+   *   rest.
    */
   async shell(input: string | ShellInput, options?: TurnOptions): Promise<ShellResult> {
     const { agent = DEFAULT_AGENT } = this.#context.choices.of(this.id) ?? {};
@@ -582,13 +588,11 @@ export class Session {
   }
 
   #turnContext(): TurnContext {
-    const { transport, hub, asks, learn, isWithin } = this.#context;
+    const { isWithin, activity } = this.#context;
     return {
+      ...this.#context,
       sessionID: this.id,
-      transport,
-      hub,
-      asks,
-      learn,
+      isIdle: (options) => activity.isIdle(this.id, options),
       isWithin: (sessionID) => isWithin(sessionID, this.id),
       prepare: (request, options) => chooseAnswerer(this, this.#context, request, options),
     };

@@ -1,3 +1,4 @@
+import type { Logger } from '../../core/logger.js';
 import type { AskBroker } from '../asks/broker.js';
 import type { EventHub } from '../events/hub.js';
 import type { RequestOptions } from '../http/request-options.js';
@@ -16,6 +17,9 @@ export interface TurnContext {
   isWithin(sessionID: string): boolean;
   /** Remembers the directory and the parent of a session. */
   readonly learn: (info: SessionInfo) => void;
+  /** Whether nothing is at work in the session, whoever prompted it. */
+  readonly isIdle: (options: RequestOptions) => Promise<boolean>;
+  readonly logger: Logger;
   /** Makes sure that the session belongs to this repository, and decides which agent and model answer the turn. */
   prepare(request: Pick<TurnRequest, 'choice' | 'isCommand'>, options?: RequestOptions): Promise<Choice>;
 }

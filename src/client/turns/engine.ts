@@ -5,6 +5,7 @@ import {
   assertOptions,
   positiveIntegerOrInfinity,
   type OptionChecks,
+  oneOf,
 } from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
 import { TurnRun, type TurnInit } from './run.js';
@@ -39,6 +40,7 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
   onPermission: parsePermissionPolicy,
   onQuestion: parseQuestionPolicy,
   priority: aNumber('a finite number', Number.isFinite),
+  whenBusy: oneOf('wait', 'join', 'reject'),
 };
 
 /** The check of each option of a prompt. */

@@ -1,7 +1,9 @@
-import { abortable, AbortScope } from '../../core/abort.js';
+import { abortable, AbortScope, deferred, resolvesWithin } from '../../core/abort.js';
 import { realTime } from '../../core/real-time.js';
-import { TimeoutError } from '../../errors.js';
+import { isPermanent, TimeoutError } from '../../errors.js';
+import { sessionIDOf } from '../events/event-stream.js';
 import type { EventHub } from '../events/hub.js';
+import type { EventType } from '../schema/event.js';
 import type { Choice } from '../sessions/choices.js';
 import type { TurnContext } from './context.js';
 import type { TurnPoll } from './poll.js';
@@ -11,6 +13,18 @@ import type { TurnRequest } from './request.js';
 export const UNREACHABLE_LIMIT_MS = 60_000;
 /** How long the event stream may take to come up before a prompt is sent. */
 const CONNECT_LIMIT_MS = 60_000;
+
+/** How long the server may take to say what a session does. */
+const STATUS_LIMIT_MS = 10_000;
+/** How long to wait for an event of a busy session before asking the server: an event may be lost. */
+const BUSY_RECHECK_MS = 5_000;
+/** The events that may tell of the end of a session's work. */
+const ENDS: ReadonlySet<string> = new Set<EventType>([
+  'session.idle',
+  'session.deleted',
+  'server.instance.disposed',
+  'jarvis.gap',
+]);
 
 /** Checks that the session is of this repository and decides who answers; tries again when the server does not answer. */
 export async function prepareTurn(
@@ -42,5 +56,46 @@ export async function connectEvents(hub: EventHub, signal: AbortSignal): Promise
     await abortable(hub.connect(), limit.signal);
   } finally {
     limit.end();
+  }
+}
+
+/**
+ * Waits until the session is idle. A server that does not tell whether it is does not hold a prompt up; once it was seen busy, it is
+ * asked again.
+ *
+ * @param onBusy - called once when it is not idle; what it throws ends the wait.
+ */
+export async function untilIdle(
+  { sessionID, hub, transport, isIdle }: TurnContext,
+  signal: AbortSignal,
+  onBusy: () => void,
+): Promise<void> {
+  let ended = deferred();
+  let isBusy = false;
+  const asksAgain = async (): Promise<boolean> => {
+    try {
+      return !(await isIdle({ signal, timeoutMs: STATUS_LIMIT_MS, retry: false }));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return isBusy && !isPermanent(error);
+    }
+  };
+  const unlisten = hub.listen(transport.directory, {
+    wants: (type) => ENDS.has(type),
+    event: (event) => {
+      const { type } = event;
+      if (!type.startsWith('session.') || sessionIDOf(event) === sessionID) ended.resolve();
+    },
+    lost: () => ended.resolve(),
+  });
+  try {
+    while (await asksAgain()) {
+      if (!isBusy) onBusy();
+      isBusy = true;
+      await resolvesWithin(BUSY_RECHECK_MS, ended.promise, signal);
+      ended = deferred();
+    }
+  } finally {
+    unlisten();
   }
 }

@@ -16,30 +16,18 @@ import { ALREADY_DELIVERED, TurnDelivery, type PromptDelivery } from './delivery
 import { newMessageID, type TurnRequest } from './request.js';
 import { nextWait, type TurnLook } from './next-wait.js';
 import { TurnPoll } from './poll.js';
-import { connectEvents, prepareTurn, UNREACHABLE_LIMIT_MS } from './preparation.js';
+import { connectEvents, prepareTurn, UNREACHABLE_LIMIT_MS, untilIdle } from './preparation.js';
 import { RepeatedAbort } from './repeated-abort.js';
 import type { TurnEvidence } from './result.js';
+import { WAITS_FOR, type RunState } from './run-state.js';
 import type { RunningTurn } from './running-turn.js';
 import { TurnEventTracker } from './event-tracker.js';
 import { TurnSteps } from './steps/steps.js';
 import { TurnTimeLimits } from './time-limits.js';
-import { Turn, type TurnOptions } from './turn.js';
+import { Turn, type TurnOptions, type WhenBusy } from './turn.js';
 import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
 import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
-
-/** Where a run stands. */
-type RunState =
-  /** It waits in the queue. */
-  | 'queued'
-  /** It takes its hold, checks the session and waits until the prompt can be sent. */
-  | 'preparing'
-  /** The server may know the prompt. */
-  | 'following'
-  /** It asks the server to abort the turn whenever the session is seen at work. */
-  | 'aborting'
-  /** The session is free for the next turn. */
-  | 'ended';
 
 /** One turn to run. */
 export interface TurnInit {
@@ -60,6 +48,7 @@ export class TurnRun {
   readonly #request: TurnRequest | undefined;
   readonly #stallTimeoutMs: number | false;
   readonly #policies: AskPolicies;
+  readonly #whenBusy: WhenBusy;
   readonly #closed: AbortSignal;
   readonly #tracker: TurnEventTracker;
   readonly #steps: TurnSteps;
@@ -87,10 +76,9 @@ export class TurnRun {
 
   constructor({ context, request, options = {}, collectSteps }: TurnInit, closed: AbortSignal) {
     this.#stallTimeoutMs = parseTimeoutMs('stallTimeoutMs', options.stallTimeoutMs, false);
-    this.#policies = {
-      permission: parsePermissionPolicy('onPermission', options.onPermission),
-      question: parseQuestionPolicy('onQuestion', options.onQuestion),
-    };
+    const permission = parsePermissionPolicy('onPermission', options.onPermission);
+    this.#policies = { permission, question: parseQuestionPolicy('onQuestion', options.onQuestion) };
+    this.#whenBusy = options.whenBusy ?? 'wait';
     this.#context = context;
     this.#request = 'messageID' in request ? undefined : request;
     this.#closed = closed;
@@ -115,8 +103,7 @@ export class TurnRun {
       sessionID: context.sessionID,
       queueTimeoutMs: parseTimeoutMs('queueTimeoutMs', options.queueTimeoutMs, false),
       timeoutMs: parseTimeoutMs('timeoutMs', options.timeoutMs, false),
-      waitsFor: () =>
-        this.#state === 'queued' ? 'other turns of this client' : 'its repository or the server',
+      waitsFor: () => WAITS_FOR[this.#state] ?? '',
       onExpire: (error) => this.#cancel(error),
     });
     onAbort(this.#callerGone.signal, () => this.#abortRequested.abort());
@@ -179,8 +166,20 @@ export class TurnRun {
       this.#choice = await prepareTurn(this.#context, this.#request, this.#poll, signal);
     }
     await connectEvents(hub, signal);
+    if (this.#whenBusy !== 'join') await untilIdle(this.#context, signal, () => this.#holdUp());
+    this.#state = 'preparing';
     this.#unlisten = this.#listen(false);
     await this.#delivery.send(this.#choice);
+  }
+
+  /** The session is busy with what no turn of this client runs. */
+  #holdUp(): void {
+    const { sessionID, messageID } = this.turn;
+    if (this.#whenBusy === 'reject') throw new TurnError({ reason: 'busy', sessionID, messageID });
+    this.#state = 'held-up';
+    const text = 'somebody else keeps the session at work: the prompt waits until it is idle';
+    this.#context.logger.info(text, { directory: this.#context.transport.directory, sessionID });
+    this.turn.push({ type: 'waiting', sessionID });
   }
 
   #join({ messages, children, status, takeEvents }: RunningTurn): void {
@@ -193,7 +192,7 @@ export class TurnRun {
 
   /** Whether the server may know the prompt. */
   get #isSent(): boolean {
-    return this.#state !== 'queued' && this.#state !== 'preparing';
+    return WAITS_FOR[this.#state] === undefined;
   }
 
   #deliver(headers: TurnOptions['headers']): PromptDelivery {

@@ -9,6 +9,17 @@ import type { TurnStep } from './steps/turn-step.js';
 import { turnResponse, type TurnResponseOptions } from './turn-response.js';
 import type { TurnResult } from './turn-result.js';
 
+/**
+ * What to do with a prompt whose session is at work with something that no turn of this client runs: another client's prompt, a
+ * summary, a prompt through `repo.fetch`.
+ *
+ * - `wait`: sends it when the session is idle.
+ * - `join`: sends it at once. OpenCode 1.18.33 reads it in the running turn, between two calls of the model, and both prompts get the
+ *   same answer.
+ * - `reject`: sends nothing; the turn rejects with a {@link TurnError} of reason `busy`.
+ */
+export type WhenBusy = 'wait' | 'join' | 'reject';
+
 /** Options of one turn. */
 export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' | 'maxResponseBytes'> {
   /**
@@ -19,8 +30,8 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' 
    */
   readonly timeoutMs?: number | false | undefined;
   /**
-   * Milliseconds until the prompt is sent: it waits for the turns of its session, for a place (`turns.concurrency`), for the
-   * instance to be loaded, and for the server when that is away. When they are over, nothing was sent, and the turn rejects with
+   * Milliseconds until the prompt is sent: it waits for the turns of its session, also of other clients (`whenBusy`), for a place
+   * (`turns.concurrency`), for the instance to be loaded, and for the server when that is away. When they are over, nothing was sent, and the turn rejects with
    * `TimeoutError` of phase `queue`.
    *
    * @default false
@@ -51,6 +62,13 @@ export interface TurnOptions extends Omit<RequestOptions, 'timeoutMs' | 'retry' 
    * @default 0
    */
   readonly priority?: number | undefined;
+  /**
+   * What to do when another client keeps the session at work. The client knows by events and by the status of the server; a prompt
+   * that another client sends in the same moment is not seen. While this one waits it logs a line and yields a step of type `waiting`.
+   *
+   * @default 'wait'
+   */
+  readonly whenBusy?: WhenBusy | undefined;
 }
 
 /** Options of `session.attach()`. The turn is not the caller's, so it goes on when he no longer waits; `turn.abort()` ends it. */

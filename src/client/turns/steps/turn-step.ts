@@ -34,6 +34,8 @@ export type TurnStepOf<Ask extends AskType> =
     }
   /** The server asks before a tool may run, or the model asks the user, and no policy decides. The turn waits until it is answered. */
   | Ask
+  /** Another client keeps the session at work; the prompt is sent when it is idle. */
+  | { readonly type: 'waiting'; readonly sessionID: string }
   /** A child session began to work, or is done. */
   | {
       readonly type: 'child';
