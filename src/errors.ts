@@ -52,6 +52,20 @@ export abstract class JarvisError extends Error {
   }
 
   /**
+   * Whether the same call may succeed when it is made again, without a change of anything: a lost connection or server, a time limit,
+   * a status of 408, 425, 429 or 5xx, holds that end, locked snapshots, and the turns that say so by their `reason`; for reason
+   * `provider` what the server says of its provider. The call that failed may have had an effect.
+   */
+  get isRetryable(): boolean {
+    return isRetryable(this);
+  }
+
+  /** After how many milliseconds to try again, where the server or the model's provider says so. */
+  get retryAfterMs(): number | undefined {
+    return undefined;
+  }
+
+  /**
    * Its name, code, message and fields for a log, as JSON of bounded size: of what a server sent, which may be large or deep,
    * an excerpt.
    */
@@ -75,6 +89,8 @@ export interface RequestErrorInit extends RequestTarget {
   readonly status: number;
   /** The parsed JSON body, or the text of any other body, cut to a bounded size; `undefined` when it was empty. */
   readonly body?: unknown;
+  /** What the header `Retry-After` asks for. */
+  readonly retryAfterMs?: number | undefined;
   /** The line of the configuration file that `body` complains of, counted from 1, where that is known. */
   readonly line?: number | undefined;
   /** What the caller of the route can do, where the status and `body` do not say it. */
@@ -166,6 +182,7 @@ export class RequestError extends JarvisError {
   readonly data: unknown;
   /** Under which reference the server's own log has the cause of a 500, `err_…`. */
   readonly ref: string | undefined;
+  readonly #retryAfterMs: number | undefined;
 
   constructor(init: RequestErrorInit, options?: ErrorOptions) {
     const serverError = errorNameOf(init.body);
@@ -183,6 +200,11 @@ export class RequestError extends JarvisError {
     this.serverError = serverError;
     this.data = isRecord(init.body) ? init.body.data : undefined;
     this.ref = isRecord(this.data) && typeof this.data.ref === 'string' ? this.data.ref : undefined;
+    this.#retryAfterMs = init.retryAfterMs;
+  }
+
+  override get retryAfterMs(): number | undefined {
+    return this.#retryAfterMs;
   }
 }
 
@@ -518,6 +540,7 @@ export class TurnError extends JarvisError {
   readonly serverError: { readonly name: string; readonly data?: unknown } | undefined;
   /** What is wrong with the answer, for reason `format`: the first issues, at most ten. */
   readonly issues: readonly ShapeIssue[];
+  readonly #retryAfterMs: number | undefined;
 
   constructor(
     init: {
@@ -545,6 +568,11 @@ export class TurnError extends JarvisError {
     this.messageID = init.messageID;
     this.serverError = init.serverError;
     this.issues = issues;
+    this.#retryAfterMs = retryAfterOf(providerHeadersOf(init.serverError));
+  }
+
+  override get retryAfterMs(): number | undefined {
+    return this.#retryAfterMs;
   }
 }
 
@@ -562,6 +590,10 @@ export interface Problem {
   readonly code?: string;
   /** The `reason` of the error, where it has one, e.g. that of a `TurnError`. */
   readonly reason?: string;
+  /** Whether the same call may succeed when it is made again; absent for an error that is not of this library. */
+  readonly isRetryable?: boolean;
+  /** After how many milliseconds, where that is known: the header `Retry-After` has it in seconds. */
+  readonly retryAfterMs?: number;
 }
 
 /** A turn that {@link readTurn} follows ended without an answer. */
@@ -574,6 +606,10 @@ export class RemoteTurnError extends JarvisError {
   constructor(problem: Problem, options?: ErrorOptions) {
     super(`The turn failed: ${problem.detail}`, options);
     this.problem = problem;
+  }
+
+  override get retryAfterMs(): number | undefined {
+    return this.problem.retryAfterMs;
   }
 }
 
@@ -862,16 +898,59 @@ function brandedCodeOf(value: unknown): string | undefined {
 /** Request timeout, too early, too many requests. */
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 
-/**
- * Whether asking again cannot change an error: the server refused, or it is no server of ours. What may be better the next
- * time is a lost connection, a time limit, a 5xx status, and what {@link TRANSIENT_STATUSES} names.
- */
+/** The turns that may go better the next time. */
+const RETRYABLE_TURNS: ReadonlySet<TurnErrorReason> = new Set([
+  'busy',
+  'interrupted',
+  'unfinished',
+  'not-started',
+  'stalled',
+  'unreachable',
+  'summarized',
+]);
+
+/** Whether the same call may succeed when it is made again, see `JarvisError.isRetryable`. */
+function isRetryable(error: unknown): boolean {
+  if (error instanceof RequestError) return error.status >= 500 || TRANSIENT_STATUSES.has(error.status);
+  if (error instanceof ConnectionError) return !error.isRedirect;
+  if (error instanceof TurnError) {
+    const { reason, serverError } = error;
+    if (reason !== 'provider') return RETRYABLE_TURNS.has(reason);
+    return isRecord(serverError?.data) && serverError.data.isRetryable === true;
+  }
+  if (error instanceof RemoteTurnError) return error.problem.isRetryable === true;
+  if (error instanceof RevertError) return error.reason === 'snapshot-locked';
+  return (
+    error instanceof TimeoutError || error instanceof ServerLostError || error instanceof DisposeRefusedError
+  );
+}
+
+/** Whether asking again cannot change an error: the server refused, or it is no server of ours. */
 export function isPermanent(error: unknown): boolean {
-  if (error instanceof RequestError) return error.status < 500 && !TRANSIENT_STATUSES.has(error.status);
-  if (error instanceof ConnectionError) return error.isRedirect;
-  const isPassing =
-    error instanceof TimeoutError || error instanceof ServerLostError || error instanceof DisposeRefusedError;
-  return error instanceof JarvisError && !isPassing;
+  return error instanceof JarvisError && !isRetryable(error);
+}
+
+/** Milliseconds that `retry-after-ms` or `retry-after` asks for, in seconds or as a date. */
+export function retryAfterOf(header: (name: string) => string | null | undefined): number | undefined {
+  const ms = Number(header('retry-after-ms') ?? Number.NaN);
+  if (ms >= 0 && Number.isFinite(ms)) return ms;
+  const text = header('retry-after')?.trim() ?? '';
+  if (text === '') return undefined;
+  const waitMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
+
+/** The headers of the model's provider, as the server passes them on. */
+function providerHeadersOf(
+  serverError: { readonly data?: unknown } | undefined,
+): (name: string) => string | undefined {
+  const data = isRecord(serverError?.data) ? serverError.data : {};
+  const headers = isRecord(data.responseHeaders) ? data.responseHeaders : {};
+  const own = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  return (name) => {
+    const value = own.get(name);
+    return typeof value === 'string' ? value : undefined;
+  };
 }
 
 function causeText(options: ErrorOptions | undefined): string {

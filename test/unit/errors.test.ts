@@ -22,10 +22,12 @@ import {
   UnsupportedServerError,
   UseDeadlockError,
   isJarvisError,
+  toProblem,
   type RepoPathReason,
   type TurnErrorReason,
 } from 'jarvis-opencode';
 import * as api from 'jarvis-opencode';
+import { isPermanent } from '../../src/errors.js';
 
 const target = { method: 'POST', path: '/session/ses_1/prompt_async' };
 const cause = new Error('the cause');
@@ -549,4 +551,49 @@ describe('what a server says', () => {
       expect(new RequestError({ method: 'GET', path: '/x', status: 409, body }).ref).toBeUndefined();
     },
   );
+});
+
+describe('what an application can do about an error', () => {
+  const turnError = (reason: TurnErrorReason, data?: object): TurnError =>
+    new TurnError({
+      ...{ reason, sessionID: 'ses_1', messageID: 'msg_1' },
+      ...(data && { serverError: { name: 'APIError', data } }),
+    });
+
+  it.each<readonly [string, boolean, JarvisError]>([
+    ['a 503', true, new RequestError({ ...target, status: 503 })],
+    ['a 429', true, new RequestError({ ...target, status: 429 })],
+    ['a 404', false, new RequestError({ ...target, status: 404 })],
+    ['a lost connection', true, new ConnectionError(target)],
+    ['a redirect', false, new ConnectionError(target, { isRedirect: true })],
+    ['a time limit', true, new TimeoutError('Work', { phase: 'queue', timeoutMs: 5 })],
+    ['a busy session', true, turnError('busy')],
+    ['an aborted turn', false, turnError('aborted')],
+    ['a provider that may recover', true, turnError('provider', { isRetryable: true })],
+    ['a provider that refuses', false, turnError('provider', { isRetryable: false })],
+    ['a closed client', false, new ClosedError()],
+  ])('says of %s that a repetition may succeed: %s', (_what, expected, error) => {
+    expect(error.isRetryable).toBe(expected);
+    expect(isPermanent(error)).toBe(!expected);
+  });
+
+  it('says when to try again, as the server or the provider asks', () => {
+    expect(new RequestError({ ...target, status: 429, retryAfterMs: 2_000 }).retryAfterMs).toBe(2_000);
+    const headers = (responseHeaders: object): number | undefined =>
+      turnError('provider', { isRetryable: true, responseHeaders }).retryAfterMs;
+    expect(headers({ 'Retry-After': '3' })).toBe(3_000);
+    expect(headers({ 'retry-after': '3', 'retry-after-ms': '1500' })).toBe(1_500);
+    expect(headers({ 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' })).toBe(0);
+    expect(headers({ 'retry-after': 'soon' })).toBeUndefined();
+    expect(turnError('stalled').retryAfterMs).toBeUndefined();
+  });
+
+  it('tells a client so in the problem of the error', () => {
+    const error = new RequestError({ ...target, status: 429, retryAfterMs: 2_000 });
+    const problem = toProblem(error);
+    expect(problem).toMatchObject({ status: 429, isRetryable: true, retryAfterMs: 2_000 });
+    const remote = new RemoteTurnError(problem);
+    expect([remote.isRetryable, remote.retryAfterMs]).toEqual([true, 2_000]);
+    expect(toProblem(turnError('aborted'))).not.toHaveProperty('retryAfterMs');
+  });
 });

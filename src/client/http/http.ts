@@ -7,6 +7,7 @@ import {
   ServerLostError,
   TimeoutError,
   type RequestTarget,
+  retryAfterOf,
 } from '../../errors.js';
 import { loadAdvice } from './load-advice.js';
 import { readErrorBody, readJson, readText, type ReadLimit } from './response.js';
@@ -292,9 +293,11 @@ export class Http {
       if (error.response.type === 'opaqueredirect') return new ConnectionError(target, { isRedirect: true });
       const body = await readErrorBody(error.response);
       if (signal.aborted) return signal.reason;
-      const { status } = error.response;
+      const { status, headers } = error.response;
+      const retryAfterMs = retryAfterOf((name) => headers.get(name));
       const line = this.#init.lineOf?.(body);
-      return new RequestError({ ...target, status, body, line, advice: loadAdvice(target, status) });
+      const advice = loadAdvice(target, status);
+      return new RequestError({ ...target, status, body, line, advice, retryAfterMs });
     }
     return error instanceof JarvisError ? error : new ConnectionError(target, { cause: error });
   }

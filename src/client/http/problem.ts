@@ -25,7 +25,9 @@ const TITLES: Readonly<Record<number, string>> = {
 export function toProblem(error: unknown): Problem {
   if (!isJarvisError(error)) return problem(500, 'The server failed.');
   const reason = 'reason' in error ? { reason: error.reason } : {};
-  return { ...problem(statusOf(error), error.message), code: error.code, ...reason };
+  const { code, isRetryable, retryAfterMs } = error;
+  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return { ...problem(statusOf(error), error.message), code, ...reason, isRetryable, ...wait };
 }
 
 function problem(status: number, detail: string): Problem {

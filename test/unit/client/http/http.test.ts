@@ -353,6 +353,17 @@ describe('an answer that is an error', () => {
     expect(inspect(error)).not.toContain('secret-token');
   });
 
+  it('keeps what Retry-After asks for in a RequestError', async () => {
+    const error = await failureOf(
+      (response) => {
+        response.setHeader('retry-after', '7');
+        json(response, {}, 429);
+      },
+      post({ path: '/session' }),
+    );
+    expect(error).toMatchObject({ status: 429, isRetryable: true, retryAfterMs: 7_000 });
+  });
+
   it('shows no credentials in a RequestError', async () => {
     const server = await serve((response) => json(response, { _tag: 'No' }, 403));
     const http = client({ url: server.url, authorization: 'Basic c3dvcmRmaXNo' });
