@@ -39,6 +39,8 @@ export interface PromptDelivery {
   readonly refusal: { readonly error: unknown } | undefined;
   /** Whether the turn may still be waiting for the request that carries the prompt. */
   readonly isUnderWay: boolean;
+  /** Whether the server has accepted the prompt without having worked on it yet. */
+  readonly isAccepted: boolean;
   /** Whether the prompt may be sent again once the server says that it has not stored it. */
   readonly isRepeatable: boolean;
   /** Sends the prompt; never rejects. */
@@ -54,6 +56,7 @@ export const ALREADY_DELIVERED: PromptDelivery = {
   error: undefined,
   refusal: undefined,
   isUnderWay: false,
+  isAccepted: false,
   isRepeatable: false,
   send: () => Promise.resolve(),
   noteArrival: () => undefined,
@@ -64,6 +67,7 @@ export const ALREADY_DELIVERED: PromptDelivery = {
 export class TurnDelivery implements PromptDelivery {
   error: ConnectionError | TimeoutError | undefined;
   refusal: { readonly error: unknown } | undefined;
+  isAccepted = false;
   readonly #init: TurnDeliveryInit;
   #sends = 0;
   /** When the prompt was last sent. */
@@ -135,6 +139,7 @@ export class TurnDelivery implements PromptDelivery {
         },
         { signal: posting.signal, headers, ...(request.isBlocking && { timeoutMs: false }) },
       );
+      this.isAccepted = !request.isBlocking;
     } catch (error) {
       const isUnknown = error instanceof ConnectionError || error instanceof TimeoutError;
       if (this.#sentAt === undefined) this.refusal = { error };
@@ -148,7 +153,7 @@ export class TurnDelivery implements PromptDelivery {
       posting.end();
       this.#posting = undefined;
       tracker.lastEventAt = realTime.now();
-      tracker.wake();
+      if (!this.isAccepted) tracker.wake();
     }
   }
 }

@@ -26,6 +26,10 @@ export class TurnEventTracker {
   isDeleted = false;
   /** Why no more events will come. */
   failure: { readonly error: unknown } | undefined;
+  /** Whether the last event that says so was that the session is idle. */
+  isIdle = false;
+  /** Whether an answer was complete when nothing said yet that the session is idle. */
+  isEnding = false;
   /** Whether the session has begun to answer, so that an abort is safe. */
   hasBegun = false;
   /** Resolves when an event shows the user message of this turn. */
@@ -82,6 +86,7 @@ export class TurnEventTracker {
   /** Arms the wait: whatever comes from now on ends the next {@link next}. */
   rearm(): void {
     this.#wake = deferred();
+    this.isEnding = false;
   }
 
   /** Waits for an event that may matter, at most `ms`. */
@@ -111,22 +116,33 @@ export class TurnEventTracker {
         this.wake();
         return;
       case 'session.idle':
+        this.isIdle = true;
+        this.isEnding = false;
         this.wake();
+        return;
+      case 'session.status':
+        if (event.properties.status.type !== 'idle') this.isIdle = false;
         return;
       case 'message.part.delta':
         // The answer may be to another client's prompt; this turn is then part of that one.
         this.hasBegun = true;
+        this.isIdle = false;
         return;
       case 'message.updated': {
         const { info } = event.properties;
         if (info.id === this.#messageID) this.#noteStored();
         if (info.role !== 'assistant') return;
-        if (info.id !== this.#answerID && info.time.completed === undefined) {
+        const isComplete = info.time.completed !== undefined;
+        if (!isComplete) this.isIdle = false;
+        if (info.id !== this.#answerID && !isComplete) {
           this.#answerID = info.id;
           this.sessionError = undefined;
         }
         if (info.parentID === this.#messageID) this.hasBegun = true;
-        if (info.time.completed !== undefined) this.wake();
+        // After calls of tools the model is called again.
+        if (!isComplete || info.finish === 'tool-calls') return;
+        this.isEnding = !this.isIdle;
+        this.wake();
         return;
       }
       default:

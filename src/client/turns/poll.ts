@@ -4,7 +4,7 @@ import type { RepoTransport } from '../http/repo-transport.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { StoredMessage } from '../schema/message.js';
 import { hasAnswer, sendAbort } from './abort.js';
-import { readMessages, readTurn, type TurnEvidence } from './result.js';
+import { evidenceOf, readMessages, readTurn, type TurnEvidence } from './result.js';
 
 /**
  * How long the first try of a request about a turn may take. A connection may be accepted and never answer: a second
@@ -45,11 +45,24 @@ export class TurnPoll {
     this.#serverLost.abort(error);
   }
 
-  /** Reads how the turn ended; `undefined` while its session is at work. */
-  async evidence(): Promise<TurnEvidence | undefined> {
-    const evidence = await readTurn(this.#transport, this.#turn, this.#options);
+  /**
+   * Reads how the turn ended; `undefined` while its session is at work.
+   *
+   * @param isIdle - whether an event has said that the session is idle: the final answer alone then shows the end.
+   */
+  async evidence(isIdle: boolean): Promise<TurnEvidence | undefined> {
+    const evidence =
+      (isIdle ? await this.#finalAnswer() : undefined) ??
+      (await readTurn(this.#transport, this.#turn, this.#options));
     this.noteAnswer();
     return evidence;
+  }
+
+  /** The final answer of the model; `undefined` when the messages show none. */
+  async #finalAnswer(): Promise<TurnEvidence | undefined> {
+    const { sessionID, messageID } = this.#turn;
+    const evidence = evidenceOf(sessionID, messageID, await this.messages());
+    return evidence.kind === 'answered' && evidence.isFinal ? evidence : undefined;
   }
 
   /** Reads the newest messages of the session, back to the prompt. */

@@ -35,6 +35,8 @@ export type TurnEvidence =
        * does not go on with the turn.
        */
       readonly endsInSummary: boolean;
+      /** Whether the model has said all it wanted to. */
+      readonly isFinal: boolean;
     };
 
 /** A turn and its session. */
@@ -86,14 +88,14 @@ export function evidenceOf(
   const final = entries.find((entry, index) => isFinal(entry) && endsBefore(entries[index + 1]));
   const endsInSummary = last.info.summary === true;
   if (final !== undefined)
-    return { kind: 'answered', result: toResult(sessionID, entries, final), endsInSummary };
+    return { kind: 'answered', result: toResult(sessionID, entries, final), endsInSummary, isFinal: true };
   if (last.info.error !== undefined) return { kind: 'error', error: last.info.error };
   if (last.info.time.completed === undefined) return { kind: 'unfinished' };
   // When a turn is aborted between two attempts to reach the provider, OpenCode 1.18.33 completes an empty answer.
   if (last.info.finish === undefined && last.parts.length === 0) return { kind: 'error', error: ABORTED };
   const answer = entries.findLast(({ info }) => info.summary !== true);
   if (answer === undefined) return { kind: 'summarized' };
-  return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary };
+  return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary, isFinal: false };
 }
 
 /** Whether this is the model's final answer to the prompt. */

@@ -27,7 +27,7 @@ import { TurnTimeLimits } from './time-limits.js';
 import { Turn, type TurnOptions, type WhenBusy } from './turn.js';
 import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
-import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
+import { RECHECK_MS, SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
 
 /** One turn to run. */
 export interface TurnInit {
@@ -170,6 +170,9 @@ export class TurnRun {
     this.#state = 'preparing';
     this.#unlisten = this.#listen(false);
     await this.#delivery.send(this.#choice);
+    if (!this.#delivery.isAccepted) return;
+    // The events show what the server does with it; it is asked when they are silent.
+    await this.#tracker.next(nextWait({ kind: 'at-work', stallTimeoutMs: this.#stallTimeoutMs, idleMs: 0 }));
   }
 
   /** The session is busy with what no turn of this client runs. */
@@ -247,11 +250,19 @@ export class TurnRun {
       if (this.#delivery.refusal !== undefined) throw this.#delivery.refusal.error;
       if (this.#callerGone.signal.aborted) this.#beginAbort();
       if (this.#tracker.failure !== undefined) return this.#giveUp(this.#tracker.failure.error);
+      await this.#untilIdle();
       this.#tracker.rearm();
       const look = await this.#look().catch((error: unknown) => this.#noteFailure(error));
       if (look === 'ended') return;
       if (look !== 'changed') await this.#tracker.next(nextWait(look));
     }
+  }
+
+  /** Gives the event that the session is idle a moment to follow the end of the answer. */
+  async #untilIdle(): Promise<void> {
+    if (!this.#tracker.isEnding) return;
+    this.#tracker.rearm();
+    await this.#tracker.next(RECHECK_MS);
   }
 
   /**
@@ -260,7 +271,7 @@ export class TurnRun {
   async #look(): Promise<TurnLook | 'changed' | 'ended'> {
     // OpenCode 1.18.33 lets a deleted session run on, and shows it as busy as long as its model does not answer.
     if (this.#tracker.hasGap || this.#tracker.isDeleted) await this.#catchUp();
-    const evidence = await this.#poll.evidence();
+    const evidence = await this.#poll.evidence(this.#tracker.isIdle && this.#state === 'following');
     if (evidence !== undefined) return this.#judge(evidence);
     return this.#state === 'aborting' ? this.#repeatAbort() : this.#checkProgress();
   }

@@ -902,6 +902,32 @@ describe('a turn', () => {
     ]);
   });
 
+  it('asks the server for the answer alone when the events have shown the end of the turn', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const [STATUS, MESSAGES] = ['GET /session/status', 'GET /session/ses_1/message'] as const;
+    const before = [server.count(STATUS), server.count(MESSAGES)];
+    server.messages.push(userMessage(turn), assistantMessage(turn, 'done', { finish: 'stop' }));
+    server.busy.clear();
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(10);
+    expect(outcome.value).toMatchObject({ text: 'done' });
+    expect([server.count(STATUS), server.count(MESSAGES)]).toEqual([before[0], (before[1] ?? 0) + 1]);
+  });
+
+  it('asks also what the session does when the answer alone does not show the end', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    server.messages.push(userMessage(turn), assistantMessage(turn, 'more', { finish: 'tool-calls' }));
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(10);
+    expect(server.count('GET /session/status')).toBeGreaterThan(0);
+    expect(outcome).toEqual({});
+    finish(turn, 'done');
+    await pass(5_100);
+    expect(outcome.value).toMatchObject({ text: 'done' });
+  });
+
   it.each([
     ['the session is read', 'GET /session/ses_1'],
     ['the event stream is opened', 'GET /global/event'],
@@ -920,7 +946,8 @@ describe('a turn', () => {
       if (operation.endsWith('/message')) server.answer(PROMPT, () => new Response(null, { status: 204 }));
       const caller = new AbortController();
       const outcome = outcomeOf(session.stream('x', { signal: caller.signal }));
-      await pass(500);
+      // It waits 5 s for an event before it asks the server.
+      await pass(6_000);
       await arrived.promise;
       const reason = { because: 'the user left' };
       caller.abort(reason);

@@ -99,6 +99,7 @@ describe('turn.toResponse()', () => {
       detail: failure.message,
       code: 'TURN_FAILED',
       reason: 'provider',
+      isRetryable: false,
     });
     await expect(collect(remote)).rejects.toBe(error);
   });

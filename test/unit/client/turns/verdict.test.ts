@@ -29,7 +29,12 @@ const cut: ServerErrorInfo = { name: 'MessageAbortedError', data: { message: 'Ab
 
 function answered(message: Partial<AssistantMessage>, tools: readonly string[] = []): TurnEvidence {
   const parts = tools.map((status) => ({ type: 'tool', state: { status } }) as unknown as Part);
-  return { kind: 'answered', result: { message, parts } as unknown as TurnResult, endsInSummary: false };
+  return {
+    kind: 'answered',
+    result: { message, parts } as unknown as TurnResult,
+    endsInSummary: false,
+    isFinal: true,
+  };
 }
 const full = answered({ finish: 'stop' });
 const called = answered({ finish: 'tool-calls' }, ['completed']);
