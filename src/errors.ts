@@ -1,5 +1,6 @@
 import { excerptOf } from './core/excerpt.js';
 import type { Hold } from './core/instance.js';
+import type { ServerErrorInfo } from './core/server-error.js';
 
 /** The `code` of every error this library makes; stable across releases, for `switch` and for logs. */
 export type JarvisErrorCode =
@@ -536,8 +537,8 @@ export class TurnError extends JarvisError {
   readonly sessionID: string;
   /** Id of the user message of this turn. */
   readonly messageID: string;
-  /** The server's own error, `{ name, data }`, when it gave one. */
-  readonly serverError: { readonly name: string; readonly data?: unknown } | undefined;
+  /** The server's own error, when it gave one; narrow it by `name`. */
+  readonly serverError: ServerErrorInfo | undefined;
   /** What is wrong with the answer, for reason `format`: the first issues, at most ten. */
   readonly issues: readonly ShapeIssue[];
   readonly #retryAfterMs: number | undefined;
@@ -548,6 +549,8 @@ export class TurnError extends JarvisError {
       readonly sessionID: string;
       readonly messageID: string;
       readonly serverError?: { readonly name: string; readonly data?: unknown } | undefined;
+      /** What the caller can do about it, beyond what the reason says. */
+      readonly advice?: string | undefined;
       /** What the server says of the turn, when that is no error. */
       readonly detail?: string | undefined;
       readonly issues?: readonly ShapeIssue[] | undefined;
@@ -560,13 +563,19 @@ export class TurnError extends JarvisError {
       ? [errorNameOf(serverError), errorMessageOf(serverError)].filter(Boolean).join(': ')
       : (init.detail ?? issuesText(issues));
     super(
-      `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}.`,
+      [
+        `Turn of session ${init.sessionID} ${TURN_TEXT[init.reason]}${detail ? ` (${detail})` : ''}`,
+        ...(init.advice === undefined ? [] : [init.advice]),
+        '',
+      ]
+        .join('. ')
+        .trimEnd(),
       options,
     );
     this.reason = init.reason;
     this.sessionID = init.sessionID;
     this.messageID = init.messageID;
-    this.serverError = init.serverError;
+    this.serverError = init.serverError as ServerErrorInfo | undefined;
     this.issues = issues;
     this.#retryAfterMs = retryAfterOf(providerHeadersOf(init.serverError));
   }
@@ -916,7 +925,8 @@ function isRetryable(error: unknown): boolean {
   if (error instanceof TurnError) {
     const { reason, serverError } = error;
     if (reason !== 'provider') return RETRYABLE_TURNS.has(reason);
-    return isRecord(serverError?.data) && serverError.data.isRetryable === true;
+    const data: unknown = serverError?.data;
+    return isRecord(data) && data.isRetryable === true;
   }
   if (error instanceof RemoteTurnError) return error.problem.isRetryable === true;
   if (error instanceof RevertError) return error.reason === 'snapshot-locked';

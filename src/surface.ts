@@ -242,6 +242,8 @@ export type {
 export type { ServerExit } from './lifecycle/process/exit.js';
 export { SUPPORTED_SERVERS } from './core/version.js';
 export type { Clock, Timer } from './core/clock.js';
+export { permissionDecisionSchema, questionDecisionSchema } from './client/asks/decision-schemas.js';
+export { consoleLogger, type ConsoleLoggerOptions, type LogLevel } from './core/console-logger.js';
 export type { Logger } from './core/logger.js';
 export {
   ClosedError,

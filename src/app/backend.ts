@@ -80,7 +80,7 @@ export class Backend {
   #graceMs: number | undefined;
 
   constructor(server: ServerHandle, { platform, directories, sessions, options }: BackendInit) {
-    const { logger = silentLogger } = options;
+    const { logger = platform.logger?.() ?? silentLogger } = options;
     const { pid } = server;
     const isOwned = pid !== undefined;
     const onActivity = (): void => server.recordActivity?.();

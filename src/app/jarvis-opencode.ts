@@ -7,6 +7,7 @@ import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/opti
 import { exemptLoopback, isLoopback } from '../lifecycle/server/loopback.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
 import type { ServerCalls } from '../lifecycle/server/launch.js';
+import { debugLogger } from './debug-logger.js';
 import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
 import { connectAs, type ClientClass } from './attach.js';
@@ -138,7 +139,7 @@ export class JarvisOpenCode extends JarvisClient {
 /** Starts a server and makes its client, from options that were checked. */
 async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
   const server = await OwnedServer.start(
-    pickOptions(serverOptionChecks, options),
+    { ...pickOptions(serverOptionChecks, options), logger: options.logger ?? debugLogger() },
     serverCalls(options.fetch),
   );
   try {

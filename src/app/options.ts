@@ -60,7 +60,7 @@ export interface JarvisOptions extends AskOptions {
    * @default 134_217_728 (128 MiB)
    */
   readonly maxEventBytes?: number | undefined;
-  /** Gets what the library decides and what goes wrong, as sentences with data. @default silence */
+  /** Gets what the library decides and what goes wrong, as sentences with data; `console` is one, see also `consoleLogger()`. @default silence, or stderr where `NODE_DEBUG` names `jarvis-opencode` */
   readonly logger?: Logger | undefined;
   /** Sends the requests. @default globalThis.fetch */
   readonly fetch?: FetchFunction | undefined;

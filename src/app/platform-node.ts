@@ -5,6 +5,7 @@ import { usageOf } from '../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../client/pty/connection.js';
 import type { AsyncContext } from '../core/async-context.js';
 import { configLine } from '../lifecycle/server/config-line.js';
+import { debugLogger } from './debug-logger.js';
 import type { Platform } from './platform.js';
 
 /** The diagnostics channel that publishes every decision about an instance. */
@@ -36,6 +37,7 @@ export const nodePlatform: Platform = {
   canonicalize: canonicalPath,
   configLine,
   usage: usageOf,
+  logger: debugLogger,
   asyncContext,
   publish: (decision) => {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);

@@ -1,3 +1,4 @@
+import type { Logger } from '../core/logger.js';
 import type { EventFetch } from '../client/http/http.js';
 import type { WebSocketConstructor } from '../client/pty/connection.js';
 import type { AsyncContext } from '../core/async-context.js';
@@ -35,6 +36,8 @@ export interface Platform {
    * @default the connection to the server does that
    */
   readonly keepAlive?: (() => () => void) | undefined;
+  /** The logger of a client whose options name none. @default silence */
+  logger?(): Logger | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;
 }

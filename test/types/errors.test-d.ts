@@ -64,6 +64,9 @@ describe('the errors', () => {
       expectTypeOf(caught).toExtend<RequestTarget>();
     } else if (caught instanceof TurnError) {
       expectTypeOf(caught.reason).toEqualTypeOf<TurnErrorReason>();
+      if (caught.serverError?.name === 'APIError') {
+        expectTypeOf(caught.serverError.data.statusCode).toEqualTypeOf<number | undefined>();
+      }
     } else if (caught instanceof ServerStartError) {
       expectTypeOf(caught.exitCode).toEqualTypeOf<number | null>();
       expectTypeOf(caught.recentOutput).toEqualTypeOf<readonly string[]>();

@@ -63,6 +63,9 @@ type Value =
   | 'Turn'
   | 'VcsResource'
   | 'WorktreesResource'
+  | 'consoleLogger'
+  | 'permissionDecisionSchema'
+  | 'questionDecisionSchema'
   | 'isJarvisError'
   | 'jarvisSnapshotSchema';
 
@@ -134,6 +137,8 @@ interface Types {
   ListSessionsInput: api.ListSessionsInput;
   ListToolsInput: api.ListToolsInput;
   LogEntry: api.LogEntry;
+  ConsoleLoggerOptions: api.ConsoleLoggerOptions;
+  LogLevel: api.LogLevel;
   Logger: api.Logger;
   LspConfig: api.LspConfig;
   LspStatus: api.LspStatus;

@@ -1,31 +1,10 @@
 import * as z from 'zod';
 import { lazy } from '../../core/lazy.js';
+import type { ApiErrorInfo, ServerErrorInfo } from '../../core/server-error.js';
 import { tokensSchema, type FileDiff, type Tokens } from './session.js';
 import { wire } from './wire.js';
 
-/** An error as the server stores it on a message or sends it in `session.error`. */
-export type ServerErrorInfo =
-  | { name: 'ProviderAuthError'; data: { providerID: string; message: string } }
-  | { name: 'UnknownError'; data: { message: string; ref?: string } }
-  | { name: 'MessageOutputLengthError'; data: Record<string, unknown> }
-  | { name: 'MessageAbortedError'; data: { message: string } }
-  | { name: 'StructuredOutputError'; data: { message: string; retries: number } }
-  | { name: 'ContextOverflowError'; data: { message: string; responseBody?: string } }
-  | { name: 'ContentFilterError'; data: { message: string } }
-  | ApiErrorInfo;
-
-/** The model provider refused or failed. */
-export interface ApiErrorInfo {
-  name: 'APIError';
-  data: {
-    message: string;
-    statusCode?: number;
-    isRetryable: boolean;
-    responseHeaders?: Record<string, string>;
-    responseBody?: string;
-    metadata?: Record<string, string>;
-  };
-}
+export type { ApiErrorInfo, ServerErrorInfo } from '../../core/server-error.js';
 
 /** The shape the answer of a turn may be asked for. */
 export type OutputFormat =

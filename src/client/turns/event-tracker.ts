@@ -4,6 +4,7 @@ import { sessionIDOf } from '../events/event-stream.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { ServerErrorInfo } from '../schema/message.js';
 import { MAX_EMPTY_STEPS, TurnProgress } from './progress.js';
+import { RECHECK_MS } from './verdict.js';
 
 /** Tracks what the events show about one turn. They are hints: the turn reads from the server how it ended. */
 export class TurnEventTracker {
@@ -28,8 +29,6 @@ export class TurnEventTracker {
   failure: { readonly error: unknown } | undefined;
   /** Whether the last event that says so was that the session is idle. */
   isIdle = false;
-  /** Whether an answer was complete when nothing said yet that the session is idle. */
-  isEnding = false;
   /** Whether the session has begun to answer, so that an abort is safe. */
   hasBegun = false;
   /** Resolves when an event shows the user message of this turn. */
@@ -39,6 +38,8 @@ export class TurnEventTracker {
   readonly #messageID: string;
   readonly #isWithin: (sessionID: string) => boolean;
   #answerID: string | undefined;
+  /** Whether an answer is complete and nothing says yet that the session is idle. */
+  #isEnding = false;
   #wake: Deferred<void> = deferred();
 
   constructor(init: {
@@ -83,10 +84,17 @@ export class TurnEventTracker {
     this.#wake.resolve();
   }
 
-  /** Arms the wait: whatever comes from now on ends the next {@link next}. */
-  rearm(): void {
+  /**
+   * Arms the wait: whatever comes from now on ends the next {@link next}. When an answer is complete, the event that the session is
+   * idle follows; this gives it a moment.
+   */
+  async arm(): Promise<void> {
+    const isEnding = this.#isEnding;
+    this.#isEnding = false;
     this.#wake = deferred();
-    this.isEnding = false;
+    if (!isEnding) return;
+    await this.next(RECHECK_MS);
+    await this.arm();
   }
 
   /** Waits for an event that may matter, at most `ms`. */
@@ -117,7 +125,7 @@ export class TurnEventTracker {
         return;
       case 'session.idle':
         this.isIdle = true;
-        this.isEnding = false;
+        this.#isEnding = false;
         this.wake();
         return;
       case 'session.status':
@@ -141,7 +149,7 @@ export class TurnEventTracker {
         if (info.parentID === this.#messageID) this.hasBegun = true;
         // After calls of tools the model is called again.
         if (!isComplete || info.finish === 'tool-calls') return;
-        this.isEnding = !this.isIdle;
+        this.#isEnding = !this.isIdle;
         this.wake();
         return;
       }

@@ -1,6 +1,7 @@
 import { abortable, AbortScope, deferred, resolvesWithin } from '../../core/abort.js';
 import { realTime } from '../../core/real-time.js';
 import { isPermanent, TimeoutError } from '../../errors.js';
+import type { TurnAsks } from '../asks/resolver.js';
 import { sessionIDOf } from '../events/event-stream.js';
 import type { EventHub } from '../events/hub.js';
 import type { EventType } from '../schema/event.js';
@@ -57,6 +58,20 @@ export async function connectEvents(hub: EventHub, signal: AbortSignal): Promise
   } finally {
     limit.end();
   }
+}
+
+/** Takes the events of a turn's repository and what its session asks; the returned function ends that. */
+export function listenTo(
+  { hub, asks, transport }: TurnContext,
+  turn: TurnAsks,
+  listener: Parameters<EventHub['listen']>[1],
+): () => void {
+  const unfollow = asks.follow(turn);
+  const unlisten = hub.listen(transport.directory, listener);
+  return () => {
+    unlisten();
+    unfollow();
+  };
 }
 
 /**

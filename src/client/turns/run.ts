@@ -8,6 +8,7 @@ import {
   TurnError,
 } from '../../errors.js';
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
+import type { TurnAsks } from '../asks/resolver.js';
 import { parseTimeoutMs } from '../http/request-options.js';
 import type { OpenCodeEvent } from '../schema/event.js';
 import type { Choice } from '../sessions/choices.js';
@@ -16,7 +17,8 @@ import { ALREADY_DELIVERED, TurnDelivery, type PromptDelivery } from './delivery
 import { newMessageID, type TurnRequest } from './request.js';
 import { nextWait, type TurnLook } from './next-wait.js';
 import { TurnPoll } from './poll.js';
-import { connectEvents, prepareTurn, UNREACHABLE_LIMIT_MS, untilIdle } from './preparation.js';
+import { connectEvents, listenTo, prepareTurn, UNREACHABLE_LIMIT_MS, untilIdle } from './preparation.js';
+import { logRetry, withAdvice } from './provider-trouble.js';
 import { RepeatedAbort } from './repeated-abort.js';
 import type { TurnEvidence } from './result.js';
 import { WAITS_FOR, type RunState } from './run-state.js';
@@ -27,7 +29,7 @@ import { TurnTimeLimits } from './time-limits.js';
 import { Turn, type TurnOptions, type WhenBusy } from './turn.js';
 import type { TurnResult } from './turn-result.js';
 import { answersOf } from './turn-messages.js';
-import { RECHECK_MS, SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
+import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
 
 /** One turn to run. */
 export interface TurnInit {
@@ -218,29 +220,25 @@ export class TurnRun {
 
   /** @param isJoining - whether what the session already waits for an answer to is the turn's, too. */
   #listen(isJoining: boolean): () => void {
-    const { sessionID, hub, asks, transport } = this.#context;
-    const unfollow = asks.follow({
-      sessionID,
+    const asks: TurnAsks = {
+      sessionID: this.#context.sessionID,
       policies: this.#policies,
       deliver: (ask) => this.turn.push(ask),
       hasReader: () => this.turn.hasReader,
       abortRequested: this.#abortRequested.signal,
       isJoining,
       hasLeft: () => this.#hasLeft,
-    });
-    const unlisten = hub.listen(transport.directory, {
+    };
+    return listenTo(this.#context, asks, {
       event: (event) => this.#onEvent(event),
       lost: (error) => this.#tracker.fail(error),
     });
-    return () => {
-      unlisten();
-      unfollow();
-    };
   }
 
   #onEvent(event: OpenCodeEvent): void {
     this.#tracker.onEvent(event);
     this.#steps.onEvent(event);
+    logRetry(event, this.#context);
   }
 
   /** Waits until the session is idle and the messages show how the turn ended. */
@@ -250,19 +248,11 @@ export class TurnRun {
       if (this.#delivery.refusal !== undefined) throw this.#delivery.refusal.error;
       if (this.#callerGone.signal.aborted) this.#beginAbort();
       if (this.#tracker.failure !== undefined) return this.#giveUp(this.#tracker.failure.error);
-      await this.#untilIdle();
-      this.#tracker.rearm();
+      await this.#tracker.arm();
       const look = await this.#look().catch((error: unknown) => this.#noteFailure(error));
       if (look === 'ended') return;
       if (look !== 'changed') await this.#tracker.next(nextWait(look));
     }
-  }
-
-  /** Gives the event that the session is idle a moment to follow the end of the answer. */
-  async #untilIdle(): Promise<void> {
-    if (!this.#tracker.isEnding) return;
-    this.#tracker.rearm();
-    await this.#tracker.next(RECHECK_MS);
   }
 
   /**
@@ -306,7 +296,8 @@ export class TurnRun {
     if (evidence.kind === 'answered') this.#steps.complete(evidence.result.messages);
     if (verdict.kind === 'answered') await this.#answer(verdict.result);
     else if (verdict.kind === 'not-sent') this.turn.settle({ error: verdict.error });
-    else this.#fail(verdict.reason, verdict);
+    else
+      this.#fail(verdict.reason, await withAdvice(verdict, this.#context.transport, this.#callerGone.signal));
     return 'ended';
   }
 

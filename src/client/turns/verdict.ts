@@ -43,6 +43,8 @@ export interface FailureDetails {
   readonly serverError?: ServerErrorInfo;
   readonly detail?: string;
   readonly issues?: readonly ShapeIssue[];
+  /** What the caller can do about it. */
+  readonly advice?: string | undefined;
 }
 
 /** How a turn ended, if it did. */

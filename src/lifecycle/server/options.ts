@@ -95,7 +95,7 @@ export interface ServerOptions {
   readonly startTimeoutMs?: number | undefined;
   /** Aborts the start; it then rejects with the signal's own reason, with nothing left running. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets log lines about the start, the end and the output of the server. @default none */
+  /** Gets log lines about the start, the end and the output of the server. @default silence, or stderr where `NODE_DEBUG` names `jarvis-opencode` */
   readonly logger?: Logger | undefined;
 }
 

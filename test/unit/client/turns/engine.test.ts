@@ -915,6 +915,23 @@ describe('a turn', () => {
     expect([server.count(STATUS), server.count(MESSAGES)]).toEqual([before[0], (before[1] ?? 0) + 1]);
   });
 
+  it('says which providers there are when the one of the turn refuses its key', async () => {
+    const turn = await running();
+    const outcome = outcomeOf(turn);
+    const error = { name: 'APIError', data: { message: 'invalid key', statusCode: 401, isRetryable: false } };
+    server.answer('GET /config/providers', () =>
+      Response.json({ providers: [{ id: 'local' }], default: {} }),
+    );
+    server.messages.push(userMessage(turn), assistantMessage(turn, '', { error }));
+    server.busy.clear();
+    server.event('session.idle', { sessionID: 'ses_1' });
+    await pass(1_000);
+    expect(outcome.error).toMatchObject({ reason: 'provider', serverError: error });
+    expect((outcome.error as TurnError).message).toMatch(
+      /failed at the model provider \(APIError: invalid key\)\. Configured providers: local\. .*'provider\/model'\.$/,
+    );
+  });
+
   it('asks also what the session does when the answer alone does not show the end', async () => {
     const turn = await running();
     const outcome = outcomeOf(turn);

@@ -1,0 +1,33 @@
+import { assertOptions, oneOf, type OptionChecks } from './checks.js';
+import type { Logger } from './logger.js';
+
+/** The levels of a {@link Logger}, the chattiest first. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** Options of {@link consoleLogger}. */
+export interface ConsoleLoggerOptions {
+  /** The least level that is written. @default 'info' */
+  readonly level?: LogLevel | undefined;
+}
+
+const consoleLoggerChecks: OptionChecks<ConsoleLoggerOptions> = { level: oneOf(...LEVELS) };
+
+/**
+ * A logger that writes to the console, each line with `jarvis-opencode:` in front. `console` itself is a logger too, which writes every
+ * level, the output of the server (`debug`) included.
+ *
+ * @throws {TypeError} for an invalid option.
+ */
+export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
+  assertOptions('consoleLogger()', consoleLoggerChecks, options);
+  const least = LEVELS.indexOf(options.level ?? 'info');
+  const write =
+    (level: LogLevel): Logger[LogLevel] =>
+    (message, data) => {
+      if (LEVELS.indexOf(level) < least) return;
+      console[level](`jarvis-opencode: ${message}`, ...(data === undefined ? [] : [data]));
+    };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
