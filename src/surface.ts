@@ -51,10 +51,10 @@ export {
   type TurnOptions,
   type WhenBusy,
 } from './client/turns/turn.js';
-export type { ShellResult, TurnResult } from './client/turns/turn-result.js';
+export type { ShellResult, TurnResult } from './client/turns/result/turn-result.js';
 export type { TurnResponseOptions } from './client/turns/turn-response.js';
 export { readTurn, type ReadTurnOptions, type RemoteTurn } from './client/turns/read-turn.js';
-export type { RemoteAsk, RemoteTurnStep } from './client/turns/turn-message.js';
+export type { RemoteAsk, RemoteTurnStep } from './client/turns/result/turn-message.js';
 export { toProblem } from './client/http/problem.js';
 export type { TurnStep } from './client/turns/steps/turn-step.js';
 export type { TurnLimits } from './client/turns/engine.js';

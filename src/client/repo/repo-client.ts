@@ -45,7 +45,7 @@ import type { SessionContext } from '../sessions/session.js';
 import { promptOptionChecks } from '../turns/engine.js';
 import { promptRequest } from '../turns/request.js';
 import type { PromptOptions } from '../turns/turn.js';
-import type { TurnResult } from '../turns/turn-result.js';
+import type { TurnResult } from '../turns/result/turn-result.js';
 
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {

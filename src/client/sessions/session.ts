@@ -61,7 +61,7 @@ import { revertSession, unrevertSession, type ServerDisk } from './revert.js';
 import { summarizeSession } from './summary.js';
 import type { TurnContext } from '../turns/context.js';
 import { assertAttachOptions, type TurnEngine } from '../turns/engine.js';
-import { readLastResult } from '../turns/last-result.js';
+import { readLastResult } from '../turns/result/last-result.js';
 import {
   choiceBody,
   commandRequest,
@@ -72,8 +72,8 @@ import {
   type TurnRequest,
 } from '../turns/request.js';
 import type { AttachOptions, PromptOptions, Turn, TurnOptions } from '../turns/turn.js';
-import { outputOf } from '../turns/result.js';
-import type { ShellResult, TurnResult } from '../turns/turn-result.js';
+import { outputOf } from '../turns/result/result.js';
+import type { ShellResult, TurnResult } from '../turns/result/turn-result.js';
 
 const { sessionID: _sessionID, ...sessionEventChecks } = eventOptionChecks;
 

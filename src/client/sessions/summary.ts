@@ -6,7 +6,7 @@ import type { AssistantMessage, StoredMessage } from '../schema/message.js';
 import type { ModelRef } from '../schema/model.js';
 import { booleanSchema } from '../schema/server.js';
 import { readMessagePage } from './messages.js';
-import { reasonOf, textOf } from '../turns/result.js';
+import { reasonOf, textOf } from '../turns/result/result.js';
 
 /**
  * How many messages to look back for a summary that was just made: a turn that went on by itself adds messages after

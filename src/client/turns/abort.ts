@@ -6,7 +6,7 @@ import { route } from '../http/route.js';
 import { booleanSchema } from '../schema/server.js';
 import { sessionStatusMapSchema } from '../schema/session.js';
 import { readMessagePage } from '../sessions/messages.js';
-import { answersOf } from './turn-messages.js';
+import { answersOf } from './result/turn-messages.js';
 
 // An abort before the answer to the first prompt of an instance begins breaks that instance: OpenCode 1.18.33 then
 // fails every prompt in it with "All fibers interrupted without error" until it is disposed.

@@ -8,13 +8,13 @@ import {
   oneOf,
 } from '../../core/checks.js';
 import type { ServerLostError } from '../../errors.js';
-import { TurnRun, type TurnInit } from './run.js';
+import { TurnRun, type TurnInit } from './run/run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
 import { requestOptionChecks } from '../http/request-options.js';
 import { AbortScope } from '../../core/abort.js';
 import type { TurnContext } from './context.js';
 import type { TurnRequest } from './request.js';
-import { findRunningTurn } from './running-turn.js';
+import { findRunningTurn } from './run/running-turn.js';
 import type { AttachOptions, PromptOptions, Turn, TurnOptions } from './turn.js';
 
 /** Limits for the turns of one server. */

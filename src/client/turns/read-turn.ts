@@ -12,8 +12,8 @@ import { DEFAULT_MAX_EVENT_BYTES, readFrames } from '../events/sse.js';
 import { readErrorBody } from '../http/response.js';
 import { StepLog } from './steps/step-log.js';
 import { textOf } from './steps/text-of.js';
-import type { RemoteAsk, RemoteTurnStep, TurnMessage } from './turn-message.js';
-import type { TurnResult } from './turn-result.js';
+import type { RemoteAsk, RemoteTurnStep, TurnMessage } from './result/turn-message.js';
+import type { TurnResult } from './result/turn-result.js';
 
 /** A turn as `turn.toResponse()` gives it: iterate it for its steps, await `result` for its answer. */
 export interface RemoteTurn<T = unknown> extends AsyncIterable<RemoteTurnStep> {

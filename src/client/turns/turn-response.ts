@@ -9,8 +9,8 @@ import {
 } from '../../core/checks.js';
 import { toProblem } from '../http/problem.js';
 import type { TurnStep } from './steps/turn-step.js';
-import type { RemoteTurnStep, TurnMessage } from './turn-message.js';
-import type { TurnResult } from './turn-result.js';
+import type { RemoteTurnStep, TurnMessage } from './result/turn-message.js';
+import type { TurnResult } from './result/turn-result.js';
 
 /** Options of `turn.toResponse()`. */
 export interface TurnResponseOptions {

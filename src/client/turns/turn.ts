@@ -7,7 +7,7 @@ import { StepLog } from './steps/step-log.js';
 import { textOf } from './steps/text-of.js';
 import type { TurnStep } from './steps/turn-step.js';
 import { turnResponse, type TurnResponseOptions } from './turn-response.js';
-import type { TurnResult } from './turn-result.js';
+import type { TurnResult } from './result/turn-result.js';
 
 /**
  * What to do with a prompt whose session is at work with something that no turn of this client runs: another client's prompt, a

@@ -1,9 +1,9 @@
 import type { OpenCodeEvent } from '../../schema/event.js';
 import type { Message, MessageInfo, Part, StoredMessage } from '../../schema/message.js';
 import type { SessionInfo, SessionStatus } from '../../schema/session.js';
-import { isSaid } from '../result.js';
+import { isSaid } from '../result/result.js';
 import type { TurnStep } from './turn-step.js';
-import { TurnMessages } from '../turn-messages.js';
+import { TurnMessages } from '../result/turn-messages.js';
 
 /** How much of a text part was emitted. */
 interface TextProgress {

@@ -4,7 +4,7 @@ import {
   answeredPromptOf,
   reachesBeyond,
   runningPromptOf,
-} from '../../../../src/client/turns/stored-turn.js';
+} from '../../../../../src/client/turns/result/stored-turn.js';
 
 const sessionID = 'ses_1';
 const ids = { sessionID, messageID: '', id: '' };

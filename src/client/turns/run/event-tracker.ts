@@ -1,10 +1,10 @@
-import { deferred, resolvesWithin, type Deferred } from '../../core/abort.js';
-import { realTime } from '../../core/real-time.js';
-import { sessionIDOf } from '../events/event-stream.js';
-import type { OpenCodeEvent } from '../schema/event.js';
-import type { ServerErrorInfo } from '../schema/message.js';
+import { deferred, resolvesWithin, type Deferred } from '../../../core/abort.js';
+import { realTime } from '../../../core/real-time.js';
+import { sessionIDOf } from '../../events/event-stream.js';
+import type { OpenCodeEvent } from '../../schema/event.js';
+import type { ServerErrorInfo } from '../../schema/message.js';
 import { MAX_EMPTY_STEPS, TurnProgress } from './progress.js';
-import { RECHECK_MS } from './verdict.js';
+import { RECHECK_MS } from '../result/verdict.js';
 
 /** Tracks what the events show about one turn. They are hints: the turn reads from the server how it ended. */
 export class TurnEventTracker {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { TurnTimeLimits } from '../../../../src/client/turns/time-limits.js';
+import { TurnTimeLimits } from '../../../../../src/client/turns/run/time-limits.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,4 +1,4 @@
-import type { AssistantMessage, Message, Part, StoredMessage } from '../schema/message.js';
+import type { AssistantMessage, Message, Part, StoredMessage } from '../../schema/message.js';
 
 /** A user message after the prompt, with what shows who made it. */
 interface LaterPrompt {

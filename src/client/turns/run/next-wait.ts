@@ -1,5 +1,5 @@
-import { backoffMs } from '../../core/backoff.js';
-import { RECHECK_MS } from './verdict.js';
+import { backoffMs } from '../../../core/backoff.js';
+import { RECHECK_MS } from '../result/verdict.js';
 
 /**
  * How long to wait without an event of the session before asking the server. A lost event delays the end of a turn by

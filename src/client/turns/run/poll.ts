@@ -1,10 +1,10 @@
-import { realTime } from '../../core/real-time.js';
-import { TimeoutError, type ServerLostError } from '../../errors.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import type { RequestOptions } from '../http/request-options.js';
-import type { StoredMessage } from '../schema/message.js';
-import { hasAnswer, sendAbort } from './abort.js';
-import { evidenceOf, readMessages, readTurn, type TurnEvidence } from './result.js';
+import { realTime } from '../../../core/real-time.js';
+import { TimeoutError, type ServerLostError } from '../../../errors.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import type { StoredMessage } from '../../schema/message.js';
+import { hasAnswer, sendAbort } from '../abort.js';
+import { evidenceOf, readMessages, readTurn, type TurnEvidence } from '../result/result.js';
 
 /**
  * How long the first try of a request about a turn may take. A connection may be accepted and never answer: a second

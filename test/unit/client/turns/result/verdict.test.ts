@@ -6,8 +6,8 @@ import {
   type ServerErrorInfo,
   type TurnResult,
 } from 'jarvis-opencode';
-import type { TurnEvidence } from '../../../../src/client/turns/result.js';
-import { verdictOf, type TurnFacts } from '../../../../src/client/turns/verdict.js';
+import type { TurnEvidence } from '../../../../../src/client/turns/result/result.js';
+import { verdictOf, type TurnFacts } from '../../../../../src/client/turns/result/verdict.js';
 
 const QUIET: TurnFacts = {
   quietMs: 60_000,

@@ -1,8 +1,8 @@
-import type { TurnErrorReason } from '../../errors.js';
-import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../schema/message.js';
-import { sessionStatusMapSchema, type Tokens } from '../schema/session.js';
+import type { TurnErrorReason } from '../../../errors.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../../schema/message.js';
+import { sessionStatusMapSchema, type Tokens } from '../../schema/session.js';
 import type { TurnResult } from './turn-result.js';
 import { readNewest } from './stored-turn.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';

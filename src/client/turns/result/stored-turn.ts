@@ -1,7 +1,7 @@
-import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import type { AssistantMessage, StoredMessage } from '../schema/message.js';
-import { readMessagePage, type MessageWindow } from '../sessions/messages.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import type { AssistantMessage, StoredMessage } from '../../schema/message.js';
+import { readMessagePage, type MessageWindow } from '../../sessions/messages.js';
 import { answersOf } from './turn-messages.js';
 
 /** How many messages to read first, and by how much more each further time. */

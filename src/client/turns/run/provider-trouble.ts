@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { lazy } from '../../core/lazy.js';
-import type { Logger } from '../../core/logger.js';
-import { sessionIDOf } from '../events/event-stream.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import type { OpenCodeEvent } from '../schema/event.js';
-import type { FailureDetails } from './verdict.js';
+import { lazy } from '../../../core/lazy.js';
+import type { Logger } from '../../../core/logger.js';
+import { sessionIDOf } from '../../events/event-stream.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import type { OpenCodeEvent } from '../../schema/event.js';
+import type { FailureDetails } from '../result/verdict.js';
 
 /** Of a long answer, what is needed here. */
 const configuredSchema = lazy(() => z.looseObject({ providers: z.array(z.looseObject({ id: z.string() })) }));

@@ -1,4 +1,4 @@
-import { realTime } from '../../core/real-time.js';
+import { realTime } from '../../../core/real-time.js';
 import type { TurnEventTracker } from './event-tracker.js';
 import type { TurnPoll } from './poll.js';
 

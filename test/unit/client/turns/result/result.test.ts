@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Part } from 'jarvis-opencode';
-import type { RepoTransport } from '../../../../src/client/http/repo-transport.js';
-import { isBetweenCalls, readTurn, type TurnEvidence } from '../../../../src/client/turns/result.js';
+import type { RepoTransport } from '../../../../../src/client/http/repo-transport.js';
+import {
+  isBetweenCalls,
+  readTurn,
+  type TurnEvidence,
+} from '../../../../../src/client/turns/result/result.js';
 
 const sessionID = 'ses_1';
 const TURN = { sessionID, messageID: 'msg_1' };

@@ -1,5 +1,5 @@
-import type { ConnectionError, ShapeIssue, TimeoutError, TurnErrorReason } from '../../errors.js';
-import type { ServerErrorInfo } from '../schema/message.js';
+import type { ConnectionError, ShapeIssue, TimeoutError, TurnErrorReason } from '../../../errors.js';
+import type { ServerErrorInfo } from '../../schema/message.js';
 import { isBetweenCalls, reasonOf, type TurnEvidence } from './result.js';
 import type { TurnResult } from './turn-result.js';
 

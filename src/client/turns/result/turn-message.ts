@@ -1,6 +1,6 @@
-import type { Problem } from '../../errors.js';
-import type { PermissionRequest, QuestionRequest } from '../schema/ask.js';
-import type { TurnStepOf } from './steps/turn-step.js';
+import type { Problem } from '../../../errors.js';
+import type { PermissionRequest, QuestionRequest } from '../../schema/ask.js';
+import type { TurnStepOf } from '../steps/turn-step.js';
 import type { TurnResult } from './turn-result.js';
 
 /** A permission request or a question of a turn that somebody else follows. Answer it through an endpoint of the application. */

@@ -1,7 +1,7 @@
-import { realTime } from '../../core/real-time.js';
-import { sessionIDOf } from '../events/event-stream.js';
-import type { EventType, OpenCodeEvent } from '../schema/event.js';
-import type { AssistantMessage, Part } from '../schema/message.js';
+import { realTime } from '../../../core/real-time.js';
+import { sessionIDOf } from '../../events/event-stream.js';
+import type { EventType, OpenCodeEvent } from '../../schema/event.js';
+import type { AssistantMessage, Part } from '../../schema/message.js';
 
 /**
  * How often in a row the model may answer with nothing. When a provider answers 200 with an empty stream, OpenCode

@@ -1,8 +1,8 @@
-import { TurnError } from '../../errors.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import type { RequestOptions } from '../http/request-options.js';
-import type { StoredMessage } from '../schema/message.js';
-import { sessionStatusMapSchema } from '../schema/session.js';
+import { TurnError } from '../../../errors.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import type { StoredMessage } from '../../schema/message.js';
+import { sessionStatusMapSchema } from '../../schema/session.js';
 import { evidenceOf } from './result.js';
 import {
   answeredPromptOf,

@@ -1,13 +1,13 @@
 import * as z from 'zod';
-import { AbortScope, deferred, resolvesWithin } from '../../core/abort.js';
-import { ConnectionError, TimeoutError } from '../../errors.js';
-import { realTime } from '../../core/real-time.js';
-import { wasRefused } from '../http/retry.js';
-import type { RequestOptions } from '../http/request-options.js';
-import type { RepoTransport } from '../http/repo-transport.js';
-import { route } from '../http/route.js';
-import type { Choice } from '../sessions/choices.js';
-import type { TurnRequest } from './request.js';
+import { AbortScope, deferred, resolvesWithin } from '../../../core/abort.js';
+import { ConnectionError, TimeoutError } from '../../../errors.js';
+import { realTime } from '../../../core/real-time.js';
+import { wasRefused } from '../../http/retry.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import type { RepoTransport } from '../../http/repo-transport.js';
+import { route } from '../../http/route.js';
+import type { Choice } from '../../sessions/choices.js';
+import type { TurnRequest } from '../request.js';
 import type { TurnEventTracker } from './event-tracker.js';
 
 /** How long to wait for the answer to a prompt before looking for the prompt on the server. */

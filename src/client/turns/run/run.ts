@@ -1,4 +1,4 @@
-import { abortable, deferred, onAbort } from '../../core/abort.js';
+import { abortable, deferred, onAbort } from '../../../core/abort.js';
 import {
   ClosedError,
   isPermanent,
@@ -6,30 +6,30 @@ import {
   ServerLostError,
   TimeoutError,
   TurnError,
-} from '../../errors.js';
-import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../asks/policy.js';
-import type { TurnAsks } from '../asks/resolver.js';
-import { parseTimeoutMs } from '../http/request-options.js';
-import type { OpenCodeEvent } from '../schema/event.js';
-import type { Choice } from '../sessions/choices.js';
-import type { TurnContext } from './context.js';
+} from '../../../errors.js';
+import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../../asks/policy.js';
+import type { TurnAsks } from '../../asks/resolver.js';
+import { parseTimeoutMs } from '../../http/request-options.js';
+import type { OpenCodeEvent } from '../../schema/event.js';
+import type { Choice } from '../../sessions/choices.js';
+import type { TurnContext } from '../context.js';
 import { ALREADY_DELIVERED, TurnDelivery, type PromptDelivery } from './delivery.js';
-import { newMessageID, type TurnRequest } from './request.js';
+import { newMessageID, type TurnRequest } from '../request.js';
 import { nextWait, type TurnLook } from './next-wait.js';
 import { TurnPoll } from './poll.js';
 import { connectEvents, listenTo, prepareTurn, UNREACHABLE_LIMIT_MS, untilIdle } from './preparation.js';
 import { logRetry, withAdvice } from './provider-trouble.js';
 import { RepeatedAbort } from './repeated-abort.js';
-import type { TurnEvidence } from './result.js';
+import type { TurnEvidence } from '../result/result.js';
 import { WAITS_FOR, type RunState } from './run-state.js';
 import type { RunningTurn } from './running-turn.js';
 import { TurnEventTracker } from './event-tracker.js';
-import { TurnSteps } from './steps/steps.js';
+import { TurnSteps } from '../steps/steps.js';
 import { TurnTimeLimits } from './time-limits.js';
-import { Turn, type TurnOptions, type WhenBusy } from './turn.js';
-import type { TurnResult } from './turn-result.js';
-import { answersOf } from './turn-messages.js';
-import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from './verdict.js';
+import { Turn, type TurnOptions, type WhenBusy } from '../turn.js';
+import type { TurnResult } from '../result/turn-result.js';
+import { answersOf } from '../result/turn-messages.js';
+import { SETTLE_LIMIT_MS, START_LIMIT_MS, verdictOf, type FailureDetails } from '../result/verdict.js';
 
 /** One turn to run. */
 export interface TurnInit {

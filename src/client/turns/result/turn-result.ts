@@ -1,5 +1,5 @@
-import type { AssistantMessage, Message, Part } from '../schema/message.js';
-import type { Tokens } from '../schema/session.js';
+import type { AssistantMessage, Message, Part } from '../../schema/message.js';
+import type { Tokens } from '../../schema/session.js';
 
 /** The answer of a turn, as the server stores it. `T` is what its `format` makes of it. */
 export interface TurnResult<T = unknown> {

@@ -1,5 +1,5 @@
-import { MAX_TIMER_MS } from '../../core/clock.js';
-import { TimeoutError, type TimeoutPhase } from '../../errors.js';
+import { MAX_TIMER_MS } from '../../../core/clock.js';
+import { TimeoutError, type TimeoutPhase } from '../../../errors.js';
 
 export interface TurnTimeLimitsInit {
   readonly sessionID: string;

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { logRetry, withAdvice } from '../../../../src/client/turns/provider-trouble.js';
-import type { ServerErrorInfo } from '../../../../src/core/server-error.js';
-import { silentLogger } from '../../../../src/core/logger.js';
+import { logRetry, withAdvice } from '../../../../../src/client/turns/run/provider-trouble.js';
+import type { ServerErrorInfo } from '../../../../../src/core/server-error.js';
+import { silentLogger } from '../../../../../src/core/logger.js';
 
 const none: ServerErrorInfo = {
   name: 'UnknownError',

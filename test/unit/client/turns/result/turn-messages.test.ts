@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AssistantMessage, Message, Part, UserMessage } from 'jarvis-opencode';
-import { answersOf } from '../../../../src/client/turns/turn-messages.js';
+import { answersOf } from '../../../../../src/client/turns/result/turn-messages.js';
 
 const sessionID = 'ses_1';
 const ids = { sessionID, messageID: '', id: '' };

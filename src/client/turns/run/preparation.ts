@@ -1,14 +1,14 @@
-import { abortable, AbortScope, deferred, resolvesWithin } from '../../core/abort.js';
-import { realTime } from '../../core/real-time.js';
-import { isPermanent, TimeoutError } from '../../errors.js';
-import type { TurnAsks } from '../asks/resolver.js';
-import { sessionIDOf } from '../events/event-stream.js';
-import type { EventHub } from '../events/hub.js';
-import type { EventType } from '../schema/event.js';
-import type { Choice } from '../sessions/choices.js';
-import type { TurnContext } from './context.js';
+import { abortable, AbortScope, deferred, resolvesWithin } from '../../../core/abort.js';
+import { realTime } from '../../../core/real-time.js';
+import { isPermanent, TimeoutError } from '../../../errors.js';
+import type { TurnAsks } from '../../asks/resolver.js';
+import { sessionIDOf } from '../../events/event-stream.js';
+import type { EventHub } from '../../events/hub.js';
+import type { EventType } from '../../schema/event.js';
+import type { Choice } from '../../sessions/choices.js';
+import type { TurnContext } from '../context.js';
 import type { TurnPoll } from './poll.js';
-import type { TurnRequest } from './request.js';
+import type { TurnRequest } from '../request.js';
 
 /** How long the server may be out of reach before a turn gives up. */
 export const UNREACHABLE_LIMIT_MS = 60_000;

@@ -1,22 +1,22 @@
-import { delay } from '../../core/abort.js';
-import { realTime } from '../../core/real-time.js';
-import { TurnError } from '../../errors.js';
-import { EventBuffer } from '../events/event-buffer.js';
-import { gapEvent } from '../events/event-stream.js';
-import type { RequestOptions } from '../http/request-options.js';
-import { route } from '../http/route.js';
-import type { OpenCodeEvent } from '../schema/event.js';
-import type { StoredMessage } from '../schema/message.js';
+import { delay } from '../../../core/abort.js';
+import { realTime } from '../../../core/real-time.js';
+import { TurnError } from '../../../errors.js';
+import { EventBuffer } from '../../events/event-buffer.js';
+import { gapEvent } from '../../events/event-stream.js';
+import type { RequestOptions } from '../../http/request-options.js';
+import { route } from '../../http/route.js';
+import type { OpenCodeEvent } from '../../schema/event.js';
+import type { StoredMessage } from '../../schema/message.js';
 import {
   sessionListSchema,
   sessionStatusMapSchema,
   type SessionInfo,
   type SessionStatus,
-} from '../schema/session.js';
-import type { TurnContext } from './context.js';
+} from '../../schema/session.js';
+import type { TurnContext } from '../context.js';
 import { connectEvents } from './preparation.js';
-import { readNewest, reachesBeyond, runningPromptOf } from './stored-turn.js';
-import { RECHECK_MS, START_LIMIT_MS } from './verdict.js';
+import { readNewest, reachesBeyond, runningPromptOf } from '../result/stored-turn.js';
+import { RECHECK_MS, START_LIMIT_MS } from '../result/verdict.js';
 
 /** How much is kept of what happens while the stored messages are read. */
 const MAX_BACKLOG = { maxEvents: 10_000, maxBytes: 64 * 1024 * 1024 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextWait, type TurnLook } from '../../../../src/client/turns/next-wait.js';
+import { nextWait, type TurnLook } from '../../../../../src/client/turns/run/next-wait.js';
 
 const atWork = (stallTimeoutMs: number | false, idleMs: number): TurnLook => ({
   kind: 'at-work',

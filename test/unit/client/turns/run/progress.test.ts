@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { OpenCodeEvent } from 'jarvis-opencode';
-import { TurnProgress } from '../../../../src/client/turns/progress.js';
+import { TurnProgress } from '../../../../../src/client/turns/run/progress.js';
 
 const event = (type: string, properties: object): OpenCodeEvent =>
   ({ id: 'evt_1', directory: '/srv/app', type, properties }) as OpenCodeEvent;
