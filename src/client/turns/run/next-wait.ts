@@ -6,11 +6,15 @@ import { RECHECK_MS } from '../result/verdict.js';
  * no more.
  */
 const QUIET_MS = 5_000;
+/** How long to wait for the end of a turn whose prompt was accepted before asking the server the first time. */
+const FIRST_LOOK_MS = 1_000;
 /** The longest pause between two tries to reach the server. */
 const MAX_RETRY_PAUSE_MS = 2_000;
 
 /** What the last look at a turn showed. */
 export type TurnLook =
+  /** The server has accepted the prompt and was not asked yet. */
+  | { readonly kind: 'accepted' }
   /** The session is idle, and the server has not stored the end of the turn yet. */
   | { readonly kind: 'undecided' }
   /** The turn was aborted and is still at work. */
@@ -32,6 +36,8 @@ export type TurnLook =
  */
 export function nextWait(look: TurnLook, random?: () => number): number {
   switch (look.kind) {
+    case 'accepted':
+      return FIRST_LOOK_MS;
     case 'undecided':
     case 'aborting':
       return RECHECK_MS;

@@ -174,7 +174,7 @@ export class TurnRun {
     await this.#delivery.send(this.#choice);
     if (!this.#delivery.isAccepted) return;
     // The events show what the server does with it; it is asked when they are silent.
-    await this.#tracker.next(nextWait({ kind: 'at-work', stallTimeoutMs: this.#stallTimeoutMs, idleMs: 0 }));
+    await this.#tracker.next(nextWait({ kind: 'accepted' }));
   }
 
   /** The session is busy with what no turn of this client runs. */

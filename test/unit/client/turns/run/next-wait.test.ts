@@ -9,6 +9,7 @@ const atWork = (stallTimeoutMs: number | false, idleMs: number): TurnLook => ({
 
 describe('nextWait()', () => {
   it.each<readonly [string, TurnLook, number]>([
+    ['an accepted prompt', { kind: 'accepted' }, 1_000],
     ['an idle session whose end is not stored', { kind: 'undecided' }, 250],
     ['an aborted turn that is still at work', { kind: 'aborting' }, 250],
     ['a turn at work without a limit', atWork(false, 60_000), 5_000],
