@@ -27,7 +27,7 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
     (level: LogLevel): Logger[LogLevel] =>
     (message, data) => {
       if (LEVELS.indexOf(level) < least) return;
-      console[level](`jarvis-opencode: ${message}`, ...(data === undefined ? [] : [data]));
+      globalThis.console[level](`jarvis-opencode: ${message}`, ...(data === undefined ? [] : [data]));
     };
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }

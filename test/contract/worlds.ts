@@ -50,7 +50,8 @@ export const LINE_PROGRAM = {
   command: '/bin/sh',
   args: [
     '-c',
-    `stty -echo; echo 'ready 🦊'; while read -r l; do case $l in bye) exit 3;; size) stty size;; *) echo "<$l>";; esac; done`,
+    // OpenCode 1.18.33 can lose what a program prints before it listens.
+    `stty -echo; sleep 0.3; echo 'ready 🦊'; while read -r l; do case $l in bye) exit 3;; size) stty size;; *) echo "<$l>";; esac; done`,
   ],
 };
 
