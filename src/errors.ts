@@ -676,6 +676,12 @@ export class RevertError extends JarvisError {
   }
 }
 
+/** The first ten of a list in words, and how many more there are. */
+function listOf<T>(items: readonly T[], textOf: (item: T) => string): string {
+  const more = items.length > 10 ? [`${items.length - 10} more`] : [];
+  return [...items.slice(0, 10).map(textOf), ...more].join(', ');
+}
+
 /** The instance has holds, so it was not disposed. */
 export class DisposeRefusedError extends JarvisError {
   override readonly name = 'DisposeRefusedError';
@@ -685,8 +691,7 @@ export class DisposeRefusedError extends JarvisError {
   readonly holds: readonly Hold[];
 
   constructor(directory: string, holds: readonly Hold[], options?: ErrorOptions) {
-    const first = holds.slice(0, 10).map(({ kind, detail }) => `${kind} ${detail}`);
-    const named = [...first, ...(holds.length > 10 ? [`${holds.length - 10} more`] : [])].join(', ');
+    const named = listOf(holds, ({ kind, detail }) => `${kind} ${detail}`);
     super(
       `The instance of ${JSON.stringify(directory)} is in use (${named}) and was not disposed. ` +
         'Wait until it is idle, or dispose it with force.',
@@ -718,10 +723,10 @@ export class UseDeadlockError extends JarvisError {
   readonly waits: readonly UseWait[];
 
   constructor(directory: string, waits: readonly UseWait[], options?: ErrorOptions) {
-    const first = waits
-      .slice(0, 10)
-      .map((wait) => `${JSON.stringify(wait.directory)} waits for ${JSON.stringify(wait.waitsFor)}`);
-    const named = [...first, ...(waits.length > 10 ? [`${waits.length - 10} more`] : [])].join(', ');
+    const named = listOf(
+      waits,
+      (wait) => `${JSON.stringify(wait.directory)} waits for ${JSON.stringify(wait.waitsFor)}`,
+    );
     super(
       `use() of ${JSON.stringify(directory)} would wait for ever: no place can become free (${named}). ` +
         'Raise idle.maxLoaded, or call use() of one repository after that of another, not inside it.',

@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import type { Logger } from '../core/logger.js';
+import { loggerOf, type Logger } from '../core/logger.js';
 
 const NAME = 'jarvis-opencode';
 
@@ -7,9 +7,7 @@ const NAME = 'jarvis-opencode';
 export function debugLogger(): Logger | undefined {
   const log = debuglog(NAME);
   if (!log.enabled) return undefined;
-  const write =
-    (level: keyof Logger): Logger[typeof level] =>
-    (message, data) =>
-      data === undefined ? log('%s %s', level, message) : log('%s %s %o', level, message, data);
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  return loggerOf((level, message, data) =>
+    data === undefined ? log('%s %s', level, message) : log('%s %s %o', level, message, data),
+  );
 }

@@ -86,6 +86,7 @@ export const aSignal: OptionCheck = (_name, value) => assertSignal(value as Part
 export const aLogger = objectWith('a logger', ['debug', 'info', 'warn', 'error']);
 export const aClock = objectWith('a clock', ['now', 'after']);
 
+export const aFiniteNumber = aNumber('a finite number', Number.isFinite);
 export const positiveMs = aNumber(
   'a positive number of milliseconds',
   (value) => Number.isFinite(value) && value > 0,

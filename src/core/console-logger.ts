@@ -1,5 +1,5 @@
 import { assertOptions, oneOf, type OptionChecks } from './checks.js';
-import type { Logger } from './logger.js';
+import { loggerOf, type Logger } from './logger.js';
 
 /** The levels of a {@link Logger}, the chattiest first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -23,11 +23,8 @@ const consoleLoggerChecks: OptionChecks<ConsoleLoggerOptions> = { level: oneOf(.
 export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
   assertOptions('consoleLogger()', consoleLoggerChecks, options);
   const least = LEVELS.indexOf(options.level ?? 'info');
-  const write =
-    (level: LogLevel): Logger[LogLevel] =>
-    (message, data) => {
-      if (LEVELS.indexOf(level) < least) return;
-      globalThis.console[level](`jarvis-opencode: ${message}`, ...(data === undefined ? [] : [data]));
-    };
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  return loggerOf((level, message, data) => {
+    if (LEVELS.indexOf(level) < least) return;
+    globalThis.console[level](`jarvis-opencode: ${message}`, ...(data === undefined ? [] : [data]));
+  });
 }

@@ -12,3 +12,15 @@ function ignore(): void {
 
 /** The default logger, which writes nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** Makes a logger of one function for all levels. */
+export function loggerOf(
+  write: (level: keyof Logger, message: string, data?: Readonly<Record<string, unknown>>) => void,
+): Logger {
+  return {
+    debug: (message, data) => write('debug', message, data),
+    info: (message, data) => write('info', message, data),
+    warn: (message, data) => write('warn', message, data),
+    error: (message, data) => write('error', message, data),
+  };
+}

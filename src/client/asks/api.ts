@@ -13,7 +13,8 @@ import {
 } from '../schema/ask.js';
 import { messageSchema } from '../schema/message.js';
 import { booleanSchema } from '../schema/server.js';
-import { sessionStatusMapSchema, type SessionInfo } from '../schema/session.js';
+import type { SessionInfo } from '../schema/session.js';
+import { isAtWork, readStatuses } from '../sessions/statuses.js';
 import { readSession } from '../sessions/read-session.js';
 
 /** The states of a tool call that has ended. */
@@ -55,12 +56,8 @@ export class AskApi {
     ]);
     if (permissions.length + questions.length === 0) return { permissions, questions };
     // The order matters: what was listed before and whose session is busy now still waits.
-    const statuses = await this.#transport.send(
-      { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
-      options,
-    );
-    const isBusy = ({ sessionID }: { readonly sessionID: string }): boolean =>
-      (statuses[sessionID]?.type ?? 'idle') !== 'idle';
+    const statuses = await readStatuses(this.#transport, options);
+    const isBusy = ({ sessionID }: { readonly sessionID: string }): boolean => isAtWork(statuses[sessionID]);
     return { permissions: permissions.filter(isBusy), questions: questions.filter(isBusy) };
   }
 

@@ -1,4 +1,4 @@
-import { aNumber, aSignal, positiveMsOrFalse, type OptionChecks } from '../../core/checks.js';
+import { aFiniteNumber, aSignal, positiveMsOrFalse, type OptionChecks } from '../../core/checks.js';
 
 /** Options of `repo.use()`. */
 export interface UseOptions {
@@ -19,6 +19,6 @@ export interface UseContext {
 /** The check of each option of a use. */
 export const useOptionChecks: OptionChecks<UseOptions> = {
   signal: aSignal,
-  priority: aNumber('a finite number', Number.isFinite),
+  priority: aFiniteNumber,
   timeoutMs: positiveMsOrFalse,
 };

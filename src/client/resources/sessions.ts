@@ -3,6 +3,7 @@ import { aString, assertOptions, type OptionChecks } from '../../core/checks.js'
 import { SingleFlight } from '../../core/single-flight.js';
 import { parseInput, requestOptionChecks, type RequestOptions } from '../http/request-options.js';
 import { directoryQuery, type RepoTransport } from '../http/repo-transport.js';
+import { readStatuses } from '../sessions/statuses.js';
 import { assertOwner, assertOwnSession } from '../sessions/own-session.js';
 import {
   createSessionInputSchema,
@@ -10,13 +11,7 @@ import {
   type CreateSessionInput,
   type ListSessionsInput,
 } from '../schema/prompt.js';
-import {
-  sessionListSchema,
-  sessionSchema,
-  sessionStatusMapSchema,
-  type SessionInfo,
-  type SessionStatus,
-} from '../schema/session.js';
+import { sessionListSchema, sessionSchema, type SessionInfo, type SessionStatus } from '../schema/session.js';
 import { Session, type SessionContext } from '../sessions/session.js';
 import { RepoResource } from './repo-resource.js';
 
@@ -175,10 +170,7 @@ export class SessionsResource extends RepoResource {
    * @throws {RequestError} {@link ConnectionError} {@link TimeoutError} {@link ResponseShapeError}
    */
   status(options?: RequestOptions): Promise<Record<string, SessionStatus>> {
-    return this.transport.send(
-      { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
-      options,
-    );
+    return readStatuses(this.transport, options);
   }
 
   #own(info: SessionInfo): Session {

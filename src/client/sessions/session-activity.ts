@@ -1,6 +1,6 @@
 import type { RepoTransport } from '../http/repo-transport.js';
 import type { RequestOptions } from '../http/request-options.js';
-import { sessionStatusMapSchema } from '../schema/session.js';
+import { isAtWork, readStatuses } from './statuses.js';
 
 /** What the events say of the sessions of one repository. */
 export interface ObservedSessions {
@@ -27,10 +27,9 @@ export class SessionActivity {
     const epoch = this.#observed.epoch();
     const isKnown = epoch !== undefined && epoch === this.#knownIn;
     if (isKnown && !this.#observed.isBusy(sessionID)) return true;
-    const request = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
-    const statuses = await this.#transport.send(request, options);
+    const statuses = await readStatuses(this.#transport, options);
     // The end of work that was not seen to begin may have come before this answer.
     if (Object.keys(statuses).every((id) => this.#observed.isBusy(id))) this.#knownIn = epoch;
-    return (statuses[sessionID]?.type ?? 'idle') === 'idle';
+    return !isAtWork(statuses[sessionID]);
   }
 }

@@ -4,7 +4,7 @@ import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import { route } from '../http/route.js';
 import { booleanSchema } from '../schema/server.js';
-import { sessionStatusMapSchema } from '../schema/session.js';
+import { readStatuses } from '../sessions/statuses.js';
 import { readMessagePage } from '../sessions/messages.js';
 import { answersOf } from './result/turn-messages.js';
 
@@ -21,14 +21,13 @@ export async function untilAnswering(
   sessionID: string,
   options: RequestOptions | undefined,
 ): Promise<void> {
-  const status = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
   const deadline = realTime.now() + ANSWER_LIMIT_MS;
   while (realTime.now() < deadline) {
     const { items } = await readMessagePage(transport, { sessionID, limit: 1 }, options);
     const role = items[0]?.info.role;
     // A message that the server cannot send is a prompt.
     if (role !== 'user' && role !== 'unreadable') return;
-    if ((await transport.send(status, options))[sessionID] === undefined) return;
+    if ((await readStatuses(transport, options))[sessionID] === undefined) return;
     await delay(ANSWER_RECHECK_MS, options?.signal);
   }
 }

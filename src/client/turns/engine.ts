@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import {
-  aNumber,
+  aFiniteNumber,
   anObject,
   assertOptions,
   positiveIntegerOrInfinity,
@@ -39,7 +39,7 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
   stallTimeoutMs: requestOptionChecks.timeoutMs,
   onPermission: parsePermissionPolicy,
   onQuestion: parseQuestionPolicy,
-  priority: aNumber('a finite number', Number.isFinite),
+  priority: aFiniteNumber,
   whenBusy: oneOf('wait', 'join', 'reject'),
 };
 

@@ -2,7 +2,7 @@ import { TurnError } from '../../../errors.js';
 import type { RepoTransport } from '../../http/repo-transport.js';
 import type { RequestOptions } from '../../http/request-options.js';
 import type { StoredMessage } from '../../schema/message.js';
-import { sessionStatusMapSchema } from '../../schema/session.js';
+import { isAtWork, readStatuses } from '../../sessions/statuses.js';
 import { evidenceOf } from './result.js';
 import {
   answeredPromptOf,
@@ -35,11 +35,7 @@ export async function readLastResult(
   sessionID: string,
   options?: RequestOptions,
 ): Promise<TurnResult | undefined> {
-  const statuses = await transport.send(
-    { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
-    options,
-  );
-  const isBusy = (statuses[sessionID]?.type ?? 'idle') !== 'idle';
+  const isBusy = isAtWork((await readStatuses(transport, options))[sessionID]);
   const ended = (messages: readonly StoredMessage[]): readonly StoredMessage[] => {
     const running = isBusy ? runningPromptOf(messages) : undefined;
     return running === undefined ? messages : messagesBefore(messages, running);

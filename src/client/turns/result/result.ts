@@ -2,7 +2,8 @@ import type { TurnErrorReason } from '../../../errors.js';
 import type { RequestOptions } from '../../http/request-options.js';
 import type { RepoTransport } from '../../http/repo-transport.js';
 import type { Part, ServerErrorInfo, StoredMessage, TextPart } from '../../schema/message.js';
-import { sessionStatusMapSchema, type Tokens } from '../../schema/session.js';
+import type { Tokens } from '../../schema/session.js';
+import { isAtWork, readStatuses } from '../../sessions/statuses.js';
 import type { TurnResult } from './turn-result.js';
 import { readNewest } from './stored-turn.js';
 import { answersOf, type AssistantEntry } from './turn-messages.js';
@@ -54,12 +55,8 @@ export async function readTurn(
   { sessionID, messageID }: TurnIDs,
   options?: RequestOptions,
 ): Promise<TurnEvidence | undefined> {
-  const statuses = await transport.send(
-    { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema },
-    options,
-  );
-  const status = statuses[sessionID];
-  if (status !== undefined && status.type !== 'idle') return undefined;
+  const statuses = await readStatuses(transport, options);
+  if (isAtWork(statuses[sessionID])) return undefined;
   return evidenceOf(sessionID, messageID, await readMessages(transport, { sessionID, messageID }, options));
 }
 

@@ -7,12 +7,8 @@ import type { RequestOptions } from '../../http/request-options.js';
 import { route } from '../../http/route.js';
 import type { OpenCodeEvent } from '../../schema/event.js';
 import type { StoredMessage } from '../../schema/message.js';
-import {
-  sessionListSchema,
-  sessionStatusMapSchema,
-  type SessionInfo,
-  type SessionStatus,
-} from '../../schema/session.js';
+import { sessionListSchema, type SessionInfo, type SessionStatus } from '../../schema/session.js';
+import { isAtWork, readStatuses } from '../../sessions/statuses.js';
 import type { TurnContext } from '../context.js';
 import { connectEvents } from './preparation.js';
 import { readNewest, reachesBeyond, runningPromptOf } from '../result/stored-turn.js';
@@ -86,10 +82,9 @@ async function readRunningTurn(
   const { sessionID, transport } = context;
   const deadline = realTime.now() + START_LIMIT_MS;
   do {
-    const request = { method: 'GET', path: '/session/status', schema: sessionStatusMapSchema } as const;
-    const statuses = await transport.send(request, options);
+    const statuses = await readStatuses(transport, options);
     const status = statuses[sessionID];
-    if (status === undefined || status.type === 'idle') return undefined;
+    if (!isAtWork(status)) return undefined;
     const isEnough = (messages: readonly StoredMessage[]): boolean =>
       reachesBeyond(messages, runningPromptOf(messages));
     const messages = await readNewest(transport, { sessionID }, isEnough, options);
