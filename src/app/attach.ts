@@ -1,9 +1,9 @@
 import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions } from '../core/checks.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
-import { basicAuthorization } from '../lifecycle/server/credentials.js';
+import { basicAuthorization } from '../lifecycle/server/launch/credentials.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
-import { assertServer } from '../lifecycle/server/ready.js';
+import { assertServer } from '../lifecycle/server/launch/ready.js';
 import {
   connectOptionChecks,
   jarvisOptionChecks,

@@ -31,7 +31,7 @@ import type { Directories } from './directories.js';
 import { Drain } from './drain.js';
 import { GlobalConfig } from './global-config.js';
 import type { JarvisOptions } from './options.js';
-import type { Platform } from './platform.js';
+import type { Platform } from './platform/platform.js';
 
 /** How long an instance may take to load: one with plugins installs packages first. */
 const BOOT_TIMEOUT_MS = 300_000;

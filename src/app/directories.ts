@@ -1,6 +1,6 @@
 import { RepoPathError } from '../errors.js';
 import { assertPathText, assertServable, normalizePath } from '../registry/path.js';
-import type { Platform } from './platform.js';
+import type { Platform } from './platform/platform.js';
 
 /** Gives each directory one spelling, wherever it comes from. */
 export class Directories {

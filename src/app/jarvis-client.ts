@@ -15,7 +15,7 @@ import { Backend } from './backend.js';
 import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
-import type { Platform } from './platform.js';
+import type { Platform } from './platform/platform.js';
 
 /** Options of `jarvis.drained()`. */
 export interface DrainedOptions {

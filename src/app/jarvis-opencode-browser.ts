@@ -1,7 +1,7 @@
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { JarvisClient } from './jarvis-client.js';
 import type { JarvisOptions } from './options.js';
-import { browserPlatform } from './platform-browser.js';
+import { browserPlatform } from './platform/browser.js';
 
 /**
  * One OpenCode server and the repositories behind it, in a browser: it connects to a server and starts none.

@@ -4,18 +4,18 @@ import { anObject, assertOptions, pickOptions, shown, someMs, type OptionChecks 
 import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
-import { exemptLoopback, isLoopback } from '../lifecycle/server/loopback.js';
+import { exemptLoopback, isLoopback } from '../lifecycle/server/launch/loopback.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
-import type { ServerCalls } from '../lifecycle/server/launch.js';
-import { debugLogger } from './debug-logger.js';
+import type { ServerCalls } from '../lifecycle/server/launch/launch.js';
+import { debugLogger } from './platform/debug-logger.js';
 import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
 import { connectAs, type ClientClass } from './attach.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
-import { nodePlatform } from './platform-node.js';
-import { unrefPlatform } from './platform-unref.js';
+import { nodePlatform } from './platform/node.js';
+import { unrefPlatform } from './platform/unref.js';
 import { sharedClient } from './shared-clients.js';
-import { recordStart } from './start-places.js';
+import { recordStart } from './platform/start-places.js';
 
 /** What a signal to end this process does. */
 export interface SignalPolicy {

@@ -1,7 +1,7 @@
 import { LIBRARY_VERSION } from '../core/version.js';
 import { differingOption, type ComparableOptions } from './comparable-options.js';
 import type { JarvisClient } from './jarvis-client.js';
-import { processRegistry } from './process-registry.js';
+import { processRegistry } from './platform/process-registry.js';
 
 /** A client that is shared by its key. Other versions of this library read it too: its fields do not change. */
 interface SharedClient {

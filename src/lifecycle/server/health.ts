@@ -2,7 +2,7 @@ import { abortable } from '../../core/abort.js';
 import { systemClock, type Clock, type Timer } from '../../core/clock.js';
 import { policyOf, positiveInteger, positiveMs, type OptionChecks } from '../../core/checks.js';
 import { TimeoutError } from '../../errors.js';
-import type { Probe } from './ready.js';
+import type { Probe } from './launch/ready.js';
 
 /** How a server that hangs is distinguished from a busy one. */
 export interface HealthPolicy {

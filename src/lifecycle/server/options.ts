@@ -15,7 +15,7 @@ import {
   type OptionChecks,
 } from '../../core/checks.js';
 import type { Logger } from '../../core/logger.js';
-import { isLoopback, loopbackExemption } from './loopback.js';
+import { isLoopback, loopbackExemption } from './launch/loopback.js';
 import { parseHealthPolicy, type HealthPolicy } from './health.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart-budget.js';
 

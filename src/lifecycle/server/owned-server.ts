@@ -8,7 +8,7 @@ import type { ServerExit } from '../process/exit.js';
 import type { GuardKinds } from '../guards/guards.js';
 import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
 import { HOST_SIGNAL_GRACE_MS } from '../guards/exit-hook.js';
-import type { Probe } from './ready.js';
+import type { Probe } from './launch/ready.js';
 import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './restart-budget.js';
 import {
   parseGraceMs,
@@ -24,7 +24,7 @@ import { ServerEventEmitter } from './server-events.js';
 import { DirectoryTraps } from '../paths/directory-traps.js';
 import { assertNoPlugins } from '../paths/project-plugins.js';
 import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
-import { launchServer, type ServerCalls } from './launch.js';
+import { launchServer, type ServerCalls } from './launch/launch.js';
 
 /** One server process, as its supervisor needs it. */
 export interface SupervisedProcess {

@@ -1,6 +1,6 @@
 import type { DisposeAll, GuardedProcess } from '../guards/guarded-process.js';
 import type { ServerExit } from '../process/exit.js';
-import type { Probe } from './ready.js';
+import type { Probe } from './launch/ready.js';
 
 /** What is known of a server that is ready. */
 export interface ServerProcessInit {

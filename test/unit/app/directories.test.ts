@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { RepoPathError } from 'jarvis-opencode';
 import { Directories } from '../../../src/app/directories.js';
-import { browserPlatform } from '../../../src/app/platform-browser.js';
-import type { Platform } from '../../../src/app/platform.js';
+import { browserPlatform } from '../../../src/app/platform/browser.js';
+import type { Platform } from '../../../src/app/platform/platform.js';
 
 const reasonOf = (run: () => unknown): unknown => {
   try {

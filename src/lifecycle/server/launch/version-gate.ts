@@ -1,9 +1,9 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { abortable, AbortScope, delay } from '../../core/abort.js';
-import { UnsupportedServerError } from '../../errors.js';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../../core/version.js';
-import type { GuardedProcess } from '../guards/guarded-process.js';
+import { abortable, AbortScope, delay } from '../../../core/abort.js';
+import { UnsupportedServerError } from '../../../errors.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../core/version.js';
+import type { GuardedProcess } from '../../guards/guarded-process.js';
 
 /** `opencode --version` takes 0.5 s on a machine that has nothing else to do. */
 const VERSION_LIMIT_MS = 10_000;

@@ -1,5 +1,5 @@
-import { silentLogger, type Logger } from '../core/logger.js';
-import { comparableOptions } from './comparable-options.js';
+import { silentLogger, type Logger } from '../../core/logger.js';
+import { comparableOptions } from '../comparable-options.js';
 import { processRegistry } from './process-registry.js';
 
 /** A place in the code. */

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { firstStart } from '../../../../src/lifecycle/server/first-start.js';
-import { pidNamespace } from '../../../../src/lifecycle/guards/orphans.js';
+import { firstStart } from '../../../../../src/lifecycle/server/launch/first-start.js';
+import { pidNamespace } from '../../../../../src/lifecycle/guards/orphans.js';
 
 let root: string;
 let data: string;

@@ -1,7 +1,7 @@
 import { compileFunction } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { Logger } from 'jarvis-opencode';
-import { recordStart } from '../../../src/app/start-places.js';
+import { recordStart } from '../../../../src/app/platform/start-places.js';
 
 interface Started {
   readonly end: () => void;

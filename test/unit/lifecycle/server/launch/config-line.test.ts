@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { configLine } from '../../../../src/lifecycle/server/config-line.js';
+import { configLine } from '../../../../../src/lifecycle/server/launch/config-line.js';
 
 const root = mkdtempSync(join(tmpdir(), 'config-line-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
-import { canonicalPath } from '../lifecycle/paths/canonical-path.js';
-import { usageOf } from '../lifecycle/process/usage.js';
-import type { WebSocketConstructor } from '../client/pty/connection.js';
-import type { AsyncContext } from '../core/async-context.js';
-import { configLine } from '../lifecycle/server/config-line.js';
+import { canonicalPath } from '../../lifecycle/paths/canonical-path.js';
+import { usageOf } from '../../lifecycle/process/usage.js';
+import type { WebSocketConstructor } from '../../client/pty/connection.js';
+import type { AsyncContext } from '../../core/async-context.js';
+import { configLine } from '../../lifecycle/server/launch/config-line.js';
 import { debugLogger } from './debug-logger.js';
 import type { Platform } from './platform.js';
 

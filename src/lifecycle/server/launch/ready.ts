@@ -1,12 +1,12 @@
-import { delay } from '../../core/abort.js';
+import { delay } from '../../../core/abort.js';
 import {
   ConnectionError,
   isPermanent,
   RequestError,
   ResponseShapeError,
   UnsupportedServerError,
-} from '../../errors.js';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../../core/version.js';
+} from '../../../errors.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../core/version.js';
 
 /** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
 export type Probe = (

@@ -6,8 +6,12 @@ import {
   ResponseShapeError,
   TimeoutError,
   UnsupportedServerError,
-} from '../../../../src/errors.js';
-import { assertServer, waitUntilHealthy, type Probe } from '../../../../src/lifecycle/server/ready.js';
+} from '../../../../../src/errors.js';
+import {
+  assertServer,
+  waitUntilHealthy,
+  type Probe,
+} from '../../../../../src/lifecycle/server/launch/ready.js';
 
 const target = { method: 'GET', path: '/global/health' };
 const refused = (status: number): RequestError => new RequestError({ ...target, status });

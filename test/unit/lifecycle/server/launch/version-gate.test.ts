@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../../src/core/version.js';
+import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../../../src/core/version.js';
 
 describe('the supported server versions', () => {
   it.each(['1.18.0', '1.18.33', '1.19.0', '1.100.2', 'v1.18.33', '1.18.0-beta.1'])(

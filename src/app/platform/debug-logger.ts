@@ -1,5 +1,5 @@
 import { debuglog } from 'node:util';
-import { loggerOf, type Logger } from '../core/logger.js';
+import { loggerOf, type Logger } from '../../core/logger.js';
 
 const NAME = 'jarvis-opencode';
 

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { lazy } from '../../core/lazy.js';
-import { delay } from '../../core/abort.js';
-import { dataDirectory } from '../paths/directory-traps.js';
-import { makeDirectory } from '../paths/make-directory.js';
-import { statOf } from '../paths/stat-of.js';
-import { pidNamespace } from '../guards/orphans.js';
-import { findProcess, isAlive } from '../process/process-table.js';
+import { lazy } from '../../../core/lazy.js';
+import { delay } from '../../../core/abort.js';
+import { dataDirectory } from '../../paths/directory-traps.js';
+import { makeDirectory } from '../../paths/make-directory.js';
+import { statOf } from '../../paths/stat-of.js';
+import { pidNamespace } from '../../guards/orphans.js';
+import { findProcess, isAlive } from '../../process/process-table.js';
 
 const POLL_MS = 50;
 /** How old a lock may be whose holder cannot be found: longer than a first start takes. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { nodePlatform } from '../../../src/app/platform-node.js';
+import { nodePlatform } from '../../../../src/app/platform/node.js';
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import * as z from 'zod';
-import { lazy } from '../../core/lazy.js';
+import { lazy } from '../../../core/lazy.js';
 
 /** Longer configuration files are not looked into. */
 const MAX_FILE_BYTES = 1024 * 1024;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
-const source = new URL('../../../src/app/debug-logger.ts', import.meta.url);
+const source = new URL('../../../../src/app/platform/debug-logger.ts', import.meta.url);
 const script = `import(${JSON.stringify(source.href)}).then(({ debugLogger }) => {
   const logger = debugLogger();
   logger?.warn('something happened', { at: 1 });

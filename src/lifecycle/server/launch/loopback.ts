@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { realTime } from '../../core/real-time.js';
+import { realTime } from '../../../core/real-time.js';
 
 /** The variables that name a proxy for requests to an `http:` URL. */
 const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'];

@@ -1,8 +1,8 @@
-import type { Logger } from '../core/logger.js';
-import type { EventFetch } from '../client/http/http.js';
-import type { WebSocketConstructor } from '../client/pty/connection.js';
-import type { AsyncContext } from '../core/async-context.js';
-import type { InstanceDecision, TreeUsage } from '../core/instance.js';
+import type { Logger } from '../../core/logger.js';
+import type { EventFetch } from '../../client/http/http.js';
+import type { WebSocketConstructor } from '../../client/pty/connection.js';
+import type { AsyncContext } from '../../core/async-context.js';
+import type { InstanceDecision, TreeUsage } from '../../core/instance.js';
 
 /** What differs between Node and a browser. */
 export interface Platform {

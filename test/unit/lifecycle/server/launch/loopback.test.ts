@@ -8,7 +8,7 @@ import {
   isLoopback,
   loopbackExemption,
   proxyVariable,
-} from '../../../../src/lifecycle/server/loopback.js';
+} from '../../../../../src/lifecycle/server/launch/loopback.js';
 
 const HTTP_PROXY = 'http://proxy.example:3128';
 const ALL = '127.0.0.1,localhost,::1,[::1]';

@@ -1,5 +1,5 @@
-import { unrefFetch } from '../lifecycle/server/unref-fetch.js';
-import { nodePlatform } from './platform-node.js';
+import { unrefFetch } from '../../lifecycle/server/unref-fetch.js';
+import { nodePlatform } from './node.js';
 import type { Platform } from './platform.js';
 
 /** How often the timer fires that keeps the process alive; it does nothing. */
