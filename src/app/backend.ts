@@ -24,7 +24,12 @@ import { abortable } from '../core/abort.js';
 import { ClosedError, ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
-import type { CloseOptions, ServerChange, ServerHandle } from '../lifecycle/server/handle.js';
+import {
+  isOwnServer,
+  type CloseOptions,
+  type ServerChange,
+  type ServerHandle,
+} from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { LocateSessions, SessionBinding, SessionRegistry } from '../registry/session-registry.js';
 import type { Directories } from './directories.js';
@@ -81,8 +86,7 @@ export class Backend {
 
   constructor(server: ServerHandle, { platform, directories, sessions, options }: BackendInit) {
     const { logger = platform.logger?.() ?? silentLogger } = options;
-    const { pid } = server;
-    const isOwned = pid !== undefined;
+    const isOwned = isOwnServer(server);
     const onActivity = (): void => server.recordActivity?.();
     this.server = server;
     this.#logger = logger;
@@ -124,7 +128,7 @@ export class Backend {
       useContext: platform.asyncContext(),
       closed: this.#over.signal,
       logger,
-      usage: () => (pid === undefined ? undefined : platform.usage(server.pid ?? pid)),
+      usage: () => (server.pid === undefined ? undefined : platform.usage(server.pid)),
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),

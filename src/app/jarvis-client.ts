@@ -7,7 +7,12 @@ import type { Session } from '../client/sessions/session.js';
 import type { RepoOverview } from '../core/instance.js';
 import { SessionNotBoundError } from '../errors.js';
 import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js';
-import { assertCloseOptions, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
+import {
+  assertCloseOptions,
+  isOwnServer,
+  type CloseOptions,
+  type ServerHandle,
+} from '../lifecycle/server/handle.js';
 import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/session-registry.js';
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 import { connectAs, type ClientClass } from './attach.js';
@@ -40,7 +45,8 @@ export class JarvisClient implements AsyncDisposable {
   constructor(server: ServerHandle, options: JarvisOptions = {}, platform: Platform) {
     assertOptions('new JarvisOpenCode()', jarvisOptionChecks, options);
     if (options.restore !== undefined) this.#bindings.restore(parseSnapshot(options.restore).bindings);
-    const paths = options.paths ?? (server.pid === undefined ? 'remote' : 'local');
+    const isOfThisMachine = isOwnServer(server) && server.pid !== undefined;
+    const paths = options.paths ?? (isOfThisMachine ? 'local' : 'remote');
     this.#backend = new Backend(server, {
       platform,
       directories: new Directories(paths, platform),

@@ -24,7 +24,7 @@ export interface JarvisOptions extends AskOptions {
    * Whether the paths given to `forRepo` are on this machine (`local`: the client checks them and resolves links) or
    * may be on another (`remote`: it normalises them as text).
    *
-   * @default 'local' for a server this process started, else 'remote'
+   * @default 'local' for a server this process started: one of its own with a `pid`; else 'remote'
    */
   readonly paths?: 'local' | 'remote' | undefined;
   /** When the client disposes idle instances; `false` for never. */

@@ -104,6 +104,14 @@ export interface ServerHandle extends AsyncDisposable {
   readonly version: string;
   /** Process id of the last process; `undefined` for a server we only connected to. */
   readonly pid: number | undefined;
+  /**
+   * Whether the client that uses this handle owns the server: what runs there is then its own, so it disposes idle instances, answers asks by
+   * its policies, and waits for the next server when this one is lost. `close()` calls {@link stop} in any case. For handles that you make
+   * yourself, of servers in a container or on another machine.
+   *
+   * @default whether there is a `pid`
+   */
+  readonly isOwned?: boolean | undefined;
   /** Value of the `authorization` header; not enumerable on the library's own handles. */
   readonly authorization?: string | undefined;
   readonly state: ServerState;
@@ -140,4 +148,9 @@ export interface ServerHandle extends AsyncDisposable {
   recordActivity?(): void;
   /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */
   stop(options?: StopOptions): Promise<void>;
+}
+
+/** Whether a client owns the server of its handle. */
+export function isOwnServer({ isOwned, pid }: Pick<ServerHandle, 'isOwned' | 'pid'>): boolean {
+  return isOwned ?? pid !== undefined;
 }
