@@ -10,6 +10,7 @@ export type JarvisErrorCode =
   | 'RESPONSE_SHAPE'
   | 'RESPONSE_TOO_LARGE'
   | 'REPO_PATH'
+  | 'FILE_PATH'
   | 'SESSION_DIRECTORY'
   | 'SESSION_NOT_BOUND'
   | 'SESSION_ALREADY_BOUND'
@@ -415,6 +416,46 @@ export class RepoPathError extends JarvisError {
 
   constructor(path: string, reason: RepoPathReason, options?: ErrorOptions) {
     super(`Repository path ${JSON.stringify(path)} ${REPO_PATH_TEXT[reason]}.`, options);
+    this.path = path;
+    this.reason = reason;
+  }
+}
+
+/** Why a path cannot be a part of a prompt. */
+export type FilePathReason =
+  | 'not-absolute'
+  | 'not-found'
+  /** It is a device, a socket or a pipe. */
+  | 'not-a-file'
+  | 'unreadable'
+  | 'invalid'
+  /** A relative path that leads out of the repository, by `..` or by a link. */
+  | 'outside'
+  /** It is no text, and of no type that models read. */
+  | 'binary'
+  /** Lines were asked for of something that is no text. */
+  | 'no-lines';
+
+const FILE_PATH_TEXT: Record<FilePathReason, string> = {
+  'not-absolute': 'is not absolute. Pass an absolute path, or the option repo that it is relative to',
+  'not-found': 'does not exist. Check the spelling',
+  'not-a-file': 'is neither a file nor a directory. Pass one of them',
+  unreadable: 'cannot be read. Check its permissions',
+  invalid: 'is not a valid path. It must be well-formed text without NUL, and not empty',
+  outside: 'leads out of the repository. Pass an absolute path if that is meant',
+  binary: 'is neither text nor of a type that models read. Give the option mime if your model takes it',
+  'no-lines': 'is no text, and has no lines. Leave out the option lines',
+};
+
+/** The path given to `filePart()` cannot be a part of a prompt. */
+export class FilePathError extends JarvisError {
+  override readonly name = 'FilePathError';
+  override readonly code = 'FILE_PATH';
+  readonly path: string;
+  readonly reason: FilePathReason;
+
+  constructor(path: string, reason: FilePathReason, options?: ErrorOptions) {
+    super(`File path ${JSON.stringify(path)} ${FILE_PATH_TEXT[reason]}.`, options);
     this.path = path;
     this.reason = reason;
   }
@@ -845,6 +886,7 @@ export type AnyJarvisError =
   | ResponseShapeError
   | ResponseTooLargeError
   | RepoPathError
+  | FilePathError
   | SessionDirectoryError
   | SessionNotBoundError
   | SessionAlreadyBoundError
@@ -878,6 +920,7 @@ const classes = {
   RESPONSE_SHAPE: ResponseShapeError,
   RESPONSE_TOO_LARGE: ResponseTooLargeError,
   REPO_PATH: RepoPathError,
+  FILE_PATH: FilePathError,
   SESSION_DIRECTORY: SessionDirectoryError,
   SESSION_NOT_BOUND: SessionNotBoundError,
   SESSION_ALREADY_BOUND: SessionAlreadyBoundError,

@@ -7,3 +7,9 @@ export {
   type StartOptions,
 } from './app/jarvis-opencode.js';
 export type { ServerOptions } from './lifecycle/server/options.js';
+export {
+  filePart,
+  type FileLines,
+  type FilePartInput,
+  type FilePartOptions,
+} from './lifecycle/paths/file-part.js';

@@ -42,6 +42,7 @@ interface Guide {
 const SERVER = ['ServerOptions', 'HealthPolicy', 'RestartPolicy', 'RestartOptions', 'StopOptions'];
 const TURNS = [
   'DecidePolicy',
+  'FilePartOptions',
   'OneShotOptions',
   'PromptOptions',
   'ReadTurnOptions',

@@ -1,5 +1,9 @@
 import { getEventListeners } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
+  filePart,
   JarvisError,
   readTurn,
   TimeoutError,
@@ -605,5 +609,18 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     const { message } = await session.prompt({ parts: [{ type: 'text', text: 'Hello' }], model });
     expect(message).toMatchObject({ providerID: 'scripted', modelID: 'scripted' });
     await session.summarize(model);
+  });
+
+  it('stores a file part with its URL, its media type and its name', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'jarvis-file-'));
+    const name = `a b%20ü#?+'.ts`;
+    await writeFile(join(directory, name), 'one\ntwo\nthree\n');
+    const session = await repo.sessions.create();
+    const file = filePart(name, { repo: { directory }, lines: { start: 2, end: 3 } });
+    const folder = filePart('.', { repo: { directory }, filename: 'the folder' });
+    await session.prompt({ parts: [{ type: 'text', text: 'Read these' }, file, folder] });
+    const [asked] = await session.messages();
+    expect(asked?.parts.filter((part) => part.type === 'file')).toMatchObject([file, folder]);
+    await rm(directory, { recursive: true });
   });
 });

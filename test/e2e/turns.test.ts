@@ -1,6 +1,9 @@
 import { getEventListeners } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  filePart,
   RequestError,
   TimeoutError,
   TurnError,
@@ -47,6 +50,21 @@ describe('a turn', () => {
     expect(stored[1]).toEqual({ info: result.message, parts: result.parts });
     expect(result.message.parentID).toBe(stored[0]?.info.id);
     expect(await session.message(result.message.id)).toEqual(stored[1]);
+  });
+
+  it('shows the model the lines of a file that the prompt names, and no more', async () => {
+    const name = `a b%20ü#?+'.ts`;
+    await writeFile(join(repo.directory, name), 'one\ntwo\nthree\nfour\n');
+    const session = await repo.sessions.create();
+    const parts = [
+      { type: 'text' as const, text: 'Read it.' },
+      filePart(name, { repo, lines: { start: 2, end: 3 } }),
+    ];
+    await session.prompt({ parts });
+    const [asked] = await session.messages();
+    const shown = asked?.parts.flatMap((part) => (part.type === 'text' ? part.text : [])).join('\n');
+    expect(shown).toContain('2: two\n3: three\n');
+    expect(shown).not.toMatch(/1: one|4: four/);
   });
 
   it('streams text, reasoning, tools and usage in order, and the deltas make up the stored text', async () => {

@@ -8,6 +8,7 @@ type ErrorClass =
   | 'ClosedError'
   | 'ConnectionError'
   | 'DisposeRefusedError'
+  | 'FilePathError'
   | 'UseDeadlockError'
   | 'JarvisError'
   | 'OperationRefusedError'
@@ -114,8 +115,12 @@ interface Types {
   FileContent: api.FileContent;
   FileDiff: api.FileDiff;
   FileNode: api.FileNode;
+  FileLines: api.FileLines;
   FilePart: api.FilePart;
+  FilePartInput: api.FilePartInput;
+  FilePartOptions: api.FilePartOptions;
   FilePartSource: api.FilePartSource;
+  FilePathReason: api.FilePathReason;
   FileStatus: api.FileStatus;
   FindFilesInput: api.FindFilesInput;
   FindSymbolsInput: api.FindSymbolsInput;
@@ -296,8 +301,8 @@ interface Types {
 type Empty<T> = { [K in keyof T]: 0 extends 1 & T[K] ? K : [T[K]] extends [never] ? K : never }[keyof T];
 
 describe('the public surface', () => {
-  it('is these values, under both conditions', () => {
-    expectTypeOf<keyof typeof api>().toEqualTypeOf<Value>();
+  it('is these values, and on Node what needs its disk', () => {
+    expectTypeOf<keyof typeof api>().toEqualTypeOf<Value | 'filePart'>();
     expectTypeOf<keyof typeof browser>().toEqualTypeOf<Value>();
   });
 

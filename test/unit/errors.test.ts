@@ -4,6 +4,7 @@ import {
   ClosedError,
   ConnectionError,
   DisposeRefusedError,
+  FilePathError,
   OperationRefusedError,
   JarvisError,
   RepoPathError,
@@ -42,6 +43,7 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
   ['ResponseShapeError', 'RESPONSE_SHAPE', new ResponseShapeError(target, [], { cause })],
   ['ResponseTooLargeError', 'RESPONSE_TOO_LARGE', new ResponseTooLargeError(target, 5, { cause })],
   ['RepoPathError', 'REPO_PATH', new RepoPathError('/srv', 'not-found', { cause })],
+  ['FilePathError', 'FILE_PATH', new FilePathError('/srv/a', 'not-found', { cause })],
   [
     'SessionDirectoryError',
     'SESSION_DIRECTORY',

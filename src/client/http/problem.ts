@@ -39,6 +39,7 @@ function statusOf(error: AnyJarvisError): number {
     case 'REQUEST_FAILED':
       return passedOn(error.status);
     case 'REPO_PATH':
+    case 'FILE_PATH':
       return error.reason === 'not-found' ? 404 : 422;
     case 'TURN_FAILED':
       return turnStatusOf(error);

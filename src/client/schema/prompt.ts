@@ -62,7 +62,7 @@ const promptPartInputSchema = lazy(() =>
 );
 /**
  * One piece of a prompt, a union on `type`: `text`, `file` (a `data:` URL, or a `file:` URL that the server reads on its
- * own disk, also outside the repository and without asking), `agent` (mention an agent by name) or `subtask` (run one
+ * own disk, also outside the repository and without asking; `filePart()` makes one on Node), `agent` (mention an agent by name) or `subtask` (run one
  * in a child session).
  *
  * @useDeclaredType

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   ClosedError,
   ConnectionError,
+  FilePathError,
   OperationRefusedError,
   RepoPathError,
   RequestError,
@@ -25,6 +26,8 @@ describe('toProblem()', () => {
     [new ConnectionError(target), 503, 'Service Unavailable'],
     [new TimeoutError('Work', { phase: 'request', timeoutMs: 5 }), 504, 'Gateway Timeout'],
     [new RepoPathError('/srv', 'not-found'), 404, 'Not Found'],
+    [new FilePathError('a.ts', 'not-found'), 404, 'Not Found'],
+    [new FilePathError('a.ts', 'outside'), 422, 'Unprocessable Content'],
     [new RepoPathError('/srv', 'owner'), 422, 'Unprocessable Content'],
     [new SessionDirectoryError({ sessionID: 'ses_1', expected: '/a', found: '/b' }), 409, 'Conflict'],
     [new SessionNotBoundError('chat'), 404, 'Not Found'],
