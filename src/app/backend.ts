@@ -21,19 +21,15 @@ import { TurnEngine } from '../client/turns/engine.js';
 import type { RepoOverview } from '../core/instance.js';
 import { silentLogger, type Logger } from '../core/logger.js';
 import { abortable } from '../core/abort.js';
-import { ClosedError, ServerLostError } from '../errors.js';
+import { ClosedError, type ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
-import {
-  isOwnServer,
-  type CloseOptions,
-  type ServerChange,
-  type ServerHandle,
-} from '../lifecycle/server/handle.js';
+import { isOwnServer, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import type { LocateSessions, SessionBinding, SessionRegistry } from '../registry/session-registry.js';
 import type { Directories } from './directories.js';
 import { Drain } from './drain.js';
+import { followServer } from './follow-server.js';
 import { GlobalConfig } from './global-config.js';
 import type { JarvisOptions } from './options.js';
 import type { Platform } from './platform/platform.js';
@@ -98,13 +94,14 @@ export class Backend {
       webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
     const openEvents = options.fetch === undefined ? platform.openEvents : undefined;
     this.#keepAlive = platform.keepAlive;
-    this.#link = new ServerLink(isOwned);
+    this.#link = new ServerLink(isOwned, () => server.wake?.());
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
       fetch: options.fetch,
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
+      use: () => server.use?.(),
       onActivity,
       lineOf: (body) => (directories.areLocal ? platform.configLine(body) : undefined),
     });
@@ -155,7 +152,15 @@ export class Backend {
         return updated ?? this.global.config.get(requestOptions);
       },
     });
-    this.#follow(server);
+    followServer(server, {
+      link: this.#link,
+      hub: this.#hub,
+      turns: this.#turns,
+      instances: this.#instances,
+      sessions,
+      over: this.#over.signal,
+      lost: (error) => this.#end(error),
+    });
     // On an owned server the client observes from the start what others do, even while it sends nothing itself.
     if (isOwned) this.#hub.connect().catch(() => undefined);
   }
@@ -242,48 +247,6 @@ export class Backend {
     this.#instances.stop();
     this.#over.abort(reason);
     void this.#hub.close(reason);
-  }
-
-  /** Follows the events of the server: it ends, restarts, or is lost for good. */
-  #follow(server: ServerHandle): void {
-    if (server.state === 'restarting') this.#link.markLost(new ServerLostError('The work on the server'));
-    let failure: ErrorOptions | undefined;
-    server.on('change', (change) => {
-      if (change.error !== undefined) failure = { cause: change.error };
-      this.#serverChanged(change);
-    });
-    server.guardRestart?.((run, { force = false }) => this.#instances.restart(run, force));
-    void server.closed.then(() => this.#end(new ServerLostError('The work on the server', failure)));
-  }
-
-  #serverChanged(change: ServerChange): void {
-    const { state, attempt, exit, isRequested = false } = change;
-    if (this.#over.signal.aborted) return;
-    const isLoss = this.#link.isReady && (state === 'restarting' || state === 'failed');
-    const interrupted = isLoss ? this.#lose(isRequested) : undefined;
-    const { url, pid } = this.server;
-    if (state === 'ready') this.#link.markReady();
-    this.#hub.publishServerChange({
-      state,
-      ...(state === 'ready' && { url, ...(pid !== undefined && { pid }) }),
-      ...(attempt !== undefined && { attempt }),
-      ...(exit !== undefined && { exit }),
-      ...(interrupted !== undefined && { interrupted }),
-    });
-  }
-
-  /** Ends what the server did: it has ended or is being ended. Returns the ids of the sessions that were at work. */
-  #lose(isRequested: boolean): string[] {
-    const error = new ServerLostError('The work on the server');
-    this.#link.markLost(error);
-    const ids = new Set([
-      ...this.#turns.interrupt(error),
-      ...this.#instances.lose(error, isRequested ? 'server' : 'external'),
-    ]);
-    // A child works for the turn of its parent, so only the parent counts.
-    const isChild = (id: string): boolean =>
-      [...ids].some((other) => other !== id && this.#sessions.isWithin(id, other));
-    return [...ids].filter((id) => !isChild(id));
   }
 
   /** Learns the directory of each session from its events. */

@@ -34,7 +34,7 @@ export function acquireThrough(
     for (;;) {
       if (isDraining?.() === true && !entry.isHeldBy(GOES_ON[kind]))
         throw new ClosedError(undefined, { isDraining: true });
-      if (!link.isReady) await link.whenReady(signal);
+      if (!link.isReady) await link.untilUp(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);
       if (link.isReady) {
         onAcquired?.();

@@ -176,6 +176,22 @@ export class InstanceControl implements HubObserver {
     }));
   }
 
+  /** Since when no instance is held or being disposed, epoch milliseconds; 0 when none was used, `undefined` while one is. */
+  idleSince(): number | undefined {
+    let since = 0;
+    for (const entry of this.#registry.entries()) {
+      if (entry.holds().length > 0 || entry.isDisposing) return undefined;
+      since = Math.max(since, entry.lastUsedAt ?? 0);
+    }
+    return since;
+  }
+
+  /** How many instances are loaded, and how many of them something holds. */
+  counts(): { readonly loaded: number; readonly held: number } {
+    const loaded = [...this.#registry.loadedEntries()];
+    return { loaded: loaded.length, held: loaded.filter((entry) => entry.holds().length > 0).length };
+  }
+
   /** Whether only what belongs to running work is still taken. */
   get isDraining(): boolean {
     return this.#isDraining;

@@ -26,6 +26,11 @@ export class HubListeners {
     return [...new Set([this.#toAll, ...this.#byDirectory.values()].flatMap((listeners) => [...listeners]))];
   }
 
+  /** Whether somebody outside this library listens. */
+  get hasSubscribers(): boolean {
+    return this.all().some((listener) => listener.reads !== undefined);
+  }
+
   /** Those to all directories. */
   toAll(): Iterable<HubListener> {
     return this.#toAll;

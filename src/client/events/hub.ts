@@ -172,6 +172,8 @@ export class EventHub {
         await this.#link.whenReady(signal).catch(() => undefined);
         if (signal.aborted) return;
         attempt = 0;
+        // Who has subscribed already may miss what the server does before this connection delivers.
+        if (this.#listeners.hasSubscribers) this.#gap.noteDelivery();
       }
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;

@@ -41,6 +41,8 @@ export interface HttpInit {
    * Finds the line of a configuration file that the body of an error complains about. @default the line stays unknown
    */
   readonly lineOf?: ((body: unknown) => number | undefined) | undefined;
+  /** Called for each request that belongs to no repository; the returned function at its end. */
+  readonly use?: (() => (() => void) | undefined) | undefined;
   /** Called at every answer. */
   readonly onActivity?: (() => void) | undefined;
 }
@@ -139,6 +141,7 @@ export class Http {
       }
     };
     this.#running.add(scope);
+    const letGo = request.directory === undefined ? this.#init.use?.() : undefined;
     try {
       if (this.closed.aborted) scope.abort(this.closed.reason);
       scope.signal.throwIfAborted();
@@ -147,6 +150,7 @@ export class Http {
       throw await this.#translate(target, error, scope.signal);
     } finally {
       scope.end();
+      letGo?.();
       this.#running.delete(scope);
     }
   }
@@ -168,7 +172,7 @@ export class Http {
       ({ lost } = link);
     };
     for (;;) {
-      if (!link.isReady) await link.whenReady(signal);
+      if (!link.isReady) await link.untilUp(signal);
       try {
         return await attempt(begin);
       } catch (error) {

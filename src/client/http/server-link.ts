@@ -10,6 +10,7 @@ const END_TOLD_MS = 1_000;
  */
 export class ServerLink {
   readonly #isWatched: boolean;
+  readonly #wake: () => Promise<void> | undefined;
   readonly #listeners = new Set<(error: ServerLostError) => void>();
   #lost = new AbortController();
   /** Resolves when the next server is ready; `undefined` while there is one. */
@@ -18,9 +19,11 @@ export class ServerLink {
   /**
    * @param isWatched - whether somebody reports the end of the server. Nobody does for a server that somebody else
    *   runs.
+   * @param wake - starts a server that sleeps; resolves when it is ready. `undefined` when there is nothing to start.
    */
-  constructor(isWatched: boolean) {
+  constructor(isWatched: boolean, wake: () => Promise<void> | undefined = () => undefined) {
     this.#isWatched = isWatched;
+    this.#wake = wake;
   }
 
   /** Aborts with the error when the current server is lost. Each server has a signal of its own. */
@@ -32,7 +35,20 @@ export class ServerLink {
     return this.#next === undefined;
   }
 
-  /** Waits for a server; rejects with the reason of `signal` when that aborts first. */
+  /**
+   * Waits for a server to send a request to, and has one that sleeps started.
+   *
+   * @throws what the start fails with, and the reason of `signal` when that aborts first.
+   */
+  async untilUp(signal: AbortSignal): Promise<void> {
+    while (this.#next !== undefined) {
+      const { promise } = this.#next;
+      const woken = this.#wake();
+      await abortable(woken === undefined ? promise : Promise.race([promise, woken]), signal);
+    }
+  }
+
+  /** Waits for a server and starts none; rejects with the reason of `signal` when that aborts first. */
   async whenReady(signal: AbortSignal): Promise<void> {
     while (this.#next !== undefined) await abortable(this.#next.promise, signal);
   }

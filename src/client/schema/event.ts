@@ -18,8 +18,9 @@ export type GapReason = 'reconnect' | 'restart' | 'overflow';
 
 /** A step of the life of the server. */
 export interface ServerNews {
-  /** As `server.state`, after the start: `unhealthy`, `ready`, `restarting` or `failed`. */
-  readonly state: 'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
+  /** As `server.state`, after the start: `unhealthy`, `ready`, `restarting` or `failed`; in a fleet `asleep` and `starting` too. */
+  readonly state:
+    'asleep' | 'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
   /** Where it is, with `ready`. */
   readonly url?: string;
   /** Its process id, with `ready`. */

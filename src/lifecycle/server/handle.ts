@@ -9,9 +9,10 @@ import type { ServerExit } from '../process/exit.js';
  * - `restarting`: it has ended, or is being ended, and another one takes its place: `ready` again with a new `url`.
  * - `stopping`, then `stopped`: `stop()` was called.
  * - `failed`: it ended, and is not started again.
+ * - `asleep`: a member of a fleet that was not needed yet, or not for a time: a request starts it.
  */
 export type ServerState =
-  'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
+  'asleep' | 'starting' | 'ready' | 'unhealthy' | 'restarting' | 'stopping' | 'stopped' | 'failed';
 
 /** Options of {@link ServerHandle.stop}. */
 export interface StopOptions {
@@ -144,6 +145,14 @@ export interface ServerHandle extends AsyncDisposable {
    * @throws {RepoPathError}
    */
   checkDirectory?(directory: string): void;
+  /** @internal How messages name it. @default 'the server' */
+  readonly label?: string | undefined;
+  /** @internal Starts the server for a request, if it is asleep; resolves when it is ready. `undefined` when there is nothing to start. */
+  wake?(): Promise<void> | undefined;
+  /** @internal Notes a request that belongs to no repository, until the returned function is called. */
+  use?(): () => void;
+  /** @internal Asks since when a client does nothing, epoch milliseconds, before the server falls asleep; `undefined` while it does something. */
+  watchIdle?(idleSince: () => number | undefined): void;
   /** @internal Notes that the server has answered or sent something. */
   recordActivity?(): void;
   /** Stops the server if this handle started it, and resolves when it is gone. Idempotent; callers share one promise. */

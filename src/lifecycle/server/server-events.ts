@@ -7,7 +7,11 @@ export class ServerEventEmitter {
     change: new Set(),
     log: new Set(),
   };
-  #state: ServerState = 'starting';
+  #state: ServerState;
+
+  constructor(first: ServerState = 'starting') {
+    this.#state = first;
+  }
 
   get state(): ServerState {
     return this.#state;
