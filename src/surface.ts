@@ -228,6 +228,7 @@ export type {
 } from './registry/session-registry.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
 export type { HealthPolicy } from './lifecycle/server/health.js';
+export type { ServerUser } from './lifecycle/server/launch/server-user.js';
 export type { RestartPolicy } from './lifecycle/server/restart-budget.js';
 export type {
   CloseOptions,

@@ -125,7 +125,7 @@ export class Backend {
       useContext: platform.asyncContext(),
       closed: this.#over.signal,
       logger,
-      usage: () => (server.pid === undefined ? undefined : platform.usage(server.pid)),
+      usage: () => (server.pid === undefined ? undefined : platform.usage(server.pid, server.serverPid)),
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),

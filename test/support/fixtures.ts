@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 /** A fake server in `test/fixtures/bin`; all but `healthy` misbehave on purpose. */
 export type FakeServer =
+  | 'asks-password'
   | 'closes-port'
   | 'exits-at-once'
   | 'floods'

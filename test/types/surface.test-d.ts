@@ -234,6 +234,7 @@ interface Types {
   ServerNews: api.ServerNews;
   ServerOptions: api.ServerOptions;
   ServerState: api.ServerState;
+  ServerUser: api.ServerUser;
   SessionBinding: api.SessionBinding;
   SessionInfo: api.SessionInfo;
   SessionMap: api.SessionMap;

@@ -20,8 +20,12 @@ export interface Platform {
   canonicalize(directory: string): string;
   /** The line of a configuration file on this machine that the body of an error complains about. */
   configLine(body: unknown): number | undefined;
-  /** What a process and all its descendants use now; `undefined` where that cannot be read. */
-  usage(pid: number): TreeUsage | undefined;
+  /**
+   * What a process and all its descendants use now; `undefined` where that cannot be read.
+   *
+   * @param server - the server itself, where the process is a wrapper that started it.
+   */
+  usage(pid: number, server?: number): TreeUsage | undefined;
   /** Makes a context of asynchronous work; `undefined` where the runtime has none. */
   asyncContext<T>(): AsyncContext<T> | undefined;
   /**

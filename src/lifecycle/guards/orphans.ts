@@ -34,7 +34,7 @@ const recordSchema = lazy(() =>
 type ServerRecord = z.infer<ReturnType<typeof recordSchema>>;
 
 /** The directory of the records: private to this user, and emptied by the next boot, as pids are. */
-function defaultDirectory(): string {
+export function recordDirectory(): string {
   return join(tmpdir(), `jarvis-opencode-${process.getuid?.() ?? 0}`);
 }
 
@@ -45,7 +45,7 @@ function defaultDirectory(): string {
 export function recordServer(
   tree: ProcessTree,
   marker: string,
-  directory = defaultDirectory(),
+  directory = recordDirectory(),
 ): string | undefined {
   const host = findProcess(process.pid);
   const server = tree.leader;
@@ -83,7 +83,7 @@ export function forgetServer(path: string): void {
  * when its record is in a private directory of this user, its host is gone, and the process with its pid has the same start time and
  * the same command line. Whoever else carries its marker ends too.
  */
-export function endOrphans(directory = defaultDirectory()): number[] {
+export function endOrphans(directory = recordDirectory()): number[] {
   if (!hasProcessTable() || !isPrivate(directory)) return [];
   const ended: number[] = [];
   for (const name of namesIn(directory)) {

@@ -42,9 +42,10 @@ export class DirectoryTraps {
    * Looks for the traps of a directory.
    *
    * @param directory - canonical.
-   * @throws {RepoPathError} with reason `owner` or `data-directory`.
+   * @throws {RepoPathError} with reason `unreadable`, `owner` or `data-directory`.
    */
   check(directory: string): void {
+    if (this.#isHidden(directory)) throw new RepoPathError(directory, 'unreadable');
     const project = projectOf(directory);
     if (project === undefined) return;
     if (this.#isOfAnotherUser(project)) throw new RepoPathError(directory, 'owner');
@@ -56,6 +57,17 @@ export class DirectoryTraps {
         'Let git ignore the data directory, start with a dataDir elsewhere, or set snapshot to false in the config',
       { directory, dataDirectory: data },
     );
+  }
+
+  /** Whether the server, which runs as another user than this process, may not read a directory: it answers 500 to all requests there. */
+  #isHidden(directory: string): boolean {
+    const uid = this.#uid;
+    if (uid === undefined || uid === process.geteuid?.()) return false;
+    const { status } = spawnSync('/bin/sh', ['-c', '[ -r "$1" ] && [ -x "$1" ]', 'sh', directory], {
+      cwd: '/',
+      uid,
+    });
+    return status === 1;
   }
 
   /**

@@ -90,6 +90,20 @@ export function installDirectories(env: NodeJS.ProcessEnv): string[] {
   ];
 }
 
+/**
+ * Finds the program of a command prefix, by path or by name on PATH.
+ *
+ * @returns its absolute path.
+ * @throws {ServerStartError} when it is not there or cannot be executed.
+ */
+export function findWrapper(
+  name: string,
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform = process.platform,
+): string {
+  return findCommand('The wrapper', name, pathDirectories(env, platform), platform);
+}
+
 function findCommand(
   what: string,
   command: string,

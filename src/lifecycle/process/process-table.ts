@@ -53,6 +53,15 @@ export function processesWithEnv(text: string): ProcessEntry[] {
   );
 }
 
+/** The names of the variables that a process was started with; empty when it is gone or not told. */
+export function variablesOf(pid: number): ReadonlySet<string> {
+  if (!hasProc()) return new Set();
+  const entries = readProc(pid, 'environ').split('\0');
+  return new Set(
+    entries.flatMap((entry) => (entry.includes('=') ? [entry.slice(0, entry.indexOf('='))] : [])),
+  );
+}
+
 /** Whether this very process is alive, not a later one with its pid. */
 export function isAlive(entry: Pick<ProcessEntry, 'pid' | 'startTime'>): boolean {
   return findProcess(entry.pid)?.startTime === entry.startTime;

@@ -16,6 +16,8 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   readonly cwd: string | undefined;
   readonly env: NodeJS.ProcessEnv;
+  /** The user that it runs as. @default the one of this process */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   /** Texts that are removed from the output. */
   readonly secrets: readonly string[];
   readonly onLog: (line: string) => void;
@@ -51,6 +53,7 @@ export function spawnServer(options: SpawnOptions): SpawnedServer {
     detached: process.platform !== 'win32',
     stdio: ['ignore', 'pipe', 'pipe'],
     windowsHide: true,
+    ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
   });
   // One that could not be started, for want of file descriptors, has no pipes.
   if (child.pid !== undefined) {

@@ -118,6 +118,8 @@ export interface ServerHandle extends AsyncDisposable {
   readonly state: ServerState;
   /** The last lines it wrote, at most 200, with secrets removed; `undefined` for a server we only connected to. */
   readonly recentOutput?: readonly string[] | undefined;
+  /** @internal The server itself, where `pid` is a wrapper that started it. */
+  readonly serverPid?: number | undefined;
   /** @internal OpenCode's own data directory; `undefined` for a server we only connected to. */
   readonly dataDirectory?: string | undefined;
   /** @internal Whether there is a file in {@link dataDirectory}, by its path in there. */

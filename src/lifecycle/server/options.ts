@@ -17,6 +17,13 @@ import {
 import type { Logger } from '../../core/logger.js';
 import { isLoopback, loopbackExemption } from './launch/loopback.js';
 import { parseHealthPolicy, type HealthPolicy } from './health.js';
+import {
+  assertServerUser,
+  parseServerUser,
+  userVariables,
+  type ParsedServerUser,
+  type ServerUser,
+} from './launch/server-user.js';
 import { parseRestartPolicy, type RestartPolicy } from './restart-budget.js';
 
 /** How to start the server. */
@@ -28,9 +35,31 @@ export interface ServerOptions {
    * this library; else `opencode` on PATH, in `~/.opencode/bin` and where package managers put commands
    */
   readonly command?: string | undefined;
+  /**
+   * A command that starts the server: it stands before the executable and its arguments, for `--version` too. For a sandbox or a limit, e.g.
+   * `['bwrap', '--ro-bind', '/', '/', …]`. The program is found by path or on PATH. It must stay until the server has ended, run as a
+   * user whose processes this one may end, and pass the environment on; the start fails when the server does not get the password or what
+   * other options set. What the server starts is found and ended behind it too, also in another pid namespace. Not for containers of a
+   * daemon, which does not end them with this process.
+   *
+   * @default none
+   */
+  readonly wrap?: readonly string[] | undefined;
+  /**
+   * The user that the server, its tools and its plugins run as; needs `dataDir`, and a process that may change the user, as root may. Not on
+   * Windows. `dataDir` and the home directory are made for that user (mode 0700); one that is there must be of that user, or empty. Sets
+   * `HOME`, `USER`, `LOGNAME` and `TMPDIR` (`tmp` in `dataDir`), and the `cwd` is the home directory unless you name one. Other variables
+   * of `process.env` are passed on, also those with secrets: remove them with `env`. The groups of this process are not passed on.
+   *
+   * Git reads the repositories of that user only. `forRepo` refuses others with the `RepoPathError` reason `owner`, until
+   * `safe.directory` names them, e.g. by `env`.
+   *
+   * @default the user of this process
+   */
+  readonly user?: ServerUser | undefined;
   /** More arguments for `opencode serve`, e.g. `['--print-logs']`; not those that have an option here. */
   readonly args?: readonly string[] | undefined;
-  /** Working directory of the server. @default process.cwd() */
+  /** Working directory of the server. @default process.cwd(), or with `user` its home directory */
   readonly cwd?: string | undefined;
   /**
    * Merged over `process.env`; `undefined` removes a variable. `dataDir`, `config` and `trustProjectConfig` win over it. Where it has a
@@ -114,6 +143,12 @@ const RESERVED_ARGS = new Map([
 /** {@link ServerOptions}, checked and complete. */
 export interface ServerPlan {
   readonly command: string | undefined;
+  /** The command prefix. */
+  readonly wrap: readonly string[];
+  /** The user to run as; `undefined` for that of this process. */
+  readonly user: ParsedServerUser | undefined;
+  /** The variables that the options set: a server without them would not be the one that was asked for. */
+  readonly ownVariables: readonly string[];
   /** The arguments, `serve` first. */
   readonly args: readonly string[];
   readonly cwd: string;
@@ -138,6 +173,14 @@ const USERNAME = 'opencode';
 /** The check of each option by itself; what depends on others is checked where they are filled in. */
 export const serverOptionChecks: OptionChecks<ServerOptions> = {
   command: aString,
+  wrap: (name, value) => {
+    someStrings(name, value);
+    const [program] = value as readonly string[];
+    const hasNul = (value as readonly string[]).some((each) => each.includes('\0'));
+    if (program !== '' && !hasNul) return;
+    throw new TypeError(`Expected ${name} to be a program and its arguments, without NUL.`);
+  },
+  user: assertServerUser,
   args: (name, value) => {
     someStrings(name, value);
     assertNoReserved(value as readonly string[]);
@@ -182,28 +225,36 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
     startTimeoutMs = DEFAULT_START_TIMEOUT_MS,
     hostname = DEFAULT_HOSTNAME,
     port = 0,
-    cwd = process.cwd(),
     cors = [],
     args = [],
   } = options;
   const password = options.password ?? passwordFor(hostname);
   const dataDirectories = directoriesIn(options.dataDir);
-  const env = serverEnv(options, dataDirectories, password);
+  const user = parseServerUser(options.user, options.dataDir);
+  const ofUser = user === undefined ? {} : { ...userVariables(user), ...temporaryDirectory(options.env) };
+  const ofOptions = { ...dataDirectories, ...optionVariables(options, password) };
+  const env = serverEnv(options, { ...ofUser, ...ofOptions });
   return {
     command: options.command,
+    wrap: options.wrap ?? [],
+    user,
+    ownVariables: Object.keys(ofOptions),
     args: [
       'serve',
       ...['--hostname', hostname, '--port', String(port)],
       ...cors.flatMap((origin) => ['--cors', origin]),
       ...args,
     ],
-    cwd,
+    cwd: options.cwd ?? user?.home ?? process.cwd(),
     env,
     dataDirectory: resolve(
       env.XDG_DATA_HOME ?? resolve(env.HOME ?? homedir(), '.local', 'share'),
       'opencode',
     ),
-    directories: Object.values(dataDirectories),
+    directories: [
+      ...Object.values(dataDirectories),
+      ...(user === undefined ? [] : [env.TMPDIR ?? user.home]),
+    ],
     hostname,
     port,
     username: USERNAME,
@@ -273,22 +324,29 @@ function directoriesIn(dataDir: string | undefined): Readonly<Record<string, str
   };
 }
 
-function serverEnv(
-  options: ServerOptions,
-  dataDirectories: Readonly<Record<string, string>>,
-  password: string,
-): NodeJS.ProcessEnv {
+/** The variables that options of their own set. */
+function optionVariables(options: ServerOptions, password: string): Record<string, string> {
+  const { config, trustProjectConfig = true } = options;
+  return {
+    ...(config !== undefined && { OPENCODE_CONFIG_CONTENT: JSON.stringify(config) }),
+    ...(!trustProjectConfig && { OPENCODE_DISABLE_PROJECT_CONFIG: '1' }),
+    OPENCODE_SERVER_PASSWORD: password,
+    OPENCODE_SERVER_USERNAME: USERNAME,
+  };
+}
+
+/** The temporary directory that the caller names. */
+function temporaryDirectory(env: ServerOptions['env']): { readonly TMPDIR?: string } {
+  return env?.['TMPDIR'] === undefined ? {} : { TMPDIR: env['TMPDIR'] };
+}
+
+function serverEnv(options: ServerOptions, set: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const [name, value] of Object.entries(options.env ?? {})) {
     if (value === undefined) delete env[name];
     else env[name] = value;
   }
-  Object.assign(env, dataDirectories);
-  if (options.config !== undefined) env.OPENCODE_CONFIG_CONTENT = JSON.stringify(options.config);
-  const { trustProjectConfig = true } = options;
-  if (!trustProjectConfig) env.OPENCODE_DISABLE_PROJECT_CONFIG = '1';
-  env.OPENCODE_SERVER_PASSWORD = password;
-  env.OPENCODE_SERVER_USERNAME = USERNAME;
+  Object.assign(env, set);
   // What runs in the server talks to it, and to MCP servers of this machine.
   Object.assign(env, loopbackExemption(env, options.hostname ?? DEFAULT_HOSTNAME));
   return env;

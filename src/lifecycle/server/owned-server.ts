@@ -31,6 +31,8 @@ export interface SupervisedProcess {
   readonly url: string;
   readonly version: string;
   readonly pid: number;
+  /** The server itself, where `pid` is a wrapper that started it. */
+  readonly serverPid?: number | undefined;
   readonly authorization: string;
   readonly recentOutput: readonly string[];
   readonly exited: Promise<ServerExit>;
@@ -109,7 +111,7 @@ export class OwnedServer implements ServerHandle {
       return launchServer(plan, calls, { signal, onLog, logger, guards });
     };
     const { dataDirectory, isUnref } = plan;
-    const checkDirectory = directoryCheck(options, plan, first.pid);
+    const checkDirectory = directoryCheck(options, plan, first.serverPid);
     return supervise(first, {
       launch,
       health,
@@ -137,6 +139,10 @@ export class OwnedServer implements ServerHandle {
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  get serverPid(): number | undefined {
+    return this.#process.serverPid;
   }
 
   get authorization(): string {

@@ -6,6 +6,8 @@ import type { Probe } from './launch/ready.js';
 export interface ServerProcessInit {
   readonly process: GuardedProcess;
   readonly pid: number;
+  /** The server itself, where `pid` is a wrapper that started it. */
+  readonly serverPid: number;
   readonly url: string;
   readonly version: string;
   /** Value of the `authorization` header. */
@@ -20,6 +22,7 @@ export class ServerProcess {
   readonly url: string;
   readonly version: string;
   readonly pid: number;
+  readonly serverPid: number;
   declare readonly authorization: string;
   /** Resolves when the process has ended; never rejects. */
   readonly exited: Promise<ServerExit>;
@@ -33,6 +36,7 @@ export class ServerProcess {
     this.url = init.url;
     this.version = init.version;
     this.pid = init.pid;
+    this.serverPid = init.serverPid;
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
     this.exited = init.process.exited;
     this.probe = init.probe;

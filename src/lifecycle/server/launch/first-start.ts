@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import { delay } from '../../../core/abort.js';
 import { dataDirectory } from '../../paths/directory-traps.js';
 import { makeDirectory } from '../../paths/make-directory.js';
 import { statOf } from '../../paths/stat-of.js';
-import { pidNamespace } from '../../guards/orphans.js';
+import { pidNamespace, recordDirectory } from '../../guards/orphans.js';
 import { findProcess, isAlive } from '../../process/process-table.js';
 
 const POLL_MS = 50;
@@ -29,19 +29,23 @@ type Holder = z.infer<ReturnType<typeof holderSchema>>;
 /**
  * Waits for the turn of a server on a data directory without a database. OpenCode 1.18.33 makes its database without a lock:
  * of several servers that begin at once, most exit. One after the other starts until the database is there, also across
- * processes: a lock file beside the database names its holder. A start that has waited too long goes ahead.
+ * processes: a lock file beside the database, or for a server of another user in a directory of this one, names its holder. A start that has waited too long goes ahead.
  *
  * @returns what to call when the server is ready or has ended.
  */
 export async function firstStart(
-  server: { readonly env: NodeJS.ProcessEnv; readonly cwd: string },
+  server: { readonly env: NodeJS.ProcessEnv; readonly cwd: string; readonly user?: object | undefined },
   maxWaitMs: number,
   signal: AbortSignal,
 ): Promise<() => void> {
   const nothing = (): void => undefined;
   const database = databaseOf(server.env, server.cwd);
   if (database === undefined) return nothing;
-  const lock = join(dirname(database), 'jarvis-opencode-start.lock');
+  // In a directory of another user, that user could lead this process elsewhere by a link.
+  const lock =
+    server.user === undefined
+      ? join(dirname(database), 'jarvis-opencode-start.lock')
+      : join(recordDirectory(), `start-${createHash('sha256').update(database).digest('hex')}.lock`);
   const deadline = performance.now() + maxWaitMs;
   let isInherited = false;
   while (performance.now() < deadline) {

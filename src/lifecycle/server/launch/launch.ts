@@ -4,7 +4,7 @@ import { abortable, AbortScope, deferred, delay } from '../../../core/abort.js';
 import { backoffMs } from '../../../core/backoff.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../../errors.js';
 import type { Logger } from '../../../core/logger.js';
-import { findBinary, installDirectories, packageRoots } from '../../process/binary.js';
+import { findBinary, findWrapper, installDirectories, packageRoots } from '../../process/binary.js';
 import { GuardedProcess, type DisposeAll } from '../../guards/guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from '../../guards/guards.js';
 import { registerExitHook } from '../../guards/exit-hook.js';
@@ -19,7 +19,9 @@ import { parseGraceMs } from '../handle.js';
 import { ServerProcess } from '../server-process.js';
 import type { ServerPlan } from '../options.js';
 import { firstStart } from './first-start.js';
+import { prepareUser } from './server-user.js';
 import { assertBinaryVersion } from './version-gate.js';
+import { droppedBehind, droppedVariables, isPasswordRefused, serverBehind } from './wrapper.js';
 
 /** Retries, and the pauses before them, of a start that failed because another server made the same database. */
 const DATABASE_RETRIES = 5;
@@ -29,7 +31,7 @@ const DATABASE_RACE = /database is locked|Failed query:/;
 
 /** The requests of a launch. */
 export interface ServerCalls {
-  readonly probe: (url: string, authorization: string) => Probe;
+  readonly probe: (url: string, authorization: string | undefined) => Probe;
   /** Asks the server to end all its work: running tools have process groups of their own that no signal of ours reaches. */
   readonly disposeAll: (url: string, authorization: string, timeoutMs: number) => Promise<void>;
 }
@@ -63,10 +65,13 @@ export async function launchServer(
     packageRoots: packageRoots(),
     installDirectories: installDirectories(plan.env),
   });
+  const [wrapper, ...wrapperArgs] = plan.wrap;
+  const wrap = wrapper === undefined ? [] : [findWrapper(wrapper, plan.env), ...wrapperArgs];
+  const [program = command, ...before] = [...wrap, command];
   const authorization = basicAuthorization(plan.username, plan.password);
   const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];
-  const commandLine = [command, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
-  prepare(plan, command);
+  const commandLine = [program, ...before, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
+  prepare(plan, program);
   const exempted = exemptLoopback(plan.hostname);
   if (Object.keys(exempted).length > 0) {
     logger.info('requests to this machine are exempted from the proxy of this process', exempted);
@@ -77,7 +82,18 @@ export async function launchServer(
   const guards = new Guards(options.guards ?? ALL_GUARDS, logger);
   let current: GuardedProcess | undefined;
   const run = (args: readonly string[]): GuardedProcess =>
-    (current = new GuardedProcess({ command, args, cwd: plan.cwd, env: plan.env, secrets, onLog }, guards));
+    (current = new GuardedProcess(
+      {
+        command: program,
+        args: [...before, ...args],
+        cwd: plan.cwd,
+        env: plan.env,
+        user: plan.user,
+        secrets,
+        onLog,
+      },
+      guards,
+    ));
   const startError = (what: string, exitCode: number | null = null, cause?: unknown): ServerStartError =>
     new ServerStartError(
       {
@@ -104,7 +120,7 @@ export async function launchServer(
     },
   });
   try {
-    await assertBinaryVersion(command, () => run(['--version']), limit.signal);
+    await assertBinaryVersion({ command, wrap, run: () => run(['--version']), startError }, limit.signal);
     limit.signal.throwIfAborted();
     letOthersStart = await firstStart(plan, plan.startTimeoutMs / 2, limit.signal);
     const begin = async (): Promise<{ child: GuardedProcess; url: string; version: string }> => {
@@ -127,7 +143,12 @@ export async function launchServer(
         }),
         child.exited.then(async ({ code, signal: by }) => {
           const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
-          throw startError(why + (await portTaken(plan)) + notWritable(plan, child.output.lines()), code);
+          const left =
+            wrap.length > 0 && code === 0 ? '. A wrapper must stay until the server has ended. Command' : '';
+          throw startError(
+            why + left + (await portTaken(plan)) + notWritable(plan, child.output.lines()),
+            code,
+          );
         }),
       ]);
       return { child, ...answer };
@@ -138,6 +159,24 @@ export async function launchServer(
       await delay(pauseMs, limit.signal);
     });
     if (child.pid === undefined) throw startError('has no process id');
+    const serverPid = wrap.length === 0 ? child.pid : serverBehind(child.pid, child.tree, command);
+    if (wrap.length > 0) {
+      const dropped = await droppedBehind(
+        serverPid,
+        plan.ownVariables,
+        calls.probe(url, undefined),
+        limit.signal,
+      );
+      if (dropped.length > 0) {
+        const names = dropped.join(', ');
+        throw startError(`did not get ${names}: its wrapper must pass the environment on. Command`);
+      }
+      if (droppedVariables(serverPid, Object.keys(guards.env)).length > 0) {
+        logger.warn('wrapper passes not all variables on: what leaves its parent may outlive the server', {
+          command: commandLine,
+        });
+      }
+    }
     guards.ready(child.tree, url, authorization);
     void child.gone.then(() => guards.release());
     const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
@@ -147,6 +186,7 @@ export async function launchServer(
     return new ServerProcess({
       process: child,
       pid: child.pid,
+      serverPid,
       url,
       version,
       authorization,
@@ -160,7 +200,10 @@ export async function launchServer(
     guards.release();
     const isOurs = error instanceof ServerStartError || error instanceof UnsupportedServerError;
     if (isOurs || !(error instanceof JarvisError)) throw error;
-    throw startError('could not be used', null, error);
+    const why = isPasswordRefused(error)
+      ? 'refuses its password (401): what starts it must pass OPENCODE_SERVER_PASSWORD on. Command'
+      : 'could not be used';
+    throw startError(why, null, error);
   } finally {
     letOthersStart();
     limit.end();
@@ -215,12 +258,14 @@ async function withoutDatabaseRace<T>(
 
 /** Makes the directories and checks the cwd: of a missing one the system says that the command does not exist. */
 function prepare(plan: ServerPlan, command: string): void {
-  if (statOf(plan.cwd)?.isDirectory() !== true) {
+  const isMadeLater = plan.cwd === plan.user?.home;
+  if (!isMadeLater && statOf(plan.cwd)?.isDirectory() !== true) {
     throw new ServerStartError({
       message: `The cwd ${JSON.stringify(plan.cwd)} is not a directory.`,
       command,
     });
   }
+  if (plan.user !== undefined) return prepareUser(plan.user, { ...plan, program: command });
   for (const directory of plan.directories) {
     try {
       makeDirectory(directory);

@@ -12,23 +12,32 @@ const VERSION = /(?:^|\s)v?(\d+\.\d+\.\d+\S*)\s*$/;
 /** The versions found in this process, by file: a binary that was replaced is another file. */
 const known = new Map<string, string>();
 
+/** How to ask a binary. */
+export interface BinaryQuestion {
+  readonly command: string;
+  /** The command prefix; empty for none. */
+  readonly wrap: readonly string[];
+  /** Runs the binary with `--version`. */
+  readonly run: () => GuardedProcess;
+  readonly startError: (what: string, exitCode: number | null, cause?: unknown) => Error;
+}
+
 /**
  * Makes sure, before a server is started, that the binary is one this library can talk to. A binary that npm installed is known
- * by its package; any other is asked with `--version`, once per file (OpenCode 1.18.33: 0.5 s, opens no socket).
- * A binary without such an answer, e.g. a wrapper script, passes: the server itself is asked when it runs.
+ * by its package; any other, and every binary behind a wrapper, is asked with `--version`, once per file and wrapper (OpenCode 1.18.33:
+ * 0.5 s, opens no socket). A binary without such an answer, e.g. a script, passes: the server itself is asked when it runs.
  *
- * @param run - runs the binary with `--version`.
  * @throws {UnsupportedServerError} naming the version found.
+ * @throws {ServerStartError} when a wrapper does not run the binary.
  */
-export async function assertBinaryVersion(
-  command: string,
-  run: () => GuardedProcess,
-  signal: AbortSignal,
-): Promise<void> {
+export async function assertBinaryVersion(question: BinaryQuestion, signal: AbortSignal): Promise<void> {
+  const { command, wrap } = question;
   const file = realpathSync(command);
   const { ino, mtimeMs, size } = statSync(file);
-  const key = [file, ino, mtimeMs, size].join(':');
-  const version = known.get(key) ?? packageVersion(file) ?? (await askVersion(run(), signal));
+  const isWrapped = wrap.length > 0;
+  const key = JSON.stringify([file, ino, mtimeMs, size, wrap]);
+  const version =
+    known.get(key) ?? (isWrapped ? undefined : packageVersion(file)) ?? (await askVersion(question, signal));
   if (version === undefined) return;
   known.set(key, version);
   if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS, { command });
@@ -49,20 +58,31 @@ function packageVersion(file: string): string | undefined {
   }
 }
 
-async function askVersion(asked: GuardedProcess, signal: AbortSignal): Promise<string | undefined> {
+async function askVersion(
+  { wrap, run, startError }: BinaryQuestion,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const limit = new AbortScope([signal]);
+  const asked = run();
   try {
     const answer = Promise.race([
       asked.exited,
       // The start of the server reports why it cannot be run.
       asked.failed.catch(() => undefined),
       // A wrapper that does not pass its arguments on has started a server.
-      asked.url,
-      delay(VERSION_LIMIT_MS, limit.signal),
+      asked.url.then(() => undefined),
+      delay(VERSION_LIMIT_MS, limit.signal).then(() => undefined),
     ]);
-    await abortable(answer, limit.signal);
+    const exit = await abortable(answer, limit.signal);
     const versions = asked.output.lines().flatMap((line) => VERSION.exec(line)?.[1] ?? []);
-    return versions.find(isSupportedVersion) ?? versions.at(-1);
+    const version = versions.find(isSupportedVersion) ?? versions.at(-1);
+    const hasFailed = exit !== undefined && exit.code !== 0;
+    if (wrap.length > 0 && hasFailed && version === undefined && asked.pid !== undefined) {
+      const how =
+        exit.code === null ? `was ended by ${String(exit.signal)}` : `exited with code ${exit.code}`;
+      throw startError(`was not started: its wrapper, asked for --version, ${how}. Command`, exit.code);
+    }
+    return version;
   } finally {
     limit.abort(undefined);
     limit.end();

@@ -27,6 +27,35 @@ describe('the options of a server', () => {
     expect(plan.directories).toEqual([]);
   });
 
+  it('keeps the command prefix, and refuses one that is no list of texts', () => {
+    expect(parse({}).wrap).toEqual([]);
+    expect(parse({ wrap: ['nice', '-n', '5'] }).wrap).toEqual(['nice', '-n', '5']);
+    for (const wrap of ['nice', [''], ['nice', 5], ['a\0b']])
+      expect(refusal({ wrap })).toBeInstanceOf(TypeError);
+  });
+
+  it('fills in what another user needs: a home, its variables and a cwd; its own env wins but for HOME', () => {
+    const user = { uid: 54_321, gid: 54_321 };
+    const plan = parse({ user, dataDir: '/data', env: { HOME: '/root', TMPDIR: undefined } });
+    expect(plan.env).toMatchObject({
+      HOME: '/data/home',
+      USER: '54321',
+      TMPDIR: '/data/tmp',
+      XDG_DATA_HOME: '/data/data',
+    });
+    expect(plan.cwd).toBe('/data/home');
+    expect(plan.directories).toContain('/data/tmp');
+    const named = parse({
+      user: { ...user, home: '/home/x' },
+      dataDir: '/data',
+      cwd: '/srv',
+      env: { TMPDIR: '/tmp/x' },
+    });
+    expect(named.env).toMatchObject({ HOME: '/home/x', TMPDIR: '/tmp/x' });
+    expect(named.cwd).toBe('/srv');
+    expect(refusal({ user })).toBeInstanceOf(TypeError);
+  });
+
   it('exempts loopback addresses from a proxy in the environment of the server', () => {
     const env = { HTTP_PROXY: 'http://proxy.example:3128', NO_PROXY: 'localhost:80', no_proxy: undefined };
     expect(parseServerOptions({ env }).env).toMatchObject({
