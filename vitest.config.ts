@@ -17,6 +17,8 @@ export default defineConfig({
   test: {
     allowOnly: false,
     reporters: jsonFile ? ['default', ['json', { outputFile: jsonFile }]] : ['default'],
+    // Vitest's default leaves one core idle, which is half of a small machine.
+    maxWorkers: '100%',
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,

@@ -143,16 +143,23 @@ describe.each(worlds)('instances in $name', ({ name, open }) => {
     await vi.waitFor(() => expect(repo.stats().disposals.idle).toBe(1), PATIENCE);
   });
 
-  it('disposes the least recently used instance when too many are loaded', async () => {
+  it('disposes the least recently used instance that nothing holds when too many are loaded', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 2 } });
     const repos: RepoClient[] = [];
     for (let index = 0; index < 3; index += 1) {
       const repo = jarvis.forRepo(await world.repo());
-      await repo.path();
       repos.push(repo);
     }
-    await vi.waitFor(() => expect(repos[0]?.stats().disposals.cap).toBe(1), PATIENCE);
-    expect(repos.map((repo) => repo.stats().loaded)).toEqual([false, true, true]);
+    const [held, second] = repos;
+    {
+      using _tab = held?.hold('an open tab');
+      for (const repo of repos) await repo.path();
+      await vi.waitFor(() => expect(second?.stats().disposals).toMatchObject({ cap: 1, idle: 0 }), PATIENCE);
+      expect(repos.map((repo) => repo.stats().loaded)).toEqual([true, false, true]);
+    }
+    await second?.path();
+    await vi.waitFor(() => expect(repos.filter((repo) => repo.stats().loaded)).toHaveLength(2), PATIENCE);
+    expect(second?.stats().loaded).toBe(true);
   });
 
   it('lets as many repositories be used at a time as may be loaded, and boots each once', async () => {

@@ -102,10 +102,10 @@ describe('a server', () => {
   });
 });
 
-describe('8 servers of one host', () => {
-  it('runs 8 servers side by side, where the end of one ends no other, and ends all by close()', async () => {
+describe('4 servers of one host', () => {
+  it('runs 4 servers side by side, where the end of one ends no other, and ends all by close()', async () => {
     const worlds = await Promise.all(
-      Array.from({ length: 8 }, async (_, index) => {
+      Array.from({ length: 4 }, async (_, index) => {
         const world = await realJarvis({ restart: false, script: () => [text(`from ${index}`)] });
         onTestFinished(() => world[Symbol.asyncDispose]());
         const session = await world.jarvis.forRepo((await world.repo()).directory).sessions.create();

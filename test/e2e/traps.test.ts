@@ -133,10 +133,10 @@ function passwordOf(jarvis: JarvisOpenCode): { readonly password: string } {
 }
 
 describe('first starts at once on one data directory', () => {
-  it('starts eight servers of two processes at once on one data directory', async () => {
+  it('starts four servers of two processes at once on one data directory', async () => {
     const dataDir = join(real.root, 'fresh');
     const options: StartOptions = { ...real.startOptions, dataDir };
-    const body = `const all = await Promise.allSettled([1, 2, 3, 4].map(() => start()));
+    const body = `const all = await Promise.allSettled([1, 2].map(() => start()));
       for (const { status, reason } of all) say(status === 'fulfilled' ? 'up' : String(reason));
       await Promise.all(all.map(({ value }) => value?.close()));
       say('closed');`;
@@ -144,12 +144,7 @@ describe('first starts at once on one data directory', () => {
     try {
       await Promise.all(hosts.map((host) => host.ended));
       const said = hosts.flatMap((host) => host.said());
-      expect(said).toEqual([
-        ...Array<string>(4).fill('up'),
-        'closed',
-        ...Array<string>(4).fill('up'),
-        'closed',
-      ]);
+      expect(said).toEqual(['up', 'up', 'closed', 'up', 'up', 'closed']);
     } finally {
       for (const host of hosts) await host[Symbol.asyncDispose]();
     }
