@@ -10,9 +10,12 @@ import {
   ConnectionError,
   JarvisOpenCode,
   ServerLostError,
+  type EventStream,
+  type RepoClient,
+  type Session,
   type StartOptions,
 } from 'jarvis-opencode';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hang } from '../../src/testing/script/steps.js';
 import { fakeServer, mcpServer, type FakeServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
@@ -25,7 +28,7 @@ import {
   processesWith,
   waitForNone,
 } from '../support/processes.js';
-import { realJarvis } from '../support/real-jarvis.js';
+import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 import { realServerOptions } from '../support/real-opencode.js';
 import { text, toolCall } from '../support/model-steps.js';
 import { until } from '../support/wait.js';
@@ -104,33 +107,18 @@ describe('after close() of a real server', () => {
     expect(['nobody', 401]).toContain(answer);
   });
 
-  it('ends a running tool by close()', async () => {
-    await using world = await realJarvis({ script: () => bashSleep });
-    const { jarvis } = world;
-    const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
-    const turn = session.stream('wait');
-    for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
-    await until(() => processesWith(world.marker).length > 1, { what: 'the process of the tool' });
-
-    await jarvis.close();
-
-    expectNoProcesses(world.marker);
-    await expect(turn.result).rejects.toBeInstanceOf(ClosedError);
-  });
-
-  it('ends a tool even when many MCP servers take their time to end', async () => {
+  it('ends a running tool by close(), also when many MCP servers take their time to end', async () => {
     await using world = await realJarvis({
       config: { mcp: { stubborn: mcpServer({ stubborn: true }) } },
       script: ({ prompt, step }) => (prompt === 'wait' && step === 0 ? bashSleep : [text('ok')]),
     });
     const { jarvis } = world;
     for (let count = 0; count < 3; count += 1) {
-      const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
-      await session.prompt('hi');
+      await jarvis.forRepo((await world.repo()).directory).warm();
     }
     const session = await jarvis.forRepo((await world.repo()).directory).sessions.create();
     const turn = session.stream('wait');
-    turn.result.catch(() => undefined);
+    const ending = rejection(() => turn.result);
     for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
     // Four MCP servers, the tool, and the server itself.
     await until(() => processesWith(world.marker).length >= 6, { what: 'the process of the tool' });
@@ -138,6 +126,7 @@ describe('after close() of a real server', () => {
     await jarvis.close();
 
     expectNoProcesses(world.marker);
+    expect(await ending).toBeInstanceOf(ClosedError);
   });
 
   it('rejects pending calls and ends event loops by close()', async () => {
@@ -173,14 +162,54 @@ describe('after close() of a real server', () => {
     await closing;
   });
 
-  it('rejects every call with ClosedError after close() and sends nothing', async () => {
+  // Whatever connections the process keeps to an address are those of the server that was there before.
+  it('answers from the first call on a new server at the same address', async () => {
+    await using real = await realServerOptions();
+    const port = await freePort();
+    const first = await JarvisOpenCode.start({ ...real.startOptions, port });
+    await first.forRepo(real.root).warm();
+    await first.events().ready;
+    await first.close();
+    await using second = await JarvisOpenCode.start({ ...real.startOptions, port, idle: false });
+    const session = await second.forRepo(real.root).sessions.create();
+    expect(session.directory).toBe(real.root);
+  });
+
+  it('leaves nothing of a server that had stopped answering', async () => {
     await using world = await realJarvis();
     const { jarvis } = world;
-    const directory = (await world.repo()).directory;
-    const repo = jarvis.forRepo(directory);
-    const session = await repo.sessions.create({}, { jarvisSessionID: 'chat-1' });
-    await repo.events({ types: ['session.idle'] }).ready;
-    await jarvis.close();
+    const repo = jarvis.forRepo((await world.repo()).directory);
+    await repo.warm();
+    process.kill(jarvis.server.pid as number, 'SIGSTOP');
+    const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
+      rejection(() => call),
+    );
+    await jarvis.close({ graceMs: 200 });
+    expectNoProcesses(world.marker);
+    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
+  });
+});
+
+describe('a client that was closed', () => {
+  let world: RealJarvis;
+  let directory: string;
+  let repo: RepoClient;
+  let session: Session;
+  let early: EventStream;
+
+  beforeAll(async () => {
+    world = await realJarvis();
+    directory = (await world.repo()).directory;
+    repo = world.jarvis.forRepo(directory);
+    session = await repo.sessions.create({}, { jarvisSessionID: 'chat-1' });
+    early = repo.events();
+    await early.ready;
+    await world.jarvis.close();
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  it('rejects every call with ClosedError after close() and sends nothing', async () => {
+    const { jarvis } = world;
     const calls: Record<string, () => unknown> = {
       'jarvis.forRepo': () => jarvis.forRepo(directory),
       'jarvis.forSession': () => jarvis.forSession('chat-1'),
@@ -214,13 +243,6 @@ describe('after close() of a real server', () => {
   });
 
   it('ends every loop over events after close()', async () => {
-    await using world = await realJarvis();
-    const { jarvis } = world;
-    const repo = jarvis.forRepo((await world.repo()).directory);
-    const session = await repo.sessions.create();
-    const early = repo.events();
-    await early.ready;
-    await jarvis.close();
     for (const events of [() => early, () => repo.events(), () => session.events()]) {
       const loop = async (): Promise<string> => {
         for await (const event of events()) void event;
@@ -229,33 +251,6 @@ describe('after close() of a real server', () => {
       // Quietly or with the error: either way it ends.
       expect(['ended', 'ClosedError']).toContain(await loop().catch((error: Error) => error.name));
     }
-  });
-
-  // Whatever connections the process keeps to an address are those of the server that was there before.
-  it('answers from the first call on a new server at the same address', async () => {
-    await using real = await realServerOptions();
-    const port = await freePort();
-    const first = await JarvisOpenCode.start({ ...real.startOptions, port });
-    await first.forRepo(real.root).warm();
-    await first.events().ready;
-    await first.close();
-    await using second = await JarvisOpenCode.start({ ...real.startOptions, port, idle: false });
-    const session = await second.forRepo(real.root).sessions.create();
-    expect(session.directory).toBe(real.root);
-  });
-
-  it('leaves nothing of a server that had stopped answering', async () => {
-    await using world = await realJarvis();
-    const { jarvis } = world;
-    const repo = jarvis.forRepo((await world.repo()).directory);
-    await repo.warm();
-    process.kill(jarvis.server.pid as number, 'SIGSTOP');
-    const calls = [repo.sessions.list(), repo.sessions.create(), jarvis.global.health()].map((call) =>
-      rejection(() => call),
-    );
-    await jarvis.close({ graceMs: 200 });
-    expectNoProcesses(world.marker);
-    for (const call of calls) expect(await call).toBeInstanceOf(ClosedError);
   });
 });
 
@@ -403,28 +398,11 @@ describe('a host', () => {
     env: { JARVIS_TEST_MARKER: marker },
   });
 
-  it('ends the server and its MCP servers when the host calls process.exit()', async () => {
+  it('ends the server, its MCP servers and its running tools when the host calls process.exit()', async () => {
     await using real = await realServerOptions({
       config: { mcp: { polite: mcpServer(), stubborn: mcpServer({ stubborn: true }) } },
+      script: () => bashSleep,
     });
-    await using repo = await gitRepo();
-    const printed = await runHost(
-      `const jarvis = await JarvisOpenCode.start(options);
-       const session = await jarvis.forRepo(${JSON.stringify(repo.directory)}).sessions.create();
-       await session.prompt('hi');
-       console.log(jarvis.server.pid);
-       process.exit(0);`,
-      { config: real.startOptions.config },
-      real.env,
-    );
-    const pid = Number(printed.trim());
-    expect(pid).toBeGreaterThan(1);
-    await waitForNone(real.marker);
-    await until(() => !isAlive(pid));
-  });
-
-  it('ends the running tools of the server when the host calls process.exit()', async () => {
-    await using real = await realServerOptions({ script: () => bashSleep });
     await using repo = await gitRepo();
     const printed = await runHost(
       `const { descendantsOf } = await import(${JSON.stringify(join(root, 'test/support/processes.ts'))});
@@ -436,13 +414,15 @@ describe('a host', () => {
        for await (const step of turn) if (step.type === 'tool' && step.status === 'running') break;
        const isTool = (pid) => readFileSync('/proc/' + pid + '/cmdline', 'utf8').startsWith('sleep');
        await until(() => descendantsOf(jarvis.server.pid).some(isTool));
-       console.log('running');
+       console.log(jarvis.server.pid);
        process.exit(0);`,
       { config: real.startOptions.config },
       real.env,
     );
-    expect(printed.trim()).toBe('running');
+    const pid = Number(printed.trim());
+    expect(pid).toBeGreaterThan(1);
     await waitForNone(real.marker);
+    await until(() => !isAlive(pid));
   });
 
   it.each([

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { InstanceDecision, RepoClient, RepoOverview } from 'jarvis-opencode';
 import { waitFor } from '../../src/testing/script/steps.js';
 import { mcpServer } from '../support/fixtures.js';
@@ -23,17 +23,23 @@ function kindsOf(repo: RepoClient): string[] {
   return repo.stats().holds.map(({ kind }) => kind);
 }
 
+let shared: RealJarvis;
+beforeAll(async () => {
+  shared = await realJarvis();
+});
+afterAll(() => shared[Symbol.asyncDispose]());
+
 describe('dispose({ force: true })', () => {
   it('aborts every turn by dispose({ force: true }), names them, and leaves a repository that works', async () => {
     const gate = deferred();
-    await using world = await realJarvis({ script: () => [text('x'), waitFor(gate.promise), text('never')] });
-    const repo = world.jarvis.forRepo((await world.repo()).directory);
+    shared.model.use(() => [text('x'), waitFor(gate.promise), text('never')]);
+    const repo = shared.jarvis.forRepo((await shared.repo()).directory);
     const lease = repo.hold('a tab');
     const [ours, theirs] = [await repo.sessions.create(), await repo.sessions.create()];
     const turn = ours.stream('ours');
     for await (const step of turn) if (step.type === 'text') break;
-    await prompt(world, theirs.id, 'theirs');
-    await world.model.waitForRequest((request) => request.prompt === 'theirs');
+    await prompt(shared, theirs.id, 'theirs');
+    await shared.model.waitForRequest((request) => request.prompt === 'theirs');
     const queued = ours.prompt('queued');
     const terminal = await repo.pty.create({ command: 'sh' });
     await vi.waitFor(() => expect(kindsOf(repo)).toEqual(expect.arrayContaining(['turn', 'pty', 'lease'])));
@@ -52,8 +58,7 @@ describe('dispose({ force: true })', () => {
   });
 
   it('does nothing by dispose({ force: true }) where nothing is loaded', async () => {
-    await using world = await realJarvis();
-    const repo = world.jarvis.forRepo((await world.repo()).directory);
+    const repo = shared.jarvis.forRepo((await shared.repo()).directory);
     expect(await repo.dispose({ force: true })).toEqual({
       directory: repo.directory,
       disposed: false,
@@ -88,8 +93,7 @@ describe('decisions', () => {
     const collect = (message: unknown): void => void decisions.push(message as InstanceDecision);
     subscribe('jarvis-opencode:instance', collect);
     try {
-      await using world = await realJarvis();
-      const repo = world.jarvis.forRepo((await world.repo()).directory);
+      const repo = shared.jarvis.forRepo((await shared.repo()).directory);
       const lease = repo.hold('a tab');
       await repo.warm();
       // Before, the stream that is not connected yet would be named too.
