@@ -1,5 +1,6 @@
 // The public names that Node and a browser share. Adding one is a promise, removing one breaks a user.
 export type { DrainedOptions } from './app/jarvis-client.js';
+export type { DiagnoseOptions } from './app/diagnose.js';
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
 export type { MapFunction, MapOptions, MapProgress, MapResult } from './app/map.js';
 export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
@@ -246,6 +247,7 @@ export type { Clock, Timer } from './core/clock.js';
 export { permissionDecisionSchema, questionDecisionSchema } from './client/asks/decision-schemas.js';
 export { consoleLogger, type ConsoleLoggerOptions, type LogLevel } from './core/console-logger.js';
 export type { Logger } from './core/logger.js';
+export { formatDiagnosis, type DiagnosisCheck, type Finding } from './core/diagnosis.js';
 export {
   ClosedError,
   ConnectionError,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JarvisOpenCode } from 'jarvis-opencode';
+import { formatDiagnosis, JarvisOpenCode } from 'jarvis-opencode';
 import { isAlive, processesWith } from '../../test/support/processes.js';
 import { Actor } from './actor.js';
 import { check } from './check.js';
@@ -25,6 +25,7 @@ export async function play(stage: Stage, screen: Screen, signal: AbortSignal): P
   screen.say(`server: one process of opencode ${version}, pid ${pid}`);
   let shown: string[];
   try {
+    for (const line of await diagnosis(jarvis, stage.first.directory)) screen.say(line);
     shown = await playOn(jarvis, stage, screen, signal);
   } finally {
     await jarvis.close();
@@ -34,6 +35,14 @@ export async function play(stage: Stage, screen: Screen, signal: AbortSignal): P
   const left = processesWith(stage.marker);
   check(left.length === 0, `processes of the server are alive after close(): ${left.join(', ')}`);
   return [...shown, `the server is gone${process.platform === 'linux' ? ', and everything it started' : ''}`];
+}
+
+/** What may get in the way, and how much was looked at. */
+async function diagnosis(jarvis: JarvisOpenCode, directory: string): Promise<string[]> {
+  const findings = await jarvis.diagnose({ directory });
+  const found = findings.filter(({ level }) => level !== 'ok');
+  const lines = found.length === 0 ? [] : formatDiagnosis(found).split('\n');
+  return [...lines, `diagnosis: ${findings.length - found.length} of ${findings.length} findings are fine`];
 }
 
 async function playOn(

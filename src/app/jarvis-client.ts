@@ -1,9 +1,11 @@
+import { systemClock } from '../core/clock.js';
 import { aSignal, assertOptions, type OptionChecks } from '../core/checks.js';
 import type { EventOptions, EventStream } from '../client/events/event-stream.js';
 import type { RepoClient } from '../client/repo/repo-client.js';
 import type { GlobalResource } from '../client/resources/global.js';
 import type { EventType } from '../client/schema/event.js';
 import type { Session } from '../client/sessions/session.js';
+import type { Finding } from '../core/diagnosis.js';
 import type { RepoOverview } from '../core/instance.js';
 import { SessionNotBoundError } from '../errors.js';
 import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js';
@@ -17,6 +19,7 @@ import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/sess
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 import { connectAs, type ClientClass } from './attach.js';
 import { Backend } from './backend.js';
+import { diagnose, type DiagnoseOptions } from './diagnose.js';
 import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
@@ -40,6 +43,8 @@ export class JarvisClient implements AsyncDisposable {
   readonly #bindings = new SessionRegistry();
   readonly #backend: Backend;
   readonly #maxLoaded: number;
+  readonly #options: JarvisOptions;
+  readonly #platform: Platform;
 
   /** @internal */
   constructor(server: ServerHandle, options: JarvisOptions = {}, platform: Platform) {
@@ -54,6 +59,8 @@ export class JarvisClient implements AsyncDisposable {
       options,
     });
     this.#maxLoaded = parseIdlePolicy(options.idle)?.maxLoaded ?? DEFAULT_MAX_LOADED;
+    this.#options = options;
+    this.#platform = platform;
     this.server = server;
     this.sessions = sessionMapOf(this.#bindings, this.#backend.locate);
     this.global = this.#backend.global;
@@ -164,6 +171,33 @@ export class JarvisClient implements AsyncDisposable {
   async drained(options?: DrainedOptions): Promise<void> {
     assertOptions('drained()', drainedOptionChecks, options);
     return this.#backend.drained(options?.signal);
+  }
+
+  /**
+   * Looks at what an application needs: the server and its version, a model provider, git, ripgrep, the data directory, what waits for an
+   * answer, servers that were left behind, and what surrounds this process. What it finds is never thrown. It loads an instance only for
+   * `directory`; without it, a repository that is loaded says which providers there are. In a browser, and with `connect()`, what only
+   * the machine of the server shows is left out.
+   *
+   * @throws the reason of `signal`.
+   * @throws {ClosedError} after `close()`.
+   * @throws {TypeError} {@link RangeError} for an invalid option.
+   * @example
+   * ```ts
+   * console.log(formatDiagnosis(await jarvis.diagnose({ directory: '/home/me/app' })));
+   * ```
+   */
+  async diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
+    this.#backend.assertOpen();
+    return diagnose(options, {
+      server: this.server,
+      health: (requestOptions) => this.global.health(requestOptions),
+      repos: () => this.#backend.overview(),
+      forRepo: (directory) => this.forRepo(directory),
+      permissions: this.#options.permissions,
+      now: () => (this.#options.clock ?? systemClock).now(),
+      machine: () => this.#platform.diagnose?.(this.server) ?? [],
+    });
   }
 
   /** @internal Whether `close()` was called. */

@@ -118,4 +118,26 @@ describe.each(worlds)('a directory in $name', ({ open }) => {
     ]);
     expect(frames[1]?.properties).toMatchObject({ sessionID: id });
   });
+
+  it('diagnoses a server that answers and has a provider, and loads nothing that was not named', async () => {
+    const jarvis = await world.connect({ idle: false });
+    const levels = async (directory?: string): Promise<Record<string, string>> =>
+      Object.fromEntries((await jarvis.diagnose({ directory })).map(({ check, level }) => [check, level]));
+    expect(await levels()).toMatchObject({ server: 'ok', version: 'ok', provider: 'warn', asks: 'ok' });
+    expect(jarvis.repos()).toEqual([]);
+    expect(await levels(await world.repo())).toMatchObject({
+      server: 'ok',
+      provider: 'ok',
+      repository: 'ok',
+    });
+
+    const directory = await world.repo();
+    const repair = await world.breakRepo(directory);
+    const findings = await jarvis.diagnose({ directory });
+    expect(findings.filter(({ level }) => level === 'error').map(({ check }) => check)).toEqual([
+      'provider',
+      'repository',
+    ]);
+    await repair();
+  });
 });

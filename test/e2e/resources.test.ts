@@ -580,3 +580,19 @@ describe('log', () => {
     expect(await readFile(file, 'utf8')).not.toContain(directory);
   });
 });
+
+describe('a diagnosis', () => {
+  it('looks at the machine of a server that this process started, and finds all it needs', async () => {
+    const findings = await world.jarvis.diagnose({ directory: (await world.repo()).directory });
+    expect(Object.fromEntries(findings.map(({ check, level }) => [check, level]))).toMatchObject({
+      server: 'ok',
+      version: 'ok',
+      git: 'ok',
+      ripgrep: 'ok',
+      'data-directory': 'ok',
+    });
+    const shown = JSON.stringify(findings);
+    expect(shown).toContain(join(programs, 'rg'));
+    expect(shown).not.toContain(world.jarvis.server.authorization);
+  });
+});

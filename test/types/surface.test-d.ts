@@ -65,6 +65,7 @@ type Value =
   | 'VcsResource'
   | 'WorktreesResource'
   | 'consoleLogger'
+  | 'formatDiagnosis'
   | 'permissionDecisionSchema'
   | 'questionDecisionSchema'
   | 'isJarvisError'
@@ -104,6 +105,8 @@ interface Types {
   DecidePolicy: api.DecidePolicy<api.PermissionRequest, api.PermissionDecision>;
   DeliveredEvent: api.DeliveredEvent<'session.idle'>;
   DiffInput: api.DiffInput;
+  DiagnoseOptions: api.DiagnoseOptions;
+  DiagnosisCheck: api.DiagnosisCheck;
   DirectoryChange: api.DirectoryChange;
   DisposeReason: api.DisposeReason;
   DisposeResult: api.DisposeResult;
@@ -122,6 +125,7 @@ interface Types {
   FilePartSource: api.FilePartSource;
   FilePathReason: api.FilePathReason;
   FileStatus: api.FileStatus;
+  Finding: api.Finding;
   FindFilesInput: api.FindFilesInput;
   FindSymbolsInput: api.FindSymbolsInput;
   FindTextInput: api.FindTextInput;

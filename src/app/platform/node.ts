@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { canonicalPath } from '../../lifecycle/paths/canonical-path.js';
+import { diagnoseMachine } from '../../lifecycle/diagnosis/machine.js';
 import { usageOf } from '../../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
 import type { AsyncContext } from '../../core/async-context.js';
@@ -39,6 +40,7 @@ export const nodePlatform: Platform = {
   usage: usageOf,
   logger: debugLogger,
   asyncContext,
+  diagnose: diagnoseMachine,
   publish: (decision) => {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
   },

@@ -1,7 +1,9 @@
 import type { Logger } from '../../core/logger.js';
 import type { EventFetch } from '../../client/http/http.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
+import type { ServerHandle } from '../../lifecycle/server/handle.js';
 import type { AsyncContext } from '../../core/async-context.js';
+import type { Finding } from '../../core/diagnosis.js';
 import type { InstanceDecision, TreeUsage } from '../../core/instance.js';
 
 /** What differs between Node and a browser. */
@@ -42,6 +44,8 @@ export interface Platform {
   readonly keepAlive?: (() => () => void) | undefined;
   /** The logger of a client whose options name none. @default silence */
   logger?(): Logger | undefined;
+  /** Looks at this machine, for `diagnose()`; nothing where the runtime shows none of it. */
+  diagnose?(server: ServerHandle): Finding[];
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;
 }

@@ -97,11 +97,24 @@ export function endOrphans(directory = recordDirectory()): number[] {
   return ended;
 }
 
-function endOrphan({ server, commandLine, marker }: ServerRecord): boolean {
-  const leader = findProcess(server.pid);
-  const isTheServer = leader?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
+/** The pids of servers that {@link endOrphans} would end. Changes nothing. */
+export function findOrphans(directory = recordDirectory()): number[] {
+  if (!hasProcessTable() || !isPrivate(directory)) return [];
+  return namesIn(directory).flatMap((name) => {
+    const record = name.endsWith('.json') ? readRecord(join(directory, name)) : undefined;
+    if (record === undefined || record.namespace !== pidNamespace() || isAlive(record.host)) return [];
+    return isTheServer(record) ? [record.server.pid] : [];
+  });
+}
+
+function endOrphan(record: ServerRecord): boolean {
   // Without the server, or with another process in its place, only the marker says which processes belong to it.
-  return new ProcessTree(isTheServer ? server.pid : undefined, marker).kill();
+  return new ProcessTree(isTheServer(record) ? record.server.pid : undefined, record.marker).kill();
+}
+
+/** Whether the process with the recorded pid is the recorded server. */
+function isTheServer({ server, commandLine }: ServerRecord): boolean {
+  return findProcess(server.pid)?.startTime === server.startTime && commandLineOf(server.pid) === commandLine;
 }
 
 /** Another start may have removed it meanwhile. */

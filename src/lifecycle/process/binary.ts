@@ -55,6 +55,15 @@ export function findBinary(options: BinaryOptions): string {
   });
 }
 
+/** The absolute path of a program that an environment's PATH finds; `undefined` when there is none. */
+export function programOnPath(
+  name: string,
+  env: NodeJS.ProcessEnv,
+  platform = process.platform,
+): string | undefined {
+  return searchIn(pathDirectories(env, platform), name, platform).found;
+}
+
 /** The directories of which the packages are searched: the working directory, the running script's and this library's own. */
 export function packageRoots(): string[] {
   const script = process.argv[1];

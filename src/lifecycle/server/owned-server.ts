@@ -52,6 +52,8 @@ export interface Supervision {
   readonly logger: Logger;
   /** OpenCode's own data directory, the same for every process. */
   readonly dataDirectory?: string | undefined;
+  /** The environment of the next process, secrets included. */
+  readonly environment?: (() => NodeJS.ProcessEnv) | undefined;
   /** Whether a server that runs does not keep this process alive. */
   readonly isUnref?: boolean | undefined;
   /** Refuses a directory that the server must not work in, or could not. */
@@ -119,6 +121,7 @@ export class OwnedServer implements ServerHandle {
       events,
       logger,
       dataDirectory,
+      environment: () => plan.env,
       isUnref,
       checkDirectory,
     });
@@ -151,6 +154,10 @@ export class OwnedServer implements ServerHandle {
 
   get dataDirectory(): string | undefined {
     return this.#supervision.dataDirectory;
+  }
+
+  environment(): NodeJS.ProcessEnv {
+    return this.#supervision.environment?.() ?? process.env;
   }
 
   hasDataFile(path: string): boolean {

@@ -14,7 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { endOrphans, forgetServer, recordServer } from '../../../../src/lifecycle/guards/orphans.js';
+import {
+  endOrphans,
+  findOrphans,
+  forgetServer,
+  recordServer,
+} from '../../../../src/lifecycle/guards/orphans.js';
 import { ProcessTree } from '../../../../src/lifecycle/process/process-tree.js';
 import { isAlive } from '../../../support/processes.js';
 import { until } from '../../../support/wait.js';
@@ -86,6 +91,17 @@ describe.skipIf(process.platform !== 'linux')('a record of a server', () => {
     expect(endOrphans(directory)).toEqual([pid]);
     await until(() => !isAlive(pid));
     expect(existsSync(directory)).toBe(false);
+  });
+
+  it('finds the server of a host that is gone, and leaves it and its record alone', () => {
+    const pid = server();
+    const path = record(pid);
+    expect(findOrphans(directory)).toEqual([]);
+    rewrite(path, hostIsGone);
+    expect(findOrphans(directory)).toEqual([pid]);
+    expect(isAlive(pid)).toBe(true);
+    expect(existsSync(path)).toBe(true);
+    expect(findOrphans(join(root, 'none'))).toEqual([]);
   });
 
   it('ends by its marker what the server has left behind', async () => {
