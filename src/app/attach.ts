@@ -1,7 +1,9 @@
 import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions } from '../core/checks.js';
+import { silentLogger } from '../core/logger.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
 import { basicAuthorization } from '../lifecycle/server/launch/credentials.js';
+import { parseHealthPolicy } from '../lifecycle/server/health.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { assertServer } from '../lifecycle/server/launch/ready.js';
 import {
@@ -27,6 +29,20 @@ export async function connectAs<T>(
   beforeRequests?: (hostname: string) => void,
 ): Promise<T> {
   assertOptions('JarvisOpenCode.connect()', connectOptionChecks, options);
+  const server = await attachServer(options, beforeRequests);
+  return new client(server, pickOptions(jarvisOptionChecks, options));
+}
+
+/**
+ * Makes a handle of a running server that this library supports.
+ *
+ * @param options - already checked, but for the url.
+ * @throws {TypeError} if `url` is not an http URL.
+ */
+export async function attachServer(
+  options: ConnectOptions,
+  beforeRequests?: (hostname: string) => void,
+): Promise<AttachedServer> {
   const url = parseOrigin(options.url);
   const { username = 'opencode', password, timeoutMs = CONNECT_TIMEOUT_MS } = options;
   const authorization = password === undefined ? undefined : basicAuthorization(username, password);
@@ -34,8 +50,15 @@ export async function connectAs<T>(
   const api = serverApi(url, authorization, options.fetch);
   const signal = options.signal ?? new AbortController().signal;
   const version = await assertServer((probe) => api.health(probe, timeoutMs), signal);
-  const server = new AttachedServer({ url, version, authorization });
-  return new client(server, pickOptions(jarvisOptionChecks, options));
+  // Watching costs a request each time that the server is silent, so whoever connects asks for it.
+  const policy = parseHealthPolicy(options.health ?? false);
+  const health = policy && {
+    policy,
+    probe: (probing: AbortSignal, probeMs?: false) => api.health(probing, probeMs),
+    logger: options.logger ?? silentLogger,
+    clock: options.clock,
+  };
+  return new AttachedServer({ url, version, authorization, health });
 }
 
 function parseOrigin(url: unknown): string {

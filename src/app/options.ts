@@ -16,6 +16,7 @@ import {
 } from '../core/checks.js';
 import type { Logger } from '../core/logger.js';
 import { parseIdlePolicy, type IdlePolicy } from '../instances/idle-policy.js';
+import { parseHealthPolicy, type HealthPolicy } from '../lifecycle/server/health.js';
 import { parseSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 
 /** The options of every client, however you make it. */
@@ -70,7 +71,7 @@ export interface JarvisOptions extends AskOptions {
    * @default `globalThis.WebSocket`, else (Node 20) the package `ws`, which is loaded when the first terminal is opened
    */
   readonly webSocket?: WebSocketConstructor | undefined;
-  /** The time source of the idle timers. @default the system's */
+  /** The time source of the idle timers, and of the health checks of a connected server. @default the system's */
   readonly clock?: Clock | undefined;
 }
 
@@ -82,6 +83,15 @@ export interface ConnectOptions extends JarvisOptions {
   readonly username?: string | undefined;
   /** Leave it out for a server without a password. */
   readonly password?: string | undefined;
+  /**
+   * How the server is watched: it is asked for its health whenever it shows no other activity (an answer, an event; an event stream that is
+   * open has one every 10 s). The first failure makes the state of `jarvis.server` `unhealthy`, the next answer `ready`, and subscribers
+   * get `jarvis.server` events. Nothing else follows: requests are sent all the same, and turns end or go on by what the server says
+   * when it is back. `{}` watches with the defaults.
+   *
+   * @default false: a client that does nothing sends nothing, and a server that died counts as `ready`
+   */
+  readonly health?: HealthPolicy | false | undefined;
   /** Cancels connecting. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds the server may take to answer. @default 10_000 */
@@ -108,6 +118,7 @@ export const jarvisOptionChecks: OptionChecks<JarvisOptions> = {
 export const connectOptionChecks: OptionChecks<ConnectOptions> = {
   ...jarvisOptionChecks,
   url: () => undefined,
+  health: (_name, value) => void parseHealthPolicy(value as HealthPolicy | false),
   username: aString,
   password: aString,
   signal: aSignal,

@@ -12,6 +12,7 @@ import {
   TimeoutError,
   UnsupportedServerError,
   type ConnectOptions,
+  type OpenCodeEvent,
   type ServerHandle,
 } from 'jarvis-opencode';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -388,12 +389,20 @@ describe('a server that ends while it is used', () => {
   it('reports the end of the server by typed errors, and the connection can still be closed', async () => {
     await using own = await realServerOptions();
     // One that no other server takes when this one is gone, as 4096 would be.
-    const server = await spawnPlainOpenCode({ ...own.startOptions, port: await freePort() });
+    const port = await freePort();
+    const server = await spawnPlainOpenCode({ ...own.startOptions, port });
+    let next: PlainOpenCode | undefined;
     try {
-      const jarvis = await JarvisOpenCode.connect({ url: server.url, password: server.password });
+      const jarvis = await JarvisOpenCode.connect({
+        url: server.url,
+        password: server.password,
+        health: { intervalMs: 100 },
+      });
+      const states: string[] = [];
+      jarvis.server.on('state', (state) => states.push(state));
       const client = jarvis.forRepo(repo.directory);
       const session = await client.sessions.create();
-      const events = client.events();
+      const events = client.events({ types: ['jarvis.server', 'jarvis.gap'] });
       await events.ready;
       process.kill(server.pid, 'SIGSTOP');
       const pending = [client.sessions.list(), client.sessions.create(), session.prompt('hi')].map((call) =>
@@ -415,12 +424,24 @@ describe('a server that ends while it is used', () => {
       }
       // A prompt waits for the event stream first, as long as the caller does.
       await expect(session.prompt('hi', { queueTimeoutMs: 1_000 })).rejects.toBeInstanceOf(JarvisError);
+      await until(() => jarvis.server.state === 'unhealthy');
+
+      // The next server at its address is used by the same objects.
+      next = await spawnPlainOpenCode({ ...own.startOptions, port, password: server.password });
+      expect((await session.prompt('hi')).text).toBe('ok');
+      await until(() => jarvis.server.state === 'ready');
+      expect(states).toEqual(['unhealthy', 'ready']);
+      const told: OpenCodeEvent[] = [];
+      for await (const event of events) if (told.push(event) > 0 && event.type === 'jarvis.gap') break;
+      expect(told[0]).toMatchObject({ type: 'jarvis.server', properties: { state: 'unhealthy' } });
+      expect(told.at(-1)).toMatchObject({ type: 'jarvis.gap', properties: { reason: 'reconnect' } });
       await jarvis.close();
       await expect(client.sessions.list()).rejects.toBeInstanceOf(ClosedError);
     } finally {
+      await next?.stop();
       await server.stop();
     }
-  });
+  }, 240_000);
 });
 
 describe('a handle of the caller', () => {

@@ -1,7 +1,19 @@
 import { deferred } from '../../core/abort.js';
+import type { Clock } from '../../core/clock.js';
+import type { Logger } from '../../core/logger.js';
 import type { ServerExit } from '../process/exit.js';
+import { HealthMonitor, type ParsedHealthPolicy } from './health.js';
+import type { Probe } from './launch/ready.js';
 import { type ServerEvents, type ServerHandle, type ServerState } from './handle.js';
 import { ServerEventEmitter } from './server-events.js';
+
+/** How a server that somebody else runs is watched. */
+export interface AttachedHealth {
+  readonly policy: ParsedHealthPolicy;
+  readonly probe: Probe;
+  readonly logger: Logger;
+  readonly clock?: Clock | undefined;
+}
 
 /** A server that somebody else started. Never stops it. */
 export class AttachedServer implements ServerHandle {
@@ -12,17 +24,21 @@ export class AttachedServer implements ServerHandle {
   readonly closed: Promise<ServerExit>;
   readonly #events = new ServerEventEmitter();
   readonly #closed = deferred<ServerExit>();
+  readonly #monitor: HealthMonitor | undefined;
 
   constructor(init: {
     readonly url: string;
     readonly version: string;
     readonly authorization: string | undefined;
+    /** @default nobody watches it: it counts as ready */
+    readonly health?: AttachedHealth | undefined;
   }) {
     this.url = init.url;
     this.version = init.version;
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
     this.closed = this.#closed.promise;
     this.#events.enter('ready');
+    this.#monitor = init.health && this.#watch(init.health);
   }
 
   get state(): ServerState {
@@ -33,6 +49,10 @@ export class AttachedServer implements ServerHandle {
     return this.#events.on(event, listener);
   }
 
+  recordActivity(): void {
+    this.#monitor?.recordActivity();
+  }
+
   restart(): Promise<void> {
     return Promise.reject(
       new TypeError('This server was not started here: only who started it can restart it.'),
@@ -41,6 +61,7 @@ export class AttachedServer implements ServerHandle {
 
   /** Lets go of the server, which goes on. */
   stop(): Promise<void> {
+    this.#monitor?.stop();
     this.#events.enter('stopped');
     this.#closed.resolve({ code: null, signal: null });
     return Promise.resolve();
@@ -48,5 +69,22 @@ export class AttachedServer implements ServerHandle {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  #watch({ policy, probe, logger, clock }: AttachedHealth): HealthMonitor {
+    const { url } = this;
+    return new HealthMonitor({
+      policy,
+      probe,
+      clock,
+      unhealthy: () => {
+        logger.warn('server does not answer', { url });
+        this.#events.enter('unhealthy');
+      },
+      healthy: () => {
+        logger.info('server answers again', { url });
+        this.#events.enter('ready');
+      },
+    });
   }
 }

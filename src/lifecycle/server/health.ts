@@ -10,7 +10,12 @@ export interface HealthPolicy {
   readonly intervalMs?: number | undefined;
   /** Milliseconds a probe may take. @default 10_000 */
   readonly timeoutMs?: number | undefined;
-  /** After how many failures in a row the server counts as hung. The first one makes it `unhealthy`. @default 3 */
+  /**
+   * After how many failures in a row a server of ours counts as hung. The first one makes a server `unhealthy`; of one that somebody else
+   * runs nothing follows from more.
+   *
+   * @default 3
+   */
   readonly failures?: number | undefined;
 }
 
@@ -55,8 +60,8 @@ export interface HealthMonitorInit {
   readonly unhealthy: () => void;
   /** Called at activity after a failure. */
   readonly healthy: () => void;
-  /** Called when as many probes in a row have failed as the policy says. */
-  readonly hung: () => void;
+  /** Called when as many probes in a row have failed as the policy says; nothing is probed then. @default probing goes on */
+  readonly hung?: (() => void) | undefined;
 }
 
 /**
@@ -131,8 +136,9 @@ export class HealthMonitor {
   #failed(): void {
     this.#failures += 1;
     if (this.#failures === 1) this.#init.unhealthy();
-    if (this.#failures < this.#init.policy.failures) return;
+    const { policy, hung } = this.#init;
+    if (hung === undefined || this.#failures < policy.failures) return;
     this.stop();
-    this.#init.hung();
+    hung();
   }
 }

@@ -112,6 +112,10 @@ export class LazyServer implements ServerHandle {
     return RUNNING.has(this.state) ? this.#inner?.pid : undefined;
   }
 
+  get serverPid(): number | undefined {
+    return this.#inner?.serverPid;
+  }
+
   get authorization(): string | undefined {
     return this.#inner?.authorization;
   }

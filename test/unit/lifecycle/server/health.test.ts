@@ -57,6 +57,24 @@ describe('a server that is watched', () => {
     expect([probes, clock.timers]).toEqual([3, 0]);
   });
 
+  it('goes on to probe a server that nobody ends, and reports when it answers again', async () => {
+    monitor.stop();
+    monitor = new HealthMonitor({
+      policy,
+      clock,
+      probe: () => answer(),
+      unhealthy: () => told.push('unhealthy'),
+      healthy: () => told.push('healthy'),
+    });
+    answer = () => Promise.reject(new Error('refused'));
+    await pass(10_000);
+    expect(told).toEqual(['unhealthy']);
+    answer = well;
+    await pass(1_000);
+    expect(told).toEqual(['unhealthy', 'healthy']);
+    expect(clock.timers).toBe(1);
+  });
+
   it('counts a failure also when the server refuses connections or says that it is not healthy', async () => {
     answer = () => Promise.reject(new TypeError('refused'));
     await pass(1_000);
