@@ -1,6 +1,6 @@
 /**
  * Checks the README, the other pages in the root and the guides in `docs/`: every `ts` block compiles (`ts no-check` skips one), every
- * relative link leads somewhere, and no page is longer than it may be. Prints the sizes.
+ * relative link leads somewhere, ARCHITECTURE.md names what exists, and no page is longer than it may be. Prints the sizes.
  *
  *   tsx scripts/check-docs.ts
  */
@@ -11,12 +11,17 @@ import { fileURLToPath } from 'node:url';
 import { blocksOf, checkBlocks } from './docs/blocks.js';
 import { checkLinks } from './docs/links.js';
 import { checkSizes, limitOf, readPages } from './docs/pages.js';
+import { checkSourceNames } from './docs/source-names.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const pages = readPages();
 const { blocks, errors } = checkBlocks(pages);
-errors.push(...checkLinks(pages, (path) => existsSync(join(root, path))), ...checkSizes(pages));
+const exists = (path: string): boolean => existsSync(join(root, path));
+errors.push(...checkLinks(pages, exists), ...checkSizes(pages));
+// The one page that is written with the paths of the source.
+const architecture = pages.filter(({ name }) => name === 'ARCHITECTURE.md');
+errors.push(...architecture.flatMap((page) => checkSourceNames(page, exists)));
 
 for (const { name, markdown } of pages) {
   const limit = limitOf(name);

@@ -8,7 +8,7 @@ export interface Link {
 }
 
 /** The lines of a markdown text; those of code blocks are empty. */
-function proseOf(markdown: string): string[] {
+export function proseOf(markdown: string): string[] {
   let fence: string | undefined;
   return markdown.split(/\r?\n/).map((line) => {
     const [, mark = '', info = ''] = /^\s*(`{3,}|~{3,})\s*(.*)$/.exec(line) ?? [];

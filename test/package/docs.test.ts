@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { blocksOf, checkBlocks } from '../../scripts/docs/blocks.js';
 import { anchorsOf, checkLinks, linksOf } from '../../scripts/docs/links.js';
 import { checkSizes, readPages } from '../../scripts/docs/pages.js';
+import { checkSourceNames } from '../../scripts/docs/source-names.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const fence = '```';
@@ -120,6 +121,29 @@ describe('the check of the links', () => {
       'README.md:1 links to docs/b.md, which does not exist',
       'docs/a.md:3 links to ../README.md#nowhere, but README.md has no such heading',
       'docs/lost.md is not reached from the README',
+    ]);
+  });
+});
+
+describe('the check of the names of source files', () => {
+  it('reports the files and folders that do not exist, also those of a list in braces', () => {
+    const files = [
+      'src/app/x.ts',
+      'src/client/turns',
+      'src/client/turns/a.ts',
+      'src/client/turns/b/c.ts',
+      'test',
+    ];
+    const markdown = [
+      '`app/x.ts` asks `turns/{a,b/c}` and `client/turns/*`, `npm run x` and `GET /session`', // 1
+      '`turns/{a,d}` and `app/y.ts`', // 2
+      fence, // 3
+      '`app/z.ts`', // 4
+      fence, // 5
+    ].join('\n');
+    expect(checkSourceNames({ name: 'A.md', markdown }, (path) => files.includes(path))).toEqual([
+      'A.md:2 names turns/d, which does not exist',
+      'A.md:2 names app/y.ts, which does not exist',
     ]);
   });
 });
