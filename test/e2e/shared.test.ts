@@ -6,8 +6,11 @@ import * as api from 'jarvis-opencode';
 import { JarvisOpenCode, ServerStartError, type Logger, type SharedOptions } from 'jarvis-opencode';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeServer } from '../support/fixtures.js';
+import { gitRepo } from '../support/git-repo.js';
+import { expectNoProcesses } from '../support/processes.js';
+import { realServerOptions } from '../support/real-opencode.js';
 
-// On a fake server: this is about which server is started, not about what one does.
+// On a fake server, but for one: this is about which server is started, not about what one does.
 
 let home: string;
 let options: SharedOptions;
@@ -75,6 +78,23 @@ describe('JarvisOpenCode.shared()', () => {
     const given = new Set(await Promise.all(calls));
     expect(given.size).toBe(1);
     expect(starts()).toBe(1);
+  });
+
+  it('gives callers of two copies of the library one real server, which ends by one close()', async () => {
+    await using real = await realServerOptions();
+    await using repo = await gitRepo();
+    const copies = [api, await anotherCopy()];
+    const given = await Promise.all(
+      copies.map(({ JarvisOpenCode: copy }) => copy.shared(key(), real.startOptions)),
+    );
+    const [client] = given;
+    if (client === undefined) throw new Error('no client');
+    clients.add(client);
+    const answers = given.map(async (each) => (await each.forRepo(repo.directory).prompt('hi')).text);
+    expect(await Promise.all(answers)).toEqual(['ok', 'ok']);
+    expect(new Set(given.map(({ server }) => server.pid)).size).toBe(1);
+    await client.close();
+    expectNoProcesses(real.marker);
   });
 
   it('starts a server for each key', async () => {
