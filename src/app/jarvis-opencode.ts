@@ -141,6 +141,8 @@ async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
   const server = await OwnedServer.start(
     { ...pickOptions(serverOptionChecks, options), logger: options.logger ?? debugLogger() },
     serverCalls(options.fetch),
+    undefined,
+    options.clock,
   );
   try {
     const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));

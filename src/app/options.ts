@@ -71,7 +71,7 @@ export interface JarvisOptions extends AskOptions {
    * @default `globalThis.WebSocket`, else (Node 20) the package `ws`, which is loaded when the first terminal is opened
    */
   readonly webSocket?: WebSocketConstructor | undefined;
-  /** The time source of the idle timers, and of the health checks of a connected server. @default the system's */
+  /** The time source of the idle timers, of `recycleRssBytes`, and of the health checks of a connected server. @default the system's */
   readonly clock?: Clock | undefined;
 }
 

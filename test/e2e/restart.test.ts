@@ -14,6 +14,7 @@ import {
   type ServerState,
 } from 'jarvis-opencode';
 import { hang } from '../../src/testing/script/steps.js';
+import { fakeClock } from '../support/fake-clock.js';
 import { fakeServer } from '../support/fixtures.js';
 import { isAlive } from '../support/processes.js';
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
@@ -302,5 +303,21 @@ describe('a server that does not come back', () => {
     expect(own.server.state).toBe('stopped');
     expect(await own.server.closed).toEqual({ code: null, signal: 'SIGKILL' });
     expect(await readFile(join(root, 'starts'), 'utf8')).toBe('start\n');
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a server with a limit for its memory', () => {
+  it('is replaced when it is above the limit', async () => {
+    const clock = fakeClock();
+    await using own = await JarvisOpenCode.start({
+      command: fakeServer('healthy'),
+      clock,
+      recycleRssBytes: 1,
+    });
+    const { pid } = own.server;
+    clock.advance(30_000);
+    await until(() => own.server.pid !== pid && own.server.state === 'ready');
+    await expect(own.global.health()).resolves.toMatchObject({ healthy: true });
+    expect(isAlive(pid as number)).toBe(false);
   });
 });

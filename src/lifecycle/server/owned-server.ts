@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { inspect, type InspectOptions } from 'node:util';
 import { deferred, delay } from '../../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
+import type { Clock } from '../../core/clock.js';
 import { silentLogger, type Logger } from '../../core/logger.js';
 import type { ServerExit } from '../process/exit.js';
+import { usageOf } from '../process/usage.js';
 import type { GuardKinds } from '../guards/guards.js';
+import { Recycler } from './recycler.js';
 import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
 import { HOST_SIGNAL_GRACE_MS } from '../guards/exit-hook.js';
 import type { Probe } from './launch/ready.js';
@@ -56,6 +59,10 @@ export interface Supervision {
   readonly environment?: (() => NodeJS.ProcessEnv) | undefined;
   /** Whether a server that runs does not keep this process alive. */
   readonly isUnref?: boolean | undefined;
+  /** Above how much memory it is restarted when nothing holds an instance. */
+  readonly recycleRssBytes?: number | undefined;
+  /** The time source of {@link recycleRssBytes}. */
+  readonly clock?: Clock | undefined;
   /** Refuses a directory that the server must not work in, or could not. */
   readonly checkDirectory?: ((directory: string) => void) | undefined;
 }
@@ -74,6 +81,7 @@ export class OwnedServer implements ServerHandle {
   readonly #over = new AbortController();
   #process: SupervisedProcess;
   #health: HealthMonitor | undefined;
+  readonly #recycler: Recycler | undefined;
   /** The change from one process to the next; rejects when no next one can be started. */
   #relaunching: Promise<void> | undefined;
   #requested: Promise<void> | undefined;
@@ -86,6 +94,7 @@ export class OwnedServer implements ServerHandle {
     this.#budget = supervision.restart && new RestartBudget(supervision.restart);
     this.closed = this.#closed.promise;
     this.#process = process;
+    this.#recycler = this.#recycle();
     this.#adopt(process);
   }
 
@@ -93,11 +102,17 @@ export class OwnedServer implements ServerHandle {
    * Starts a server and resolves when it is healthy. On any failure nothing of it is left running.
    *
    * @param guards - for tests: what ends the server when this process is killed.
+   * @param clock - the time source of `recycleRssBytes`.
    * @throws {ServerStartError} when there is no binary, it exits, or it is not healthy within `startTimeoutMs`.
    * @throws {UnsupportedServerError} when it is not a version this library can talk to.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
-  static async start(options: ServerOptions, calls: ServerCalls, guards?: GuardKinds): Promise<OwnedServer> {
+  static async start(
+    options: ServerOptions,
+    calls: ServerCalls,
+    guards?: GuardKinds,
+    clock?: Clock,
+  ): Promise<OwnedServer> {
     let plan = parseServerOptions(options);
     const health = parseHealthPolicy(options.health);
     const restart = parseRestartPolicy(options.restart);
@@ -123,6 +138,8 @@ export class OwnedServer implements ServerHandle {
       dataDirectory,
       environment: () => plan.env,
       isUnref,
+      recycleRssBytes: options.recycleRssBytes,
+      clock,
       checkDirectory,
     });
   }
@@ -272,6 +289,21 @@ export class OwnedServer implements ServerHandle {
     });
   }
 
+  #recycle(): Recycler | undefined {
+    const { recycleRssBytes, logger, clock } = this.#supervision;
+    if (recycleRssBytes === undefined) return undefined;
+    return new Recycler({
+      maxRssBytes: recycleRssBytes,
+      rssBytes: () =>
+        this.state === 'ready'
+          ? usageOf(this.#process.pid, this.#process.serverPid)?.total.rssBytes
+          : undefined,
+      restart: () => this.restart(),
+      clock,
+      logger,
+    });
+  }
+
   #exited(process: SupervisedProcess, exit: ServerExit): void {
     if (process !== this.#process) return;
     this.#health?.stop();
@@ -323,11 +355,13 @@ export class OwnedServer implements ServerHandle {
   }
 
   #fail(exit: ServerExit, error: unknown): void {
+    this.#recycler?.stop();
     this.#events.enter('failed', { exit, error });
     this.#closed.resolve(exit);
   }
 
   async #stop(graceMs: number): Promise<void> {
+    this.#recycler?.stop();
     this.#health?.stop();
     const hasFailed = this.state === 'failed';
     if (!hasFailed) this.#events.enter('stopping');
