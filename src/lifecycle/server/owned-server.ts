@@ -27,6 +27,7 @@ import { ServerEventEmitter } from './server-events.js';
 import { DirectoryTraps } from '../paths/directory-traps.js';
 import { assertNoPlugins } from '../paths/project-plugins.js';
 import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
+import { useData } from './shared-data.js';
 import { launchServer, type ServerCalls } from './launch/launch.js';
 
 /** One server process, as its supervisor needs it. */
@@ -129,7 +130,7 @@ export class OwnedServer implements ServerHandle {
     };
     const { dataDirectory, isUnref } = plan;
     const checkDirectory = directoryCheck(options, plan, first.serverPid);
-    return supervise(first, {
+    const server = supervise(first, {
       launch,
       health,
       restart,
@@ -142,6 +143,8 @@ export class OwnedServer implements ServerHandle {
       clock,
       checkDirectory,
     });
+    void server.closed.then(useData(dataDirectory, logger));
+    return server;
   }
 
   /** Whether this process may end while the server runs, because nothing else keeps it alive. */
