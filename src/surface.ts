@@ -247,6 +247,7 @@ export type { Clock, Timer } from './core/clock.js';
 export { permissionDecisionSchema, questionDecisionSchema } from './client/asks/decision-schemas.js';
 export { consoleLogger, type ConsoleLoggerOptions, type LogLevel } from './core/console-logger.js';
 export type { Logger } from './core/logger.js';
+export type { CallTrace, DisposalTrace, RestartTrace, TurnTrace, TurnUsage } from './core/tracing.js';
 export { formatDiagnosis, type DiagnosisCheck, type Finding } from './core/diagnosis.js';
 export {
   ClosedError,

@@ -20,6 +20,7 @@ import type { Session, SessionContext } from '../client/sessions/session.js';
 import { TurnEngine } from '../client/turns/engine.js';
 import type { RepoOverview } from '../core/instance.js';
 import { silentLogger, type Logger } from '../core/logger.js';
+import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, type ServerLostError } from '../errors.js';
 import { acquireThrough } from '../instances/acquire.js';
@@ -32,6 +33,7 @@ import { Drain } from './drain.js';
 import { followServer } from './follow-server.js';
 import { GlobalConfig } from './global-config.js';
 import type { JarvisOptions } from './options.js';
+import { RestartTracer } from './restart-tracer.js';
 import type { Platform } from './platform/platform.js';
 
 /** How long an instance may take to load: one with plugins installs packages first. */
@@ -101,6 +103,7 @@ export class Backend {
       fetch: options.fetch,
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
+      tracing: platform.tracing,
       use: () => server.use?.(),
       onActivity,
       lineOf: (body) => (directories.areLocal ? platform.configLine(body) : undefined),
@@ -129,12 +132,13 @@ export class Backend {
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
+      tracing: platform.tracing,
       publish: (decision) => platform.publish(decision),
     });
     // The instances observe first: they need to know which sessions were known before an event.
     this.#hub.observe(this.#instances);
     this.#hub.observe({ event: (event) => this.#learn(event) });
-    this.#turns = new TurnEngine(options.turns, this.#over.signal);
+    this.#turns = new TurnEngine(options.turns, this.#over.signal, platform.tracing);
     this.#askSettings = parseAskSettings(options, {
       ownsServer: isOwned,
       isBound: (sessionID) => sessions.isBound(sessionID),
@@ -152,6 +156,8 @@ export class Backend {
         return updated ?? this.global.config.get(requestOptions);
       },
     });
+    const restarts = new RestartTracer(platform.tracing ?? untraced);
+    server.on('change', (change) => restarts.changed(change));
     followServer(server, {
       link: this.#link,
       hub: this.#hub,

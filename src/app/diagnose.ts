@@ -83,6 +83,10 @@ export async function diagnose(options: DiagnoseOptions | undefined, init: Diagn
 }
 
 async function serverFindings({ server, health }: DiagnoseInit, sending: RequestOptions): Promise<Finding[]> {
+  if (server.state === 'asleep') {
+    const summary = 'The server is not needed yet, or not for a time; a request starts it.';
+    return [{ level: 'ok', check: 'server', summary }];
+  }
   if (server.state !== 'ready' && server.state !== 'unhealthy') {
     const advice = 'Read server.recentOutput for what it says.';
     return [{ level: 'error', check: 'server', summary: `The server is ${server.state}.`, advice }];

@@ -23,6 +23,7 @@ import type {
   TreeUsage,
 } from '../core/instance.js';
 import type { Logger } from '../core/logger.js';
+import type { Tracing } from '../core/tracing.js';
 import { ClosedError, DisposeRefusedError, type ServerLostError } from '../errors.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import { InstanceRegistry } from '../registry/instance-registry.js';
@@ -66,6 +67,8 @@ export interface InstanceControlInit {
   readonly assertSame: (directory: string) => void;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when reading failed. */
   readonly asksReread: (directory: string, asks: ListedAsks | undefined) => void;
+  /** Publishes the begin and the end of each disposal. @default nobody can listen */
+  readonly tracing?: Tracing | undefined;
   /** Publishes a decision for diagnosis. */
   readonly publish: (decision: InstanceDecision) => void;
 }
@@ -131,6 +134,7 @@ export class InstanceControl implements HubObserver {
     this.#restarter = new GuardedRestart(guard);
     this.#disposer = new Disposer({
       ...guard,
+      tracing: init.tracing,
       send: (directory, signal) => this.#sendDispose(directory, { signal }),
       abort: (directory, sessionID, signal) =>
         sendAbort(init.transportOf(this.entry(directory)), sessionID, { signal }),

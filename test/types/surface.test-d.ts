@@ -88,6 +88,7 @@ interface Types {
   AttachOptions: api.AttachOptions;
   AuthInput: api.AuthInput;
   BindableSession: api.BindableSession;
+  CallTrace: api.CallTrace;
   Clock: api.Clock;
   CodeSymbol: api.CodeSymbol;
   Command: api.Command;
@@ -108,6 +109,7 @@ interface Types {
   DiagnoseOptions: api.DiagnoseOptions;
   DiagnosisCheck: api.DiagnosisCheck;
   DirectoryChange: api.DirectoryChange;
+  DisposalTrace: api.DisposalTrace;
   DisposeReason: api.DisposeReason;
   DisposeResult: api.DisposeResult;
   EventOf: api.EventOf<'session.idle'>;
@@ -215,6 +217,9 @@ interface Types {
   MapOptions: api.MapOptions<string>;
   MapProgress: api.MapProgress<string>;
   MapResult: api.MapResult<string>;
+  RestartTrace: api.RestartTrace;
+  TurnTrace: api.TurnTrace;
+  TurnUsage: api.TurnUsage;
   UseContext: api.UseContext;
   UseCounts: api.UseCounts;
   UseOptions: api.UseOptions;

@@ -6,6 +6,7 @@ import { usageOf } from '../../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
 import type { AsyncContext } from '../../core/async-context.js';
 import { configLine } from '../../lifecycle/server/launch/config-line.js';
+import { nodeTracing } from './node-tracing.js';
 import { debugLogger } from './debug-logger.js';
 import type { Platform } from './platform.js';
 
@@ -41,6 +42,7 @@ export const nodePlatform: Platform = {
   logger: debugLogger,
   asyncContext,
   diagnose: diagnoseMachine,
+  tracing: nodeTracing,
   publish: (decision) => {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);
   },

@@ -2,6 +2,7 @@ import type { Logger } from '../../core/logger.js';
 import type { EventFetch } from '../../client/http/http.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
 import type { ServerHandle } from '../../lifecycle/server/handle.js';
+import type { Tracing } from '../../core/tracing.js';
 import type { AsyncContext } from '../../core/async-context.js';
 import type { Finding } from '../../core/diagnosis.js';
 import type { InstanceDecision, TreeUsage } from '../../core/instance.js';
@@ -46,6 +47,8 @@ export interface Platform {
   logger?(): Logger | undefined;
   /** Looks at this machine, for `diagnose()`; nothing where the runtime shows none of it. */
   diagnose?(server: ServerHandle): Finding[];
+  /** Publishes the begin and the end of what the client does. @default nobody can listen */
+  readonly tracing?: Tracing | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */
   publish(decision: InstanceDecision): void;
 }

@@ -9,6 +9,7 @@ import {
   type RequestTarget,
   retryAfterOf,
 } from '../../errors.js';
+import { untraced, type CallTrace, type Tracing } from '../../core/tracing.js';
 import { loadAdvice } from './load-advice.js';
 import { readErrorBody, readJson, readText, type ReadLimit } from './response.js';
 import {
@@ -43,6 +44,8 @@ export interface HttpInit {
   readonly lineOf?: ((body: unknown) => number | undefined) | undefined;
   /** Called for each request that belongs to no repository; the returned function at its end. */
   readonly use?: (() => (() => void) | undefined) | undefined;
+  /** Publishes the begin and the end of each request. @default nobody can listen */
+  readonly tracing?: Tracing | undefined;
   /** Called at every answer. */
   readonly onActivity?: (() => void) | undefined;
 }
@@ -106,7 +109,27 @@ export class Http {
     return this.#exchange(request, options, readText);
   }
 
-  async #exchange<T>(
+  #exchange<T>(
+    request: Omit<HttpRequest<unknown>, 'schema'>,
+    options: RequestOptions | undefined,
+    read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
+  ): Promise<T> {
+    const { method, path, directory } = request;
+    return this.#traced({ method, path, directory }, () => this.#exchangeUntraced(request, options, read));
+  }
+
+  /** Publishes the begin and the end of a call, but not its answer, which may contain credentials. */
+  #traced<T>(call: CallTrace, run: () => Promise<T>): Promise<T> {
+    const { tracing = untraced } = this.#init;
+    if (!tracing.isTraced('call')) return run();
+    const answer: { value?: T } = {};
+    const traced = tracing.trace('call', call, async () => {
+      answer.value = await run();
+    });
+    return traced.then(() => answer.value as T);
+  }
+
+  async #exchangeUntraced<T>(
     request: Omit<HttpRequest<unknown>, 'schema'>,
     options: RequestOptions = {},
     read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
@@ -224,7 +247,13 @@ export class Http {
    * Sends a request that somebody else made: it sets only origin, credentials and repository, and returns the answer,
    * whatever its status. The caller must link `signal` with {@link closed}.
    */
-  async forward(request: ForwardedRequest): Promise<Response> {
+  forward(request: ForwardedRequest): Promise<Response> {
+    const [path = ''] = request.path.split('?', 1);
+    const { method, directory } = request;
+    return this.#traced({ method, path, directory }, () => this.#forwardUntraced(request));
+  }
+
+  async #forwardUntraced(request: ForwardedRequest): Promise<Response> {
     const { headers, body, signal } = request;
     const answering = this.#fetch(request, {
       headers: toRecord(headers),

@@ -7,6 +7,7 @@ import {
   type OptionChecks,
   oneOf,
 } from '../../core/checks.js';
+import { untraced, type Bind, type Tracing, type TurnTrace } from '../../core/tracing.js';
 import type { ServerLostError } from '../../errors.js';
 import { TurnRun, type TurnInit } from './run/run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
@@ -43,6 +44,9 @@ const turnOptionChecks: OptionChecks<TurnOptions> = {
   whenBusy: oneOf('wait', 'join', 'reject'),
 };
 
+/** What the routes that begin a turn are called. */
+const KINDS = { prompt_async: 'prompt', command: 'command', shell: 'shell', init: 'init' } as const;
+
 /** The check of each option of a prompt. */
 export const promptOptionChecks: OptionChecks<PromptOptions> = { ...turnOptionChecks, format: anObject };
 
@@ -78,10 +82,13 @@ export class TurnEngine {
   /** The turns that have left the queue and have not ended. */
   readonly #runs = new Set<TurnRun>();
 
+  readonly #tracing: Tracing;
+
   /** @throws {TypeError} {@link RangeError} if a limit is invalid. */
-  constructor(limits: TurnLimits | undefined, closed: AbortSignal) {
+  constructor(limits: TurnLimits | undefined, closed: AbortSignal, tracing: Tracing = untraced) {
     this.#running = new PQueue(parseTurnLimits(limits));
     this.#closed = closed;
+    this.#tracing = tracing;
   }
 
   /**
@@ -94,11 +101,18 @@ export class TurnEngine {
     assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, init.options);
     const priority = init.options?.priority ?? 0;
     const run = new TurnRun(init, this.#closed);
-    const { sessionID } = init.context;
+    this.#traced(run, init.context, KINDS[init.request.route], (bind) => this.#enqueue(run, priority, bind));
+    return run.turn;
+  }
+
+  #enqueue(run: TurnRun, priority: number, bind: Bind): void {
+    const { sessionID } = run.turn;
     const { leftQueue: signal } = run;
+    // The queue calls it in the context of the turn before.
+    const work = bind(() => this.#track(run, run.drive()));
     // A turn that ends in the queue leaves it at once, so that it does not block others of its priority.
     const drive = async (): Promise<void> => {
-      if (!signal.aborted) await this.#running.add(() => this.#track(run, run.drive()), { priority, signal });
+      if (!signal.aborted) await this.#running.add(work, { priority, signal });
     };
     // This is no `p-queue`, because that continues by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);
@@ -108,7 +122,6 @@ export class TurnEngine {
         if (this.#lastOf.get(sessionID) === ended) this.#lastOf.delete(sessionID);
       });
     this.#lastOf.set(sessionID, ended);
-    return run.turn;
   }
 
   /** Whether a turn runs or waits. */
@@ -133,7 +146,7 @@ export class TurnEngine {
       if (running === undefined) return undefined;
       const request = { messageID: running.messageID };
       const run = new TurnRun({ context, request, options, collectSteps: true }, this.#closed);
-      void this.#track(run, run.join(running));
+      this.#traced(run, context, 'attach', () => void this.#track(run, run.join(running)));
       return run.turn;
     } finally {
       scope.end();
@@ -143,6 +156,24 @@ export class TurnEngine {
   /** Interrupts the turns that the server worked on when it ended, and returns the ids of their sessions. */
   interrupt(error: ServerLostError): string[] {
     return [...this.#runs].filter((run) => run.interrupt(error)).map((run) => run.turn.sessionID);
+  }
+
+  /** Begins a turn, and publishes its begin and its end. */
+  #traced(
+    { turn }: TurnRun,
+    { transport: { directory } }: TurnContext,
+    kind: TurnTrace['kind'],
+    begin: (bind: Bind) => void,
+  ): void {
+    if (!this.#tracing.isTraced('turn')) return begin((run) => run);
+    const { sessionID, messageID } = turn;
+    const traced = this.#tracing.trace('turn', { sessionID, messageID, directory, kind }, async (bind) => {
+      begin(bind);
+      const { cost, tokens } = await turn.result;
+      return { cost, tokens };
+    });
+    // Whoever awaits the turn gets its error.
+    traced.catch(() => undefined);
   }
 
   async #track(run: TurnRun, ended: Promise<void>): Promise<void> {

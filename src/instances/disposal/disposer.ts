@@ -1,5 +1,6 @@
 import { abortable, AbortScope, deferred, type Deferred } from '../../core/abort.js';
 import type { DisposeReason } from '../../core/instance.js';
+import { untraced, type Tracing } from '../../core/tracing.js';
 import { DisposeRefusedError, TimeoutError, type ServerLostError } from '../../errors.js';
 import type { DisposableInstance, DisposableInstances, EndableInstance } from './disposable.js';
 import { DisposalsUnderWay, type Disposal } from './disposals-under-way.js';
@@ -44,6 +45,8 @@ export interface DisposerInit {
   readonly closed: AbortSignal;
   /** Milliseconds a disposal may take. @default 30_000 */
   readonly timeoutMs?: number | undefined;
+  /** Publishes the begin and the end of each disposal. @default nobody can listen */
+  readonly tracing?: Tracing | undefined;
   /** @default none */
   readonly underWay?: DisposalsUnderWay | undefined;
 }
@@ -181,7 +184,15 @@ export class Disposer {
     return abortable(disposal, options.signal);
   }
 
-  async #carryOut(instances: DisposableInstances, plan: DisposalPlan): Promise<Disposal> {
+  #carryOut(instances: DisposableInstances, plan: DisposalPlan): Promise<Disposal> {
+    const { tracing = untraced } = this.#init;
+    if (!tracing.isTraced('disposal')) return this.#carryOutUntraced(instances, plan);
+    const directories = instances.list().map(({ directory }) => directory);
+    const { reason } = plan;
+    return tracing.trace('disposal', { directories, reason }, () => this.#carryOutUntraced(instances, plan));
+  }
+
+  async #carryOutUntraced(instances: DisposableInstances, plan: DisposalPlan): Promise<Disposal> {
     const { confirm, streamLive, closed } = this.#init;
     const { reason, send, timeoutMs = this.#timeoutMs } = plan;
     const limit = new AbortScope([closed], {
