@@ -49,7 +49,11 @@ export async function attachServer(
   beforeRequests?.(new URL(url).hostname);
   const api = serverApi(url, authorization, options.fetch);
   const signal = options.signal ?? new AbortController().signal;
-  const version = await assertServer((probe) => api.health(probe, timeoutMs), signal);
+  const version = await assertServer(
+    (probe) => api.health(probe, timeoutMs),
+    signal,
+    (asking) => api.identify(asking, timeoutMs),
+  );
   // Watching costs a request each time that the server is silent, so whoever connects asks for it.
   const policy = parseHealthPolicy(options.health ?? false);
   const health = policy && {

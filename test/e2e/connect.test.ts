@@ -247,6 +247,39 @@ describe('connect() is refused', () => {
     expect(error).toMatchObject({ found, supported: expect.stringContaining('1.18') });
   });
 
+  // As OpenCode 2.0.14 answers: a web page for every path outside of its API, and 401 without a body for the rest.
+  it.each<[password: string | undefined, found: string, advice: RegExp]>([
+    [
+      'right',
+      '2.0.14',
+      /OpenCode 2 has another API\. Install a supported one, e\.g\. npm install opencode-ai/,
+    ],
+    [
+      'wrong',
+      'of another kind, maybe OpenCode 2 behind another password,',
+      /needs OpenCode 1\.18 or a later 1\.x/,
+    ],
+    [undefined, 'of another kind, maybe OpenCode 2 behind another password,', /needs OpenCode 1\.18/],
+  ])(
+    'refuses to connect to OpenCode 2 with the password %j, and names what it found',
+    async (password, found, advice) => {
+      const authorization = `Basic ${Buffer.from('opencode:right').toString('base64')}`;
+      const url = await serve((request, response) => {
+        if (!request.url?.startsWith('/api/')) {
+          response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+        } else if (request.headers.authorization !== authorization) {
+          response.writeHead(401).end();
+        } else {
+          const info = { version: '2.0.14', pid: 1, urls: [url], paths: { tmp: '/tmp/opencode' } };
+          response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(info));
+        }
+      });
+      const error = await refusal({ url, password });
+      expect(error).toBeInstanceOf(UnsupportedServerError);
+      expect(error).toMatchObject({ found, message: expect.stringMatching(advice) as string });
+    },
+  );
+
   it.each([
     '',
     'localhost:4096',

@@ -15,6 +15,16 @@ export const healthSchema = lazy(() =>
   wire<Health>(z.looseObject({ healthy: z.boolean(), version: z.string() })),
 );
 
+/** What OpenCode 2 answers to `GET /api/info`, as far as it is read; OpenCode 2.0.14. */
+export interface OpenCode2Info {
+  /** e.g. `2.0.14` */
+  version: string;
+  pid: number;
+}
+export const openCode2InfoSchema = lazy(() =>
+  wire<OpenCode2Info>(z.looseObject({ version: z.string(), pid: z.number() })),
+);
+
 export const booleanSchema = lazy(() => z.boolean());
 
 /** Where the server keeps things, and which directory a request is pinned to. */

@@ -54,7 +54,7 @@ export async function waitUntilHealthy(
         signal.throwIfAborted();
         if (unreached === MAX_ASKED || (isFinal && unreached > 0)) throw direct.failure(error);
       }
-      if (isFinal) throw asUnsupported(error);
+      if (isFinal) throw isOtherKind(error) ? asUnsupported(error) : error;
     }
     await delay(POLL_MS, signal);
   }
@@ -63,9 +63,14 @@ export async function waitUntilHealthy(
 /**
  * Asks a server that runs already, and returns its version.
  *
+ * @param identify - says what a server is whose answer is that of another kind, if it can be said.
  * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to, or whatever the probe throws.
  */
-export async function assertServer(probe: Probe, signal: AbortSignal): Promise<string> {
+export async function assertServer(
+  probe: Probe,
+  signal: AbortSignal,
+  identify: (signal: AbortSignal) => Promise<string | undefined>,
+): Promise<string> {
   for (let asked = 1; ; asked += 1) {
     try {
       const version = assertSupported((await probe(signal)).version);
@@ -73,8 +78,9 @@ export async function assertServer(probe: Probe, signal: AbortSignal): Promise<s
       return version;
     } catch (error) {
       signal.throwIfAborted();
+      if (isOtherKind(error)) throw asUnsupported(error, await identify(signal));
       const isLost = error instanceof ConnectionError && !isPermanent(error);
-      if (!isLost || asked === MAX_ASKED) throw asUnsupported(error);
+      if (!isLost || asked === MAX_ASKED) throw error;
     }
   }
 }
@@ -97,12 +103,14 @@ function assertSupported(version: string): string {
   return version;
 }
 
-/** An answer that is no health report comes from something that is not OpenCode 1.x. */
-function asUnsupported(error: unknown): unknown {
-  const isOtherKind =
+/** Whether the answer to a probe is no health report: it comes from something that is not OpenCode 1.x. */
+function isOtherKind(error: unknown): boolean {
+  return (
     error instanceof ResponseShapeError ||
-    (error instanceof RequestError && [200, 404].includes(error.status));
-  return isOtherKind
-    ? new UnsupportedServerError('of another kind', SUPPORTED_SERVERS, { cause: error })
-    : error;
+    (error instanceof RequestError && [200, 404].includes(error.status))
+  );
+}
+
+function asUnsupported(cause: unknown, found = 'of another kind'): UnsupportedServerError {
+  return new UnsupportedServerError(found, SUPPORTED_SERVERS, { cause });
 }

@@ -156,15 +156,17 @@ describe('waitUntilHealthy with a direct check', () => {
 });
 
 describe('assertServer', () => {
+  const unknown = (): Promise<undefined> => Promise.resolve(undefined);
+
   it('returns the version of the server', async () => {
-    await expect(assertServer(probing(healthy), noLimit)).resolves.toBe('1.18.33');
+    await expect(assertServer(probing(healthy), noLimit, unknown)).resolves.toBe('1.18.33');
   });
 
   it.each([refused(503), refused(401), new ConnectionError(target, { isRedirect: true })])(
     'rejects with the error of the server and does not ask again: %s',
     async (error) => {
       const probe = probing(error, healthy);
-      await expect(assertServer(probe, noLimit)).rejects.toBe(error);
+      await expect(assertServer(probe, noLimit, unknown)).rejects.toBe(error);
       expect(probe).toHaveBeenCalledTimes(1);
     },
   );
@@ -172,22 +174,29 @@ describe('assertServer', () => {
   it('asks again when the connection breaks, and sheds other stale connections with further requests', async () => {
     const broken = new ConnectionError(target);
     const probe = probing(broken, broken, healthy);
-    await expect(assertServer(probe, noLimit)).resolves.toBe('1.18.33');
+    await expect(assertServer(probe, noLimit, unknown)).resolves.toBe('1.18.33');
     expect(probe.mock.calls.length).toBeGreaterThan(3);
   });
 
   it('gives up a server that answers nothing', async () => {
     const broken = [1, 2, 3].map(() => new ConnectionError(target));
-    await expect(assertServer(probing(...broken, healthy), noLimit)).rejects.toBe(broken[2]);
+    await expect(assertServer(probing(...broken, healthy), noLimit, unknown)).rejects.toBe(broken[2]);
   });
 
   it.each([
     ['an unsupported version', { healthy: true, version: '2.0.0' }, '2.0.0'],
     ['a web page', refused(200), 'of another kind'],
   ])('refuses %s as a server', async (_what, answer, found) => {
-    const error = await assertServer(probing(answer), noLimit).catch((reason: unknown) => reason);
+    const error = await assertServer(probing(answer), noLimit, unknown).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UnsupportedServerError);
     expect(error).toMatchObject({ found });
+  });
+
+  it('names the version of a server of another kind that can be identified', async () => {
+    const error = await assertServer(probing(refused(200)), noLimit, () => Promise.resolve('2.0.14')).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ name: 'UnsupportedServerError', found: '2.0.14' });
   });
 
   it('rejects with the reason of its signal while it checks the server', async () => {
@@ -197,6 +206,6 @@ describe('assertServer', () => {
       abort.abort(reason);
       throw new ConnectionError(target);
     };
-    await expect(assertServer(probe, abort.signal)).rejects.toBe(reason);
+    await expect(assertServer(probe, abort.signal, unknown)).rejects.toBe(reason);
   });
 });
