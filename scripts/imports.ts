@@ -37,6 +37,7 @@ const LAYERS = [
   ['client', 'registry', 'lifecycle'],
   ['instances'],
   ['app'],
+  ['fleet'],
   ['surface'],
   ['entries'],
 ] as const;
@@ -55,6 +56,7 @@ const PLACES: readonly (readonly [place: string, layer: Layer])[] = [
   ['src/lifecycle/', 'lifecycle'],
   ['src/instances/', 'instances'],
   ['src/app/', 'app'],
+  ['src/fleet/', 'fleet'],
   ['src/surface.ts', 'surface'],
   ['src/index.ts', 'entries'],
   ['src/browser.ts', 'entries'],

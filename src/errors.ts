@@ -10,6 +10,7 @@ export type JarvisErrorCode =
   | 'RESPONSE_SHAPE'
   | 'RESPONSE_TOO_LARGE'
   | 'REPO_PATH'
+  | 'REPO_PLACED'
   | 'FILE_PATH'
   | 'SESSION_DIRECTORY'
   | 'SESSION_NOT_BOUND'
@@ -521,6 +522,33 @@ export class SessionAlreadyBoundError extends JarvisError {
   }
 }
 
+/** A directory of this machine is used through another member of the fleet; nothing was sent. */
+export class RepoPlacedError extends JarvisError {
+  override readonly name = 'RepoPlacedError';
+  override readonly code = 'REPO_PLACED';
+  readonly directory: string;
+  /** The member that has it. */
+  readonly server: string;
+  /** The member that was asked for. */
+  readonly requested: string;
+
+  constructor(
+    init: { readonly directory: string; readonly server: string; readonly requested: string },
+    options?: ErrorOptions,
+  ) {
+    const { directory, server, requested } = init;
+    super(
+      `The directory ${JSON.stringify(directory)}, or another working tree of its git repository, is used through the server ` +
+        `${JSON.stringify(server)}, so not through ${JSON.stringify(requested)}: two servers must not work in one place. ` +
+        'Leave out the option server, or use a copy of the directory.',
+      options,
+    );
+    this.directory = directory;
+    this.server = server;
+    this.requested = requested;
+  }
+}
+
 /**
  * Why a turn ended without an answer.
  *
@@ -890,6 +918,7 @@ export type AnyJarvisError =
   | SessionDirectoryError
   | SessionNotBoundError
   | SessionAlreadyBoundError
+  | RepoPlacedError
   | TurnError
   | RemoteTurnError
   | RevertError
@@ -920,6 +949,7 @@ const classes = {
   RESPONSE_SHAPE: ResponseShapeError,
   RESPONSE_TOO_LARGE: ResponseTooLargeError,
   REPO_PATH: RepoPathError,
+  REPO_PLACED: RepoPlacedError,
   FILE_PATH: FilePathError,
   SESSION_DIRECTORY: SessionDirectoryError,
   SESSION_NOT_BOUND: SessionNotBoundError,

@@ -6,6 +6,8 @@ export {
   type SignalPolicy,
   type StartOptions,
 } from './app/jarvis-opencode.js';
+export { JarvisFleet, type ServerProfile } from './fleet/jarvis-fleet.js';
+export type { OwnProfile } from './fleet/own-profile.js';
 export type { ServerOptions } from './lifecycle/server/options.js';
 export {
   filePart,

@@ -228,6 +228,19 @@ export type {
   SessionMap,
 } from './registry/session-registry.js';
 export { jarvisSnapshotSchema, type JarvisSnapshot } from './registry/snapshot.js';
+export type { PlaceOptions } from './fleet/fleet-client.js';
+export type { FleetEvent, FleetEventOf, FleetEventStream } from './fleet/fleet-events.js';
+export type { FleetOptions } from './fleet/fleet-options.js';
+export type {
+  FleetBinding,
+  FleetReconcileOptions,
+  FleetReconcileResult,
+  FleetSessionMap,
+} from './fleet/fleet-sessions.js';
+export type { FleetSnapshot } from './fleet/fleet-snapshot.js';
+export type { JarvisLike } from './fleet/jarvis-like.js';
+export type { ServerOverview } from './fleet/member.js';
+export type { Lifetime, MemberDefaults, OpenProfile, UrlProfile } from './fleet/profiles.js';
 export type { HealthPolicy } from './lifecycle/server/health.js';
 export type { ServerUser } from './lifecycle/server/launch/server-user.js';
 export type { RestartPolicy } from './lifecycle/server/restart-budget.js';
@@ -258,6 +271,7 @@ export {
   RemoteTurnError,
   JarvisError,
   RepoPathError,
+  RepoPlacedError,
   RequestError,
   ResponseShapeError,
   ResponseTooLargeError,

@@ -65,7 +65,8 @@ export async function attachServer(
   return new AttachedServer({ url, version, authorization, health });
 }
 
-function parseOrigin(url: unknown): string {
+/** @throws {TypeError} unless it is an http URL. */
+export function parseOrigin(url: unknown): string {
   if ((typeof url === 'string' || url instanceof URL) && URL.canParse(url)) {
     const { protocol, origin } = new URL(url);
     if (protocol === 'http:' || protocol === 'https:') return origin;

@@ -1,7 +1,8 @@
 import { AskBroker } from '../client/asks/broker.js';
 import { AskApi } from '../client/asks/api.js';
 import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
-import type { EventOptions, EventStream } from '../client/events/event-stream.js';
+import type { EventOptions, EventSource, EventStream } from '../client/events/event-stream.js';
+import type { HubListener } from '../client/events/hub-listeners.js';
 import { EventHub } from '../client/events/hub.js';
 import { EVENTS_PATH } from '../client/events/sse.js';
 import { Http } from '../client/http/http.js';
@@ -32,6 +33,7 @@ import type { Directories } from './directories.js';
 import { Drain } from './drain.js';
 import { followServer } from './follow-server.js';
 import { GlobalConfig } from './global-config.js';
+import type { InstanceCounts, Membership } from './membership.js';
 import type { JarvisOptions } from './options.js';
 import { RestartTracer } from './restart-tracer.js';
 import type { Platform } from './platform/platform.js';
@@ -48,6 +50,8 @@ export interface BackendInit {
   readonly sessions: SessionRegistry;
   /** The options, already checked. */
   readonly options: JarvisOptions;
+  /** The place in a fleet. @default the client stands alone */
+  readonly membership?: Membership | undefined;
 }
 
 /** Everything that belongs to one server: the connection to it, its instances, and the clients of its repositories. */
@@ -60,6 +64,7 @@ export class Backend {
   /** Finds the directory of each session without loading an instance. */
   readonly locate: LocateSessions;
   readonly #directories: Directories;
+  readonly #membership: Membership | undefined;
   readonly #sessions: SessionRegistry;
   readonly #link: ServerLink;
   readonly #http: Http;
@@ -82,7 +87,7 @@ export class Backend {
   #closing: Promise<void> | undefined;
   #graceMs: number | undefined;
 
-  constructor(server: ServerHandle, { platform, directories, sessions, options }: BackendInit) {
+  constructor(server: ServerHandle, { platform, directories, sessions, options, membership }: BackendInit) {
     const { logger = platform.logger?.() ?? silentLogger } = options;
     const isOwned = isOwnServer(server);
     const onActivity = (): void => server.recordActivity?.();
@@ -91,6 +96,7 @@ export class Backend {
     this.isOwned = isOwned;
     this.#directories = directories;
     this.#sessions = sessions;
+    this.#membership = membership;
     const { webSocket } = options;
     this.#loadWebSocket =
       webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
@@ -133,7 +139,8 @@ export class Backend {
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
       tracing: platform.tracing,
-      publish: (decision) => platform.publish(decision),
+      publish: (decision) =>
+        platform.publish(membership === undefined ? decision : { ...decision, server: membership.name }),
     });
     // The instances observe first: they need to know which sessions were known before an event.
     this.#hub.observe(this.#instances);
@@ -196,6 +203,7 @@ export class Backend {
     const canonical = this.#canonicalize(directory);
     let client = this.#clients.get(canonical);
     if (client === undefined) {
+      this.#membership?.admit(canonical);
       client = this.#makeClient(canonical);
       this.#clients.set(canonical, client);
     }
@@ -210,6 +218,17 @@ export class Backend {
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): EventStream<T> {
     this.assertOpen();
     return this.#hub.stream(undefined, options);
+  }
+
+  /** Subscribes to the events of every directory. */
+  listen(listener: HubListener): EventSource {
+    const detach = this.#hub.listen(undefined, listener);
+    return { live: this.#hub.connect(), detach };
+  }
+
+  /** How many instances are loaded and held, and when one was last used. */
+  counts(): InstanceCounts {
+    return this.#instances.counts();
   }
 
   overview(): RepoOverview[] {
@@ -264,6 +283,7 @@ export class Backend {
 
   #canonicalize(directory: string): string {
     const canonical = this.#directories.canonicalize(directory);
+    this.#membership?.check(canonical);
     this.server.checkDirectory?.(canonical);
     return canonical;
   }
@@ -351,6 +371,7 @@ export class Backend {
         hub: this.#hub,
         link: this.#link,
         forWorktree: (worktree) => this.forRepo(worktree),
+        made: (worktree) => this.#membership?.admit(worktree),
         transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonicalize(worktree))),
         runWithoutInstance: (worktree, run) => {
           const target = this.#instances.entry(worktree);

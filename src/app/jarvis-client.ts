@@ -23,6 +23,7 @@ import { diagnose, type DiagnoseOptions } from './diagnose.js';
 import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
+import { membershipOf } from './membership.js';
 import type { Platform } from './platform/platform.js';
 
 /** Options of `jarvis.drained()`. */
@@ -40,7 +41,7 @@ export class JarvisClient implements AsyncDisposable {
   readonly sessions: SessionMap;
   /** The calls that concern the server as a whole. */
   readonly global: GlobalResource;
-  readonly #bindings = new SessionRegistry();
+  readonly #bindings: SessionRegistry;
   readonly #backend: Backend;
   readonly #maxLoaded: number;
   readonly #options: JarvisOptions;
@@ -49,6 +50,8 @@ export class JarvisClient implements AsyncDisposable {
   /** @internal */
   constructor(server: ServerHandle, options: JarvisOptions = {}, platform: Platform) {
     assertOptions('new JarvisOpenCode()', jarvisOptionChecks, options);
+    const membership = membershipOf(server);
+    this.#bindings = new SessionRegistry(membership?.boundElsewhere.bind(membership));
     if (options.restore !== undefined) this.#bindings.restore(parseSnapshot(options.restore).bindings);
     const isOfThisMachine = isOwnServer(server) && server.pid !== undefined;
     const paths = options.paths ?? (isOfThisMachine ? 'local' : 'remote');
@@ -57,6 +60,7 @@ export class JarvisClient implements AsyncDisposable {
       directories: new Directories(paths, platform),
       sessions: this.#bindings,
       options,
+      membership,
     });
     this.#maxLoaded = parseIdlePolicy(options.idle)?.maxLoaded ?? DEFAULT_MAX_LOADED;
     this.#options = options;
@@ -64,6 +68,14 @@ export class JarvisClient implements AsyncDisposable {
     this.server = server;
     this.sessions = sessionMapOf(this.#bindings, this.#backend.locate);
     this.global = this.#backend.global;
+    membership?.join({
+      bindings: this.#bindings,
+      maxLoaded: this.#maxLoaded,
+      listen: (listener) => this.#backend.listen(listener),
+      counts: () => this.#backend.counts(),
+      usage: () =>
+        server.pid === undefined ? undefined : platform.usage(server.pid, server.serverPid)?.total,
+    });
   }
 
   /**

@@ -1,13 +1,9 @@
-import { serverApi } from '../client/http/server-calls.js';
-import type { FetchFunction } from '../client/http/request-options.js';
 import { anObject, assertOptions, pickOptions, shown, someMs, type OptionChecks } from '../core/checks.js';
 import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { exemptLoopback, isLoopback } from '../lifecycle/server/launch/loopback.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';
-import type { ServerCalls } from '../lifecycle/server/launch/launch.js';
-import { debugLogger } from './platform/debug-logger.js';
 import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
 import { connectAs, type ClientClass } from './attach.js';
@@ -15,6 +11,7 @@ import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './o
 import { nodePlatform } from './platform/node.js';
 import { unrefPlatform } from './platform/unref.js';
 import { sharedClient } from './shared-clients.js';
+import { startServer } from './start-server.js';
 import { recordStart } from './platform/start-places.js';
 
 /** What a signal to end this process does. */
@@ -39,7 +36,8 @@ export interface StartOptions extends ServerOptions, JarvisOptions {
 export type SharedOptions = Omit<StartOptions, 'signal'>;
 
 const signalPolicyChecks: OptionChecks<SignalPolicy> = { drainMs: someMs };
-const startOptionChecks: OptionChecks<StartOptions> = {
+/** The check of each option. */
+export const startOptionChecks: OptionChecks<StartOptions> = {
   ...serverOptionChecks,
   ...jarvisOptionChecks,
   onSignal: (name, value) => {
@@ -138,12 +136,7 @@ export class JarvisOpenCode extends JarvisClient {
 
 /** Starts a server and makes its client, from options that were checked. */
 async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
-  const server = await OwnedServer.start(
-    { ...pickOptions(serverOptionChecks, options), logger: options.logger ?? debugLogger() },
-    serverCalls(options.fetch),
-    undefined,
-    options.clock,
-  );
+  const server = await startServer(options, options.signal);
   try {
     const jarvis = new JarvisOpenCode(server, pickOptions(jarvisOptionChecks, options));
     if (options.onSignal !== undefined) {
@@ -160,12 +153,4 @@ async function startClient(options: StartOptions): Promise<JarvisOpenCode> {
 /** Stands outside of the class: a bundler renames a class that names itself. */
 function recordOwnStart(options: StartOptions): () => void {
   return recordStart(JarvisOpenCode, options);
-}
-
-function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
-  return {
-    probe: (url, authorization) => (signal, timeoutMs) =>
-      serverApi(url, authorization, fetch).health(signal, timeoutMs),
-    disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization, fetch).disposeAll(timeoutMs),
-  };
 }

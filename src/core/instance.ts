@@ -122,6 +122,8 @@ export interface DisposeResult {
 /** One decision about an instance, as it is published for diagnosis. */
 export interface InstanceDecision {
   readonly directory: string;
+  /** The member of the fleet that has the instance, in a {@link JarvisFleet}. */
+  readonly server?: string | undefined;
   /**
    * - `loaded`: it was found or made loaded.
    * - `broken`: the server cannot load it, for `error`.

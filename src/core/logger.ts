@@ -13,6 +13,11 @@ function ignore(): void {
 /** The default logger, which writes nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
+/** A logger that adds some data to all it writes. */
+export function withData(logger: Logger, added: Readonly<Record<string, unknown>>): Logger {
+  return loggerOf((level, message, data) => logger[level](message, { ...added, ...data }));
+}
+
 /** Makes a logger of one function for all levels. */
 export function loggerOf(
   write: (level: keyof Logger, message: string, data?: Readonly<Record<string, unknown>>) => void,

@@ -190,10 +190,16 @@ export class InstanceControl implements HubObserver {
     return since;
   }
 
-  /** How many instances are loaded, and how many of them something holds. */
-  counts(): { readonly loaded: number; readonly held: number } {
+  /** How many instances are loaded, how many of them something holds, and when one was last used, epoch milliseconds. */
+  counts(): { readonly loaded: number; readonly held: number; readonly lastUsedAt: number | undefined } {
     const loaded = [...this.#registry.loadedEntries()];
-    return { loaded: loaded.length, held: loaded.filter((entry) => entry.holds().length > 0).length };
+    let lastUsedAt: number | undefined;
+    for (const entry of this.#registry.entries()) {
+      const usedAt = entry.lastUsedAt;
+      if (usedAt !== undefined && (lastUsedAt === undefined || usedAt > lastUsedAt)) lastUsedAt = usedAt;
+    }
+    const held = loaded.filter((entry) => entry.holds().length > 0).length;
+    return { loaded: loaded.length, held, lastUsedAt };
   }
 
   /** Whether only what belongs to running work is still taken. */

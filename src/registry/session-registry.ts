@@ -110,6 +110,13 @@ export class SessionRegistry {
     maxSize: MAX_SEEN_CHARACTERS,
     sizeCalculation: ({ id, directory, parentID = '' }) => 1 + id.length + directory.length + parentID.length,
   });
+  readonly #elsewhere: (jarvisSessionID: string) => SessionBinding | undefined;
+
+  /** @param elsewhere - the binding of a jarvis session to a session of another server. @default there is none */
+  constructor(elsewhere: (jarvisSessionID: string) => SessionBinding | undefined = () => undefined) {
+    this.#elsewhere = elsewhere;
+  }
+
   bind(jarvisSessionID: string, session: BindableSession): void {
     assertJarvisSessionID(jarvisSessionID);
     const owner = this.directoryOf(session.id);
@@ -121,6 +128,8 @@ export class SessionRegistry {
       this.#bySession.get(session.id),
       this.#reserved.get(jarvisSessionID),
     ];
+    const elsewhere = this.#elsewhere(jarvisSessionID);
+    if (elsewhere !== undefined) throw new SessionAlreadyBoundError(elsewhere);
     for (const existing of taken) {
       if (existing === undefined) continue;
       if (existing.jarvisSessionID === jarvisSessionID && existing.sessionID === session.id) return;
@@ -138,7 +147,7 @@ export class SessionRegistry {
    */
   reserve(jarvisSessionID: string, directory: string): Reservation {
     assertJarvisSessionID(jarvisSessionID);
-    const taken = this.#byJarvisSession.get(jarvisSessionID) ?? this.#reserved.get(jarvisSessionID);
+    const taken = this.taken(jarvisSessionID) ?? this.#elsewhere(jarvisSessionID);
     if (taken !== undefined) throw new SessionAlreadyBoundError(taken);
     const { promise: settled, resolve: settle } = deferred();
     const sessionID = 'a session being created';
@@ -162,6 +171,11 @@ export class SessionRegistry {
       },
       release,
     };
+  }
+
+  /** What a jarvis session is bound to, or reserved for. */
+  taken(jarvisSessionID: string): SessionBinding | undefined {
+    return this.#byJarvisSession.get(jarvisSessionID) ?? this.#reserved.get(jarvisSessionID);
   }
 
   /** Resolves when the creation of a session for the id has ended; `undefined` when none is under way. */

@@ -4,6 +4,8 @@ import { RepoPathError } from '../errors.js';
 import { normalizePath } from './path.js';
 
 const SNAPSHOT_VERSION = 1;
+/** The `type` of a snapshot of a fleet. */
+export const FLEET_SNAPSHOT = 'fleet';
 
 const bindingSchema = lazy(() =>
   z.strictObject({
@@ -56,7 +58,12 @@ export function takeSnapshot(bindings: JarvisSnapshot['bindings']): JarvisSnapsh
 export function parseSnapshot(stored: unknown): JarvisSnapshot {
   const parsed = uncheckedSnapshotSchema().safeParse(stored);
   if (!parsed.success) {
-    const version = z.object({ version: z.number() }).safeParse(stored).data?.version;
+    const { type, version } =
+      z.object({ type: z.unknown().optional(), version: z.number() }).safeParse(stored).data ?? {};
+    if (type === FLEET_SNAPSHOT)
+      throw new TypeError(
+        'Expected what snapshot() of one client gave, got the snapshot of a fleet: give it to JarvisFleet.start({ restore }).',
+      );
     if (version !== undefined && version > SNAPSHOT_VERSION) {
       throw new RangeError(
         `Expected a snapshot of version ${SNAPSHOT_VERSION}, got ${version}: it was made by a newer version of this library.`,
@@ -83,7 +90,8 @@ export function parseSnapshot(stored: unknown): JarvisSnapshot {
   return { version, bindings };
 }
 
-function notASnapshot({ issues }: z.ZodError, at: readonly PropertyKey[]): TypeError {
+/** The error for what is no snapshot. */
+export function notASnapshot({ issues }: z.ZodError, at: readonly PropertyKey[]): TypeError {
   const texts = issues.slice(0, 3).map(({ path, message }) => {
     const where = [...at, ...path].join('.') || 'snapshot';
     return `${where}: ${message}`.slice(0, MAX_SHOWN);
@@ -91,7 +99,8 @@ function notASnapshot({ issues }: z.ZodError, at: readonly PropertyKey[]): TypeE
   return new TypeError(`Expected what snapshot() gave, got something else: ${texts.join('; ')}.`);
 }
 
-function isCanonical(directory: string): boolean {
+/** Whether a text is an absolute path in its one spelling. */
+export function isCanonical(directory: string): boolean {
   try {
     return normalizePath(directory) === directory;
   } catch (error) {

@@ -16,6 +16,7 @@ type ErrorClass =
   | 'readTurn'
   | 'toProblem'
   | 'RepoPathError'
+  | 'RepoPlacedError'
   | 'RequestError'
   | 'ResponseShapeError'
   | 'ResponseTooLargeError'
@@ -41,6 +42,7 @@ type Value =
   | 'FormatterResource'
   | 'GlobalConfigResource'
   | 'GlobalResource'
+  | 'JarvisFleet'
   | 'JarvisOpenCode'
   | 'LogResource'
   | 'LspResource'
@@ -304,6 +306,24 @@ interface Types {
   WebSocketLike: api.WebSocketLike;
   WhenBusy: api.WhenBusy;
   Worktree: api.Worktree;
+  FleetBinding: api.FleetBinding;
+  FleetEvent: api.FleetEvent;
+  FleetEventOf: api.FleetEventOf<'session.idle'>;
+  FleetEventStream: api.FleetEventStream;
+  FleetOptions: api.FleetOptions<Record<string, object>>;
+  FleetReconcileOptions: api.FleetReconcileOptions;
+  FleetReconcileResult: api.FleetReconcileResult;
+  FleetSessionMap: api.FleetSessionMap;
+  FleetSnapshot: api.FleetSnapshot;
+  JarvisLike: api.JarvisLike;
+  Lifetime: api.Lifetime;
+  MemberDefaults: api.MemberDefaults;
+  OpenProfile: api.OpenProfile;
+  OwnProfile: api.OwnProfile;
+  PlaceOptions: api.PlaceOptions<'main'>;
+  ServerOverview: api.ServerOverview;
+  ServerProfile: api.ServerProfile;
+  UrlProfile: api.UrlProfile;
   WorktreeDirectoryInput: api.WorktreeDirectoryInput;
 }
 

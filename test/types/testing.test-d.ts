@@ -143,6 +143,7 @@ describe('the names of the kit', () => {
       | 'ask'
       | 'fail'
       | 'hang'
+      | 'mockFleet'
       | 'mockOpenCode'
       | 'question'
       | 'realOpenCode'

@@ -8,6 +8,7 @@ import {
   OperationRefusedError,
   JarvisError,
   RepoPathError,
+  RepoPlacedError,
   RequestError,
   ResponseShapeError,
   ResponseTooLargeError,
@@ -54,6 +55,11 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
     'SessionAlreadyBoundError',
     'SESSION_ALREADY_BOUND',
     new SessionAlreadyBoundError({ jarvisSessionID: 'chat-1', sessionID: 'ses_1', directory: '/srv/a' }),
+  ],
+  [
+    'RepoPlacedError',
+    'REPO_PLACED',
+    new RepoPlacedError({ directory: '/srv/a', server: 'main', requested: 'heavy' }, { cause }),
   ],
   [
     'RevertError',

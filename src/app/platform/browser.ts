@@ -6,6 +6,7 @@ export const browserPlatform: Platform = {
   canonicalize: () => {
     throw new TypeError("Paths can only be 'remote' here: there is no file system.");
   },
+  repositoryOf: () => undefined,
   configLine: () => undefined,
   usage: () => undefined,
   asyncContext: () => undefined,

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { canonicalPath } from '../../lifecycle/paths/canonical-path.js';
 import { diagnoseMachine } from '../../lifecycle/diagnosis/machine.js';
+import { sharedGitDirectory } from '../../lifecycle/paths/git-directory.js';
 import { usageOf } from '../../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
 import type { AsyncContext } from '../../core/async-context.js';
@@ -37,6 +38,7 @@ function asyncContext<T>(): AsyncContext<T> {
 export const nodePlatform: Platform = {
   loadWebSocket,
   canonicalize: canonicalPath,
+  repositoryOf: sharedGitDirectory,
   configLine,
   usage: usageOf,
   logger: debugLogger,

@@ -21,6 +21,8 @@ export interface Platform {
    * @throws {TypeError} where there is no file system.
    */
   canonicalize(directory: string): string;
+  /** What tells the working trees of one git repository on this machine from those of others; `undefined` for other directories. */
+  repositoryOf(directory: string): string | undefined;
   /** The line of a configuration file on this machine that the body of an error complains about. */
   configLine(body: unknown): number | undefined;
   /**

@@ -27,7 +27,11 @@ const open = new Set<{ readonly where: string }>();
  */
 export function recordStart(
   starter: { readonly start: (...args: never[]) => unknown },
-  options: { readonly logger?: Logger | undefined; readonly unref?: boolean | undefined },
+  options: {
+    readonly logger?: Logger | undefined;
+    readonly unref?: boolean | undefined;
+    readonly servers?: readonly string[] | undefined;
+  },
 ): () => void {
   const place = callerOf(starter.start);
   const where = place === undefined ? 'an unknown place' : textOf(place);

@@ -47,6 +47,7 @@ function statusOf(error: AnyJarvisError): number {
       return 404;
     case 'SESSION_DIRECTORY':
     case 'SESSION_ALREADY_BOUND':
+    case 'REPO_PLACED':
     case 'REVERT_FAILED':
     case 'DISPOSE_REFUSED':
       return 409;

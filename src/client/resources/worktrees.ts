@@ -28,6 +28,8 @@ export interface WorktreeContext<Repo> {
   readonly hub: Pick<EventHub, 'connect' | 'listen'>;
   /** Reports the end of the server. @default the end is never reported */
   readonly link?: ServerLink | undefined;
+  /** Called with the directory of each worktree that is made. */
+  made?(directory: string): void;
   /** The client of another directory. */
   forWorktree(directory: string): Repo;
   /** Sends requests of another directory; the `directory` of the result is its canonical path. */
@@ -90,11 +92,13 @@ export class WorktreesResource<Repo> extends RepoResource {
       };
       try {
         // The server answers before the work is done and reports its end only once, by an event, so listen first.
+        if (!link.isReady) await link.untilUp(signal);
         await abortable(hub.connect(), signal);
         const worktree = await this.transport.send(
           { method: 'POST', path: PATH, json, schema: worktreeSchema, onSend },
           { ...options, signal, timeoutMs: false },
         );
+        this.#context.made?.(worktree.directory);
         // The next server does not go on with the work of this one.
         await abortable(abortable(outcomes.of(worktree.directory), lost), signal);
         return worktree;

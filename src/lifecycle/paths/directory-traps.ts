@@ -16,6 +16,8 @@ export interface DirectoryTrapsInit {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly pid: number | undefined;
+  /** The user that it runs as. @default that of `pid`, else of this process */
+  readonly uid?: number | undefined;
   /** Whether the data directory is one of this server's own, not the one of the user. */
   readonly ownsData: boolean;
   /** What the configuration of the server says of snapshots, which wins; `undefined` leaves it to the repository. */
@@ -35,7 +37,7 @@ export class DirectoryTraps {
     this.#init = init;
     const { OPENCODE_SERVER_PASSWORD: _, OPENCODE_CONFIG_CONTENT: __, ...env } = init.env;
     this.#env = { ...env, LC_ALL: 'C' };
-    this.#uid = uidOf(init.pid);
+    this.#uid = init.uid ?? uidOf(init.pid);
   }
 
   /**

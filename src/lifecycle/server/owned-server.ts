@@ -384,16 +384,19 @@ function supervise(process: SupervisedProcess, supervision: Supervision): OwnedS
   return new OwnedServer(process, supervision);
 }
 
-function directoryCheck(
+/** Makes what refuses directories for a server. @param pid - of the server, if it runs; else `uid` is the user that it will run as. */
+export function directoryCheck(
   options: ServerOptions,
   { env, cwd }: Pick<ServerPlan, 'env' | 'cwd'>,
-  pid: number,
+  pid: number | undefined,
+  uid?: number,
 ): (directory: string) => void {
   const trustsProjects = options.trustProjectConfig ?? true;
   const traps = new DirectoryTraps({
     env,
     cwd,
     pid,
+    uid,
     ownsData: options.dataDir !== undefined,
     snapshot: options.config?.['snapshot'] as boolean | undefined,
     trustsProjects,

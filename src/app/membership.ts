@@ -1,0 +1,62 @@
+import type { HubListener } from '../client/events/hub-listeners.js';
+import type { EventSource } from '../client/events/event-stream.js';
+import type { ProcessUsage } from '../core/instance.js';
+import type { ServerHandle } from '../lifecycle/server/handle.js';
+import type { SessionBinding, SessionRegistry } from '../registry/session-registry.js';
+
+/** What a fleet reads of one of its members. */
+export interface MemberView {
+  readonly bindings: SessionRegistry;
+  /** How many instances may be loaded at a time. */
+  readonly maxLoaded: number;
+  /** Subscribes to the events of every directory. */
+  listen(listener: HubListener): EventSource;
+  /** What is known of the instances. */
+  counts(): InstanceCounts;
+  /** What the processes of the server use now; `undefined` where that is not known. */
+  usage(): ProcessUsage | undefined;
+}
+
+/** How many instances a server has. */
+export interface InstanceCounts {
+  readonly loaded: number;
+  /** How many of them something holds. */
+  readonly held: number;
+  /** When one was last used, epoch milliseconds; `undefined` when none was. */
+  readonly lastUsedAt: number | undefined;
+}
+
+/** What the client of one server calls when it belongs to a fleet. */
+export interface Membership {
+  /** The name of the member. */
+  readonly name: string;
+  /**
+   * Places a directory that is used through this member for the first time.
+   *
+   * @param directory - canonical.
+   * @throws {RepoPlacedError} when it is used through another member.
+   */
+  admit(directory: string): void;
+  /**
+   * Refuses what {@link admit} would refuse, and places nothing.
+   *
+   * @throws {RepoPlacedError}
+   */
+  check(directory: string): void;
+  /** The binding of a jarvis session on another member. */
+  boundElsewhere(jarvisSessionID: string): SessionBinding | undefined;
+  /** Called once, when the client is made. */
+  join(view: MemberView): void;
+}
+
+const memberships = new WeakMap<ServerHandle, Membership>();
+
+/** Makes the client of a handle, which is made after this call, a member of a fleet. */
+export function setMembership(server: ServerHandle, membership: Membership): void {
+  memberships.set(server, membership);
+}
+
+/** The place in a fleet of the client of a handle; `undefined` for one that stands alone. */
+export function membershipOf(server: ServerHandle): Membership | undefined {
+  return memberships.get(server);
+}

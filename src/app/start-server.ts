@@ -1,0 +1,29 @@
+import { serverApi } from '../client/http/server-calls.js';
+import type { FetchFunction } from '../client/http/request-options.js';
+import { pickOptions } from '../core/checks.js';
+import type { ServerCalls } from '../lifecycle/server/launch/launch.js';
+import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
+import { OwnedServer } from '../lifecycle/server/owned-server.js';
+import type { JarvisOptions } from './options.js';
+import { debugLogger } from './platform/debug-logger.js';
+
+/** Starts a server, from options that were checked. Those of a client may be among them. */
+export function startServer(
+  options: ServerOptions & Pick<JarvisOptions, 'fetch' | 'clock'>,
+  signal: AbortSignal | undefined,
+): Promise<OwnedServer> {
+  return OwnedServer.start(
+    { ...pickOptions(serverOptionChecks, options), logger: options.logger ?? debugLogger(), signal },
+    serverCalls(options.fetch),
+    undefined,
+    options.clock,
+  );
+}
+
+function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
+  return {
+    probe: (url, authorization) => (signal, timeoutMs) =>
+      serverApi(url, authorization, fetch).health(signal, timeoutMs),
+    disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization, fetch).disposeAll(timeoutMs),
+  };
+}

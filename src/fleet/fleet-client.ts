@@ -1,0 +1,260 @@
+import type { JarvisClient } from '../app/jarvis-client.js';
+import type { DrainedOptions } from '../app/jarvis-client.js';
+import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from '../app/map.js';
+import type { JarvisOptions } from '../app/options.js';
+import type { Platform } from '../app/platform/platform.js';
+import type { EventOptions } from '../client/events/event-stream.js';
+import type { RepoClient } from '../client/repo/repo-client.js';
+import type { EventType } from '../client/schema/event.js';
+import type { Session } from '../client/sessions/session.js';
+import { aString, assertOptions, type OptionChecks } from '../core/checks.js';
+import type { RepoOverview } from '../core/instance.js';
+import { silentLogger, type Logger } from '../core/logger.js';
+import { ClosedError, SessionNotBoundError } from '../errors.js';
+import { assertCloseOptions, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
+import { fleetEvents, type FleetEventStream } from './fleet-events.js';
+import { FleetSessions, type FleetSessionMap } from './fleet-sessions.js';
+import { takeFleetSnapshot, type FleetSnapshot } from './fleet-snapshot.js';
+import { Member, type ServerOverview } from './member.js';
+import type { MemberPlan } from './member-plan.js';
+import { Placements } from './placements.js';
+import { restoreFleet } from './restore.js';
+
+/** Which member of a fleet a directory goes to. */
+export interface PlaceOptions<Name extends string> {
+  /** @default the one that has it, else what `route` says, else the first member */
+  readonly server?: Name | undefined;
+}
+
+/** What a fleet is made of, from options that were checked. */
+export interface FleetInit<Client extends JarvisClient> {
+  readonly plans: ReadonlyMap<string, MemberPlan>;
+  readonly makeClient: (server: ServerHandle, options: JarvisOptions) => Client;
+  readonly platform: Platform;
+  readonly route: ((directory: string) => unknown) | undefined;
+  readonly restore: unknown;
+  /** Whether the paths of all members are those of one machine, also where they are `remote`. @default false */
+  readonly sharesDirectories?: boolean | undefined;
+  readonly logger: Logger | undefined;
+}
+
+const placeChecks: OptionChecks<PlaceOptions<string>> = { server: aString };
+
+/** Several servers and the repositories behind them, on any platform. */
+export class FleetClient<Client extends JarvisClient, Name extends string> implements AsyncDisposable {
+  /** Which OpenCode session, of which server and repository, serves each jarvis session. */
+  readonly sessions: FleetSessionMap<Name>;
+  #members: readonly Member<Client, Name>[] = [];
+  readonly #placements: Placements;
+  readonly #logger: Logger;
+  #ended: (() => void) | undefined;
+  #isClosed = false;
+
+  /** @internal */
+  constructor({
+    plans,
+    makeClient,
+    platform,
+    route,
+    restore,
+    logger,
+    sharesDirectories = false,
+  }: FleetInit<Client>) {
+    const names = [...plans.keys()];
+    const isLocal = (name: string): boolean => sharesDirectories || plans.get(name)?.paths !== 'remote';
+    const hasLocal = !sharesDirectories && names.some(isLocal);
+    this.#logger = logger ?? silentLogger;
+    this.#placements = new Placements({
+      names,
+      isLocal,
+      route,
+      canonicalize: (directory) => (hasLocal ? canonicalOf(platform, directory) : undefined),
+      repositoryOf: (directory) => (hasLocal ? platform.repositoryOf(directory) : undefined),
+    });
+    const stored = restoreFleet(restore, this.#placements, names);
+    const sessions = new FleetSessions<Name>({
+      members: () => this.#members,
+      strangers: stored.strangers as never,
+      place: (directory, server) => this.#place(directory, server),
+    });
+    this.#members = [...plans].map(([name, plan]) => {
+      const member = name as Name;
+      return new Member<Client, Name>({
+        name: member,
+        plan,
+        makeClient,
+        restore: { version: 1, bindings: stored.byServer.get(name) ?? [] },
+        membership: {
+          admit: (directory) => this.#placements.admit(name, directory),
+          check: (directory) => this.#placements.check(name, directory),
+          boundElsewhere: (jarvisSessionID) => sessions.boundElsewhere(jarvisSessionID, member),
+        },
+      });
+    });
+    this.sessions = sessions;
+  }
+
+  /**
+   * @internal Starts the members that run from the beginning. On any failure nothing is left running.
+   *
+   * @param ended - called once, when all members are closed.
+   */
+  async begin(signal: AbortSignal | undefined, ended?: () => void): Promise<this> {
+    this.#ended = ended;
+    const stop = (): void => void this.close().catch(() => undefined);
+    const starting = this.#members.filter(({ startsNow }) => startsNow);
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      signal?.throwIfAborted();
+      const results = await Promise.allSettled(starting.map(async ({ server }) => server.wake()));
+      signal?.throwIfAborted();
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      return this;
+    } catch (error) {
+      await this.close().catch(() => undefined);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** @internal Stops a member until it is needed again, unless something holds it. */
+  async putToSleep(name: string): Promise<void> {
+    this.#placements.assertKnown(name);
+    await this.#member(name as Name).server.sleep();
+  }
+
+  /**
+   * The client of one repository; the same object for every spelling of its path. It starts no server: the first request does.
+   *
+   * @param options - `server` is the member that is to have it, where that is not decided yet.
+   * @throws {RepoPlacedError} when another member has the directory, or another working tree of its git repository.
+   * @throws {RepoPathError} as that of `JarvisOpenCode`.
+   * @throws {RangeError} for a name that is none of this fleet, also from `route` or a restored placement.
+   * @throws {ClosedError} after `close()`.
+   */
+  forRepo(directory: string, options?: PlaceOptions<Name>): RepoClient {
+    assertOptions('forRepo()', placeChecks, options);
+    this.#assertOpen();
+    return this.#clientFor(directory, options?.server).forRepo(directory);
+  }
+
+  /**
+   * The session a jarvis session is bound to, on its server.
+   *
+   * @throws {SessionNotBoundError} when it is bound to none.
+   * @throws {RangeError} when its server is none of this fleet.
+   * @throws {ClosedError} after `close()`.
+   */
+  forSession(jarvisSessionID: string): Session {
+    this.#assertOpen();
+    const binding = this.sessions.get(jarvisSessionID);
+    if (binding === undefined) throw new SessionNotBoundError(jarvisSessionID);
+    return this.server(binding.server).forSession(jarvisSessionID);
+  }
+
+  /**
+   * The client of one member: its `global`, its `server`, and what else concerns it alone. Its `forRepo` refuses what another member has.
+   *
+   * @throws {RangeError} for a name that is none of this fleet.
+   */
+  server(name: Name): Client {
+    this.#placements.assertKnown(name);
+    return this.#member(name).client;
+  }
+
+  /**
+   * The events of every repository of every member, each with its `server`. It starts no server.
+   *
+   * @throws {ClosedError} after `close()`.
+   */
+  events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): FleetEventStream<T, Name> {
+    this.#assertOpen();
+    return fleetEvents<T, Name>(this.#members, this.#logger, options);
+  }
+
+  /** What is known of every repository's instance at this moment; see `JarvisOpenCode.repos()`. It asks and starts no server. */
+  repos(): (RepoOverview & { readonly server: Name })[] {
+    return this.#members.flatMap(({ name, client }) =>
+      client.repos().map((repo) => ({ ...repo, server: name })),
+    );
+  }
+
+  /** What is known of every member at this moment, the first one first. It asks and starts no server. */
+  servers(): ServerOverview<Name>[] {
+    return this.#members.map((member) => member.overview());
+  }
+
+  /** Works on many directories, each on its server; see {@link JarvisOpenCode.map}. By default on as many at a time as all members load. */
+  async map<T>(
+    directories: Iterable<string>,
+    work: MapFunction<T>,
+    options?: MapOptions<T>,
+  ): Promise<MapResult<T>[]> {
+    this.#assertOpen();
+    return mapDirectories(directories, work, options, {
+      forRepo: (directory) => this.forRepo(directory),
+      concurrency: this.#members.reduce((sum, { maxLoaded }) => sum + maxLoaded, 0),
+    });
+  }
+
+  /** Resolves when nothing runs on any member; see {@link JarvisOpenCode.drained}. */
+  async drained(options?: DrainedOptions): Promise<void> {
+    await Promise.all(this.#members.map(({ client }) => client.drained(options)));
+  }
+
+  /** Placements and bindings as JSON: store it, and give it back as the option `restore` of the next fleet. */
+  snapshot(): FleetSnapshot {
+    return takeFleetSnapshot(this.#placements.list(), this.sessions.list());
+  }
+
+  /**
+   * Ends everything, all members at the same time; see {@link JarvisOpenCode.close}. Idempotent.
+   *
+   * @throws {RangeError} for an invalid `graceMs` or `drainMs`; nothing was closed then.
+   * @throws {AggregateError} when servers could not be stopped; the others are.
+   */
+  async close(options?: CloseOptions): Promise<void> {
+    assertCloseOptions(options);
+    this.#isClosed = true;
+    const ends = await Promise.allSettled(this.#members.map(({ client }) => client.close(options)));
+    this.#ended?.();
+    this.#ended = undefined;
+    const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
+    if (errors.length > 0)
+      throw new AggregateError(errors, `${errors.length} of the servers could not be closed.`);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new ClosedError('The fleet');
+  }
+
+  #member(name: Name): Member<Client, Name> {
+    return this.#members.find((member) => member.name === name) as Member<Client, Name>;
+  }
+
+  #clientFor(directory: string, server: Name | undefined): Client {
+    if (server === undefined) return this.server(this.#placements.choose(directory) as Name);
+    return this.server(server);
+  }
+
+  /** Places the directory of a session that is to be bound. */
+  #place(directory: string, server: Name | undefined): Name {
+    const client = this.#clientFor(directory, server);
+    client.forRepo(directory);
+    return this.#members.find((member) => member.client === client)?.name as Name;
+  }
+}
+
+function canonicalOf(platform: Platform, directory: string): string | undefined {
+  try {
+    return platform.canonicalize(directory);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,517 @@
+import { mkdtempSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setupServer } from 'msw/node';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import {
+  ClosedError,
+  JarvisFleet,
+  JarvisOpenCode,
+  RepoPlacedError,
+  ServerLostError,
+  ServerStartError,
+  SessionAlreadyBoundError,
+  SessionNotBoundError,
+  TurnError,
+  type FleetEvent,
+  type JarvisSnapshot,
+  type ServerHandle,
+} from 'jarvis-opencode';
+import {
+  mockFleet,
+  mockOpenCode,
+  text,
+  waitFor,
+  type MockFleet,
+  type MockOpenCode,
+} from 'jarvis-opencode/testing';
+import { fakeClock } from '../../support/fake-clock.js';
+import { fakeHandle } from '../../support/server-handle.js';
+
+type Mocks = { readonly main: MockOpenCode; readonly heavy: MockOpenCode };
+
+/** Nobody is there. */
+const neverAnswers = (): Promise<Response> => new Promise(() => undefined);
+
+const msw = setupServer();
+beforeAll(() => msw.listen({ onUnhandledRequest: 'error' }));
+afterAll(() => msw.close());
+
+function twoMocks(): MockFleet<Mocks> {
+  const mocks = mockFleet({ main: mockOpenCode(), heavy: mockOpenCode() });
+  msw.use(...mocks.handlers);
+  onTestFinished(() => mocks.close());
+  return mocks;
+}
+
+const toHeavy = (directory: string): 'heavy' | undefined =>
+  directory.startsWith('/big') ? 'heavy' : undefined;
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+const stateOf = (fleet: JarvisFleet<'main' | 'heavy'>, name: string): string | undefined =>
+  fleet.servers().find((server) => server.name === name)?.state;
+
+/** Reads every event of a fleet. */
+function eventsOf<Name extends string>(
+  fleet: JarvisFleet<Name>,
+): { seen: FleetEvent[]; ready: Promise<void> } {
+  const seen: FleetEvent[] = [];
+  const events = fleet.events();
+  void (async () => {
+    for await (const event of events) seen.push(event);
+  })();
+  return { seen, ready: events.ready };
+}
+
+describe('a fleet', () => {
+  it('sends each repository to its server, and keeps one object for it', async () => {
+    const mocks = twoMocks();
+    mocks.mocks.main.reply('of main');
+    mocks.mocks.heavy.reply('of heavy');
+    const fleet = await mocks.client({ route: toHeavy });
+    const small = fleet.forRepo('/small');
+    expect(fleet.forRepo('/small/../small')).toBe(small);
+    expect(fleet.server('main').forRepo('/small')).toBe(small);
+    expect((await small.prompt('?')).text).toBe('of main');
+    expect((await fleet.forRepo('/big').prompt('?')).text).toBe('of heavy');
+    expect(fleet.repos().map(({ directory, server }) => [directory, server])).toEqual([
+      ['/small', 'main'],
+      ['/big', 'heavy'],
+    ]);
+    expect(fleet.server('heavy')).toBeInstanceOf(JarvisOpenCode);
+  });
+
+  it('uses a directory through one member only, whoever asks', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    fleet.forRepo('/small');
+    expect(() => fleet.forRepo('/small', { server: 'heavy' })).toThrow(RepoPlacedError);
+    expect(() => fleet.server('heavy').forRepo('/small')).toThrow(RepoPlacedError);
+    fleet.server('heavy').forRepo('/other');
+    expect(fleet.forRepo('/other').sessions).toBe(fleet.server('heavy').forRepo('/other').sessions);
+    const session = await fleet.forRepo('/small').sessions.create();
+    expect(() => fleet.sessions.bind('chat', session, { server: 'heavy' })).toThrow(RepoPlacedError);
+    expect(() => fleet.forRepo('/small', { server: 'nobody' as 'main' })).toThrow(RangeError);
+    expect(() => fleet.server('nobody' as 'main')).toThrow('"main", "heavy"');
+  });
+
+  it('starts a member for the first request only, and one start serves all that wait', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const { ready } = eventsOf(fleet);
+    await ready;
+    const repo = fleet.forRepo('/big');
+    fleet.repos();
+    fleet.snapshot();
+    await fleet.sessions.reconcile();
+    await fleet.drained();
+    expect(fleet.servers().map(({ name, state, starts }) => [name, state, starts])).toEqual([
+      ['main', 'ready', 1],
+      ['heavy', 'asleep', 0],
+    ]);
+    await Promise.all([repo.sessions.list(), repo.sessions.list(), fleet.forRepo('/big2').sessions.list()]);
+    expect(fleet.servers()[1]).toMatchObject({ state: 'ready', starts: 1, version: '1.18.33', loaded: 2 });
+  });
+
+  it('stops a member that nothing uses, and the same session wakes it', async () => {
+    const clock = fakeClock();
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy, clock });
+    const session = await fleet.forRepo('/big').sessions.create();
+    const { seen } = eventsOf(fleet);
+    await session.prompt('one');
+    await until(() => fleet.servers()[1]?.held === 0);
+    const deadline = fleet.servers()[1]?.stopDeadline ?? 0;
+    expect(deadline).toBe(clock.now() + 900_000);
+    expect(fleet.servers()[0]?.stopDeadline).toBeUndefined();
+    clock.advance(900_000);
+    await until(() => stateOf(fleet, 'heavy') === 'asleep');
+    expect(stateOf(fleet, 'main')).toBe('ready');
+    mocks.mocks.heavy.reply('again');
+    expect((await session.prompt('two')).text).toBe('again');
+    await until(() =>
+      seen.some((event) => event.type === 'jarvis.gap' && event.properties.reason === 'restart'),
+    );
+    expect(
+      new Set(seen.filter(({ type }) => type.startsWith('jarvis.')).map(({ server }) => server)),
+    ).toEqual(new Set(['heavy']));
+  });
+
+  it('does not stop a member that something holds', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const repo = fleet.forRepo('/big');
+    await repo.sessions.list();
+    using _lease = repo.hold('a tab');
+    await expect(mocks.sleep('heavy')).rejects.toMatchObject({ code: 'DISPOSE_REFUSED' });
+    expect(stateOf(fleet, 'heavy')).toBe('ready');
+  });
+
+  it('lets the crash of a member interrupt its own turns only', async () => {
+    const mocks = twoMocks();
+    const release = new EventTarget();
+    const released = new Promise((resolve) => release.addEventListener('go', resolve));
+    mocks.mocks.main.script(() => [text('begun'), waitFor(released), text(' and done')]);
+    mocks.mocks.heavy.script(() => [text('begun'), waitFor(new Promise(() => undefined))]);
+    const fleet = await mocks.client({ route: toHeavy });
+    const { seen, ready } = eventsOf(fleet);
+    await ready;
+    const ours = fleet.forRepo('/small').prompt('long');
+    const session = await fleet.forRepo('/big').sessions.create();
+    const theirs = session.prompt('long').catch((error: unknown) => error);
+    await until(() => mocks.mocks.heavy.messages(session.id).length === 2);
+    await until(() => fleet.servers().every(({ held }) => held === 1));
+    mocks.crash('heavy');
+    const error = await theirs;
+    expect(error).toBeInstanceOf(TurnError);
+    expect(error).toMatchObject({ reason: 'interrupted', cause: expect.any(ServerLostError) as unknown });
+    expect((error as TurnError).cause).toMatchObject({
+      message: expect.stringContaining('the server "heavy"') as unknown,
+    });
+    expect(stateOf(fleet, 'heavy')).toBe('restarting');
+    release.dispatchEvent(new Event('go'));
+    expect((await ours).text).toBe('begun and done');
+    mocks.restart('heavy');
+    mocks.mocks.heavy.reply('back');
+    expect((await session.prompt('again')).text).toBe('back');
+    const states = seen.filter((event) => event.type === 'jarvis.server');
+    expect(new Set(states.map(({ server }) => server))).toEqual(new Set(['heavy']));
+    const lost = states.find((event) => 'interrupted' in event.properties);
+    expect(lost?.properties).toMatchObject({ state: 'restarting', interrupted: [session.id] });
+  });
+
+  it('ends all members with the fleet, and refuses what comes later', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const repo = fleet.forRepo('/big');
+    await repo.sessions.list();
+    const events = fleet.events();
+    const reading = (async () => {
+      for await (const _event of events);
+    })();
+    await Promise.all([fleet.close(), fleet.close()]);
+    await reading;
+    await expect(repo.sessions.list()).rejects.toBeInstanceOf(ClosedError);
+    expect(() => fleet.forRepo('/small')).toThrow(ClosedError);
+    expect(() => fleet.forSession('chat')).toThrow(ClosedError);
+    expect(() => fleet.events()).toThrow(ClosedError);
+    await expect(fleet.map(['/small'], () => 1)).rejects.toBeInstanceOf(ClosedError);
+    expect(fleet.servers().map(({ state }) => state)).toEqual(['stopped', 'stopped']);
+  });
+
+  it('stays when one member is closed', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const { seen, ready } = eventsOf(fleet);
+    await ready;
+    await fleet.server('heavy').close();
+    expect(() => fleet.forRepo('/big')).toThrow(ClosedError);
+    await fleet.forRepo('/small').sessions.create();
+    await until(() => seen.some(({ type, server }) => type === 'session.created' && server === 'main'));
+  });
+
+  it('maps directories over its members', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const results = await fleet.map(['/small', '/big', 'relative'], async (repo) => {
+      await repo.sessions.list();
+      return repo.directory;
+    });
+    expect(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : result.directory)),
+    ).toEqual(['/small', '/big', 'relative']);
+    await fleet.drained();
+  });
+});
+
+describe('the sessions of a fleet', () => {
+  it('binds each jarvis session once in the fleet, and routes it to its server', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    const session = await fleet.forRepo('/big').sessions.create({}, { jarvisSessionID: 'chat' });
+    expect(fleet.sessions.get('chat')).toEqual({
+      jarvisSessionID: 'chat',
+      sessionID: session.id,
+      directory: '/big',
+      server: 'heavy',
+    });
+    expect(fleet.forSession('chat').id).toBe(session.id);
+    expect(fleet.sessions.directoryOf(session.id)).toBe('/big');
+    expect(fleet.sessions.directoryOf(session.id, 'main')).toBeUndefined();
+    const other = await fleet.forRepo('/small').sessions.create();
+    expect(() => fleet.sessions.bind('chat', other)).toThrow(SessionAlreadyBoundError);
+    await expect(
+      fleet.forRepo('/small').sessions.create({}, { jarvisSessionID: 'chat' }),
+    ).rejects.toBeInstanceOf(SessionAlreadyBoundError);
+    fleet.sessions.bind('other', other);
+    expect(fleet.sessions.list().map(({ jarvisSessionID, server }) => [jarvisSessionID, server])).toEqual([
+      ['other', 'main'],
+      ['chat', 'heavy'],
+    ]);
+    expect(fleet.sessions.unbind('chat')).toBe(true);
+    expect(() => fleet.forSession('chat')).toThrow(SessionNotBoundError);
+  });
+
+  it('asks sleeping members only when that is wanted, and says what it did not ask', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy });
+    await fleet.forRepo('/small').sessions.create({}, { jarvisSessionID: 'ours' });
+    const session = await fleet.forRepo('/big').sessions.create({}, { jarvisSessionID: 'theirs' });
+    await until(() => fleet.servers()[1]?.held === 0);
+    await mocks.sleep('heavy');
+    const quick = await fleet.sessions.reconcile();
+    expect(quick.kept.map(({ jarvisSessionID }) => jarvisSessionID)).toEqual(['ours']);
+    expect(quick.unknown).toEqual([
+      { jarvisSessionID: 'theirs', sessionID: session.id, directory: '/big', server: 'heavy' },
+    ]);
+    expect(stateOf(fleet, 'heavy')).toBe('asleep');
+    const all = await fleet.sessions.reconcile({ wake: true });
+    expect(all.kept.map(({ server }) => server)).toEqual(['main', 'heavy']);
+    expect(all.unknown).toEqual([]);
+  });
+
+  it('goes on from a snapshot without starting anybody, and asks no route about what is placed', async () => {
+    const mocks = twoMocks();
+    const first = await mocks.client({ route: toHeavy });
+    const session = await first.forRepo('/big').sessions.create({}, { jarvisSessionID: 'chat' });
+    first.forRepo('/small');
+    const stored: unknown = JSON.parse(JSON.stringify(first.snapshot()));
+    await first.close();
+    const asked: string[] = [];
+    const second = await mocks.client({
+      restore: stored as JarvisSnapshot,
+      profiles: { main: { start: 'on-demand' } },
+      route: (directory) => {
+        asked.push(directory);
+        return 'main';
+      },
+    });
+    expect(second.forSession('chat').id).toBe(session.id);
+    second.forRepo('/small');
+    expect(second.servers().map(({ starts }) => starts)).toEqual([0, 0]);
+    mocks.mocks.heavy.reply('still here');
+    expect((await second.forSession('chat').prompt('?')).text).toBe('still here');
+    expect(second.servers().map(({ starts }) => starts)).toEqual([0, 1]);
+    expect(asked).toEqual([]);
+    expect(second.snapshot()).toEqual(stored);
+  });
+
+  it('places the sessions of a snapshot of one client by the route', async () => {
+    const mocks = twoMocks();
+    const restore: JarvisSnapshot = {
+      version: 1,
+      bindings: [
+        { jarvisSessionID: 'a', sessionID: 'ses_a', directory: '/big' },
+        { jarvisSessionID: 'b', sessionID: 'ses_b', directory: '/small' },
+      ],
+    };
+    const fleet = await mocks.client({ route: toHeavy, restore });
+    expect(fleet.sessions.list().map(({ jarvisSessionID, server }) => [jarvisSessionID, server])).toEqual([
+      ['b', 'main'],
+      ['a', 'heavy'],
+    ]);
+  });
+
+  it('keeps what belongs to a server that is gone, and gives it to nobody else', async () => {
+    const mocks = twoMocks();
+    const restore = {
+      type: 'fleet',
+      version: 1,
+      placements: [{ server: 'old', directory: '/srv/old' }],
+      bindings: [{ jarvisSessionID: 'chat', sessionID: 'ses_1', directory: '/srv/old', server: 'old' }],
+    } as const;
+    const fleet = await mocks.client({ restore });
+    expect(() => fleet.forSession('chat')).toThrow(RangeError);
+    expect(() => fleet.forRepo('/srv/old')).toThrow(RangeError);
+    expect(() => fleet.forRepo('/srv/old', { server: 'main' })).toThrow(RepoPlacedError);
+    const session = await fleet.forRepo('/small').sessions.create();
+    expect(() => fleet.sessions.bind('chat', session)).toThrow(SessionAlreadyBoundError);
+    expect((await fleet.sessions.reconcile()).unknown).toMatchObject([{ server: 'old' }]);
+    expect(fleet.snapshot().bindings).toEqual(restore.bindings);
+    expect(fleet.sessions.unbind('chat')).toBe(true);
+  });
+
+  it.each<[string, unknown, new (message?: string) => Error, string]>([
+    [
+      'a newer version',
+      { type: 'fleet', version: 2, placements: [], bindings: [] },
+      RangeError,
+      'newer version',
+    ],
+    ['another shape', { type: 'fleet', version: 1, placements: 1, bindings: [] }, TypeError, 'placements'],
+    [
+      'a directory on two servers',
+      {
+        type: 'fleet',
+        version: 1,
+        placements: [
+          { server: 'main', directory: '/a' },
+          { server: 'heavy', directory: '/a' },
+        ],
+        bindings: [],
+      },
+      TypeError,
+      'one server',
+    ],
+  ])('refuses a snapshot of %s', async (_name, restore, error, message) => {
+    const starting = twoMocks().client({ restore: restore as JarvisSnapshot });
+    await expect(starting).rejects.toBeInstanceOf(error);
+    await expect(starting).rejects.toThrow(message);
+  });
+
+  it('is refused by a client of one server, by name', async () => {
+    const fleet = await twoMocks().client();
+    const restore = fleet.snapshot() as unknown as JarvisSnapshot;
+    expect(() => new JarvisOpenCode(fakeHandle(), { restore })).toThrow('JarvisFleet.start({ restore })');
+  });
+});
+
+describe('starting a fleet', () => {
+  const open = (): Promise<ServerHandle> => Promise.resolve(fakeHandle());
+
+  it.each<[string, object, string]>([
+    ['no profiles', {}, 'Expected servers to have a profile'],
+    ['a number as a name', { main: { open }, 1: { open } }, 'JavaScript sorts them first'],
+    ['url and open in one profile', { main: { url: 'http://a', open } }, 'url or open, got both'],
+    [
+      'an option that the kind does not have',
+      { main: { url: 'http://a', stopAfterIdleMs: 5 } },
+      "'stopAfterIdleMs'",
+    ],
+    ['one url twice', { a: { url: 'http://a' }, b: { url: 'http://a/' } }, 'servers.b to be its own'],
+    ['one port twice', { a: { port: 4096 }, b: { port: 4096, dataDir: '/b' } }, 'port of servers.b'],
+    [
+      'another trust on one data directory',
+      { a: { dataDir: '/a' }, b: { dataDir: '/a', trustProjectConfig: false } },
+      'differs from servers.a in trust',
+    ],
+    ['a profile that is none', { a: 7 }, 'servers.a'],
+  ])('refuses %s', async (_name, servers, message) => {
+    const starting = JarvisFleet.start({ servers: servers as Record<string, { open: typeof open }> });
+    await expect(starting).rejects.toBeInstanceOf(TypeError);
+    await expect(starting).rejects.toThrow(message);
+  });
+
+  it('rejects and stops what has started when a member of the beginning does not start', async () => {
+    let stops = 0;
+    const starting = JarvisFleet.start({
+      fetch: neverAnswers,
+      servers: {
+        main: { open: () => Promise.resolve({ ...fakeHandle(), stop: () => Promise.resolve(void stops++) }) },
+        broken: { start: 'now', open: () => Promise.reject(new Error('no room')) },
+      },
+    });
+    await expect(starting).rejects.toBeInstanceOf(ServerStartError);
+    await expect(starting).rejects.toThrow('Could not start the server "broken": no room.');
+    expect(stops).toBe(1);
+  });
+
+  it('rejects with the reason of its signal, with nothing left running', async () => {
+    const controller = new AbortController();
+    const reason = new Error('mine');
+    const aborted: unknown[] = [];
+    const starting = JarvisFleet.start({
+      signal: controller.signal,
+      servers: {
+        main: {
+          open: (signal) =>
+            new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => {
+                aborted.push(signal.aborted);
+                reject(signal.reason as Error);
+              });
+              controller.abort(reason);
+            }),
+        },
+      },
+    });
+    await expect(starting).rejects.toBe(reason);
+    expect(aborted).toEqual([true]);
+  });
+
+  it('tells in one error which servers could not be stopped, and stops the others', async () => {
+    let stops = 0;
+    const fleet = await JarvisFleet.start({
+      fetch: neverAnswers,
+      servers: {
+        main: {
+          open: () => Promise.resolve({ ...fakeHandle(), stop: () => Promise.reject(new Error('stuck')) }),
+        },
+        other: {
+          start: 'now',
+          open: () => Promise.resolve({ ...fakeHandle(), stop: () => Promise.resolve(void stops++) }),
+        },
+      },
+    });
+    await expect(fleet.close()).rejects.toBeInstanceOf(AggregateError);
+    expect(stops).toBe(1);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['no handle', () => 7, 'to give a server handle'],
+    ['a url with a path', () => fakeHandle('http://127.0.0.1:9/x'), 'to be an origin'],
+  ])('refuses %s from open()', async (_name, made, message) => {
+    const starting = JarvisFleet.start({
+      servers: { main: { open: () => Promise.resolve(made() as ServerHandle) } },
+    });
+    await expect(starting).rejects.toThrow(message);
+  });
+
+  it('lets a server that does not answer fail its own calls only, and try again', async () => {
+    const mocks = twoMocks();
+    const { url } = mocks.mocks.heavy;
+    const fleet = await JarvisFleet.start({
+      servers: {
+        main: { ...mocks.mocks.main.connectOptions },
+        remote: { url, timeoutMs: 50 },
+      },
+    });
+    onTestFinished(() => fleet.close());
+    mocks.mocks.heavy.crash();
+    const repo = fleet.forRepo('/srv/app', { server: 'remote' });
+    await expect(repo.sessions.list()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+    expect(fleet.servers().map(({ state }) => state)).toEqual(['asleep', 'asleep']);
+    await fleet.forRepo('/small').sessions.list();
+    mocks.mocks.heavy.restart();
+    await expect(repo.sessions.list()).resolves.toEqual([]);
+    // Another machine has directories of its own.
+    expect(fleet.forRepo('/srv/app', { server: 'main' })).not.toBe(repo);
+  });
+});
+
+describe('directories of this machine', () => {
+  it('gives a link and the worktrees of a repository its member', async () => {
+    const root = realpathSync(mkdtempSync(join(tmpdir(), 'fleet-')));
+    onTestFinished(() => rmSync(root, { recursive: true }));
+    const app = join(root, 'app');
+    const worktree = join(root, 'worktree');
+    mkdirSync(join(app, '.git', 'worktrees', 'w'), { recursive: true });
+    writeFileSync(join(app, '.git', 'worktrees', 'w', 'commondir'), '../..\n');
+    mkdirSync(worktree);
+    writeFileSync(join(worktree, '.git'), `gitdir: ${join(app, '.git', 'worktrees', 'w')}\n`);
+    symlinkSync(app, join(root, 'link'));
+    const open = (): Promise<ServerHandle> => Promise.resolve(fakeHandle());
+    const fleet = await JarvisFleet.start<Record<'main' | 'heavy', { open: typeof open; paths: 'local' }>>({
+      fetch: neverAnswers,
+      route: () => 'main',
+      servers: {
+        main: { open, paths: 'local' },
+        heavy: { open, paths: 'local' },
+      },
+    });
+    onTestFinished(() => fleet.close());
+    const repo = fleet.forRepo(app, { server: 'heavy' });
+    expect(fleet.forRepo(join(root, 'link'))).toBe(repo);
+    fleet.forRepo(worktree);
+    fleet.forRepo(root);
+    expect(fleet.snapshot().placements).toEqual([
+      { server: 'heavy', directory: app },
+      { server: 'heavy', directory: worktree },
+      { server: 'main', directory: root },
+    ]);
+    expect(() => fleet.server('main').forRepo(worktree)).toThrow(RepoPlacedError);
+  });
+});
