@@ -3,8 +3,12 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
-// Set by .ci/run, which reads the counts from it.
-const jsonFile = process.env['VITEST_JSON'];
+// Set by .ci/run, which reads the counts of all runs from there.
+const reports = process.env['VITEST_REPORTS'];
+
+/** The reporters of one run, whose counts are in `<name>.json` then. */
+export const reportersOf = (name: string): ['default', ...['json', { outputFile: string }][]] =>
+  reports ? ['default', ['json', { outputFile: `${reports}/${name}.json` }]] : ['default'];
 
 export default defineConfig({
   resolve: {
@@ -16,7 +20,7 @@ export default defineConfig({
   },
   test: {
     allowOnly: false,
-    reporters: jsonFile ? ['default', ['json', { outputFile: jsonFile }]] : ['default'],
+    reporters: reportersOf('suite'),
     // Vitest's default leaves one core idle, which is half of a small machine.
     maxWorkers: '100%',
     restoreMocks: true,
