@@ -5,16 +5,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { JarvisOpenCode, ServerStartError, type StartOptions } from 'jarvis-opencode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bubblewrap } from '../../examples/fleet/sandbox.js';
 import { resultsOf } from '../../src/testing/real/model-turn.js';
 import { fakeServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
 import { text, toolCall } from '../support/model-steps.js';
+import { hasOtherUser, OTHER_USER as OTHER } from '../support/other-user.js';
 import { opencodeBinary } from '../support/opencode-binary.js';
 import { descendantsOf, endProcessesWith, expectNoProcesses } from '../support/processes.js';
 import { realServerOptions } from '../support/real-opencode.js';
-
-const isRoot = process.getuid?.() === 0;
-const OTHER = 54_321;
 
 /** In the environment of every process that a test starts, unless the wrapper clears it. */
 let marker: string;
@@ -125,16 +124,13 @@ describe.runIf(hasSandbox)('a real server in a sandbox (skipped where bwrap is m
               }),
             ],
     });
-    const shown = [dirname(repo.directory), real.root].flatMap((path) => ['--bind', path, path]);
-    // The repository of this package may be in there too.
+    // The repository of this package may be in a temporary directory too.
     const packages = join(dirname(opencodeBinary()), '../..');
+    const writable = [dirname(repo.directory), real.root];
     await using jarvis = await JarvisOpenCode.start({
       ...real.startOptions,
       cwd: repo.directory,
-      wrap: [
-        ...['bwrap', '--ro-bind', '/', '/', '--dev', '/dev', '--tmpfs', tmpdir(), ...shown],
-        ...['--ro-bind', packages, packages, '--unshare-pid', '--proc', '/proc', '--die-with-parent'],
-      ],
+      wrap: bubblewrap({ writable, hidden: [tmpdir()], readable: [packages] }),
     });
     const session = await jarvis.forRepo(repo.directory).sessions.create();
     const answer = await session.prompt('Look around');
@@ -149,54 +145,57 @@ describe.runIf(hasSandbox)('a real server in a sandbox (skipped where bwrap is m
   });
 });
 
-describe.runIf(isRoot)('a real server of another user (skipped unless root)', () => {
-  it('works as that user in its own directories, and cannot read or write what belongs to the host', async () => {
-    await using repo = await gitRepo();
-    await using foreign = await gitRepo();
-    await using real = await realServerOptions({
-      script: (turn) =>
-        turn.step > 0
-          ? [text(resultsOf(turn)[0]?.output ?? '')]
-          : [
-              toolCall('bash', {
-                command: `id -u; echo $HOME $USER; cat ${real.root}/secret; touch ${foreign.directory}/x; echo hi > made`,
-                description: 'Look',
-              }),
-            ],
-    });
-    chmodSync(real.root, 0o711);
-    // Where the repository of this package is may be closed to that user.
-    const command = join(real.root, 'opencode');
-    copyFileSync(opencodeBinary(), command);
-    writeFileSync(join(real.root, 'secret'), 'the secret of the host', { mode: 0o600 });
-    for (const { directory } of [repo, foreign]) chmodSync(dirname(directory), 0o711);
-    execFileSync('chown', ['-R', `${OTHER}:${OTHER}`, repo.directory]);
-    const dataDir = join(real.root, 'of-other', 'data');
+describe.runIf(hasOtherUser())(
+  'a real server of another user (skipped unless root, with a temporary directory open to others)',
+  () => {
+    it('works as that user in its own directories, and cannot read or write what belongs to the host', async () => {
+      await using repo = await gitRepo();
+      await using foreign = await gitRepo();
+      await using real = await realServerOptions({
+        script: (turn) =>
+          turn.step > 0
+            ? [text(resultsOf(turn)[0]?.output ?? '')]
+            : [
+                toolCall('bash', {
+                  command: `id -u; echo $HOME $USER; cat ${real.root}/secret; touch ${foreign.directory}/x; echo hi > made`,
+                  description: 'Look',
+                }),
+              ],
+      });
+      chmodSync(real.root, 0o711);
+      // Where the repository of this package is may be closed to that user.
+      const command = join(real.root, 'opencode');
+      copyFileSync(opencodeBinary(), command);
+      writeFileSync(join(real.root, 'secret'), 'the secret of the host', { mode: 0o600 });
+      for (const { directory } of [repo, foreign]) chmodSync(dirname(directory), 0o711);
+      execFileSync('chown', ['-R', `${OTHER}:${OTHER}`, repo.directory]);
+      const dataDir = join(real.root, 'of-other', 'data');
 
-    await using jarvis = await JarvisOpenCode.start({
-      ...real.startOptions,
-      command,
-      cwd: undefined,
-      env: { ...real.startOptions.env, TMPDIR: undefined },
-      dataDir,
-      user: { uid: OTHER, gid: OTHER },
-    });
-    expect(statSync(`/proc/${jarvis.server.pid}`).uid).toBe(OTHER);
-    expect(() => jarvis.forRepo(foreign.directory)).toThrow(expect.objectContaining({ reason: 'owner' }));
-    const closed = join(real.root, 'closed');
-    mkdirSync(closed, { mode: 0o700 });
-    expect(() => jarvis.forRepo(closed)).toThrow(expect.objectContaining({ reason: 'unreadable' }));
+      await using jarvis = await JarvisOpenCode.start({
+        ...real.startOptions,
+        command,
+        cwd: undefined,
+        env: { ...real.startOptions.env, TMPDIR: undefined },
+        dataDir,
+        user: { uid: OTHER, gid: OTHER },
+      });
+      expect(statSync(`/proc/${jarvis.server.pid}`).uid).toBe(OTHER);
+      expect(() => jarvis.forRepo(foreign.directory)).toThrow(expect.objectContaining({ reason: 'owner' }));
+      const closed = join(real.root, 'closed');
+      mkdirSync(closed, { mode: 0o700 });
+      expect(() => jarvis.forRepo(closed)).toThrow(expect.objectContaining({ reason: 'unreadable' }));
 
-    const client = jarvis.forRepo(repo.directory);
-    expect((await client.vcs.get()).branch).toBe('main');
-    const { text: said } = await (await client.sessions.create()).prompt('Who are you?');
-    expect(said).toContain(`${OTHER}\n${dataDir}/home ${OTHER}\n`);
-    expect(said).not.toContain('the secret of the host');
-    expect(existsSync(join(foreign.directory, 'x'))).toBe(false);
-    expect(statSync(join(repo.directory, 'made')).uid).toBe(OTHER);
-    expect(statSync(join(dataDir, 'data/opencode/opencode.db'))).toMatchObject({ uid: OTHER, gid: OTHER });
-    expect(statSync(dataDir).mode & 0o777).toBe(0o700);
-    await jarvis.close();
-    expectNoProcesses(real.marker);
-  });
-});
+      const client = jarvis.forRepo(repo.directory);
+      expect((await client.vcs.get()).branch).toBe('main');
+      const { text: said } = await (await client.sessions.create()).prompt('Who are you?');
+      expect(said).toContain(`${OTHER}\n${dataDir}/home ${OTHER}\n`);
+      expect(said).not.toContain('the secret of the host');
+      expect(existsSync(join(foreign.directory, 'x'))).toBe(false);
+      expect(statSync(join(repo.directory, 'made')).uid).toBe(OTHER);
+      expect(statSync(join(dataDir, 'data/opencode/opencode.db'))).toMatchObject({ uid: OTHER, gid: OTHER });
+      expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+      await jarvis.close();
+      expectNoProcesses(real.marker);
+    });
+  },
+);

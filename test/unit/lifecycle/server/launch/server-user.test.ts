@@ -19,8 +19,7 @@ import {
   userVariables,
   type ParsedServerUser,
 } from '../../../../../src/lifecycle/server/launch/server-user.js';
-
-const OTHER = 54_321;
+import { hasOtherUser, OTHER_USER as OTHER } from '../../../../support/other-user.js';
 
 describe('the user of a server', () => {
   it.each([
@@ -58,61 +57,66 @@ describe('the user of a server', () => {
   });
 });
 
-describe.runIf(process.getuid?.() === 0)('the directories of another user (skipped unless root)', () => {
-  let base: string;
+describe.runIf(hasOtherUser())(
+  'the directories of another user (skipped unless root, with a temporary directory open to others)',
+  () => {
+    let base: string;
 
-  beforeEach(() => {
-    base = realpathSync(mkdtempSync(join(tmpdir(), 'jarvis-user-')));
-    chmodSync(base, 0o711);
-  });
+    beforeEach(() => {
+      base = realpathSync(mkdtempSync(join(tmpdir(), 'jarvis-user-')));
+      chmodSync(base, 0o711);
+    });
 
-  afterEach(() => rmSync(base, { recursive: true }));
+    afterEach(() => rmSync(base, { recursive: true }));
 
-  /** Prepares a start; `cwd` and `program` are what everybody may use. */
-  function prepare({
-    dataDir = join(base, 'data'),
-    home = join(dataDir, 'home'),
-    cwd = '/',
-    program = '/bin/sh',
-  }): void {
-    const directories = [join(dataDir, 'cache')];
-    prepareUser({ uid: OTHER, gid: OTHER, dataDir, home }, { cwd, program, directories });
-  }
-
-  it('makes them for that user alone, and what is above for all to pass', () => {
-    prepare({ dataDir: join(base, 'new/data') });
-    for (const path of ['new/data', 'new/data/home', 'new/data/cache']) {
-      const { uid, gid, mode } = statSync(join(base, path));
-      expect([path, uid, gid, mode & 0o777]).toEqual([path, OTHER, OTHER, 0o700]);
+    /** Prepares a start; `cwd` and `program` are what everybody may use. */
+    function prepare({
+      dataDir = join(base, 'data'),
+      home = join(dataDir, 'home'),
+      cwd = '/',
+      program = '/bin/sh',
+    }): void {
+      const directories = [join(dataDir, 'cache')];
+      prepareUser({ uid: OTHER, gid: OTHER, dataDir, home }, { cwd, program, directories });
     }
-    expect(statSync(join(base, 'new'))).toMatchObject({ uid: 0 });
-    expect(statSync(join(base, 'new')).mode & 0o777).toBe(0o711);
-    prepare({ dataDir: join(base, 'new/data') });
-  });
 
-  it('takes an empty directory and one of that user, and no other', () => {
-    mkdirSync(join(base, 'empty'));
-    mkdirSync(join(base, 'own'));
-    writeFileSync(join(base, 'own/file'), '');
-    chownSync(join(base, 'own'), OTHER, OTHER);
-    prepare({ dataDir: join(base, 'empty'), home: join(base, 'own') });
-    expect(statSync(join(base, 'empty')).uid).toBe(OTHER);
-    mkdirSync(join(base, 'full/file'), { recursive: true });
-    expect(() => prepare({ dataDir: join(base, 'full') })).toThrow(ServerStartError);
-    expect(() => prepare({ dataDir: join(base, 'full') })).toThrow(/full" .* it belongs to user 0\b/);
-    expect(statSync(join(base, 'full')).uid).toBe(0);
-  });
+    it('makes them for that user alone, and what is above for all to pass', () => {
+      prepare({ dataDir: join(base, 'new/data') });
+      for (const path of ['new/data', 'new/data/home', 'new/data/cache']) {
+        const { uid, gid, mode } = statSync(join(base, path));
+        expect([path, uid, gid, mode & 0o777]).toEqual([path, OTHER, OTHER, 0o700]);
+      }
+      expect(statSync(join(base, 'new'))).toMatchObject({ uid: 0 });
+      expect(statSync(join(base, 'new')).mode & 0o777).toBe(0o711);
+      prepare({ dataDir: join(base, 'new/data') });
+    });
 
-  it('names a directory that the user cannot reach, a cwd it may not enter, and a program it may not execute', () => {
-    mkdirSync(join(base, 'closed'), { mode: 0o700 });
-    const closed = join(base, 'closed/data');
-    expect(() => prepare({ dataDir: closed })).toThrow(`User 54321 cannot make or write to "${closed}/home"`);
-    expect(() => prepare({ cwd: join(base, 'closed') })).toThrow(
-      `may not enter the cwd "${join(base, 'closed')}"`,
-    );
-    writeFileSync(join(base, 'program'), '', { mode: 0o700 });
-    expect(() => prepare({ program: join(base, 'program') })).toThrow(
-      `may not execute "${join(base, 'program')}"`,
-    );
-  });
-});
+    it('takes an empty directory and one of that user, and no other', () => {
+      mkdirSync(join(base, 'empty'));
+      mkdirSync(join(base, 'own'));
+      writeFileSync(join(base, 'own/file'), '');
+      chownSync(join(base, 'own'), OTHER, OTHER);
+      prepare({ dataDir: join(base, 'empty'), home: join(base, 'own') });
+      expect(statSync(join(base, 'empty')).uid).toBe(OTHER);
+      mkdirSync(join(base, 'full/file'), { recursive: true });
+      expect(() => prepare({ dataDir: join(base, 'full') })).toThrow(ServerStartError);
+      expect(() => prepare({ dataDir: join(base, 'full') })).toThrow(/full" .* it belongs to user 0\b/);
+      expect(statSync(join(base, 'full')).uid).toBe(0);
+    });
+
+    it('names a directory that the user cannot reach, a cwd it may not enter, and a program it may not execute', () => {
+      mkdirSync(join(base, 'closed'), { mode: 0o700 });
+      const closed = join(base, 'closed/data');
+      expect(() => prepare({ dataDir: closed })).toThrow(
+        `User 54321 cannot make or write to "${closed}/home"`,
+      );
+      expect(() => prepare({ cwd: join(base, 'closed') })).toThrow(
+        `may not enter the cwd "${join(base, 'closed')}"`,
+      );
+      writeFileSync(join(base, 'program'), '', { mode: 0o700 });
+      expect(() => prepare({ program: join(base, 'program') })).toThrow(
+        `may not execute "${join(base, 'program')}"`,
+      );
+    });
+  },
+);
