@@ -1,4 +1,13 @@
-import type { EventStream, OpenCodeEvent, PermissionRule, RepoClient, Session } from 'jarvis-opencode';
+import {
+  readTurn,
+  type EventStream,
+  type JarvisOpenCode,
+  type OpenCodeEvent,
+  type PermissionRule,
+  type RemoteTurn,
+  type RepoClient,
+  type Session,
+} from 'jarvis-opencode';
 import {
   afterTools,
   question,
@@ -6,8 +15,11 @@ import {
   tool,
   type MockStep,
   type MockToolResult,
+  waitFor,
 } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { chatBackend } from '../../examples/chat-backend.js';
+import { gate } from './helpers.js';
 import { worlds, type WireRequest, type World } from './worlds.js';
 
 const PATIENCE = { timeout: 20_000, interval: 20 };
@@ -333,6 +345,88 @@ describe.each(worlds)('permissions and questions in $name', ({ open }) => {
     expect(rejected.text).toMatch(/^The user rejected permission .* feedback: not today$/);
     world.script(() => [afterTools((results) => [text(`${results.length} tools`)])]);
     expect((await session.prompt('Nothing')).text).toBe('0 tools');
+  });
+
+  describe('the chat back end of the examples', () => {
+    /** A back end, or the next one that takes over its conversations. */
+    async function backend(before?: JarvisOpenCode) {
+      const restore = before?.snapshot();
+      await before?.close();
+      const jarvis = await world.connect({ idle: false, ...(restore && { restore }) });
+      const answer = chatBackend(jarvis, new Map([['app', repo.directory]]), () => undefined);
+      const send = (path: string, body?: string): Promise<Response> =>
+        answer(
+          new Request(`http://chat${path}`, {
+            method: body === undefined ? 'GET' : 'POST',
+            body: body ?? null,
+          }),
+        );
+      return { jarvis, send };
+    }
+
+    async function readUntil(turn: RemoteTurn, text: string): Promise<void> {
+      let all = '';
+      for await (const piece of turn.text) {
+        all += piece;
+        if (all.includes(text)) return;
+      }
+      throw new Error(`The turn ended with ${all}`);
+    }
+
+    async function permissionOf(turn: RemoteTurn): Promise<string> {
+      for await (const step of turn) if (step.type === 'permission') return step.request.id;
+      throw new Error('The turn ended without a request.');
+    }
+
+    it('gives two pages the same turn, and a page that comes later none', async () => {
+      const middle = gate();
+      world.script(() => [echo('first'), text('Half. '), waitFor(middle.promise), text('Done.')]);
+      const { send } = await backend();
+      const first = readTurn(await send('/app/two', 'Go'));
+      expect(await (await send(`/app/two/${await permissionOf(first)}`, '"allow"')).json()).toBe('answered');
+      await readUntil(first, 'Half.');
+      const second = readTurn(await send('/app/two'));
+      middle.open();
+      expect((await first.result).text).toBe('Half. Done.');
+      expect(await second.result).toEqual(await first.result);
+      expect((await send('/app/two')).status).toBe(204);
+    });
+
+    it('goes on with a turn and with a permission that waits when another process takes over', async () => {
+      const middle = gate();
+      world.script(() => [
+        text('Begun. '),
+        waitFor(middle.promise),
+        echo('second'),
+        afterTools(() => [text('The end.')]),
+      ]);
+      const one = await backend();
+      const lost = readTurn(await one.send('/app/restart', 'Go'));
+      await readUntil(lost, 'Begun.');
+      const two = await backend(one.jarvis);
+      await expect(lost.result).rejects.toMatchObject({ problem: { code: 'CLOSED' } });
+
+      const asking = readTurn(await two.send('/app/restart'));
+      middle.open();
+      const id = await permissionOf(asking);
+      const three = await backend(two.jarvis);
+      const rejoined = readTurn(await three.send('/app/restart'));
+      expect(await permissionOf(rejoined)).toBe(id);
+      expect((await three.send(`/app/restart/${id}`, '"perhaps"')).status).toBe(422);
+      expect(await (await three.send(`/app/restart/${id}`, '"allow"')).json()).toBe('answered');
+      expect((await rejoined.result).text).toBe('The end.');
+      expect(await (await three.send(`/app/restart/${id}`, '"allow"')).json()).toBe('gone');
+    });
+
+    it('answers what it does not know with 404', async () => {
+      const { send } = await backend();
+      expect((await send('/etc/1', 'Go')).status).toBe(404);
+      expect((await send('/app/', 'Go')).status).toBe(404);
+      expect(await (await send('/app/never')).json()).toMatchObject({
+        status: 404,
+        code: 'SESSION_NOT_BOUND',
+      });
+    });
   });
 });
 
