@@ -9,10 +9,17 @@ import { bubblewrap } from '../../examples/fleet/sandbox.js';
 import { resultsOf } from '../../src/testing/real/model-turn.js';
 import { fakeServer } from '../support/fixtures.js';
 import { gitRepo } from '../support/git-repo.js';
+import { startHost } from '../support/host-process.js';
 import { text, toolCall } from '../support/model-steps.js';
 import { hasOtherUser, OTHER_USER as OTHER } from '../support/other-user.js';
 import { opencodeBinary } from '../support/opencode-binary.js';
-import { descendantsOf, endProcessesWith, expectNoProcesses } from '../support/processes.js';
+import {
+  descendantsOf,
+  endProcessesWith,
+  expectNoProcesses,
+  processesWith,
+  waitForNone,
+} from '../support/processes.js';
 import { realServerOptions } from '../support/real-opencode.js';
 
 /** In the environment of every process that a test starts, unless the wrapper clears it. */
@@ -65,6 +72,20 @@ describe('a command that starts the server', () => {
     expect(descendantsOf(jarvis.server.pid as number)).toHaveLength(1);
     await jarvis.close({ graceMs: 100 });
     expectNoProcesses(marker);
+  });
+
+  it('leaves nothing behind a wrapper when the host is killed', async () => {
+    const options = {
+      command: fakeServer('asks-password'),
+      env: { JARVIS_TEST_MARKER: marker },
+      wrap: ['sh', '-c', 'setsid sleep 1000 & setsid "$0" "$@" & wait $!'],
+    };
+    await using host = startHost("await start(); say('ready'); setInterval(() => {}, 1_000);", { options });
+    await host.hears('ready');
+    expect(processesWith(marker)).toHaveLength(3);
+    host.kill('SIGKILL');
+    await waitForNone(marker);
+    await host.childrenGone();
   });
 
   it('names a wrapper that is not there', async () => {
