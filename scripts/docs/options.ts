@@ -59,6 +59,8 @@ const CLIENT = [
   'TurnLimits',
 ];
 
+const FLEET = ['FleetOptions', 'FleetReconcileOptions', 'Lifetime', 'OpenProfile', 'PlaceOptions'];
+
 const GUIDES: readonly Guide[] = [
   {
     file: 'options-testing.md',
@@ -87,6 +89,12 @@ const GUIDES: readonly Guide[] = [
     takes: (name) => TURNS.includes(name),
   },
   {
+    file: 'options-fleet.md',
+    title: 'Options of a fleet',
+    about: 'What `JarvisFleet` takes. [A fleet of servers](fleet.md) has examples.',
+    takes: (name) => FLEET.includes(name),
+  },
+  {
     file: 'options-calls.md',
     title: 'Options of calls',
     about: 'What the other methods take, each as its last argument.',
@@ -104,7 +112,7 @@ function tablesOf(program: ts.Program, entry: string): Table[] {
   if (module === undefined) throw new Error(`The compiler did not read ${entry}`);
   return checker
     .getExportsOfModule(module)
-    .filter(({ name }) => /(Options|Policy|Limits)$/.test(name))
+    .filter(({ name }) => /(Options|Policy|Limits|Lifetime|Profile)$/.test(name))
     .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol))
     .flatMap((symbol) => (symbol.declarations ?? []).filter(ts.isInterfaceDeclaration))
     .map((declaration) => tableOf(declaration, checker))

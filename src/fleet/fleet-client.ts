@@ -22,7 +22,7 @@ import { restoreFleet } from './restore.js';
 
 /** Which member of a fleet a directory goes to. */
 export interface PlaceOptions<Name extends string> {
-  /** @default the one that has it, else what `route` says, else the first member */
+  /** The member that is to have it. @default the one that has it, else what `route` says, else the first member */
   readonly server?: Name | undefined;
 }
 
