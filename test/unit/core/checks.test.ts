@@ -63,7 +63,7 @@ describe('an unknown option', () => {
     ],
     [
       start({ ['__proto__x']: 1 }),
-      "Unknown option '__proto__x' of JarvisOpenCode.start(); it takes command, args, ",
+      "Unknown option '__proto__x' of JarvisOpenCode.start(); it takes command, wrap, user, args, ",
     ],
     [start(Object.create({ paswword: 'x' })), "did you mean 'password'?"],
     [
