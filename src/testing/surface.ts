@@ -19,6 +19,7 @@ export {
   aUserMessage,
   type BuiltEvent,
 } from './builders.js';
+export type { MockFleetServers } from './mock-fleet.js';
 export type { MockOpenCodeOptions, MockServer, MockStream } from './mock-types.js';
 export type {
   MockAnswer,
