@@ -42,7 +42,8 @@ describe('dispose({ force: true })', () => {
     await shared.model.waitForRequest((request) => request.prompt === 'theirs');
     const queued = ours.prompt('queued');
     const terminal = await repo.pty.create({ command: 'sh' });
-    await vi.waitFor(() => expect(kindsOf(repo)).toEqual(expect.arrayContaining(['turn', 'pty', 'lease'])));
+    const held = expect.arrayContaining(['turn', 'pty', 'lease']) as string[];
+    await vi.waitFor(() => expect(kindsOf(repo)).toEqual(held), PATIENCE);
 
     await expect(repo.dispose()).rejects.toMatchObject({ name: 'DisposeRefusedError' });
     const result = await repo.dispose({ force: true });

@@ -159,8 +159,10 @@ describe('an application that Vite renders in development', () => {
       const app = await application(name, `start(${optionsOf(name)})`, isBundled);
       const answers = [await app.edit(0), await app.edit(1), await app.edit(2)];
       expect(new Set(answers.map(({ pid }) => pid)).size).toBe(3);
-      expect(answers.map(({ warnings }) => warnings.length)).toEqual([0, 1, 1]);
-      expect(answers[2]?.warnings[0]).toMatch(new RegExp(`${name}\\.ts:\\d+:\\d+ starts another server`));
+      // The servers share a data directory, of which they warn too.
+      const another = new RegExp(`${name}\\.ts:\\d+:\\d+ starts another server`);
+      const warned = answers.map(({ warnings }) => warnings.filter((text) => another.test(text)).length);
+      expect(warned).toEqual([0, 1, 1]);
     },
   );
 });

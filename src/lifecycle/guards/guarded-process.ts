@@ -24,6 +24,7 @@ export class GuardedProcess {
   readonly tree: ProcessTree;
   /** Lets this process end while that one runs, or not; {@link end} keeps it alive until that one has ended. */
   readonly #keepAlive: (isKept: boolean) => void;
+  readonly #child: SpawnedServer['child'];
   /** Resolves when nothing is left of it and of what it started. Never rejects. */
   readonly gone: Promise<void>;
   /** Called when a signal ends this process. */
@@ -39,6 +40,7 @@ export class GuardedProcess {
     this.failed = spawned.failed;
     this.exited = spawned.exited;
     this.#keepAlive = spawned.keepAlive;
+    this.#child = spawned.child;
     this.tree = new ProcessTree(this.pid, guards.marker);
     guards.started(this.tree);
     const unregister = registerExitHook({
@@ -47,6 +49,11 @@ export class GuardedProcess {
     });
     this.gone = this.exited.then(() => this.#sweep()).then(unregister);
     void this.exited.then(() => (this.#hasExited = true));
+  }
+
+  /** Whether it has not ended; {@link exited} waits a moment longer, for its last output. */
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Lets this process end while that one runs: the exit hook kills it then. */

@@ -4,6 +4,7 @@ import { abortable, AbortScope, deferred, delay } from '../../../core/abort.js';
 import { backoffMs } from '../../../core/backoff.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../../errors.js';
 import type { Logger } from '../../../core/logger.js';
+import type { ServerExit } from '../../process/exit.js';
 import { findBinary, findWrapper, installDirectories, packageRoots } from '../../process/binary.js';
 import { GuardedProcess, type DisposeAll } from '../../guards/guarded-process.js';
 import { ALL_GUARDS, Guards, type GuardKinds } from '../../guards/guards.js';
@@ -126,6 +127,15 @@ export async function launchServer(
     const begin = async (): Promise<{ child: GuardedProcess; url: string; version: string }> => {
       const child = run(plan.args);
       logger.debug('server starting', { command: commandLine, pid: child.pid });
+      const ended = async ({ code, signal: by }: ServerExit): Promise<never> => {
+        const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
+        const left =
+          wrap.length > 0 && code === 0 ? '. A wrapper must stay until the server has ended. Command' : '';
+        throw startError(
+          why + left + (await portTaken(plan)) + notWritable(plan, child.output.lines()),
+          code,
+        );
+      };
       const answer = await Promise.race([
         becomeReady(
           child,
@@ -141,16 +151,10 @@ export async function launchServer(
         child.failed.catch((error: unknown) => {
           throw startError(`could not be started (${String(error)})`, null, error);
         }),
-        child.exited.then(async ({ code, signal: by }) => {
-          const why = by === null ? `exited with code ${String(code)}` : `was ended by ${by}`;
-          const left =
-            wrap.length > 0 && code === 0 ? '. A wrapper must stay until the server has ended. Command' : '';
-          throw startError(
-            why + left + (await portTaken(plan)) + notWritable(plan, child.output.lines()),
-            code,
-          );
-        }),
+        child.exited.then(ended),
       ]);
+      // Whoever answers is not the process that was started, but what that has left behind.
+      if (!child.isRunning) await child.exited.then(ended);
       return { child, ...answer };
     };
     const { child, url, version } = await withoutDatabaseRace(begin, async (pauseMs) => {
