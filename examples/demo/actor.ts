@@ -43,9 +43,8 @@ export class Actor {
   }
 
   row(): Row {
-    const { state, loaded, idleDeadline } = this.repo.stats();
-    const session = this.#jarvis.sessions.get(this.#conversation)?.sessionID ?? '-';
-    return { repo: this.name, session, state, loaded, idleDeadline, answer: this.#answer };
+    const { state, idleDeadline } = this.repo.stats();
+    return { repo: this.name, state, idleDeadline, answer: this.#answer };
   }
 
   /** Creates the session and asks the first question. */
@@ -53,8 +52,8 @@ export class Actor {
     const { signal } = this.#story;
     this.#count().catch((error: unknown) => this.#story.abort(error));
     const options = { jarvisSessionID: this.#conversation, signal };
-    const session = await this.repo.sessions.create(stage.session, options);
-    this.#screen.say(`${this.name}: session ${session.id} of ${session.directory}`);
+    const { directory } = await this.repo.sessions.create(stage.session, options);
+    this.#screen.say(`${this.name}: has a session in ${directory}`);
     this.ask(this.#role);
   }
 
@@ -104,7 +103,7 @@ export class Actor {
     const { text, message } = await turn.result;
     this.#answers += 1;
     const line = printable(text);
-    const short = line.length > 100 ? `${line.slice(0, 60)} … ${line.slice(-30)}` : line;
+    const short = line.length > 100 ? `${line.slice(0, 100)}…` : line;
     this.#screen.say(`${this.name}: answered “${short}”`);
     const ranIn = message.path.cwd;
     check(ranIn === this.repo.directory, `the turn of ${this.name} ran in ${ranIn}`);

@@ -20,7 +20,8 @@ const POLL_MS = 25;
 export async function play(stage: Stage, screen: Screen, signal: AbortSignal): Promise<string[]> {
   screen.say(`demo: ${stage.title}`);
   const idle = { idleTimeoutMs: stage.idleTimeoutMs };
-  const jarvis = await JarvisOpenCode.start({ ...stage.startOptions, idle, signal });
+  const started = screen.wait('starting one OpenCode server …');
+  const jarvis = await JarvisOpenCode.start({ ...stage.startOptions, idle, signal }).finally(started);
   const { pid, version } = jarvis.server;
   screen.say(`server: one process of opencode ${version}, pid ${pid}`);
   let shown: string[];
