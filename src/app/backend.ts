@@ -19,7 +19,7 @@ import { locateSessions } from '../client/sessions/locate-sessions.js';
 import { SessionActivity } from '../client/sessions/session-activity.js';
 import type { Session, SessionContext } from '../client/sessions/session.js';
 import { TurnEngine } from '../client/turns/engine.js';
-import type { RepoOverview } from '../core/instance.js';
+import type { RepoOverview, TreeUsage } from '../core/instance.js';
 import { silentLogger, type Logger } from '../core/logger.js';
 import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
@@ -63,6 +63,7 @@ export class Backend {
   readonly global: GlobalResource;
   /** Finds the directory of each session without loading an instance. */
   readonly locate: LocateSessions;
+  readonly #platform: Platform;
   readonly #directories: Directories;
   readonly #membership: Membership | undefined;
   readonly #sessions: SessionRegistry;
@@ -94,6 +95,7 @@ export class Backend {
     this.server = server;
     this.#logger = logger;
     this.isOwned = isOwned;
+    this.#platform = platform;
     this.#directories = directories;
     this.#sessions = sessions;
     this.#membership = membership;
@@ -134,7 +136,7 @@ export class Backend {
       useContext: platform.asyncContext(),
       closed: this.#over.signal,
       logger,
-      usage: () => (server.pid === undefined ? undefined : platform.usage(server.pid, server.serverPid)),
+      usage: () => this.usage(),
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
@@ -229,6 +231,17 @@ export class Backend {
   /** How many instances are loaded and held, and when one was last used. */
   counts(): InstanceCounts {
     return this.#instances.counts();
+  }
+
+  /** What the processes of the server use now; `undefined` where that is not known. */
+  usage(): TreeUsage | undefined {
+    const { pid, serverPid } = this.server;
+    return pid === undefined ? undefined : this.#platform.usage(pid, serverPid);
+  }
+
+  /** How many instances may be loaded at a time; `undefined` where nothing limits them. */
+  get maxLoaded(): number | undefined {
+    return this.#instances.maxLoaded;
   }
 
   overview(): RepoOverview[] {

@@ -8,7 +8,7 @@ import type { Session } from '../client/sessions/session.js';
 import type { Finding } from '../core/diagnosis.js';
 import type { RepoOverview } from '../core/instance.js';
 import { SessionNotBoundError } from '../errors.js';
-import { DEFAULT_MAX_LOADED, parseIdlePolicy } from '../instances/idle-policy.js';
+import { DEFAULT_MAX_LOADED } from '../instances/idle-policy.js';
 import {
   assertCloseOptions,
   isOwnServer,
@@ -62,7 +62,7 @@ export class JarvisClient implements AsyncDisposable {
       options,
       membership,
     });
-    this.#maxLoaded = parseIdlePolicy(options.idle)?.maxLoaded ?? DEFAULT_MAX_LOADED;
+    this.#maxLoaded = this.#backend.maxLoaded ?? DEFAULT_MAX_LOADED;
     this.#options = options;
     this.#platform = platform;
     this.server = server;
@@ -73,8 +73,7 @@ export class JarvisClient implements AsyncDisposable {
       maxLoaded: this.#maxLoaded,
       listen: (listener) => this.#backend.listen(listener),
       counts: () => this.#backend.counts(),
-      usage: () =>
-        server.pid === undefined ? undefined : platform.usage(server.pid, server.serverPid)?.total,
+      usage: () => this.#backend.usage()?.total,
     });
   }
 

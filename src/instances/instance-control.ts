@@ -83,6 +83,8 @@ const STREAM_DOWN = 'the event stream is not connected';
 
 /** The instances of one server: what is known of them, what keeps them loaded, and how they are disposed. */
 export class InstanceControl implements HubObserver {
+  /** How many instances may be loaded at a time; `undefined` where nothing limits them. */
+  readonly maxLoaded: number | undefined;
   readonly #init: InstanceControlInit;
   readonly #registry: InstanceRegistry;
   readonly #decisions: Decisions;
@@ -142,8 +144,9 @@ export class InstanceControl implements HubObserver {
     });
     this.#work = init.ownsServer ? SERVER_WORK : WORK;
     const policy = parseIdlePolicy(init.idle);
+    this.maxLoaded = policy?.maxLoaded;
     this.#admission = new Admission({
-      maxPlaces: policy?.maxLoaded ?? Number.POSITIVE_INFINITY,
+      maxPlaces: this.maxLoaded ?? Number.POSITIVE_INFINITY,
       makeRoom: async (places) => this.#idle?.makeRoom(places),
       context: init.useContext,
       closed,
