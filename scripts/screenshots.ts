@@ -1,14 +1,13 @@
 /**
  * Makes the pictures of the desk in docs/images, at two widths, light and dark: `npm run docs:screenshots`. Needs Chromium.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findChromium, launchChromium } from '../test/browser/chromium.js';
+import { addressOf, startDesk } from '../test/browser/desk-process.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** The script of the desk has then asked for something in every repository. */
@@ -18,14 +17,9 @@ const executable = findChromium();
 if (executable === undefined) throw new Error('This machine has no Chromium; CHROMIUM may name one.');
 const folder = join(root, 'docs/images');
 await mkdir(folder, { recursive: true });
-const desk = spawn(process.execPath, ['--import', 'tsx', join(root, 'examples/desk/main.ts')], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
-let url = '';
-for await (const line of createInterface({ input: desk.stdout })) {
-  url = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(line)?.[0] ?? '';
-  if (url !== '') break;
-}
+const desk = startDesk();
+desk.stderr?.pipe(process.stderr);
+const url = await addressOf(desk);
 const browser = await launchChromium(executable);
 try {
   const page = await browser.newPage();

@@ -5,18 +5,17 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fakeServer } from '../../test/support/fixtures.js';
+import { pack } from '../../test/support/packed-project.js';
 import { Matrix } from './matrix.js';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const NEXT = '16.4.6';
 const PACKAGES = [`next@${NEXT}`, 'react@19.3.1', 'react-dom@19.3.1'];
 const LIMIT_MS = 300_000;
@@ -53,14 +52,13 @@ try {
 
 /** Installs Next.js and the packed library as a user does, and writes the application. */
 async function install(): Promise<undefined> {
-  await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory], { cwd: root });
-  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
+  const tarball = await pack(directory);
   await writeFile(
     join(directory, 'package.json'),
     JSON.stringify({ name: 'app', private: true, type: 'module' }),
   );
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  await run('npm', ['install', ...flags, ...PACKAGES, `./${tarball}`], { cwd: directory, timeout: LIMIT_MS });
+  await run('npm', ['install', ...flags, ...PACKAGES, tarball], { cwd: directory, timeout: LIMIT_MS });
   await mkdir(join(directory, 'app/answer'), { recursive: true });
   await mkdir(join(directory, 'lib'));
   await writeFile(

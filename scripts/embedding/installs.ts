@@ -4,17 +4,16 @@
  */
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { pack } from '../../test/support/packed-project.js';
 import { realServerOptions } from '../../test/support/real-opencode.js';
 import { Matrix } from './matrix.js';
 import { runApp } from './run-app.js';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
 const { version: openCode } = require('opencode-ai/package.json') as { readonly version: string };
 const PNPM = '10.34.9';
@@ -31,7 +30,7 @@ const APP_PACKAGE = { name: 'app', private: true, type: 'module' };
 
 const directory = await realpath(await mkdtemp(join(tmpdir(), 'jarvis-installs-')));
 try {
-  const tarball = await pack();
+  const tarball = await pack(directory);
   const pnpm = [process.execPath, join(directory, 'tools/node_modules/pnpm/bin/pnpm.cjs')] as const;
   await folder('tools', {});
   await command(['npm', 'install', '--silent', `pnpm@${PNPM}`], 'tools');
@@ -73,14 +72,6 @@ try {
   });
 } finally {
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-}
-
-/** The packed library, as an absolute path. */
-async function pack(): Promise<string> {
-  await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory], { cwd: root });
-  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
-  if (tarball === undefined) throw new Error('npm pack made no tarball');
-  return join(directory, tarball);
 }
 
 async function folder(path: string, manifest: object): Promise<void> {

@@ -1,24 +1,18 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAlive } from '../support/processes.js';
 import { findChromium, launchChromium } from './chromium.js';
+import { addressOf, startDesk } from './desk-process.js';
 
 // The desk as a user runs it: `npm run desk`, with its scripted model, in a real browser.
 
-const main = fileURLToPath(new URL('../../examples/desk/main.ts', import.meta.url));
 const executable = findChromium();
 const PATIENCE = { timeout: 60_000 };
 const HOSTILE = `<img src="x" onerror="globalThis.isHarmed = true"><script>globalThis.isHarmed = true</script>`;
-
-function startDesk(...args: string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-}
 
 describe('npm run desk', () => {
   it('says that its port is taken, and starts nothing', async () => {
@@ -44,11 +38,7 @@ describe.skipIf(executable === undefined)('the desk in a browser', () => {
 
   beforeAll(async () => {
     desk = startDesk();
-    if (desk.stdout === null) throw new Error('the desk has no output');
-    for await (const line of createInterface({ input: desk.stdout })) {
-      url = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(line)?.[0] ?? '';
-      if (url !== '') break;
-    }
+    url = await addressOf(desk);
     origin = new URL(url).origin;
     browser = await launchChromium(executable as string);
     page = await (await browser.newContext()).newPage();

@@ -16,6 +16,15 @@ export interface PackedProject extends AsyncDisposable {
   link(name: string): Promise<void>;
 }
 
+/** Packs this repository, as it is built, into a directory; gives the absolute path of the tarball. */
+export async function pack(directory: string): Promise<string> {
+  const command = ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory];
+  await run('npm', command, { cwd: root, timeout: 60_000 });
+  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
+  if (tarball === undefined) throw new Error('npm pack made no tarball');
+  return join(directory, tarball);
+}
+
 /**
  * Packs this repository and unpacks the tarball into an empty project, with its dependencies. Needs `npm run build` first.
  *
@@ -31,10 +40,7 @@ export async function packedProject(dependencies: readonly string[]): Promise<Pa
     await symlink(join(root, 'node_modules', name), path);
   };
   try {
-    const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory];
-    await run('npm', pack, { cwd: root, timeout: 60_000 });
-    const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz'));
-    if (tarball === undefined) throw new Error('npm pack made no tarball');
+    const tarball = await pack(directory);
     await run('tar', ['-xzf', tarball], { cwd: directory, timeout: 60_000 });
     await mkdir(join(directory, 'node_modules'));
     await rename(join(directory, 'package'), join(directory, 'node_modules/jarvis-opencode'));
