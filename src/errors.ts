@@ -11,6 +11,7 @@ export type JarvisErrorCode =
   | 'RESPONSE_TOO_LARGE'
   | 'REPO_PATH'
   | 'REPO_PLACED'
+  | 'REPO_BOUND'
   | 'FILE_PATH'
   | 'SESSION_DIRECTORY'
   | 'SESSION_NOT_BOUND'
@@ -522,7 +523,10 @@ export class SessionAlreadyBoundError extends JarvisError {
   }
 }
 
-/** A directory of this machine is used through another member of the fleet; nothing was sent. */
+/**
+ * A directory of this machine is used through another member of the fleet; nothing was sent. Also what a `RepoClient` or `Session` rejects
+ * with whose repository went to another member by `fleet.place()`: ask the fleet for a new one.
+ */
 export class RepoPlacedError extends JarvisError {
   override readonly name = 'RepoPlacedError';
   override readonly code = 'REPO_PLACED';
@@ -540,7 +544,7 @@ export class RepoPlacedError extends JarvisError {
     super(
       `The directory ${JSON.stringify(directory)}, or another working tree of its git repository, is used through the server ` +
         `${JSON.stringify(server)}, so not through ${JSON.stringify(requested)}: two servers must not work in one place. ` +
-        'Leave out the option server, or use a copy of the directory.',
+        'Leave out the option server, move it with fleet.place(), or use a copy of the directory.',
       options,
     );
     this.directory = directory;
@@ -780,6 +784,48 @@ export interface UseWait {
 }
 
 /**
+ * `fleet.place()` was refused: jarvis sessions are bound in the repository, and the other server has not their sessions, because it has another
+ * data directory. Nothing was moved.
+ */
+export class RepoBoundError extends JarvisError {
+  override readonly name = 'RepoBoundError';
+  override readonly code = 'REPO_BOUND';
+  readonly directory: string;
+  /** The member that has it. */
+  readonly server: string;
+  /** The member that was to have it. */
+  readonly requested: string;
+  /** What is bound there. */
+  readonly bindings: readonly {
+    readonly jarvisSessionID: string;
+    readonly sessionID: string;
+    readonly directory: string;
+  }[];
+
+  constructor(
+    init: {
+      readonly directory: string;
+      readonly server: string;
+      readonly requested: string;
+      readonly bindings: RepoBoundError['bindings'];
+    },
+    options?: ErrorOptions,
+  ) {
+    const { directory, server, requested, bindings } = init;
+    const named = listOf(bindings, ({ jarvisSessionID }) => JSON.stringify(jarvisSessionID));
+    super(
+      `The repository ${JSON.stringify(directory)} stays with the server ${JSON.stringify(server)}: ${named} are bound to sessions there, which ` +
+        `${JSON.stringify(requested)} does not have. Unbind them, let both servers have one dataDir, or pass force: true, which unbinds them.`,
+      options,
+    );
+    this.directory = directory;
+    this.server = server;
+    this.requested = requested;
+    this.bindings = bindings;
+  }
+}
+
+/**
  * A `use()` inside `use()` was refused, because it would wait for ever: each place belongs to a repository with a function that waits
  * for a place itself.
  */
@@ -919,6 +965,7 @@ export type AnyJarvisError =
   | SessionNotBoundError
   | SessionAlreadyBoundError
   | RepoPlacedError
+  | RepoBoundError
   | TurnError
   | RemoteTurnError
   | RevertError
@@ -950,6 +997,7 @@ const classes = {
   RESPONSE_TOO_LARGE: ResponseTooLargeError,
   REPO_PATH: RepoPathError,
   REPO_PLACED: RepoPlacedError,
+  REPO_BOUND: RepoBoundError,
   FILE_PATH: FilePathError,
   SESSION_DIRECTORY: SessionDirectoryError,
   SESSION_NOT_BOUND: SessionNotBoundError,

@@ -239,6 +239,7 @@ export type {
 } from './fleet/fleet-sessions.js';
 export type { FleetSnapshot } from './fleet/fleet-snapshot.js';
 export type { JarvisLike } from './fleet/jarvis-like.js';
+export type { PlaceResult } from './fleet/mover.js';
 export type { ServerOverview } from './fleet/member.js';
 export type { Lifetime, MemberDefaults, OpenProfile, UrlProfile } from './fleet/profiles.js';
 export type { HealthPolicy } from './lifecycle/server/health.js';
@@ -271,6 +272,7 @@ export {
   RemoteTurnError,
   JarvisError,
   RepoPathError,
+  RepoBoundError,
   RepoPlacedError,
   RequestError,
   ResponseShapeError,

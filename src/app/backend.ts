@@ -10,7 +10,7 @@ import { RepoTransport } from '../client/http/repo-transport.js';
 import type { RequestOptions } from '../client/http/request-options.js';
 import { ServerLink } from '../client/http/server-link.js';
 import { sendDispose } from '../client/instances/api.js';
-import { RepoClient } from '../client/repo/repo-client.js';
+import { RepoClient, type DisposeOptions } from '../client/repo/repo-client.js';
 import { GlobalResource } from '../client/resources/global.js';
 import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
 import type { SessionInfo } from '../client/schema/session.js';
@@ -139,6 +139,7 @@ export class Backend {
       usage: () => this.usage(),
       knowsSession: (sessionID) => sessions.directoryOf(sessionID) !== undefined,
       assertSame: (directory) => directories.assertSame(directory),
+      admit: membership && ((directory) => membership.check(directory)),
       asksReread: (directory, asks) => this.#asks.get(directory)?.resync(asks),
       tracing: platform.tracing,
       publish: (decision) =>
@@ -244,8 +245,37 @@ export class Backend {
     return this.#instances.maxLoaded;
   }
 
+  /** Leaves out what another member of the fleet has and this one has not loaded. */
   overview(): RepoOverview[] {
-    return this.#instances.overview();
+    const membership = this.#membership;
+    const overview = this.#instances.overview();
+    if (membership === undefined) return overview;
+    return overview.filter(({ directory, loaded }) => loaded || !membership.isElsewhere(directory));
+  }
+
+  /** The one spelling of a directory, whichever member of the fleet has it; see {@link MemberView.resolve}. */
+  resolve(directory: string): string {
+    this.assertOpen();
+    const canonical = this.#directories.canonicalize(directory);
+    this.server.checkDirectory?.(canonical);
+    return canonical;
+  }
+
+  /** Gives directories to another member of the fleet; see {@link MemberView.leave}. */
+  async leave(
+    directories: readonly string[],
+    commit: () => void,
+    options?: DisposeOptions,
+  ): Promise<string[]> {
+    const left = (): void => {
+      commit();
+      for (const directory of directories) this.#loseSubscribers(directory);
+    };
+    if (!this.#over.signal.aborted) return this.#instances.leave(directories, left, options);
+    // Nothing runs on a server that was lost or closed, once it has ended.
+    await this.#closing?.catch(() => undefined);
+    left();
+    return [];
   }
 
   /** Resolves when nothing runs. */
@@ -292,6 +322,15 @@ export class Backend {
     if (event.type === 'session.created' || event.type === 'session.updated')
       this.#sessions.learn(event.properties.info);
     if (event.type === 'session.deleted') this.#sessions.forget(event.properties.sessionID);
+  }
+
+  /** Ends the subscriptions to a directory that another member has now. */
+  #loseSubscribers(directory: string): void {
+    try {
+      this.#membership?.check(directory);
+    } catch (error) {
+      this.#hub.loseSubscribers(directory, error);
+    }
   }
 
   #canonicalize(directory: string): string {
@@ -362,10 +401,14 @@ export class Backend {
       return this.#instances.runAsDisposal(target, load, send, options);
     };
     return new RepoClient(this.#http, context, {
-      hold: (kind, reason) => entry.hold(kind, reason),
+      hold: (kind, reason) => {
+        this.#membership?.check(directory);
+        return entry.hold(kind, reason);
+      },
       stats: () => this.#instances.stats(entry),
       use: async (work, useOptions) => {
         this.assertOpen();
+        this.#membership?.check(directory);
         return this.#instances.use(entry, work, useOptions);
       },
       dispose: async (options) => {
@@ -384,7 +427,7 @@ export class Backend {
         hub: this.#hub,
         link: this.#link,
         forWorktree: (worktree) => this.forRepo(worktree),
-        made: (worktree) => this.#membership?.admit(worktree),
+        made: (worktree) => this.#membership?.admit(worktree, directory),
         transportOf: (worktree) => this.#transportOf(this.#instances.entry(this.#canonicalize(worktree))),
         runWithoutInstance: (worktree, run) => {
           const target = this.#instances.entry(worktree);
@@ -403,6 +446,7 @@ export class Backend {
       keepAlive: this.#keepAlive,
       isDraining: () => this.#instances.isDraining,
     });
-    return new RepoTransport(this.#http, entry.directory, acquire);
+    const { directory } = entry;
+    return new RepoTransport(this.#http, directory, acquire, () => this.#membership?.check(directory));
   }
 }

@@ -51,7 +51,7 @@ export class JarvisClient implements AsyncDisposable {
   constructor(server: ServerHandle, options: JarvisOptions = {}, platform: Platform) {
     assertOptions('new JarvisOpenCode()', jarvisOptionChecks, options);
     const membership = membershipOf(server);
-    this.#bindings = new SessionRegistry(membership?.boundElsewhere.bind(membership));
+    this.#bindings = new SessionRegistry(membership);
     if (options.restore !== undefined) this.#bindings.restore(parseSnapshot(options.restore).bindings);
     const isOfThisMachine = isOwnServer(server) && server.pid !== undefined;
     const paths = options.paths ?? (isOfThisMachine ? 'local' : 'remote');
@@ -74,6 +74,8 @@ export class JarvisClient implements AsyncDisposable {
       listen: (listener) => this.#backend.listen(listener),
       counts: () => this.#backend.counts(),
       usage: () => this.#backend.usage()?.total,
+      resolve: (directory) => this.#backend.resolve(directory),
+      leave: (directories, commit, leaveOptions) => this.#backend.leave(directories, commit, leaveOptions),
     });
   }
 

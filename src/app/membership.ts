@@ -1,4 +1,5 @@
 import type { HubListener } from '../client/events/hub-listeners.js';
+import type { DisposeOptions } from '../client/repo/repo-client.js';
 import type { EventSource } from '../client/events/event-stream.js';
 import type { ProcessUsage } from '../core/instance.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
@@ -15,6 +16,20 @@ export interface MemberView {
   counts(): InstanceCounts;
   /** What the processes of the server use now; `undefined` where that is not known. */
   usage(): ProcessUsage | undefined;
+  /**
+   * The one spelling of a directory, whichever member has it.
+   *
+   * @throws {RepoPathError} if the server cannot work in it.
+   */
+  resolve(directory: string): string;
+  /**
+   * Disposes the instances of directories, and calls `commit` while nobody uses them: their requests wait until it has returned.
+   * Returns the ids of the sessions whose work was aborted.
+   *
+   * @throws {DisposeRefusedError} when something holds one of them and `force` is not set; `commit` was not called then.
+   * @throws {TimeoutError} {@link RequestError} {@link ConnectionError} when the server does not dispose; nor was it then.
+   */
+  leave(directories: readonly string[], commit: () => void, options?: DisposeOptions): Promise<string[]>;
 }
 
 /** How many instances a server has. */
@@ -34,15 +49,20 @@ export interface Membership {
    * Places a directory that is used through this member for the first time.
    *
    * @param directory - canonical.
+   * @param of - the repository that it is a new working tree of.
    * @throws {RepoPlacedError} when it is used through another member.
    */
-  admit(directory: string): void;
+  admit(directory: string, of?: string): void;
+  /** As {@link admit}, for a directory in any spelling: that of a session that is to be bound. */
+  place(directory: string): void;
   /**
    * Refuses what {@link admit} would refuse, and places nothing.
    *
    * @throws {RepoPlacedError}
    */
   check(directory: string): void;
+  /** Whether a directory was placed on another member. It does not look at the disk. */
+  isElsewhere(directory: string): boolean;
   /** The binding of a jarvis session on another member. */
   boundElsewhere(jarvisSessionID: string): SessionBinding | undefined;
   /** Called once, when the client is made. */

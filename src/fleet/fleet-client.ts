@@ -4,7 +4,7 @@ import { mapDirectories, type MapFunction, type MapOptions, type MapResult } fro
 import type { JarvisOptions } from '../app/options.js';
 import type { Platform } from '../app/platform/platform.js';
 import type { EventOptions } from '../client/events/event-stream.js';
-import type { RepoClient } from '../client/repo/repo-client.js';
+import { disposeOptionChecks, type DisposeOptions, type RepoClient } from '../client/repo/repo-client.js';
 import type { EventType } from '../client/schema/event.js';
 import type { Session } from '../client/sessions/session.js';
 import { aString, assertOptions, type OptionChecks } from '../core/checks.js';
@@ -17,6 +17,7 @@ import { FleetSessions, type FleetSessionMap } from './fleet-sessions.js';
 import { takeFleetSnapshot, type FleetSnapshot } from './fleet-snapshot.js';
 import { Member, type ServerOverview } from './member.js';
 import type { MemberPlan } from './member-plan.js';
+import { Mover, type PlaceResult } from './mover.js';
 import { Placements } from './placements.js';
 import { restoreFleet } from './restore.js';
 
@@ -46,6 +47,7 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
   readonly sessions: FleetSessionMap<Name>;
   #members: readonly Member<Client, Name>[] = [];
   readonly #placements: Placements;
+  readonly #mover: Mover<Name>;
   readonly #logger: Logger;
   #ended: (() => void) | undefined;
   #isClosed = false;
@@ -85,13 +87,24 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
         makeClient,
         restore: { version: 1, bindings: stored.byServer.get(name) ?? [] },
         membership: {
-          admit: (directory) => this.#placements.admit(name, directory),
+          admit: (directory, of) => this.#placements.admit(name, directory, of),
+          place: (directory) => this.#placements.admitSpelled(name, directory),
+          isElsewhere: (directory) => this.#placements.isElsewhere(name, directory),
           check: (directory) => this.#placements.check(name, directory),
           boundElsewhere: (jarvisSessionID) => sessions.boundElsewhere(jarvisSessionID, member),
         },
       });
     });
     this.sessions = sessions;
+    this.#mover = new Mover({
+      placements: this.#placements,
+      memberOf: (name) => this.#members.find((member) => member.name === name),
+      strangers: {
+        list: () => sessions.strangers,
+        unbind: (jarvisSessionID) => void sessions.unbind(jarvisSessionID),
+      },
+      assertOpen: () => this.#assertOpen(),
+    });
   }
 
   /**
@@ -138,6 +151,30 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
     assertOptions('forRepo()', placeChecks, options);
     this.#assertOpen();
     return this.#clientFor(directory, options?.server).forRepo(directory);
+  }
+
+  /**
+   * Gives a repository, with all working trees of it that were used, to another member: disposes its instances where they are, and keeps the new
+   * place in {@link snapshot}. Its requests wait meanwhile; afterwards the `RepoClient` and `Session` objects of the old member reject with
+   * `RepoPlacedError`, and their subscriptions end with it. Moves of one repository run one after the other. A repository that no member has
+   * is placed, and one that is there already stays.
+   *
+   * Sessions stay in the data directory where they are. When both members have the same one, the bindings go along; else the call is refused
+   * while a jarvis session is bound in the repository.
+   *
+   * @param options - `force` moves it whatever holds it, as `repo.dispose({ force: true })`, and removes the bindings that cannot go along.
+   * @throws {DisposeRefusedError} when something holds it and `force` is not set; nothing was moved then, nor in the other cases.
+   * @throws {RepoBoundError} when sessions are bound there that the other member does not have, and `force` is not set.
+   * @throws {TimeoutError} {@link RequestError} {@link ConnectionError} when the old member does not dispose.
+   * @throws {RepoPathError} if the other member cannot work there.
+   * @throws {RangeError} for a name that is none of this fleet.
+   * @throws {TypeError} for a member on another machine: what it has by the path is another directory.
+   * @throws {ClosedError} after `close()`.
+   */
+  async place(directory: string, server: Name, options?: DisposeOptions): Promise<PlaceResult<Name>> {
+    assertOptions('place()', disposeOptionChecks, options);
+    this.#assertOpen();
+    return this.#mover.move(directory, server, options);
   }
 
   /**

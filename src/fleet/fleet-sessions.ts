@@ -172,6 +172,11 @@ export class FleetSessions<Name extends string> implements FleetSessionMap<Name>
     };
   }
 
+  /** The bindings to servers that this fleet does not have. */
+  get strangers(): FleetBinding<Name>[] {
+    return [...this.#strangers.values()];
+  }
+
   get #members(): readonly BindingMember<Name>[] {
     return this.#init.members();
   }

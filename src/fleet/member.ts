@@ -1,6 +1,7 @@
 import type { JarvisClient } from '../app/jarvis-client.js';
 import type { InstanceCounts, Membership, MemberView } from '../app/membership.js';
 import { setMembership } from '../app/membership.js';
+import type { DisposeOptions, RepoClient } from '../client/repo/repo-client.js';
 import type { EventSource } from '../client/events/event-stream.js';
 import type { HubListener } from '../client/events/hub-listeners.js';
 import type { ProcessUsage } from '../core/instance.js';
@@ -96,6 +97,22 @@ export class Member<Client extends JarvisClient, Name extends string> {
 
   get maxLoaded(): number {
     return this.#view.maxLoaded;
+  }
+
+  get dataDirectory(): string | undefined {
+    return this.server.dataDirectory;
+  }
+
+  resolve(directory: string): string {
+    return this.#view.resolve(directory);
+  }
+
+  forRepo(directory: string): RepoClient {
+    return this.client.forRepo(directory);
+  }
+
+  leave(directories: readonly string[], commit: () => void, options?: DisposeOptions): Promise<string[]> {
+    return this.#view.leave(directories, commit, options);
   }
 
   readonly listen = (listener: HubListener): EventSource => this.#view.listen(listener);

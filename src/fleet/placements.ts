@@ -29,9 +29,9 @@ export interface PlacementsInit {
  */
 export class Placements {
   readonly #init: PlacementsInit;
-  /** The member of each directory of this machine. */
-  readonly #local = new Map<string, string>();
-  /** The member of each git repository of this machine. */
+  /** The member of each directory of this machine, and what it has in common with the other working trees of its repository. */
+  readonly #local = new Map<string, { readonly server: string; readonly repository: string }>();
+  /** The member of each repository of this machine. A directory without git is a repository of its own. */
   readonly #repositories = new Map<string, string>();
   /** The members of each directory of other machines, in the order in which they came. */
   readonly #remote = new Map<string, Set<string>>();
@@ -70,9 +70,10 @@ export class Placements {
    * Places a directory, unless it is there already.
    *
    * @param directory - canonical.
+   * @param of - a working tree of the same repository, when it was made through that one.
    * @throws {RepoPlacedError} when another member has it.
    */
-  admit(server: string, directory: string): void {
+  admit(server: string, directory: string, of?: string): void {
     if (!this.#init.isLocal(server)) {
       const servers = this.#remote.get(directory) ?? new Set();
       this.#remote.set(directory, servers.add(server));
@@ -80,15 +81,61 @@ export class Placements {
     }
     this.check(server, directory);
     if (this.#local.has(directory)) return;
-    this.#local.set(directory, server);
-    const repository = this.#init.repositoryOf(directory);
-    if (repository !== undefined) this.#repositories.set(repository, server);
+    this.#put(server, directory, this.repositoryOf(of ?? directory));
+  }
+
+  /** As {@link admit}, for a directory in any spelling. */
+  admitSpelled(server: string, directory: string): void {
+    const text = normalizePath(directory);
+    this.admit(server, this.#init.isLocal(server) ? (this.#init.canonicalize(text) ?? text) : text);
+  }
+
+  /**
+   * Gives a directory of this machine, and all working trees of its repository, another member.
+   *
+   * @param directory - canonical.
+   */
+  move(server: string, directory: string): void {
+    const from = this.ownerHere(directory);
+    const repository = this.repositoryOf(directory);
+    const moved = new Set([...this.workingTrees(directory), directory]);
+    for (const tree of moved) this.#put(server, tree, repository);
+    for (const [text, chosen] of this.#chosen)
+      if (chosen === from && moved.has(this.#init.canonicalize(text) ?? text)) this.#chosen.set(text, server);
+  }
+
+  /** The directories that were placed of the repository of a directory of this machine. */
+  workingTrees(directory: string): string[] {
+    const repository = this.repositoryOf(directory);
+    return [...this.#local].flatMap(([tree, place]) => (place.repository === repository ? [tree] : []));
+  }
+
+  /** What the working trees of the repository of a directory of this machine have in common. */
+  repositoryOf(directory: string): string {
+    return this.#local.get(directory)?.repository ?? this.#init.repositoryOf(directory) ?? directory;
+  }
+
+  /** Whether the directories of a member are on this machine. */
+  isLocal(server: string): boolean {
+    return this.#init.isLocal(server);
+  }
+
+  /** Whether a directory, which is canonical, was placed on a member. */
+  has(server: string, directory: string): boolean {
+    if (!this.#init.isLocal(server)) return this.#remote.get(directory)?.has(server) === true;
+    return this.#local.get(directory)?.server === server;
+  }
+
+  /** Whether a directory was placed on another member. It does not look at the disk. */
+  isElsewhere(server: string, directory: string): boolean {
+    const owner = this.#local.get(directory)?.server;
+    return owner !== undefined && owner !== server && this.#init.isLocal(server);
   }
 
   /** @throws {RepoPlacedError} when another member has the directory, which is canonical. */
   check(server: string, directory: string): void {
     if (!this.#init.isLocal(server)) return;
-    const owner = this.#ownerHere(directory);
+    const owner = this.ownerHere(directory);
     if (owner === undefined || owner === server) return;
     throw new RepoPlacedError({ directory, server: owner, requested: server });
   }
@@ -98,9 +145,16 @@ export class Placements {
     return this.#ownerOfText(normalizePath(directory));
   }
 
+  /** The member that has a directory of this machine, which is canonical, or another working tree of its repository. */
+  ownerHere(canonical: string): string | undefined {
+    const owner = this.#local.get(canonical)?.server;
+    if (owner !== undefined || this.#repositories.size === 0) return owner;
+    return this.#repositories.get(this.repositoryOf(canonical));
+  }
+
   /** Every placement, those of this machine first. */
   list(): Placement[] {
-    const local = [...this.#local].map(([directory, server]) => ({ server, directory }));
+    const local = [...this.#local].map(([directory, { server }]) => ({ server, directory }));
     const remote = [...this.#remote].flatMap(([directory, servers]) =>
       [...servers].map((server) => ({ server, directory })),
     );
@@ -108,18 +162,16 @@ export class Placements {
   }
 
   #ownerOfText(text: string): string | undefined {
-    const here = this.#ownerHere(this.#init.canonicalize(text) ?? text);
+    const here = this.ownerHere(this.#init.canonicalize(text) ?? text);
     const elsewhere = [...(this.#remote.get(text) ?? [])];
     if (here === undefined && elsewhere.length < 2) return elsewhere[0];
     if (elsewhere.length === 0) return here;
     return this.#chosen.get(text) ?? here ?? elsewhere[0];
   }
 
-  #ownerHere(canonical: string): string | undefined {
-    const owner = this.#local.get(canonical);
-    if (owner !== undefined || this.#repositories.size === 0) return owner;
-    const repository = this.#init.repositoryOf(canonical);
-    return repository === undefined ? undefined : this.#repositories.get(repository);
+  #put(server: string, directory: string, repository: string): void {
+    this.#local.set(directory, { server, repository });
+    this.#repositories.set(repository, server);
   }
 
   #routed(text: string): string {

@@ -65,6 +65,8 @@ export interface InstanceControlInit {
   readonly knowsSession: (sessionID: string) => boolean;
   /** Refuses a directory that has become another one: the server would take what is done to it for the other. */
   readonly assertSame: (directory: string) => void;
+  /** Refuses a directory that another server of the fleet has. @throws {RepoPlacedError} @default every directory is of this server */
+  readonly admit?: ((directory: string) => void) | undefined;
   /** Takes what the sessions of a directory wait for, as read again after a gap; `undefined` when reading failed. */
   readonly asksReread: (directory: string, asks: ListedAsks | undefined) => void;
   /** Publishes the begin and the end of each disposal. @default nobody can listen */
@@ -109,6 +111,7 @@ export class InstanceControl implements HubObserver {
     const clock = init.clock ?? systemClock;
     this.#decisions = new Decisions({ logger, publish: init.publish, now: () => clock.now() });
     this.#registry = new InstanceRegistry(clock, {
+      admit: (entry) => init.admit?.(entry.directory),
       load: (entry, abandoned) => loader.load(entry.directory, abandoned),
       broken: (entry, error) => this.#decisions.broken(entry.directory, error),
       loaded: (entry) => this.#noteLoaded(entry),
@@ -314,11 +317,16 @@ export class InstanceControl implements HubObserver {
    *
    * @throws {DisposeRefusedError} {@link TimeoutError}
    */
-  async dispose(entry: InstanceEntry, options?: DisposeOptions): Promise<DisposeResult> {
+  async dispose(
+    entry: InstanceEntry,
+    options?: DisposeOptions,
+    behindGate?: () => void,
+  ): Promise<DisposeResult> {
     assertOptions('dispose()', disposeOptionChecks, options);
     const { directory } = entry;
     const limits = {
       ...limitsOf(options),
+      behindGate,
       send: (signal: AbortSignal) => this.#sendDispose(directory, ownRequest(options, signal)),
     };
     const reason = options?.force === true ? 'forced' : 'explicit';
@@ -328,6 +336,46 @@ export class InstanceControl implements HubObserver {
         : this.#disposer.dispose(entry, reason, limits),
     );
     return { directory, ...disposal };
+  }
+
+  /**
+   * Disposes the instances of directories, and calls `commit` while nobody uses them: their requests wait until it has returned. Returns
+   * the ids of the sessions whose work was aborted.
+   *
+   * @throws {DisposeRefusedError} when something holds one of them and `force` is not set.
+   * @throws {TimeoutError}
+   */
+  async leave(
+    directories: readonly string[],
+    commit: () => void,
+    options?: DisposeOptions,
+  ): Promise<string[]> {
+    const entries = directories.map((directory) => this.entry(directory));
+    const gates: (() => void)[] = [];
+    const aborted: string[] = [];
+    const refuseHeld = (entry: InstanceEntry): void => {
+      const holds = entry.holds();
+      if (options?.force !== true && holds.length > 0) throw new DisposeRefusedError(entry.directory, holds);
+    };
+    try {
+      for (const entry of entries) {
+        const count = gates.length;
+        const closeGate = (): void => void gates.push(entry.closeMoveGate());
+        // A disposal of another caller may be shared: behind its gate somebody may load the instance again.
+        while (gates.length === count) {
+          if (entry.loaded) aborted.push(...(await this.dispose(entry, options, closeGate)).aborted);
+          else {
+            refuseHeld(entry);
+            closeGate();
+          }
+        }
+      }
+      for (const entry of entries) refuseHeld(entry);
+      commit();
+      return aborted;
+    } finally {
+      for (const open of gates) open();
+    }
   }
 
   /** Disposes everything that is loaded, behind one gate; `after` runs behind it too. */

@@ -14,6 +14,8 @@ export interface EntryOwner {
   unknownHold(): Hold | undefined;
   /** The unbroken period of the event stream this is; `undefined` while the stream is down. */
   streamEpoch(): number | undefined;
+  /** Refuses a directory that another server of the fleet has. @throws {RepoPlacedError} */
+  admit(entry: InstanceEntry): void;
   /** Makes the server load the instance. Gives up when `abandoned` aborts; rejects when loading takes too long. */
   load(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
   loading(entry: InstanceEntry): void;
@@ -65,6 +67,7 @@ export class InstanceEntry {
   readonly #activities = new Activities((kind, id) => this.hold(kind, id));
   readonly #gate: Gate;
   readonly #turnGate: Gate;
+  readonly #moveGate = new Gate(() => undefined);
   #activityVersion = 0;
   #phase: 'unloaded' | 'loading' | 'loaded' = 'unloaded';
   /** Whether the server has answered from the instance since it was loaded. */
@@ -145,6 +148,7 @@ export class InstanceEntry {
    *
    * @param suspendLimit - suspends the caller's time limit while the server loads the instance.
    * @throws {TimeoutError} when loading takes too long.
+   * @throws {RepoPlacedError} when another server of the fleet has the directory.
    */
   async acquire(
     kind: 'request' | 'turn',
@@ -157,6 +161,7 @@ export class InstanceEntry {
       for (let gate = this.#gateOf(kind); gate !== undefined; gate = this.#gateOf(kind)) {
         await abortable(gate, signal);
       }
+      this.#owner.admit(this);
     } catch (error) {
       release();
       throw error;
@@ -311,6 +316,11 @@ export class InstanceEntry {
     return this.#turnGate.close();
   }
 
+  /** Closes the gate while the directory goes to another server. It is no disposal: the instance is gone already. */
+  closeMoveGate(): () => void {
+    return this.#moveGate.close();
+  }
+
   /** Resolves when no turn is past the gate and no session is at work. */
   turnsEnded(): Promise<void> {
     return this.#waitUntil(() => this.#turnsInside === 0 && !this.#activities.has('session-busy'));
@@ -416,7 +426,9 @@ export class InstanceEntry {
   }
 
   #gateOf(kind: 'request' | 'turn'): Promise<void> | undefined {
-    return this.#currentGate ?? (kind === 'turn' ? this.#turnGate.closed : undefined);
+    return (
+      this.#currentGate ?? this.#moveGate.closed ?? (kind === 'turn' ? this.#turnGate.closed : undefined)
+    );
   }
 
   #state(): RepoStats['state'] {

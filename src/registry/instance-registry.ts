@@ -11,6 +11,8 @@ export interface InstanceRegistryListener {
    * every instance counts as loaded
    */
   load?(entry: InstanceEntry, abandoned: AbortSignal): Promise<LoadOutcome>;
+  /** Refuses a directory that another server of the fleet has. @throws {RepoPlacedError} @default every directory is of this server */
+  admit?(entry: InstanceEntry): void;
   /** An instance could not be loaded. */
   broken?(entry: InstanceEntry, error: Error): void;
   /** An instance became loaded. */
@@ -126,6 +128,7 @@ export class InstanceRegistry {
       gate: () => this.#gate.closed,
       unknownHold: () => this.#unknownHold,
       streamEpoch: () => (this.#isStreamLive ? this.#streamEpoch : undefined),
+      admit: (entry) => this.#listener.admit?.(entry),
       load: async (entry, abandoned) => (await this.#listener.load?.(entry, abandoned)) ?? 'loaded',
       loading: (entry) => this.#loading.add(entry),
       loaded: (entry) => {

@@ -28,6 +28,7 @@ export interface SessionMap {
    * Binds a jarvis session to a session; binding the same pair again does nothing.
    *
    * @throws {SessionAlreadyBoundError} when either side is bound to something else.
+   * @throws {RepoPlacedError} when another member of the fleet has the directory.
    */
   bind(jarvisSessionID: string, session: BindableSession): void;
   /** Removes a binding; `false` when there was none. It does not change the OpenCode session. */
@@ -100,6 +101,14 @@ const MAX_SEEN_SESSIONS = 10_000;
  */
 const MAX_SEEN_CHARACTERS = 32 * 1024 * 1024;
 
+/** What the registry asks the other servers of a fleet. */
+export interface OtherServers {
+  /** The binding of a jarvis session to a session of another server. */
+  boundElsewhere(jarvisSessionID: string): SessionBinding | undefined;
+  /** Places the directory of a session on this server. @throws {RepoPlacedError} when another one has it. */
+  place(directory: string): void;
+}
+
 /** Knows the directory and the parent of each seen session, and the jarvis session that it serves. */
 export class SessionRegistry {
   readonly #byJarvisSession = new Map<string, SessionBinding>();
@@ -110,11 +119,11 @@ export class SessionRegistry {
     maxSize: MAX_SEEN_CHARACTERS,
     sizeCalculation: ({ id, directory, parentID = '' }) => 1 + id.length + directory.length + parentID.length,
   });
-  readonly #elsewhere: (jarvisSessionID: string) => SessionBinding | undefined;
+  readonly #others: OtherServers | undefined;
 
-  /** @param elsewhere - the binding of a jarvis session to a session of another server. @default there is none */
-  constructor(elsewhere: (jarvisSessionID: string) => SessionBinding | undefined = () => undefined) {
-    this.#elsewhere = elsewhere;
+  /** @param others - the other servers of a fleet. @default there are none */
+  constructor(others?: OtherServers) {
+    this.#others = others;
   }
 
   bind(jarvisSessionID: string, session: BindableSession): void {
@@ -128,13 +137,14 @@ export class SessionRegistry {
       this.#bySession.get(session.id),
       this.#reserved.get(jarvisSessionID),
     ];
-    const elsewhere = this.#elsewhere(jarvisSessionID);
+    const elsewhere = this.#others?.boundElsewhere(jarvisSessionID);
     if (elsewhere !== undefined) throw new SessionAlreadyBoundError(elsewhere);
     for (const existing of taken) {
       if (existing === undefined) continue;
       if (existing.jarvisSessionID === jarvisSessionID && existing.sessionID === session.id) return;
       throw new SessionAlreadyBoundError(existing);
     }
+    this.#others?.place(session.directory);
     const binding = Object.freeze({ jarvisSessionID, sessionID: session.id, directory: session.directory });
     this.#byJarvisSession.set(jarvisSessionID, binding);
     this.#bySession.set(session.id, binding);
@@ -147,7 +157,7 @@ export class SessionRegistry {
    */
   reserve(jarvisSessionID: string, directory: string): Reservation {
     assertJarvisSessionID(jarvisSessionID);
-    const taken = this.taken(jarvisSessionID) ?? this.#elsewhere(jarvisSessionID);
+    const taken = this.taken(jarvisSessionID) ?? this.#others?.boundElsewhere(jarvisSessionID);
     if (taken !== undefined) throw new SessionAlreadyBoundError(taken);
     const { promise: settled, resolve: settle } = deferred();
     const sessionID = 'a session being created';

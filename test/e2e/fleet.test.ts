@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { JarvisFleet, RepoPlacedError, ServerLostError, TurnError, type FleetEvent } from 'jarvis-opencode';
+import {
+  JarvisFleet,
+  RepoBoundError,
+  RepoPlacedError,
+  ServerLostError,
+  TurnError,
+  type FleetEvent,
+} from 'jarvis-opencode';
 import { hang } from '../../src/testing/script/steps.js';
 import { gitRepo, type GitRepo } from '../support/git-repo.js';
 import { text } from '../support/model-steps.js';
@@ -47,7 +54,7 @@ const stateOf = (name: string): string | undefined =>
   fleet.servers().find((server) => server.name === name)?.state;
 
 describe('two real servers behind one client', () => {
-  it('starts the second one with its first request, confines its death to it, and wakes it from its sleep', async () => {
+  it('starts the second one with its first request, confines its death to it, wakes it from its sleep, and gives up its repository', async () => {
     const [main, heavy] = reals;
     const [small, big] = repos;
     main.model.use(() => [text('of main')]);
@@ -103,5 +110,14 @@ describe('two real servers behind one client', () => {
     expect((await fleet.sessions.reconcile()).unknown).toMatchObject([{ jarvisSessionID: 'chat' }]);
     expect((await fleet.forSession('chat').prompt('hello')).text).toBe('of heavy');
     expect(fleet.servers()[1]).toMatchObject({ state: 'ready', starts: 2 });
+
+    // The repository goes to the other server, which does not have its sessions.
+    await until(() => fleet.servers()[1]?.held === 0);
+    await expect(fleet.place(big.directory, 'main')).rejects.toBeInstanceOf(RepoBoundError);
+    const placed = await fleet.place(big.directory, 'main', { force: true });
+    expect(placed.unbound).toMatchObject([{ jarvisSessionID: 'chat', server: 'heavy' }]);
+    expect(fleet.servers()[1]).toMatchObject({ state: 'ready', loaded: 0 });
+    expect((await fleet.forRepo(big.directory).prompt('hello')).text).toBe('of main');
+    await expect(session.prompt('hello')).rejects.toBeInstanceOf(RepoPlacedError);
   });
 });

@@ -8,6 +8,7 @@ import {
   type JarvisLike,
   type JarvisOpenCode,
   type JarvisSnapshot,
+  type PlaceResult,
   type RepoClient,
   type ServerHandle,
   type ServerOverview,
@@ -42,6 +43,11 @@ describe('JarvisFleet', () => {
     fleet.forRepo('/srv/app', { server: 'elsewhere' });
     // @ts-expect-error there is no such server
     fleet.sessions.directoryOf('ses_1', 'elsewhere');
+    expectTypeOf(fleet.place('/srv/app', 'far')).resolves.toEqualTypeOf<
+      PlaceResult<'main' | 'remote' | 'far'>
+    >();
+    // @ts-expect-error there is no such server
+    void fleet.place('/srv/app', 'elsewhere');
     // @ts-expect-error the route gives no such server
     void JarvisFleet.start({ servers: { main: {} }, route: () => 'elsewhere' });
     // @ts-expect-error the route answers at once

@@ -16,6 +16,7 @@ type ErrorClass =
   | 'readTurn'
   | 'toProblem'
   | 'RepoPathError'
+  | 'RepoBoundError'
   | 'RepoPlacedError'
   | 'RequestError'
   | 'ResponseShapeError'
@@ -315,6 +316,7 @@ interface Types {
   FleetReconcileResult: api.FleetReconcileResult;
   FleetSessionMap: api.FleetSessionMap;
   FleetSnapshot: api.FleetSnapshot;
+  PlaceResult: api.PlaceResult;
   JarvisLike: api.JarvisLike;
   Lifetime: api.Lifetime;
   MemberDefaults: api.MemberDefaults;

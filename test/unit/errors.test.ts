@@ -8,6 +8,7 @@ import {
   OperationRefusedError,
   JarvisError,
   RepoPathError,
+  RepoBoundError,
   RepoPlacedError,
   RequestError,
   ResponseShapeError,
@@ -60,6 +61,11 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
     'RepoPlacedError',
     'REPO_PLACED',
     new RepoPlacedError({ directory: '/srv/a', server: 'main', requested: 'heavy' }, { cause }),
+  ],
+  [
+    'RepoBoundError',
+    'REPO_BOUND',
+    new RepoBoundError({ directory: '/srv/a', server: 'main', requested: 'heavy', bindings: [] }, { cause }),
   ],
   [
     'RevertError',

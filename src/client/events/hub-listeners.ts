@@ -57,6 +57,15 @@ export class HubListeners {
     };
   }
 
+  /** Takes off who listens to one directory alone from outside of the library. @returns those that were on. */
+  takeSubscribers(directory: string): HubListener[] {
+    const listeners = this.#byDirectory.get(directory) ?? new Set();
+    const subscribers = [...listeners].filter((listener) => listener.reads !== undefined);
+    for (const subscriber of subscribers) listeners.delete(subscriber);
+    if (listeners.size === 0) this.#byDirectory.delete(directory);
+    return subscribers;
+  }
+
   /** Those who get an event of the directory. */
   *of(directory: string | undefined): Generator<HubListener> {
     yield* this.#toAll;

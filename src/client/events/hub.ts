@@ -149,6 +149,11 @@ export class EventHub {
     }, options);
   }
 
+  /** Ends the subscriptions to one directory with an error. Listeners inside the library stay. */
+  loseSubscribers(directory: string, error: unknown): void {
+    for (const listener of this.#listeners.takeSubscribers(directory)) listener.lost(error);
+  }
+
   /** Tells every subscriber a new state of the server. */
   publishServerChange(properties: EventOf<'jarvis.server'>['properties']): void {
     const event = { directory: undefined, id: '', type: 'jarvis.server', properties } as const;

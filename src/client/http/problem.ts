@@ -48,6 +48,7 @@ function statusOf(error: AnyJarvisError): number {
     case 'SESSION_DIRECTORY':
     case 'SESSION_ALREADY_BOUND':
     case 'REPO_PLACED':
+    case 'REPO_BOUND':
     case 'REVERT_FAILED':
     case 'DISPOSE_REFUSED':
       return 409;

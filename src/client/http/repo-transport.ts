@@ -34,13 +34,16 @@ export type RepoRequest<T> = Omit<HttpRequest<T>, 'directory' | 'acquire'>;
 export class RepoTransport {
   readonly directory: string;
   readonly acquire: AcquireInstance;
+  /** Refuses to be used when another server of the fleet has the directory by now. @throws {RepoPlacedError} */
+  readonly assertHere: () => void;
   readonly #http: Http;
   readonly #pinPath: (path: string) => string;
 
-  constructor(http: Http, directory: string, acquire: AcquireInstance) {
+  constructor(http: Http, directory: string, acquire: AcquireInstance, assertHere = (): void => undefined) {
     this.#http = http;
     this.directory = directory;
     this.acquire = acquire;
+    this.assertHere = assertHere;
     this.#pinPath = pathPin(directory);
   }
 

@@ -131,9 +131,19 @@ function answer(init: RepoFetchInit, request: RepoRequest, by: Answered['by']): 
   const events = { http, hub, directory: transport.directory };
   switch (by) {
     case 'events':
-      return eventResponse(events, request.signal, ({ id, type, properties }) => ({ id, type, properties }));
+      return answering(() => {
+        transport.assertHere();
+        return eventResponse(events, request.signal, ({ id, type, properties }) => ({
+          id,
+          type,
+          properties,
+        }));
+      });
     case 'globalEvents':
-      return eventResponse(events, request.signal, ({ directory, ...payload }) => ({ directory, payload }));
+      return answering(() => {
+        transport.assertHere();
+        return eventResponse(events, request.signal, ({ directory, ...payload }) => ({ directory, payload }));
+      });
     default:
       return answering(async () => {
         const body = await request.body();

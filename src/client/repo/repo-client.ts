@@ -202,8 +202,10 @@ export class RepoClient {
    * with `hold`.
    *
    * @throws {RangeError} for an invalid `bufferSize`.
+   * @throws {RepoPlacedError} when `fleet.place()` has given the repository to another server.
    */
   events<T extends EventType>(options?: EventOptions<T>): EventStream<T> {
+    this.#transport.assertHere();
     return this.#hub.stream(this.directory, options, () => this.#control.hold('subscription', 'events()'));
   }
 

@@ -569,10 +569,15 @@ export class Session {
     return readLastResult(this.#context.transport, this.id, options);
   }
 
-  /** The events of this session. */
+  /**
+   * The events of this session.
+   *
+   * @throws {RepoPlacedError} when `fleet.place()` has given the repository to another server.
+   */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'sessionID'>): EventStream<T> {
     assertOptions('session.events()', sessionEventChecks, options);
-    const { hub, holdEvents } = this.#context;
+    const { hub, holdEvents, transport } = this.#context;
+    transport.assertHere();
     return hub.stream(this.directory, { ...options, sessionID: this.id }, () => holdEvents(this.id));
   }
 

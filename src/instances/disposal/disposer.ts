@@ -19,6 +19,8 @@ export interface DisposalOptions {
    * @default `POST /instance/dispose`
    */
   readonly send?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** Called when this call has disposed the instance, before the gate opens. Not called when it shares the disposal of another caller. */
+  readonly behindGate?: (() => void) | undefined;
 }
 
 /** How every instance is disposed. */
@@ -61,6 +63,7 @@ interface DisposalPlan {
   readonly reason: DisposeReason;
   readonly send: (signal: AbortSignal) => Promise<void>;
   readonly timeoutMs?: number | false | undefined;
+  readonly behindGate?: (() => void) | undefined;
   /** The one instance, when what holds it is ended instead of kept. */
   readonly forced?: EndableInstance | undefined;
 }
@@ -175,10 +178,10 @@ export class Disposer {
     forced?: EndableInstance,
   ): Promise<Disposal> {
     const { directory } = instance;
-    const { timeoutMs, send = (limit) => this.#init.send(directory, limit) } = options;
+    const { timeoutMs, behindGate, send = (limit) => this.#init.send(directory, limit) } = options;
     const disposal = this.#carryOut(
       { list: () => (instance.loaded ? [instance] : []), closeGate: () => instance.closeGate() },
-      { reason, send, timeoutMs, forced },
+      { reason, send, timeoutMs, behindGate, forced },
     );
     this.#underWay.add(directory, disposal);
     return abortable(disposal, options.signal);
@@ -216,6 +219,7 @@ export class Disposer {
       if (doomed.length > 0 || reason === 'server') await send(signal);
       await abortable(Promise.all(gone), signal);
       for (const instance of doomed) this.#unload(instance, reason);
+      plan.behindGate?.();
       return { disposed: doomed.length > 0, aborted };
     } catch (error) {
       for (const instance of doomed.filter(({ loaded }) => loaded)) {

@@ -75,6 +75,33 @@ describe('placing directories', () => {
     expect(() => placements.admit('main', '/srv/app-worktree')).toThrow(RepoPlacedError);
   });
 
+  it('moves all working trees of a repository, also those that only the repository knows of', () => {
+    const placements = somePlacements({ route: () => 'main' });
+    placements.admit('main', '/srv/app');
+    placements.admit('main', '/data/worktree', '/srv/app');
+    placements.admit('main', '/srv/other');
+    expect(placements.workingTrees('/data/worktree')).toEqual(['/srv/app', '/data/worktree']);
+    placements.move('heavy', '/data/worktree');
+    expect(placements.choose('/srv/app')).toBe('heavy');
+    expect(() => placements.check('main', '/data/worktree')).toThrow(RepoPlacedError);
+    expect(placements.isElsewhere('main', '/srv/app')).toBe(true);
+    expect(placements.list()).toEqual([
+      { server: 'heavy', directory: '/srv/app' },
+      { server: 'heavy', directory: '/data/worktree' },
+      { server: 'main', directory: '/srv/other' },
+    ]);
+  });
+
+  it('finds a directory on its new member that is also one of another machine', () => {
+    const placements = somePlacements({ route: () => 'main' });
+    expect(placements.choose('/srv/app')).toBe('main');
+    placements.admit('main', '/srv/app');
+    placements.admit('gpu', '/srv/app');
+    placements.move('heavy', '/srv/app');
+    expect(placements.choose('/srv/app')).toBe('heavy');
+    expect([placements.has('gpu', '/srv/app'), placements.has('main', '/srv/app')]).toEqual([true, false]);
+  });
+
   it.each<[string, () => unknown, typeof TypeError]>([
     ['an unknown name', () => 'elsewhere', RangeError],
     ['something else than a name', () => 7, RangeError],
@@ -95,7 +122,7 @@ describe('placing directories', () => {
     expect(placements.list()).toEqual([]);
   });
 
-  it('has no directory on two members after any 2,000 steps, and never moves one', () => {
+  it('has no directory on two members after any 2,000 steps, and moves none but by a placing', () => {
     const random = randomOf(17);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     const directories = Array.from({ length: 30 }, (_, index) => `/srv/r${index}`);
@@ -117,6 +144,7 @@ describe('placing directories', () => {
     const model = new Map<string, string>();
     const ownerOf = (directory: string): string | undefined =>
       model.get(directory) ?? model.get(repositoryOf(directory) ?? '');
+    let moves = 0;
     for (let step = 0; step < 2_000; step++) {
       const given = pick(directories).replace(/^\/srv\//, random() < 0.3 ? '/link/' : '/srv/');
       const directory = canonicalize(given);
@@ -125,6 +153,17 @@ describe('placing directories', () => {
         const list = placements.list();
         placements = new Placements(init);
         for (const placement of list) placements.admit(placement.server, placement.directory);
+      } else if (kind < 0.15) {
+        const server = pick(['main', 'heavy']);
+        if (ownerOf(directory) === undefined) continue;
+        const trees = [...model.keys()].filter(
+          (known) => known === directory || (repositoryOf(known) ?? '') === repositoryOf(directory),
+        );
+        placements.move(server, directory);
+        moves += 1;
+        for (const tree of [...trees, directory]) model.set(tree, server);
+        const repository = repositoryOf(directory);
+        if (repository !== undefined) model.set(repository, server);
       } else {
         const server = kind < 0.5 ? placements.choose(given) : pick(NAMES);
         const owner = ownerOf(directory);
@@ -143,6 +182,7 @@ describe('placing directories', () => {
       for (const placement of local) expect(placement.server).toBe(ownerOf(placement.directory));
     }
     expect(model.size).toBeGreaterThan(20);
+    expect(moves).toBeGreaterThan(100);
   });
 });
 
