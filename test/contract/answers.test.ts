@@ -1,15 +1,28 @@
-import type { RepoClient, Session } from 'jarvis-opencode';
-import { fail, text, tool } from 'jarvis-opencode/testing';
+import type { JarvisOpenCode, PromptInput, RepoClient, Session } from 'jarvis-opencode';
+import { empty, fail, reasoning, subtask, text, tool, type MockStep } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { worlds, type World } from './worlds.js';
+
+const todo = tool('todowrite', { todos: [] });
 
 // Which message of a turn is its answer, and that a summary never is.
 describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
   let world: World;
   let repo: RepoClient;
+  /** Another client. */
+  let counted: JarvisOpenCode;
+  /** The paths of what it has requested. */
+  const sent: string[] = [];
   beforeAll(async () => {
     world = await open();
     repo = world.jarvis.forRepo(await world.repo());
+    counted = await world.connect({
+      idle: false,
+      fetch: (url, init) => {
+        sent.push(new URL(url instanceof Request ? url.url : url).pathname);
+        return fetch(url, init);
+      },
+    });
   });
   afterAll(() => world?.close());
   beforeEach(() => {
@@ -61,6 +74,42 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     expect(messageIDs).toEqual(result.messages.map(({ info }) => info.id));
     expect(messageIDs.at(-1)).toBe(result.message.id);
   });
+
+  it.each<[kind: string, steps: MockStep[], input?: string | PromptInput]>([
+    ['of text', [text('One word', { chunks: 4, delayMs: 5 })]],
+    ['that thinks first', [reasoning('Hm.'), text('Yes.')]],
+    ['with tools one after the other', [todo, text('Now this.'), todo, text('Done.')]],
+    ['with tools at the same time', [text('All at once.'), todo, todo, todo, text('Done.')]],
+    ['that edits a file', [tool('write', { filePath: 'new.txt', content: 'new\n' }), text('Written.')]],
+    ['with a tool that fails', [tool('read', { filePath: '/no/such/file' }), text('Not there.')]],
+    ['after an empty answer', [empty(), text('Second try.')]],
+    ['that a subagent helps with', [subtask('Look'), text('Two eyes.')]],
+    [
+      'to a prompt with a file',
+      [text('Read.')],
+      {
+        parts: [
+          { type: 'text', text: 'Read' },
+          { type: 'file', mime: 'text/plain', filename: 'a.txt', url: 'data:text/plain;base64,YQ==' },
+        ],
+      },
+    ],
+  ])(
+    'answers a turn %s with all that is stored of it, and sends one request',
+    async (_kind, steps, input = 'Go') => {
+      const { sessions } = counted.forRepo(repo.directory);
+      const session = await sessions.create({ title: 'Answers' });
+      await session.prompt('one');
+      world.script(({ session: { parentID } }) => (parentID === undefined ? steps : [text('Seen.')]));
+      sent.length = 0;
+      const result = await session.prompt(input);
+      expect(sent).toEqual([`/session/${session.id}/prompt_async`]);
+      const stored = (await session.messages()).slice(3);
+      expect(stored.length).toBeGreaterThan(0);
+      expect(result.messages).toEqual(stored);
+      expect({ info: result.message, parts: result.parts }).toEqual(stored.at(-1));
+    },
+  );
 
   it('answers a prompt after a summary with the text of the model', async () => {
     const session = await prompted();

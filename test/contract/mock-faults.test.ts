@@ -1,15 +1,20 @@
 import { setupServer } from 'msw/node';
-import type { JarvisOpenCode, OpenCodeEvent } from 'jarvis-opencode';
+import type { JarvisOpenCode, OpenCodeEvent, Part } from 'jarvis-opencode';
 import {
   ask,
   hang,
   mockOpenCode,
   text,
+  tool,
+  waitFor,
+  type MockEvent,
   type MockOpenCode,
   type MockOpenCodeOptions,
+  type MockStep,
 } from 'jarvis-opencode/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fakeClock } from '../support/fake-clock.js';
+import { gate } from './helpers.js';
 
 // Faults that only the mock has.
 
@@ -40,7 +45,63 @@ async function typesUntil(events: AsyncIterable<OpenCodeEvent>, last: string): P
   return types;
 }
 
+/** Finds the events of such parts. */
+function partOf(matches: (part: Part) => boolean): (event: MockEvent) => boolean {
+  return ({ type, properties }) =>
+    type === 'message.part.updated' && matches((properties as { readonly part: Part }).part);
+}
+
 describe('the event stream', () => {
+  const answer = [text('Read it.'), tool('todowrite', { todos: [] }), text('Done.')];
+  it.each<[fault: string, steps: MockStep[], lost: (event: MockEvent) => boolean]>([
+    ['has lost the end of a step', answer, partOf(({ type }) => type === 'step-finish')],
+    [
+      'has lost the result of a tool',
+      answer,
+      partOf((part) => part.type === 'tool' && part.state.status === 'completed'),
+    ],
+    [
+      'has lost the text after its pieces',
+      answer,
+      partOf((part) => part.type === 'text' && part.text !== ''),
+    ],
+    ['has lost the text', answer, partOf(({ type }) => type === 'text')],
+    ['has lost the parts of the prompt', answer, partOf((part) => 'text' in part && part.text === 'Go')],
+    ['brings more than is kept of a turn', [text('x'.repeat(2 ** 21))], () => false],
+  ])('reads an answer from the server when the stream %s', async (_fault, steps, lost) => {
+    const [mock, jarvis] = await aMock();
+    const session = await jarvis.forRepo('/repo').sessions.create();
+    await session.prompt('Warm up');
+    mock.script(() => steps);
+    using _lost = mock.stream.drop(lost);
+    const read = vi.spyOn(globalThis, 'fetch');
+    const result = await session.prompt('Go');
+    expect(read.mock.calls.map(([url]) => String(url instanceof Request ? url.url : url))).toContainEqual(
+      expect.stringContaining(`/session/${session.id}/message?`),
+    );
+    expect(result.messages).toEqual((await session.messages()).slice(3));
+    expect(result.messages).toHaveLength(steps === answer ? 2 : 1);
+  });
+
+  it('reads an answer from the server when the stream was down for a moment of the turn', async () => {
+    const [mock, jarvis] = await aMock();
+    const session = await jarvis.forRepo('/repo').sessions.create();
+    await session.prompt('Warm up');
+    const resumed = gate();
+    mock.script(() => [text('One. '), waitFor(resumed.promise), text('Two.')]);
+    const turn = session.stream('Go');
+    for await (const step of turn) {
+      if (step.type !== 'text' || step.delta !== 'One. ') continue;
+      await using events = session.events({ types: ['jarvis.gap'] });
+      await events.ready;
+      mock.stream.cut();
+      await typesUntil(events, 'jarvis.gap');
+      resumed.open();
+    }
+    expect((await turn.result).messages).toEqual((await session.messages()).slice(3));
+    expect((await turn.result).text).toBe('One. Two.');
+  });
+
   it('ends a turn although the mock loses its last events', async () => {
     const [mock, jarvis] = await aMock();
     const repo = jarvis.forRepo('/repo');

@@ -20,6 +20,7 @@ import { TurnPoll } from './poll.js';
 import { connectEvents, listenTo, prepareTurn, UNREACHABLE_LIMIT_MS, untilIdle } from './preparation.js';
 import { logRetry, withAdvice } from './provider-trouble.js';
 import { RepeatedAbort } from './repeated-abort.js';
+import { RecordedTurn } from '../result/recorded-turn.js';
 import type { TurnEvidence } from '../result/result.js';
 import { WAITS_FOR, type RunState } from './run-state.js';
 import type { RunningTurn } from './running-turn.js';
@@ -54,6 +55,7 @@ export class TurnRun {
   readonly #closed: AbortSignal;
   readonly #tracker: TurnEventTracker;
   readonly #steps: TurnSteps;
+  readonly #record: RecordedTurn;
   readonly #delivery: PromptDelivery;
   readonly #poll: TurnPoll;
   readonly #limits: TurnTimeLimits;
@@ -98,6 +100,7 @@ export class TurnRun {
     };
     this.#tracker = new TurnEventTracker(scope);
     this.#steps = new TurnSteps({ ...scope, emit: (step) => this.turn.push(step) });
+    this.#record = new RecordedTurn(scope);
     this.#poll = new TurnPoll(context.transport, scope);
     this.#aborting = new RepeatedAbort(this.#poll, this.#tracker);
     this.#delivery = this.#deliver(options.headers);
@@ -191,7 +194,8 @@ export class TurnRun {
     this.#limits.sent();
     this.#state = 'following';
     this.#steps.restore(messages, children, status);
-    for (const event of takeEvents()) this.#onEvent(event);
+    this.#record.spoil();
+    for (const event of takeEvents()) this.#onEvent(event, 0);
     this.#unlisten = this.#listen(true);
   }
 
@@ -230,13 +234,14 @@ export class TurnRun {
       hasLeft: () => this.#hasLeft,
     };
     return listenTo(this.#context, asks, {
-      event: (event) => this.#onEvent(event),
+      event: (event, size) => this.#onEvent(event, size),
       lost: (error) => this.#tracker.fail(error),
     });
   }
 
-  #onEvent(event: OpenCodeEvent): void {
+  #onEvent(event: OpenCodeEvent, size: number): void {
     this.#tracker.onEvent(event);
+    this.#record.onEvent(event, size);
     this.#steps.onEvent(event);
     logRetry(event, this.#context);
   }
@@ -261,7 +266,8 @@ export class TurnRun {
   async #look(): Promise<TurnLook | 'changed' | 'ended'> {
     // OpenCode 1.18.33 lets a deleted session run on, and shows it as busy as long as its model does not answer.
     if (this.#tracker.hasGap || this.#tracker.isDeleted) await this.#catchUp();
-    const evidence = await this.#poll.evidence(this.#tracker.isIdle && this.#state === 'following');
+    const isIdle = this.#tracker.isIdle && this.#state === 'following';
+    const evidence = (isIdle ? this.#record.finalAnswer() : undefined) ?? (await this.#poll.evidence(isIdle));
     if (evidence !== undefined) return this.#judge(evidence);
     return this.#state === 'aborting' ? this.#repeatAbort() : this.#checkProgress();
   }

@@ -213,7 +213,7 @@ async function runTurn(run: Run, abortAt: number | undefined, microtasks = 0) {
 }
 
 describe.each<Run>(['prompt', 'stream'])('session.%s()', (run) => {
-  it('aborts a turn at every point of it, and leaves nothing behind', { timeout: 30_000 }, async () => {
+  it('aborts a turn at every point of it, and leaves nothing behind', { timeout: 120_000 }, async () => {
     const whole = await runTurn(run, undefined);
     expect(whole.settled).toBe('ok');
     expect(whole.requests.map(({ name }) => name)).toContain('POST /permission/per_1/reply');
