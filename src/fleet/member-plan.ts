@@ -42,6 +42,7 @@ export interface MemberPlan {
   readonly reopens?: boolean | undefined;
   readonly openTimeoutMs?: number | undefined;
   readonly dataDirectory?: string | undefined;
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly hasDataFile?: ((path: string) => boolean) | undefined;
   readonly checkDirectory?: ((directory: string) => void) | undefined;
   readonly resources: ServerResources;

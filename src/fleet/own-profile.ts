@@ -32,6 +32,7 @@ export function planOwn(profile: object, defaults: JarvisOptions, context: Profi
     nextAttempt: attempts(options.restart),
     ...lifetimeOf(options, isFirst),
     dataDirectory,
+    environment: env,
     hasDataFile: (file) => existsSync(join(dataDirectory, file)),
     checkDirectory: directoryCheck(serverOptionsOf(options), { cwd, env }, undefined, user?.uid),
     resources: {

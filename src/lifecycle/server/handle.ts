@@ -122,8 +122,8 @@ export interface ServerHandle extends AsyncDisposable {
   readonly serverPid?: number | undefined;
   /** @internal OpenCode's own data directory; `undefined` for a server we only connected to. */
   readonly dataDirectory?: string | undefined;
-  /** @internal The environment of the next process, secrets included; missing for a server we only connected to. */
-  environment?(): Readonly<Record<string, string | undefined>>;
+  /** @internal The environment of the next process, secrets included; `undefined` for a server that somebody else starts. */
+  environment?(): Readonly<Record<string, string | undefined>> | undefined;
   /** @internal Whether there is a file in {@link dataDirectory}, by its path in there. */
   hasDataFile?(path: string): boolean;
   /** Resolves when the server has ended for good, so not while it is restarted; never rejects. */

@@ -460,6 +460,25 @@ describe('starting a fleet', () => {
     await expect(starting).rejects.toThrow(message);
   });
 
+  it('looks at the programs of a server of its own for a diagnosis, also of one that does not start', async () => {
+    const fleet = await JarvisFleet.start({
+      fetch: neverAnswers,
+      servers: {
+        main: { open: () => Promise.resolve(fakeHandle()) },
+        own: { command: '/nowhere/opencode', env: { PATH: '/nowhere' }, restart: false },
+      },
+    });
+    onTestFinished(() => fleet.close());
+    const findings = await fleet.server('own').diagnose();
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        check: 'git',
+        summary: expect.stringContaining('There is no git') as unknown,
+      }),
+    );
+    expect(findings.map(({ check }) => check)).toContain('ripgrep');
+  });
+
   it('lets a server that does not answer fail its own calls only, and try again', async () => {
     const mocks = twoMocks();
     const { url } = mocks.mocks.heavy;

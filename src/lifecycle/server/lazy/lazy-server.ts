@@ -35,6 +35,8 @@ export interface LazyServerInit {
   /** Milliseconds without a use after which the server is stopped. @default never */
   readonly stopAfterIdleMs?: number | undefined;
   readonly dataDirectory?: string | undefined;
+  /** The environment of the next process; `undefined` where somebody else chooses it. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   readonly hasDataFile?: ((path: string) => boolean) | undefined;
   /** Refuses a directory that the server must not work in, or could not. */
   readonly checkDirectory?: ((directory: string) => void) | undefined;
@@ -126,6 +128,10 @@ export class LazyServer implements ServerHandle {
 
   get dataDirectory(): string | undefined {
     return this.#init.dataDirectory;
+  }
+
+  environment(): Readonly<Record<string, string | undefined>> | undefined {
+    return this.#inner?.environment?.() ?? this.#init.environment;
   }
 
   hasDataFile(path: string): boolean {
