@@ -258,15 +258,16 @@ export class ConnectionError extends JarvisError {
 
 /**
  * What took too long: waiting until a prompt is sent (`queue`), loading an instance (`boot`), one request or turn (`request`), the
- * event stream's first frame, a disposal, a policy's decision, or the function of a `use()`.
+ * event stream's first frame, a disposal, a policy's decision, the function of a `use()`, or waiting for one of `maxServers` of a fleet (`server`).
  */
-export type TimeoutPhase = 'queue' | 'boot' | 'request' | 'events' | 'dispose' | 'ask' | 'use';
+export type TimeoutPhase = 'queue' | 'boot' | 'request' | 'events' | 'dispose' | 'ask' | 'use' | 'server';
 
 const TIMEOUT_ADVICE: Partial<Record<TimeoutPhase, string>> = {
   queue: 'Nothing was sent. Raise queueTimeoutMs if it may wait that long.',
   boot:
     'The first load of a repository with plugins installs packages and runs the plugins. Raise bootTimeoutMs if that may take ' +
     'longer.',
+  server: 'Raise maxServers, or maxServersWaitMs if it may wait that long.',
 };
 const OTHER_TIMEOUT_ADVICE = 'Raise timeoutMs if the work may take that long.';
 

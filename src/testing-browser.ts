@@ -48,7 +48,8 @@ export type MockFleet<Mocks> = MockFleetServers<
 
 /**
  * Makes a fleet of servers in memory, to test an application that uses `JarvisFleet`. The first mock is the default member. Their
- * directories count as those of one machine, so one is used through one member only.
+ * directories count as those of one machine, so one is used through one member only. A list of mocks is a member with `perRepo`: each repository
+ * gets one of them, in the order in which they start.
  *
  * @throws {TypeError} when there is no mock, or something is none.
  *
@@ -61,9 +62,9 @@ export type MockFleet<Mocks> = MockFleetServers<
  * mocks.mocks.heavy.reply('It is large.');
  * ```
  */
-export function mockFleet<const Mocks extends Readonly<Record<string, MockOpenCode>>>(
-  mocks: Mocks,
-): MockFleet<Mocks> {
+export function mockFleet<
+  const Mocks extends Readonly<Record<string, MockOpenCode | readonly MockOpenCode[]>>,
+>(mocks: Mocks): MockFleet<Mocks> {
   type Name = keyof Mocks & string;
   return makeMockFleet(mocks, (servers, { profiles: _, ...options }: MockFleetOptions<Name> = {}) =>
     JarvisFleet.ofMocks<Name>({ ...options, servers }),

@@ -15,11 +15,13 @@ import { assertCloseOptions, type CloseOptions, type ServerHandle } from '../lif
 import { fleetEvents, type FleetEventStream } from './fleet-events.js';
 import { FleetSessions, type FleetSessionMap } from './fleet-sessions.js';
 import { takeFleetSnapshot, type FleetSnapshot } from './fleet-snapshot.js';
-import { Member, type ServerOverview } from './member.js';
+import type { Member, ServerOverview } from './member.js';
 import type { MemberPlan } from './member-plan.js';
+import { Members } from './members.js';
 import { Mover, type PlaceResult } from './mover.js';
 import { Placements } from './placements.js';
 import { restoreFleet } from './restore.js';
+import { ServerSlots } from './server-slots.js';
 
 /** Which member of a fleet a directory goes to. */
 export interface PlaceOptions<Name extends string> {
@@ -37,7 +39,13 @@ export interface FleetInit<Client extends JarvisClient> {
   /** Whether the paths of all members are those of one machine, also where they are `remote`. @default false */
   readonly sharesDirectories?: boolean | undefined;
   readonly logger: Logger | undefined;
+  /** @default no limit */
+  readonly maxServers: number | undefined;
+  readonly maxServersWaitMs: number | false | undefined;
 }
+
+/** How long a start waits for another server to end: less than the time limit of a request, whose error would not say why. */
+const MAX_SERVERS_WAIT_MS = 30_000;
 
 const placeChecks: OptionChecks<PlaceOptions<string>> = { server: aString };
 
@@ -45,11 +53,14 @@ const placeChecks: OptionChecks<PlaceOptions<string>> = { server: aString };
 export class FleetClient<Client extends JarvisClient, Name extends string> implements AsyncDisposable {
   /** Which OpenCode session, of which server and repository, serves each jarvis session. */
   readonly sessions: FleetSessionMap<Name>;
-  #members: readonly Member<Client, Name>[] = [];
+  readonly #members: Members<Client, Name>;
   readonly #placements: Placements;
   readonly #mover: Mover<Name>;
   readonly #logger: Logger;
   #ended: (() => void) | undefined;
+  readonly #maxServers: number;
+  /** Aborts when all members are closed. */
+  readonly #over = new AbortController();
   #isClosed = false;
 
   /** @internal */
@@ -60,12 +71,20 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
     route,
     restore,
     logger,
+    maxServers,
+    maxServersWaitMs = MAX_SERVERS_WAIT_MS,
     sharesDirectories = false,
   }: FleetInit<Client>) {
     const names = [...plans.keys()];
     const isLocal = (name: string): boolean => sharesDirectories || plans.get(name)?.paths !== 'remote';
     const hasLocal = !sharesDirectories && names.some(isLocal);
+    for (const [name, { ofRepository }] of plans)
+      if (ofRepository !== undefined && !isLocal(name))
+        throw new TypeError(
+          `Expected paths: 'local' in servers.${name} with perRepo: of another machine nobody knows what is one repository.`,
+        );
     this.#logger = logger ?? silentLogger;
+    this.#maxServers = maxServers ?? Number.POSITIVE_INFINITY;
     this.#placements = new Placements({
       names,
       isLocal,
@@ -74,31 +93,29 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
       repositoryOf: (directory) => (hasLocal ? platform.repositoryOf(directory) : undefined),
     });
     const stored = restoreFleet(restore, this.#placements, names);
+    this.#members = new Members({
+      plans,
+      makeClient,
+      platform,
+      placements: this.#placements,
+      sessions: () => sessions,
+      slots:
+        maxServers === undefined ? undefined : new ServerSlots({ max: maxServers, waitMs: maxServersWaitMs }),
+    });
     const sessions = new FleetSessions<Name>({
-      members: () => this.#members,
+      members: () => this.#members.all(),
       strangers: stored.strangers as never,
-      place: (directory, server) => this.#place(directory, server),
+      place: (directory, server) => {
+        const member = this.#memberFor(directory, server);
+        member.forRepo(directory);
+        return member;
+      },
     });
-    this.#members = [...plans].map(([name, plan]) => {
-      const member = name as Name;
-      return new Member<Client, Name>({
-        name: member,
-        plan,
-        makeClient,
-        restore: { version: 1, bindings: stored.byServer.get(name) ?? [] },
-        membership: {
-          admit: (directory, of) => this.#placements.admit(name, directory, of),
-          place: (directory) => this.#placements.admitSpelled(name, directory),
-          isElsewhere: (directory) => this.#placements.isElsewhere(name, directory),
-          check: (directory) => this.#placements.check(name, directory),
-          boundElsewhere: (jarvisSessionID) => sessions.boundElsewhere(jarvisSessionID, member),
-        },
-      });
-    });
+    this.#members.begin(stored.byServer);
     this.sessions = sessions;
     this.#mover = new Mover({
       placements: this.#placements,
-      memberOf: (name) => this.#members.find((member) => member.name === name),
+      memberOf: (name, directory) => this.#members.for(name, directory),
       strangers: {
         list: () => sessions.strangers,
         unbind: (jarvisSessionID) => void sessions.unbind(jarvisSessionID),
@@ -115,7 +132,7 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
   async begin(signal: AbortSignal | undefined, ended?: () => void): Promise<this> {
     this.#ended = ended;
     const stop = (): void => void this.close().catch(() => undefined);
-    const starting = this.#members.filter(({ startsNow }) => startsNow);
+    const starting = this.#members.all().filter(({ startsNow }) => startsNow);
     signal?.addEventListener('abort', stop, { once: true });
     try {
       signal?.throwIfAborted();
@@ -135,7 +152,7 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
   /** @internal Stops a member until it is needed again, unless something holds it. */
   async putToSleep(name: string): Promise<void> {
     this.#placements.assertKnown(name);
-    await this.#member(name as Name).server.sleep();
+    await Promise.all(this.#members.of(name).map(({ server }) => server.sleep()));
   }
 
   /**
@@ -150,7 +167,7 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
   forRepo(directory: string, options?: PlaceOptions<Name>): RepoClient {
     assertOptions('forRepo()', placeChecks, options);
     this.#assertOpen();
-    return this.#clientFor(directory, options?.server).forRepo(directory);
+    return this.#memberFor(directory, options?.server).forRepo(directory);
   }
 
   /**
@@ -188,17 +205,20 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
     this.#assertOpen();
     const binding = this.sessions.get(jarvisSessionID);
     if (binding === undefined) throw new SessionNotBoundError(jarvisSessionID);
-    return this.server(binding.server).forSession(jarvisSessionID);
+    return this.server(binding.server, binding.directory).forSession(jarvisSessionID);
   }
 
   /**
    * The client of one member: its `global`, its `server`, and what else concerns it alone. Its `forRepo` refuses what another member has.
    *
+   * @param directory - of the repository, for a member with `perRepo`; another one is the same for all.
    * @throws {RangeError} for a name that is none of this fleet.
+   * @throws {TypeError} for a member with `perRepo` when no directory is given.
+   * @throws {RepoPlacedError} {@link RepoPathError} for a member with `perRepo`, as {@link forRepo}.
    */
-  server(name: Name): Client {
+  server(name: Name, directory?: string): Client {
     this.#placements.assertKnown(name);
-    return this.#member(name).client;
+    return this.#memberOf(name, directory).client;
   }
 
   /**
@@ -208,22 +228,34 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
    */
   events<T extends EventType>(options?: Omit<EventOptions<T>, 'hold'>): FleetEventStream<T, Name> {
     this.#assertOpen();
-    return fleetEvents<T, Name>(this.#members, this.#logger, options);
+    return fleetEvents<T, Name>(this.#members, this.#logger, this.#over.signal, options);
   }
 
   /** What is known of every repository's instance at this moment; see `JarvisOpenCode.repos()`. It asks and starts no server. */
   repos(): (RepoOverview & { readonly server: Name })[] {
-    return this.#members.flatMap(({ name, client }) =>
-      client.repos().map((repo) => ({ ...repo, server: name })),
-    );
+    return this.#members
+      .all()
+      .flatMap(({ name, client }) => client.repos().map((repo) => ({ ...repo, server: name })));
   }
 
-  /** What is known of every member at this moment, the first one first. It asks and starts no server. */
+  /**
+   * What is known of every member at this moment, the first one first; with `perRepo`, of the server of each repository that the member has. It
+   * asks and starts no server.
+   */
   servers(): ServerOverview<Name>[] {
-    return this.#members.map((member) => member.overview());
+    return this.#members
+      .all()
+      .filter(
+        ({ name, repository, isAwake }) =>
+          repository === undefined || isAwake || this.#placements.hasRepository(name, repository),
+      )
+      .map((member) => member.overview());
   }
 
-  /** Works on many directories, each on its server; see {@link JarvisOpenCode.map}. By default on as many at a time as all members load. */
+  /**
+   * Works on many directories, each on its server; see {@link JarvisOpenCode.map}. By default on as many at a time as all members load, and on
+   * no more than `maxServers`.
+   */
   async map<T>(
     directories: Iterable<string>,
     work: MapFunction<T>,
@@ -232,13 +264,13 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
     this.#assertOpen();
     return mapDirectories(directories, work, options, {
       forRepo: (directory) => this.forRepo(directory),
-      concurrency: this.#members.reduce((sum, { maxLoaded }) => sum + maxLoaded, 0),
+      concurrency: this.#concurrency(),
     });
   }
 
   /** Resolves when nothing runs on any member; see {@link JarvisOpenCode.drained}. */
   async drained(options?: DrainedOptions): Promise<void> {
-    await Promise.all(this.#members.map(({ client }) => client.drained(options)));
+    await Promise.all(this.#members.all().map(({ client }) => client.drained(options)));
   }
 
   /** Placements and bindings as JSON: store it, and give it back as the option `restore` of the next fleet. */
@@ -255,7 +287,8 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
   async close(options?: CloseOptions): Promise<void> {
     assertCloseOptions(options);
     this.#isClosed = true;
-    const ends = await Promise.allSettled(this.#members.map(({ client }) => client.close(options)));
+    const ends = await Promise.allSettled(this.#members.all().map(({ client }) => client.close(options)));
+    this.#over.abort(new ClosedError('The fleet'));
     this.#ended?.();
     this.#ended = undefined;
     const errors = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []));
@@ -271,20 +304,21 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
     if (this.#isClosed) throw new ClosedError('The fleet');
   }
 
-  #member(name: Name): Member<Client, Name> {
-    return this.#members.find((member) => member.name === name) as Member<Client, Name>;
+  /** As many as all members load; one for each server that may run where there may be any number. */
+  #concurrency(): number {
+    if (this.#members.mayGrow) return this.#maxServers;
+    const all = this.#members.all().reduce((sum, { maxLoaded }) => sum + maxLoaded, 0);
+    return Math.min(all, this.#maxServers);
   }
 
-  #clientFor(directory: string, server: Name | undefined): Client {
-    if (server === undefined) return this.server(this.#placements.choose(directory) as Name);
-    return this.server(server);
+  #memberFor(directory: string, server: Name | undefined): Member<Client, Name> {
+    if (server !== undefined) this.#placements.assertKnown(server);
+    return this.#memberOf(server ?? (this.#placements.choose(directory) as Name), directory);
   }
 
-  /** Places the directory of a session that is to be bound. */
-  #place(directory: string, server: Name | undefined): Name {
-    const client = this.#clientFor(directory, server);
-    client.forRepo(directory);
-    return this.#members.find((member) => member.client === client)?.name as Name;
+  /** A member that is known, and may have the directory. */
+  #memberOf(name: Name, directory: string | undefined): Member<Client, Name> {
+    return this.#members.for(name, directory, true) as Member<Client, Name>;
   }
 }
 

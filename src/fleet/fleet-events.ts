@@ -1,4 +1,4 @@
-import { abortable } from '../core/abort.js';
+import { abortable, onAbort } from '../core/abort.js';
 import type { Logger } from '../core/logger.js';
 import { EventStream, gapEvent, type EventOptions } from '../client/events/event-stream.js';
 import type { EventSource } from '../client/events/event-stream.js';
@@ -12,7 +12,11 @@ import type { ServerHandle } from '../lifecycle/server/handle.js';
  * `overflow` has no `server`: it is of the reader.
  */
 export type FleetEventOf<T extends EventType, Name extends string = string> = {
-  [K in T]: EventOf<K> & { readonly server: K extends 'jarvis.gap' ? Name | undefined : Name };
+  [K in T]: EventOf<K> & {
+    readonly server: K extends 'jarvis.gap' ? Name | undefined : Name;
+    /** The repository that the server is for, with `perRepo`: several servers have one name then. */
+    readonly repository?: string;
+  };
 }[T];
 
 /** The events that a subscriber of some types gets: of those types, and of the library's own. */
@@ -39,26 +43,48 @@ export interface FleetEventStream<T extends EventType = EventType, Name extends 
 /** What the stream needs of each member. */
 export interface EventMember {
   readonly name: string;
+  readonly repository: string | undefined;
   readonly server: ServerHandle;
   readonly listen: (listener: HubListener) => EventSource;
 }
 
-/** Makes one stream of the events of all members. */
+/** The members, and those that come later. */
+export interface EventMembers {
+  all(): readonly EventMember[];
+  /** Whether there may be more later. */
+  readonly mayGrow: boolean;
+  /** Calls the listener for each that is made from now on; the returned function ends that. */
+  onMade(listener: (member: EventMember) => void): () => void;
+}
+
+/**
+ * Makes one stream of the events of all members.
+ *
+ * @param closed - aborts at the end of the fleet.
+ */
 export function fleetEvents<T extends EventType, Name extends string>(
-  members: readonly EventMember[],
+  members: EventMembers,
   logger: Logger,
+  closed: AbortSignal,
   options?: Omit<EventOptions<T>, 'hold'>,
 ): FleetEventStream<T, Name> {
   const stream = new EventStream<T>((own) => {
-    let running = members.length;
+    const sources: EventSource[] = [];
+    let running = 0;
     const ended = (error: unknown): void => {
       running -= 1;
-      if (running === 0) own.fail(error);
+      if (running === 0 && !members.mayGrow) own.fail(error);
     };
-    const sources = members.map((member) => subscribe(member, own, logger, ended));
+    const add = (member: EventMember): void => {
+      running += 1;
+      sources.push(subscribe(member, own, logger, ended));
+    };
+    for (const member of members.all()) add(member);
+    const ends = [members.onMade(add), onAbort(closed, () => own.fail(closed.reason))];
     return {
       live: Promise.all(sources.map(({ live }) => live)).then(() => undefined),
       detach: () => {
+        for (const end of ends) end();
         for (const source of sources) source.detach();
       },
     };
@@ -73,9 +99,9 @@ function subscribe<T extends EventType>(
   logger: Logger,
   ended: (error: unknown) => void,
 ): EventSource {
-  const { name, server } = member;
+  const { name, repository, server } = member;
   const push = (event: OpenCodeEvent, bytes: number): void => {
-    const named = { ...event, server: name };
+    const named = { ...event, server: name, ...(repository !== undefined && { repository }) };
     stream.push(named, bytes);
   };
   const listener: HubListener = {

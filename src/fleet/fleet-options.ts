@@ -1,5 +1,13 @@
 import type { JarvisOptions } from '../app/options.js';
-import { aFunction, anObject, aSignal, assertOptions, type OptionChecks } from '../core/checks.js';
+import {
+  aFunction,
+  anObject,
+  aSignal,
+  assertOptions,
+  positiveInteger,
+  positiveMsOrFalse,
+  type OptionChecks,
+} from '../core/checks.js';
 import type { JarvisSnapshot } from '../registry/snapshot.js';
 import type { FleetSnapshot } from './fleet-snapshot.js';
 import { planProfile, type MemberPlan, type ProfileContext } from './member-plan.js';
@@ -16,6 +24,20 @@ export interface FleetOptions<S> extends MemberDefaults {
    * @default the default member
    */
   readonly route?: ((directory: string) => (keyof S & string) | undefined) | undefined;
+  /**
+   * How many servers that the fleet starts run at a time. For one more, the least recently used one is stopped that nothing holds and no
+   * request uses, whatever its `stopAfterIdleMs`; when there is none, its requests wait. Servers at a `url` do not count.
+   *
+   * @default no limit
+   */
+  readonly maxServers?: number | undefined;
+  /**
+   * Milliseconds a start may wait for one of `maxServers`; its requests then reject with a `TimeoutError` in phase `server`. The time limit of a
+   * request goes on meanwhile.
+   *
+   * @default 30_000
+   */
+  readonly maxServersWaitMs?: number | false | undefined;
   /**
    * The result of `snapshot()` of an earlier fleet, or of a client of one server, whose directories are then placed by `route`. It asks
    * and starts no server.
@@ -37,6 +59,8 @@ const fleetOptionChecks: OptionChecks<FleetOptions<object>> = {
   ...defaultChecks,
   servers: anObject,
   route: aFunction,
+  maxServers: positiveInteger,
+  maxServersWaitMs: positiveMsOrFalse,
   restore: anObject,
   signal: aSignal,
 };
@@ -55,7 +79,16 @@ export function planFleet(
   anObject('the options of JarvisFleet.start()', options);
   assertOptions('JarvisFleet.start()', fleetOptionChecks, options);
   anObject('servers', options.servers);
-  const { servers, route: _route, restore: _restore, signal: _signal, ...defaults } = options;
+  const { servers } = options;
+  const {
+    servers: _s,
+    route: _r,
+    restore: _t,
+    signal: _a,
+    maxServers,
+    maxServersWaitMs: _w,
+    ...defaults
+  } = options;
   const profiles = Object.entries(servers);
   if (profiles.length === 0) throw new TypeError('Expected servers to have a profile, got none.');
   const plans = new Map<string, MemberPlan>();
@@ -68,6 +101,7 @@ export function planFleet(
     plans.set(name, planProfile(given, defaults, context) ?? planOther(given, defaults, context));
   }
   assertApart(plans);
+  assertEnough(maxServers, plans);
   return plans;
 }
 
@@ -77,6 +111,20 @@ function assertName(name: string): void {
     throw new TypeError(
       `Expected the names of servers to be no numbers, got ${name}: JavaScript sorts them first, and the first one is the default.`,
     );
+}
+
+/** Refuses a limit that the members of the beginning exceed, and servers without number. */
+function assertEnough(maxServers: number | undefined, plans: ReadonlyMap<string, MemberPlan>): void {
+  const starting = [...plans].filter(([, { startsNow }]) => startsNow).map(([name]) => name);
+  if (maxServers !== undefined && starting.length > maxServers)
+    throw new RangeError(
+      `Expected maxServers to be at least ${starting.length}, got ${maxServers}: ${starting.join(', ')} start with the fleet.`,
+    );
+  for (const [name, { ofRepository }] of plans)
+    if (ofRepository !== undefined && maxServers === undefined)
+      throw new TypeError(
+        `Expected maxServers beside servers.${name}.perRepo: each repository has a process of 500 MB and more.`,
+      );
 }
 
 /** Refuses members that would be one server, or that trust differently what they share. */

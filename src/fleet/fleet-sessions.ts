@@ -63,6 +63,8 @@ export interface FleetSessionMap<Name extends string = string> {
 
 /** What the map needs of each member. */
 export interface BindingMember<Name extends string> {
+  /** Tells it from the others, also of one profile. */
+  readonly id: string;
   readonly name: Name;
   readonly bindings: SessionRegistry;
   readonly sessions: SessionMap;
@@ -75,8 +77,8 @@ export interface FleetSessionsInit<Name extends string> {
   readonly members: () => readonly BindingMember<Name>[];
   /** Bindings to servers that this fleet does not have; they are kept as they are. */
   readonly strangers: readonly FleetBinding<Name>[];
-  /** The server of a directory, and the directory placed on it. */
-  readonly place: (directory: string, server: Name | undefined) => Name;
+  /** The member of a directory, and the directory placed on it. */
+  readonly place: (directory: string, server: Name | undefined) => BindingMember<Name>;
 }
 
 const reconcileChecks: OptionChecks<FleetReconcileOptions> = {
@@ -104,8 +106,7 @@ export class FleetSessions<Name extends string> implements FleetSessionMap<Name>
     session: BindableSession,
     options?: { readonly server?: Name | undefined },
   ): void {
-    const server = this.#place(session.directory, options?.server);
-    this.#members.find(({ name }) => name === server)?.bindings.bind(jarvisSessionID, session);
+    this.#place(session.directory, options?.server).bindings.bind(jarvisSessionID, session);
   }
 
   unbind(jarvisSessionID: string): boolean {
@@ -181,10 +182,10 @@ export class FleetSessions<Name extends string> implements FleetSessionMap<Name>
     return this.#init.members();
   }
 
-  /** What a jarvis session is bound to, or reserved for, anywhere but on one member. */
-  boundElsewhere(jarvisSessionID: string, own: Name): SessionBinding | undefined {
-    for (const { name, bindings } of this.#members) {
-      const taken = name === own ? undefined : bindings.taken(jarvisSessionID);
+  /** What a jarvis session is bound to, or reserved for, anywhere but on the member of an id. */
+  boundElsewhere(jarvisSessionID: string, own: string): SessionBinding | undefined {
+    for (const { id, bindings } of this.#members) {
+      const taken = id === own ? undefined : bindings.taken(jarvisSessionID);
       if (taken !== undefined) return taken;
     }
     return this.#strangers.get(jarvisSessionID);

@@ -88,7 +88,8 @@ export function parseFleetSnapshot(stored: unknown): StoredFleet {
   if (!parsed.success) throw notASnapshot(parsed.error, []);
   const { placements, bindings } = parsed.data;
   assertOnce(bindings, ({ jarvisSessionID }) => jarvisSessionID);
-  assertOnce(bindings, ({ server, sessionID }) => `${sessionID} on ${server}`);
+  // A member with perRepo has a server, with session ids of its own, for each repository.
+  assertOnce(bindings, ({ server, sessionID, directory: of }) => `${sessionID} on ${server} in ${of}`);
   assertOnce(placements, ({ server, directory: of }) => `${of} on ${server}`);
   return { placements, bindings };
 }

@@ -38,7 +38,7 @@ function startFleet<Name extends string>(
   const plans = planFleet(options, (_profile, _defaults, { path }) => {
     throw new TypeError(`Expected ${path} to have url or open: a browser starts no process.`);
   });
-  const { route, restore, signal, logger } = options;
+  const { route, restore, signal, logger, maxServers, maxServersWaitMs } = options;
   const fleet = new JarvisFleet<Name>({
     plans,
     makeClient: (server, clientOptions) => new JarvisOpenCode(server, clientOptions),
@@ -46,6 +46,8 @@ function startFleet<Name extends string>(
     route,
     restore,
     logger,
+    maxServers,
+    maxServersWaitMs,
     sharesDirectories,
   });
   return fleet.begin(signal);

@@ -55,7 +55,7 @@ async function startFleet<Name extends string>(
   const plans = planFleet({ ...options, logger }, planOwn, (hostname) => {
     if (isLoopback(hostname)) exemptLoopback(hostname);
   });
-  const { route, restore, signal } = options;
+  const { route, restore, signal, maxServers, maxServersWaitMs } = options;
   const fleet = new JarvisFleet<Name>({
     plans,
     makeClient: (server, clientOptions) => new JarvisOpenCode(server, clientOptions),
@@ -63,6 +63,8 @@ async function startFleet<Name extends string>(
     route,
     restore,
     logger,
+    maxServers,
+    maxServersWaitMs,
     sharesDirectories,
   });
   return fleet.begin(signal, recordOwnStart(logger, Object.keys(options.servers)));

@@ -38,6 +38,8 @@ export interface MemberPlan {
   readonly options: Omit<JarvisOptions, 'restore'>;
   readonly nextAttempt: () => number | undefined;
   readonly startsNow: boolean;
+  /** The plan of the server of one repository, when each has its own; this plan is of none then. */
+  readonly ofRepository?: ((repository: string) => MemberPlan) | undefined;
   readonly stopAfterIdleMs?: number | undefined;
   readonly reopens?: boolean | undefined;
   readonly openTimeoutMs?: number | undefined;
@@ -107,11 +109,12 @@ function planOpen(profile: object, defaults: JarvisOptions, context: ProfileCont
   const { path, isFirst } = context;
   assertOptions(path, openProfileChecks, profile, `${path}.`);
   const options = mergedOptions<OpenProfile>(profile, defaults, context);
-  const { open, startTimeoutMs = OPEN_TIMEOUT_MS } = options;
+  const { open, startTimeoutMs = OPEN_TIMEOUT_MS, perRepo = false } = options;
+  assertLifetime(options, path);
   const used = new WeakSet<ServerHandle>();
-  return {
+  const plan = (repository?: string): MemberPlan => ({
     open: async (signal) => {
-      const handle: unknown = await open(signal);
+      const handle: unknown = await open(signal, repository);
       assertHandle(handle);
       if (used.has(handle)) throw new TypeError('open() gave the handle of an earlier start again');
       used.add(handle);
@@ -125,17 +128,25 @@ function planOpen(profile: object, defaults: JarvisOptions, context: ProfileCont
     reopens: true,
     openTimeoutMs: startTimeoutMs,
     resources: {},
-  };
+  });
+  return perRepo ? { ...plan(), ofRepository: plan } : plan();
+}
+
+/** @throws {TypeError} for servers of repositories that nobody knows yet and that are to start. */
+export function assertLifetime({ start, perRepo }: Lifetime, path: string): void {
+  if (perRepo === true && start === 'now')
+    throw new TypeError(`Expected ${path} to have start: 'on-demand' with perRepo, got 'now'.`);
 }
 
 /** When a member starts and stops. */
 export function lifetimeOf(
-  { start, stopAfterIdleMs }: Lifetime,
+  { start, stopAfterIdleMs, perRepo = false }: Lifetime,
   isFirst: boolean,
 ): Pick<MemberPlan, 'startsNow' | 'stopAfterIdleMs'> {
-  const idleMs = stopAfterIdleMs ?? (isFirst ? false : STOP_AFTER_IDLE_MS);
+  const isDefault = isFirst && !perRepo;
+  const idleMs = stopAfterIdleMs ?? (isDefault ? false : STOP_AFTER_IDLE_MS);
   return {
-    startsNow: (start ?? (isFirst ? 'now' : 'on-demand')) === 'now',
+    startsNow: (start ?? (isDefault ? 'now' : 'on-demand')) === 'now',
     stopAfterIdleMs: idleMs === false ? undefined : idleMs,
   };
 }

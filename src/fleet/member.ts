@@ -5,13 +5,14 @@ import type { DisposeOptions, RepoClient } from '../client/repo/repo-client.js';
 import type { EventSource } from '../client/events/event-stream.js';
 import type { HubListener } from '../client/events/hub-listeners.js';
 import type { ProcessUsage } from '../core/instance.js';
-import { silentLogger } from '../core/logger.js';
+import { silentLogger, withData } from '../core/logger.js';
 import type { JarvisOptions } from '../app/options.js';
 import type { ServerHandle, ServerState } from '../lifecycle/server/handle.js';
 import { LazyServer } from '../lifecycle/server/lazy/lazy-server.js';
 import type { SessionMap, SessionRegistry } from '../registry/session-registry.js';
 import type { JarvisSnapshot } from '../registry/snapshot.js';
 import type { MemberPlan } from './member-plan.js';
+import type { ServerSlots } from './server-slots.js';
 
 /** The states in which a server can be asked something without starting it. */
 const AWAKE: ReadonlySet<ServerState> = new Set(['ready', 'unhealthy', 'restarting']);
@@ -19,6 +20,8 @@ const AWAKE: ReadonlySet<ServerState> = new Set(['ready', 'unhealthy', 'restarti
 /** What one member of a fleet shows of itself. */
 export interface ServerOverview<Name extends string = string> {
   readonly name: Name;
+  /** The repository that it is for, with `perRepo`: the directory of its main working tree. Several servers have one name then. */
+  readonly repository: string | undefined;
   readonly state: ServerState;
   /** Where it is; `undefined` until it was started or connected to. */
   readonly url: string | undefined;
@@ -42,36 +45,60 @@ export interface ServerOverview<Name extends string = string> {
 
 /** What a member is made of. */
 export interface MemberInit<Client extends JarvisClient, Name extends string> {
+  /** Tells it from the others, also of one profile. */
+  readonly id: string;
   readonly name: Name;
+  /** The one repository that it is for. @default it is for any */
+  readonly repository: string | undefined;
   readonly plan: MemberPlan;
   readonly makeClient: (server: ServerHandle, options: JarvisOptions) => Client;
   readonly membership: Omit<Membership, 'name' | 'join'>;
   readonly restore: JarvisSnapshot;
+  /** Lets it run. @default it may at any time */
+  readonly slots: ServerSlots | undefined;
 }
 
 /** One server of a fleet with its client. */
 export class Member<Client extends JarvisClient, Name extends string> {
+  readonly id: string;
   readonly name: Name;
+  readonly repository: string | undefined;
   readonly client: Client;
   readonly server: LazyServer;
   /** Whether it is started with the fleet. */
   readonly startsNow: boolean;
   #view!: MemberView;
 
-  constructor({ name, plan, makeClient, membership, restore }: MemberInit<Client, Name>) {
-    const { open, opened, options, paths, startsNow, resources: _, ...server } = plan;
+  constructor(init: MemberInit<Client, Name>) {
+    const { id, name, repository, plan, makeClient, membership, restore, slots } = init;
+    const {
+      open,
+      opened,
+      options: given,
+      paths,
+      startsNow,
+      resources: _,
+      ofRepository: __,
+      ...server
+    } = plan;
+    const { logger: forAll = silentLogger } = given;
+    const logger = repository === undefined ? forAll : withData(forAll, { repository });
+    const options = { ...given, logger };
+    this.id = id;
     this.name = name;
+    this.repository = repository;
     this.startsNow = startsNow;
     this.server = new LazyServer({
       ...server,
-      label: `the server ${JSON.stringify(name)}`,
+      label: `the server ${JSON.stringify(name)}${repository === undefined ? '' : ` of ${JSON.stringify(repository)}`}`,
+      admit: plan.isOwned && slots !== undefined ? (self, signal) => slots.take(self, signal) : undefined,
       open: async (signal) => {
         const handle = await open(signal);
         opened?.(handle, this.client);
         return handle;
       },
       clock: options.clock,
-      logger: options.logger ?? silentLogger,
+      logger,
     });
     setMembership(this.server, {
       ...membership,
@@ -124,6 +151,7 @@ export class Member<Client extends JarvisClient, Name extends string> {
     const known = (text: string): string | undefined => (text === '' ? undefined : text);
     return {
       name: this.name,
+      repository: this.repository,
       ...{ state, url: known(url), version: known(version), pid, usage },
       ...counts,
       starts,

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { startOptionChecks, type StartOptions } from '../app/jarvis-opencode.js';
 import type { JarvisOptions } from '../app/options.js';
 import { startServer } from '../app/start-server.js';
@@ -7,7 +8,14 @@ import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js
 import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
 import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { directoryCheck, OwnedServer } from '../lifecycle/server/owned-server.js';
-import { attempts, lifetimeOf, mergedOptions, type MemberPlan, type ProfileContext } from './member-plan.js';
+import {
+  assertLifetime,
+  attempts,
+  lifetimeOf,
+  mergedOptions,
+  type MemberPlan,
+  type ProfileContext,
+} from './member-plan.js';
 import { lifetimeChecks, memberOptionChecks, type Lifetime } from './profiles.js';
 
 /** A member that the fleet starts itself: the options of `JarvisOpenCode.start()`, and when it runs. */
@@ -21,6 +29,29 @@ export function planOwn(profile: object, defaults: JarvisOptions, context: Profi
   const { path, isFirst } = context;
   assertOptions(path, ownProfileChecks, profile, `${path}.`);
   const options = mergedOptions<OwnProfile>(profile, defaults, context);
+  const plan = planProcess(options, isFirst);
+  if (options.perRepo !== true) return plan;
+  assertLifetime(options, path);
+  if (options.port !== undefined && options.port !== 0)
+    throw new TypeError(`Expected ${path} to have no port with perRepo: one server only could have it.`);
+  const { dataDir } = options;
+  const dataDirOf = (repository: string): string | undefined =>
+    dataDir === undefined ? undefined : join(dataDir, folderOf(repository));
+  return {
+    ...plan,
+    ofRepository: (repository) => planProcess({ ...options, dataDir: dataDirOf(repository) }, isFirst),
+  };
+}
+
+/** The name of the folder for what belongs to a repository: readable, and unique for its path. */
+function folderOf(repository: string): string {
+  const name = basename(repository)
+    .replaceAll(/[^\w.-]/g, '_')
+    .slice(0, 40);
+  return `${name}-${createHash('sha256').update(repository).digest('hex').slice(0, 12)}`;
+}
+
+function planProcess(options: OwnProfile, isFirst: boolean): MemberPlan {
   const plan = parseServerOptions(serverOptionsOf(options));
   const { dataDirectory, hostname, port, cwd, env, user } = plan;
   const { onSignal } = options;

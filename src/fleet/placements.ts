@@ -110,9 +110,12 @@ export class Placements {
     return [...this.#local].flatMap(([tree, place]) => (place.repository === repository ? [tree] : []));
   }
 
-  /** What the working trees of the repository of a directory of this machine have in common. */
+  /** What the working trees of the repository of a directory of this machine have in common: the main one, as a rule. */
   repositoryOf(directory: string): string {
-    return this.#local.get(directory)?.repository ?? this.#init.repositoryOf(directory) ?? directory;
+    const known = this.#local.get(directory)?.repository;
+    if (known !== undefined) return known;
+    // So it stays the same when a directory becomes a git repository.
+    return this.#init.repositoryOf(directory)?.replace(/[\\/]\.git$/, '') ?? directory;
   }
 
   /** Whether the directories of a member are on this machine. */
@@ -124,6 +127,11 @@ export class Placements {
   has(server: string, directory: string): boolean {
     if (!this.#init.isLocal(server)) return this.#remote.get(directory)?.has(server) === true;
     return this.#local.get(directory)?.server === server;
+  }
+
+  /** Whether a member has a repository of this machine. */
+  hasRepository(server: string, repository: string): boolean {
+    return this.#repositories.get(repository) === server;
   }
 
   /** Whether a directory was placed on another member. It does not look at the disk. */

@@ -4,7 +4,14 @@ import {
   type ConnectOptions,
   type JarvisOptions,
 } from '../app/options.js';
-import { aFunction, oneOf, positiveMs, positiveMsOrFalse, type OptionChecks } from '../core/checks.js';
+import {
+  aBoolean,
+  aFunction,
+  oneOf,
+  positiveMs,
+  positiveMsOrFalse,
+  type OptionChecks,
+} from '../core/checks.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 
 /** When a member of a fleet runs. */
@@ -22,6 +29,14 @@ export interface Lifetime {
    * @default false for the first member, 900_000 for the others
    */
   readonly stopAfterIdleMs?: number | false | undefined;
+  /**
+   * A server for each repository that the member has, started with its first request; all working trees of a git repository have one. It needs
+   * `maxServers`, and paths of this machine. With `dataDir` each has a directory of its own in there, named after the repository, so with
+   * sessions and credentials of its own; without, all share the user's. It takes no `port`, and does not start with the fleet.
+   *
+   * @default false
+   */
+  readonly perRepo?: boolean | undefined;
 }
 
 /** What one client of a fleet takes, and all of them may. */
@@ -35,8 +50,10 @@ export interface OpenProfile extends Omit<JarvisOptions, 'restore'>, Lifetime {
   /**
    * Makes the handle of a server that is ready. Called for each start, so also after a sleep and after the handle has ended by itself.
    * Rejects when `signal` aborts, with nothing left running.
+   *
+   * @param repository - with `perRepo`, the repository that the server is for: the directory of its main working tree.
    */
-  readonly open: (signal: AbortSignal) => Promise<ServerHandle>;
+  readonly open: (signal: AbortSignal, repository?: string) => Promise<ServerHandle>;
   /** Milliseconds `open` may take. @default 60_000 */
   readonly startTimeoutMs?: number | undefined;
 }
@@ -48,6 +65,7 @@ const { restore: _ofUrl, signal: _signal, ...urlChecks } = connectOptionChecks;
 export const lifetimeChecks: OptionChecks<Lifetime> = {
   start: oneOf('now', 'on-demand'),
   stopAfterIdleMs: positiveMsOrFalse,
+  perRepo: aBoolean,
 };
 
 export const memberOptionChecks: OptionChecks<Omit<JarvisOptions, 'restore'>> = memberChecks;

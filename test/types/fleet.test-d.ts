@@ -34,6 +34,7 @@ describe('JarvisFleet', () => {
     expectTypeOf(fleet).toEqualTypeOf<JarvisFleet<'main' | 'remote' | 'far'>>();
     expectTypeOf(fleet.forRepo('/srv/app', { server: 'far' })).toEqualTypeOf<RepoClient>();
     expectTypeOf(fleet.server('main')).toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf(fleet.server('main', '/srv/app')).toEqualTypeOf<JarvisOpenCode>();
     expectTypeOf(fleet.servers()).toEqualTypeOf<ServerOverview<'main' | 'remote' | 'far'>[]>();
     expectTypeOf(fleet.repos()[0]?.server).toEqualTypeOf<'main' | 'remote' | 'far' | undefined>();
     expectTypeOf(fleet.sessions.get('chat')?.server).toEqualTypeOf<'main' | 'remote' | 'far' | undefined>();
@@ -59,6 +60,15 @@ describe('JarvisFleet', () => {
       FleetSnapshot | JarvisSnapshot | undefined
     >();
     void JarvisFleet.start({ servers: { main: {} }, idle: false, permissions: 'deny' });
+    void JarvisFleet.start({
+      servers: {
+        main: {},
+        each: { perRepo: true },
+        there: { perRepo: true, open: (_signal, repository) => open().finally(() => repository) },
+      },
+      maxServers: 3,
+      maxServersWaitMs: false,
+    });
     // @ts-expect-error a fleet has servers
     void JarvisFleet.start({});
     // @ts-expect-error no server is of that kind
@@ -91,6 +101,9 @@ describe('a fleet of mocks', () => {
     mocks.crash('heavy');
     // @ts-expect-error there is no such mock
     mocks.crash('elsewhere');
+    const each = mockFleet({ main: mockOpenCode(), each: [mockOpenCode(), mockOpenCode()] });
+    each.mocks.each[1].reply('yes');
+    each.crash('each', 1);
     expectTypeOf(await mocks.client({ route: () => 'heavy' })).toEqualTypeOf<JarvisFleet<'main' | 'heavy'>>();
     // @ts-expect-error there is no such server
     void mocks.client({ route: () => 'elsewhere' });

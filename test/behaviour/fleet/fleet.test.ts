@@ -356,6 +356,22 @@ describe('the sessions of a fleet', () => {
       TypeError,
       'one server',
     ],
+    [
+      'one session for two conversations',
+      {
+        type: 'fleet',
+        version: 1,
+        placements: [],
+        bindings: ['/a', '/b'].map((directory) => ({
+          jarvisSessionID: directory,
+          sessionID: 'ses_1',
+          server: 'main',
+          directory,
+        })),
+      },
+      TypeError,
+      'once, got ses_1 twice',
+    ],
   ])('refuses a snapshot of %s', async (_name, restore, error, message) => {
     const starting = twoMocks().client({ restore: restore as JarvisSnapshot });
     await expect(starting).rejects.toBeInstanceOf(error);

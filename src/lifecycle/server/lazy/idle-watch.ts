@@ -51,10 +51,15 @@ export class IdleWatch {
     };
   }
 
+  /** Since when nothing uses the server, epoch milliseconds; `undefined` while something does, and while it does not run. */
+  get since(): number | undefined {
+    return this.#isRunning ? this.#idleSince() : undefined;
+  }
+
   /** When the server falls asleep if nothing uses it, epoch milliseconds; `undefined` while something does, or never. */
   get deadline(): number | undefined {
     const { stopAfterIdleMs, clock } = this.#init;
-    const since = this.#isRunning ? this.#idleSince() : undefined;
+    const { since } = this;
     if (stopAfterIdleMs === undefined || since === undefined) return undefined;
     // A clock that was set back must not keep the server for as long as it was ahead.
     return Math.min(since, clock.now()) + stopAfterIdleMs;

@@ -25,6 +25,8 @@ export interface LazyServerInit {
   readonly label: string;
   /** Makes the handle of a server that is ready; called for each start. Rejects with the reason of `signal` when that aborts. */
   readonly open: (signal: AbortSignal) => Promise<ServerHandle>;
+  /** Called before each start; resolves when the server may run, with what is called when it has ended. @default it may at any time */
+  readonly admit?: ((server: LazyServer, signal: AbortSignal) => Promise<() => void>) | undefined;
   readonly isOwned: boolean;
   /** Milliseconds before the next attempt after one that failed; `undefined` when there shall be none. */
   readonly nextAttempt: () => number | undefined;
@@ -72,6 +74,8 @@ export class LazyServer implements ServerHandle {
   /** Why the last start failed; `undefined` after one that did not. */
   #failure: { readonly error: unknown } | undefined;
   #stopping: Promise<void> | undefined;
+  /** Says that it has ended to who admitted it. */
+  #release: (() => void) | undefined;
   #starts = 0;
 
   constructor(init: LazyServerInit) {
@@ -93,6 +97,11 @@ export class LazyServer implements ServerHandle {
   /** How often it was started, or was tried to. */
   get starts(): number {
     return this.#starts;
+  }
+
+  /** Since when nothing uses it, epoch milliseconds; `undefined` while something does, and while it does not run. */
+  get idleSince(): number | undefined {
+    return this.#idle.since;
   }
 
   /** When it falls asleep if nothing uses it, epoch milliseconds; `undefined` while something does, or never. */
@@ -172,6 +181,7 @@ export class LazyServer implements ServerHandle {
    * nothing to start: it runs, or starts again by itself.
    *
    * @throws {ServerStartError} {@link ConnectionError} {@link RequestError} {@link UnsupportedServerError} when the start failed; the next call tries again.
+   * @throws {TimeoutError} when it waited too long for another server to end.
    * @throws {ServerLostError} when as many starts have failed as there may be: it is `failed` then.
    */
   wake(): Promise<void> | undefined {
@@ -221,10 +231,12 @@ export class LazyServer implements ServerHandle {
     await this.#leaving;
     if (this.#failure !== undefined) await this.#pause(this.#failure.error);
     signal.throwIfAborted();
+    this.#release = await this.#init.admit?.(this, signal);
     this.#events.enter('starting');
     try {
       this.#adopt(await this.#open());
     } catch (error) {
+      this.#ended();
       signal.throwIfAborted();
       this.#events.enter('asleep');
       if (error instanceof UnsupportedServerError) this.#fail(NO_EXIT, error);
@@ -336,6 +348,7 @@ export class LazyServer implements ServerHandle {
       this.#init.logger.error('server could not be stopped', { server: this.label, error: String(error) });
     });
     await this.#leaving;
+    this.#ended();
     this.#init.logger.info('server stopped until it is needed', { server: this.label });
   }
 
@@ -346,7 +359,14 @@ export class LazyServer implements ServerHandle {
     )();
   }
 
+  /** Nothing runs any more. */
+  #ended(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
   #fail(exit: ServerExit, error: unknown): void {
+    this.#ended();
     this.#events.enter('failed', { exit, error });
     // Who waits for this start gets its error first: after `closed` a client ends all work.
     realTime.setTimeout(() => this.#closed.resolve(exit), 0);
@@ -361,6 +381,7 @@ export class LazyServer implements ServerHandle {
     await this.#waking?.catch(() => undefined);
     await this.#leaving;
     if (!isAsleep) await this.#inner?.stop({ graceMs });
+    this.#ended();
     if (hasFailed) return;
     this.#events.enter('stopped', { exit: NO_EXIT });
     this.#closed.resolve(NO_EXIT);
