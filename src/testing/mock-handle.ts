@@ -6,6 +6,7 @@ type Exit = { readonly code: number | null; readonly signal: string | null };
 /** A server in memory that ends and starts. */
 export interface StoppableServer {
   readonly url: string;
+  readonly version: string;
   readonly connectOptions: { readonly username?: string; readonly password?: string };
   crash(): void;
   restart(): void;
@@ -14,7 +15,7 @@ export interface StoppableServer {
 /** One process of a server in memory, as a client's handle. */
 class MockHandle {
   readonly url: string;
-  readonly version = '1.18.33';
+  readonly version: string;
   readonly pid = undefined;
   readonly isOwned = true;
   readonly authorization: string | undefined;
@@ -28,6 +29,7 @@ class MockHandle {
     const { username = 'opencode', password } = server.connectOptions;
     this.#server = server;
     this.url = server.url;
+    this.version = server.version;
     this.authorization = password === undefined ? undefined : `Basic ${btoa(`${username}:${password}`)}`;
     this.closed = this.#closed.promise;
   }

@@ -4,6 +4,7 @@ import type { Command } from '../client/schema/commands.js';
 import {
   aClock,
   aFunction,
+  aNumber,
   anArray,
   aString,
   assertOptions,
@@ -25,13 +26,17 @@ import { unauthorized } from './http/replies.js';
 import { RequestFaults } from './http/request-faults.js';
 import type { MockRequest, Route } from './http/route.js';
 import { Router } from './http/router.js';
-import { ScriptedServer } from './scripted-server.js';
+import { OpenCode2 } from './opencode2/opencode2.js';
+import { OpenCode2Router } from './opencode2/router.js';
+import { OPENCODE_2_ROUTES } from './opencode2/routes/all.js';
+import { ScriptedServer, type ScriptedServerInit } from './scripted-server.js';
 import { serverRoutes } from './http/routes/server.js';
 import { sessionRoutes } from './http/routes/sessions.js';
 import { text } from './script/steps.js';
 import { echoProgram } from './state/terminal.js';
 
 const mockOptionChecks: OptionChecks<MockOpenCodeOptions> = {
+  opencode: aNumber('1 or 2', (value) => value === 1 || value === 2),
   url: aString,
   password: aString,
   username: aString,
@@ -81,25 +86,31 @@ export function makeMockServer(
   maker: (...args: never[]) => unknown,
 ): MockServer {
   assertOptions('mockOpenCode()', mockOptionChecks, options);
-  const { username, password, version = '1.18.33', cwd = '/' } = options;
+  const { opencode: major = 1, cwd = '/' } = options;
+  const version = options.version ?? (major === 2 ? '2.0.14' : '1.18.33');
   made += 1;
   const url = originOf(options.url ?? `${defaultScheme()}://opencode-${made}.invalid`);
-  const server = new ScriptedServer({
+  const { username, password } = accessOf(options, `password-${made}`);
+  const credentials = new Credentials(username ?? 'opencode', password);
+  const faults = new RequestFaults();
+  const handlers = new CustomHandlers();
+  const init = {
     version,
     cwd,
     clock: options.clock ?? systemClock,
-    projectOf: options.projectOf ?? ((directory) => `project of ${directory}`),
+    projectOf: options.projectOf ?? ((directory: string) => `project of ${directory}`),
     script: options.script ?? (() => [text('ok')]),
     asks: options.asks ?? [],
     catalog: new Catalog(options.agents ?? [], options.models ?? []),
     commands: options.commands ?? [INIT],
     shell: options.shell ?? (() => ''),
     terminal: options.terminal ?? echoProgram,
-  });
-  const credentials = new Credentials(username ?? 'opencode', password);
-  const faults = new RequestFaults();
-  const handlers = new CustomHandlers();
-  const router = new Router({ server, routes: MOCKED_ROUTES, faults, handlers });
+  };
+  const served =
+    major === 2
+      ? openCode2(init, { credentials, faults, handlers })
+      : openCode1(init, { credentials, faults, handlers });
+  const { server, router, dispose, crash } = served;
   const requests: MockRequest[] = [];
   const releaseOrigin = takeOrigin(url, maker);
   let repos = 0;
@@ -112,7 +123,6 @@ export function makeMockServer(
 
   async function answer(request: Request): Promise<Response> {
     if (!isUp()) return Response.error();
-    if (!credentials.accepts(request)) return unauthorized();
     const response = await router.answer(request, record);
     // A server that crashed or was closed meanwhile sends no answer.
     return isUp() ? response : Response.error();
@@ -121,12 +131,13 @@ export function makeMockServer(
   function close(): void {
     if (isClosed) return;
     isClosed = true;
-    server.close();
+    served.close();
     releaseOrigin();
   }
 
   return {
     url,
+    version,
     // One handler for all paths: routing needs the path as it was sent, which msw's own patterns do not show.
     handlers: [withoutStreamLogs(http.all(everyPathOf(url), ({ request }) => answer(request)))],
     connectOptions: {
@@ -158,10 +169,10 @@ export function makeMockServer(
       if (!(ms >= 0)) throw new RangeError(`Expected ms to be a number that is not negative, got ${ms}.`);
       server.instances.disposalMs = ms;
     },
-    dispose: (directory) => server.instances.dispose(server.instances.use(directory)),
+    dispose,
     crash() {
       isDown = true;
-      server.crash();
+      crash();
     },
     restart() {
       isDown = false;
@@ -174,6 +185,64 @@ export function makeMockServer(
     [Symbol.dispose]: close,
     [Symbol.asyncDispose]: async () => close(),
   };
+}
+
+/** What the requests to a mock pass. */
+interface Gates {
+  readonly credentials: Credentials;
+  readonly faults: RequestFaults;
+  readonly handlers: CustomHandlers;
+}
+
+/** A server of one major version. */
+interface Served {
+  readonly server: ScriptedServer;
+  readonly router: {
+    answer(request: Request, record: (request: MockRequest) => void): Promise<Response>;
+  };
+  /** Unloads a directory as another client would. */
+  readonly dispose: (directory: string) => Promise<void>;
+  readonly crash: () => void;
+  readonly close: () => void;
+}
+
+function openCode1(init: ScriptedServerInit, { credentials, faults, handlers }: Gates): Served {
+  const server = new ScriptedServer(init);
+  const router = new Router({ server, routes: MOCKED_ROUTES, faults, handlers });
+  return {
+    server,
+    router: {
+      answer: async (request, record) =>
+        credentials.accepts(request) ? router.answer(request, record) : unauthorized(),
+    },
+    dispose: (directory) => server.instances.dispose(server.instances.use(directory)),
+    crash: () => server.crash(),
+    close: () => server.close(),
+  };
+}
+
+function openCode2(init: ScriptedServerInit, gates: Gates): Served {
+  const opencode = new OpenCode2(init);
+  return {
+    server: opencode.server,
+    router: new OpenCode2Router({ opencode, routes: OPENCODE_2_ROUTES, ...gates }),
+    dispose: (directory) => opencode.evict(directory),
+    crash: () => opencode.crash(),
+    close: () => opencode.close(),
+  };
+}
+
+/** The user and the password of a mock; OpenCode 2 has always a password and one user. */
+function accessOf(
+  { opencode, username, password }: MockOpenCodeOptions,
+  made: string,
+): { readonly username?: string | undefined; readonly password?: string | undefined } {
+  if (opencode !== 2) return { username, password };
+  if (username !== undefined && username !== 'opencode')
+    throw new TypeError(
+      `Expected no username for OpenCode 2, whose user is opencode, got ${JSON.stringify(username)}.`,
+    );
+  return { password: password ?? made };
 }
 
 /** A page that was loaded by https may not send requests by http, although msw would answer them. */

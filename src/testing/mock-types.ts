@@ -16,16 +16,28 @@ import type { MockTerminalProgram } from './state/terminal.js';
 /** How the mock presents itself, and how its model, tools and terminals answer. */
 export interface MockOpenCodeOptions {
   /**
+   * The major version of OpenCode that the mock speaks: its routes, events and messages. Scripts, assertions and faults are the
+   * same for both; a script that calls `bash` or `task` calls `shell` or `subagent` on OpenCode 2. What `sessions()` and
+   * `messages()` give has the shape of OpenCode 1.x for both.
+   *
+   * @default 1
+   */
+  readonly opencode?: 1 | 2 | undefined;
+  /**
    * The origin of the mock. Nothing listens there: `handlers` answer the requests to it.
    *
    * @default another one for each mock, e.g. `http://opencode-1.invalid`
    */
   readonly url?: string | undefined;
-  /** The password; requests without it get status 401. @default every request passes */
+  /**
+   * The password; requests without it get status 401.
+   *
+   * @default every request passes; OpenCode 2 has always a password: another one for each mock, which `connectOptions` has
+   */
   readonly password?: string | undefined;
-  /** The user name of the password. @default 'opencode' */
+  /** The user name of the password, which OpenCode 2 does not let one choose. @default 'opencode' */
   readonly username?: string | undefined;
-  /** The version that the server reports. @default '1.18.33' */
+  /** The version that the server reports. @default '1.18.33', for OpenCode 2 '2.0.14' */
   readonly version?: string | undefined;
   /** The absolute directory of requests that name none. @default '/' */
   readonly cwd?: string | undefined;
@@ -79,6 +91,8 @@ export interface MockStream {
 export interface MockServer extends Disposable, AsyncDisposable {
   /** The origin of the mock. */
   readonly url: string;
+  /** The version that it reports. */
+  readonly version: string;
   /** For `setupServer(...mock.handlers)` or `setupWorker(...mock.handlers)`. */
   readonly handlers: readonly HttpHandler[];
   /** For `JarvisOpenCode.connect(mock.connectOptions)`. */
@@ -120,7 +134,7 @@ export interface MockServer extends Disposable, AsyncDisposable {
   readonly stream: MockStream;
   /**
    * Breaks the configuration of a directory: while its instance is not loaded, every request that needs the instance gets
-   * status 400 and `ConfigJsonError`. Disposing the returned object repairs the file. Like OpenCode 1.18.33, the mock keeps an
+   * status 400 and `ConfigJsonError`. OpenCode 2 works without a configuration that it cannot read: nothing fails. Disposing the returned object repairs the file. Like OpenCode 1.18.33, the mock keeps an
    * error that it has read until `crash()` and `restart()`.
    *
    * @param reason - the reason in the error's message. @default 'CloseBraceExpected'

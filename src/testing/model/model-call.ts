@@ -7,19 +7,23 @@ import type {
   UserMessage,
 } from '../../client/schema/message.js';
 import type { Tokens } from '../../client/schema/session.js';
-import type { EventBus, EventScope } from '../state/event-bus.js';
+import type { EventScope, ServerEvents } from '../state/server-events.js';
 import type { Ids } from '../state/ids.js';
 import { noTokens, type SessionStore } from '../state/session-store.js';
 import type { MockToolResult } from '../script/steps.js';
 import { ToolCall, type ToolResult } from './tool-call.js';
+import type { ToolDialect } from './tool-dialect.js';
+import { OPENCODE_1_TOOLS } from './tool-results.js';
 
 /** What a call of the model writes to. */
 export interface ModelCallInit {
   readonly scope: EventScope;
   readonly ids: Ids;
-  readonly events: EventBus;
+  readonly events: ServerEvents;
   readonly store: SessionStore;
   readonly clock: Clock;
+  /** The tools of the server. @default those of OpenCode 1.18.33 */
+  readonly tools?: ToolDialect | undefined;
   /** The agent that answers. @default the agent of the prompt */
   readonly agent?: string;
   /** Whether the answer is the summary of a session. @default false */
@@ -178,7 +182,8 @@ export class ModelCall {
   /** Cuts the call off: aborts its tools and stores the error. */
   break(error?: ServerErrorInfo): void {
     this.#closeText();
-    for (const tool of this.#tools) tool.abort();
+    const { tools = OPENCODE_1_TOOLS } = this.#init;
+    for (const tool of this.#tools) tool.end(tools.aborted(tool.isAsking));
     if (error !== undefined) this.#message.error = error;
     this.#message.time.completed = this.#init.clock.now();
     this.#save();

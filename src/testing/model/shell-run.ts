@@ -2,7 +2,7 @@ import { deferred } from '../../core/abort.js';
 import type { Clock } from '../../core/clock.js';
 import type { AssistantMessage, Message, ToolPart, UserMessage } from '../../client/schema/message.js';
 import type { SessionStatus } from '../../client/schema/session.js';
-import type { EventBus, EventScope } from '../state/event-bus.js';
+import type { EventScope, ServerEvents } from '../state/server-events.js';
 import type { Ids } from '../state/ids.js';
 import type { SessionWork } from '../state/instances.js';
 import { nextMacrotask } from '../next-macrotask.js';
@@ -12,7 +12,7 @@ import { noTokens, type SessionStore } from '../state/session-store.js';
 export interface ShellRunInit {
   readonly scope: EventScope;
   readonly ids: Ids;
-  readonly events: EventBus;
+  readonly events: ServerEvents;
   readonly store: SessionStore;
   readonly clock: Clock;
   readonly sessionID: string;

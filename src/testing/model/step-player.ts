@@ -16,10 +16,10 @@ import {
 } from '../script/steps.js';
 import { sleep } from '../sleep.js';
 import type { Asks } from '../state/asks.js';
-import { needOf } from '../state/permission-rules.js';
 import type { ModelCall } from './model-call.js';
 import type { ToolResult } from './tool-call.js';
-import { denied, permissionResult, questionResult } from './tool-results.js';
+import type { ToolDialect } from './tool-dialect.js';
+import { OPENCODE_1_TOOLS } from './tool-results.js';
 import type { TurnCalls, TurnCallsInit } from './turn-calls.js';
 
 /** Work in a child session. */
@@ -36,6 +36,8 @@ export interface StepPlayerInit extends TurnCallsInit {
   /** The rules of the server; those of the session come after them. */
   readonly rules: readonly PermissionRule[];
   readonly startSubtask: (step: MockStepOf<'subtask'>) => Subtask;
+  /** Whether a new prompt ends the script before its next call of the model. @default none does */
+  readonly isSteered?: (() => boolean) | undefined;
 }
 
 /** Thrown to end a turn with the error that its script names. */
@@ -59,6 +61,7 @@ export class StepPlayer {
   readonly #calls: TurnCalls;
   readonly #prompt: UserMessage;
   readonly #signal: AbortSignal;
+  readonly #tools: ToolDialect;
   readonly #subtasks = new Set<Subtask>();
   /** The results of the tools of the call before. */
   #results: readonly MockToolResult[] = [];
@@ -69,6 +72,7 @@ export class StepPlayer {
     this.#calls = calls;
     this.#prompt = prompt;
     this.#signal = signal;
+    this.#tools = init.tools ?? OPENCODE_1_TOOLS;
   }
 
   /**
@@ -114,7 +118,8 @@ export class StepPlayer {
   async #beginNext(call: ModelCall): Promise<ModelCall | undefined> {
     await this.#calls.finish(call, this.#signal);
     this.#results = call.results;
-    return call.endsTurn ? undefined : this.#calls.begin(this.#prompt);
+    const isOver = call.endsTurn || this.#init.isSteered?.() === true;
+    return isOver ? undefined : this.#calls.begin(this.#prompt);
   }
 
   async #playStep(
@@ -189,9 +194,11 @@ export class StepPlayer {
     const { store, scope, asks, sessionID } = this.#init;
     const rules = [...this.#init.rules, ...(store.find(sessionID)?.permission ?? [])];
     const input = { ...step.input };
-    const tool = call.addTool(step.tool);
+    const name = this.#tools.nameOf(step.tool);
+    const tool = call.addTool(name);
     await nextMacrotask(this.#signal);
-    const need = needOf(step.tool, input, step.ask);
+    const need = this.#tools.needOf(name, input, step.ask);
+    const allowed = { tool: name, input, output: step.output };
     const decided = asks.decide(rules, need);
     const decision = decided === 'allow' && step.ask !== undefined ? 'ask' : decided;
     if (decision === 'ask') {
@@ -200,13 +207,17 @@ export class StepPlayer {
       tool.run(input);
       const answered = asked.then((outcome) => {
         tool.isAsking = false;
-        return permissionResult(outcome, step.output);
+        return this.#tools.permitted(outcome, allowed);
       });
       call.endTool(tool, answered);
     } else {
       if (step.tool === 'todowrite' && decision === 'allow') store.setTodos(scope, sessionID, input['todos']);
       tool.run(input);
-      call.endTool(tool, decision === 'deny' ? denied(rules) : { status: 'completed', output: step.output });
+      const isDenied = decision === 'deny';
+      call.endTool(
+        tool,
+        isDenied ? this.#tools.denied(rules, allowed) : { status: 'completed', output: step.output },
+      );
     }
     await nextMacrotask(this.#signal);
   }
@@ -236,33 +247,31 @@ export class StepPlayer {
     tool.run({ questions });
     const answered = asked.then((outcome) => {
       tool.isAsking = false;
-      return questionResult(step.questions, outcome);
+      return this.#tools.answered(step.questions, outcome);
     });
     call.endTool(tool, answered);
     await nextMacrotask(this.#signal);
   }
 
   async #delegate(step: MockStepOf<'subtask'>, call: ModelCall): Promise<void> {
-    const { prompt, description, agent } = step;
-    const { sessionID: parentSessionId, catalog, startSubtask } = this.#init;
-    const tool = call.addTool('task');
+    const { description: title, agent } = step;
+    const { sessionID, catalog, startSubtask } = this.#init;
+    const { subtask: kind } = this.#tools;
+    const tool = call.addTool(kind.tool);
     await nextMacrotask(this.#signal);
-    const input = { description, prompt, subagent_type: agent };
+    const input = kind.input(step);
     tool.run(input);
     if (!catalog.hasAgent(agent)) {
-      const error = `Unknown agent type: ${agent} is not a valid agent type`;
-      call.endTool(tool, { status: 'error', error });
+      call.endTool(tool, { status: 'error', error: kind.unknownAgent(agent) });
       return;
     }
     const subtask = startSubtask(step);
     this.#subtasks.add(subtask);
-    const metadata = { parentSessionId, sessionId: subtask.sessionID };
-    tool.run(input, { title: description, metadata });
+    const metadata = kind.metadata(sessionID, subtask.sessionID);
+    tool.run(input, { title, metadata });
     const answered = subtask.answer.then((answer): ToolResult => {
       this.#subtasks.delete(subtask);
-      const result = `<task_result>\n${answer}\n</task_result>`;
-      const output = `<task id="${subtask.sessionID}" state="completed">\n${result}\n</task>`;
-      return { status: 'completed', output, title: description, metadata };
+      return kind.result(subtask.sessionID, answer, { title, metadata });
     });
     call.endTool(tool, answered);
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js';
 import type { ToolPart } from '../../client/schema/message.js';
-import type { EventScope } from '../state/event-bus.js';
+import type { EventScope } from '../state/server-events.js';
 import type { SessionStore } from '../state/session-store.js';
 import type { MockToolResult } from '../script/steps.js';
 
@@ -19,18 +19,6 @@ export type ToolResult =
       /** Whether the turn ends with it. @default false */
       readonly endsTurn?: boolean;
     };
-
-/** The result of a running tool whose turn is aborted. */
-const ABORTED: ToolResult = {
-  status: 'completed',
-  output: '(no output)\n\n<shell_metadata>\nUser aborted the command\n</shell_metadata>',
-};
-/** The result of a tool that waits for the user when its turn is aborted. */
-const INTERRUPTED: ToolResult = {
-  status: 'error',
-  error: 'Tool execution aborted',
-  metadata: { interrupted: true },
-};
 
 /** One call of a tool, from the state `pending` to its end. */
 export class ToolCall {
@@ -89,11 +77,6 @@ export class ToolCall {
       this.#part.state = { status: 'completed', input, output, title, metadata, time };
     }
     this.#save();
-  }
-
-  /** Ends the call because its turn is aborted. */
-  abort(): void {
-    this.end(this.isAsking ? INTERRUPTED : ABORTED);
   }
 
   #save(): void {

@@ -7,13 +7,14 @@ import { nextMacrotask } from '../next-macrotask.js';
 import type { Scripts } from '../script/script.js';
 import type { MockStepOf } from '../script/steps.js';
 import { PromptRefusedError, type Catalog } from '../state/catalog.js';
-import type { EventBus } from '../state/event-bus.js';
+import type { ServerEvents } from '../state/server-events.js';
 import type { Ids } from '../state/ids.js';
 import type { Instance } from '../state/instances.js';
 import type { SessionHistory } from '../state/session-history.js';
 import type { SessionStore } from '../state/session-store.js';
 import { ShellRun } from './shell-run.js';
 import type { Subtask } from './step-player.js';
+import type { ToolDialect } from './tool-dialect.js';
 import { TurnLoop, type TurnLoopInit } from './turn-loop.js';
 
 /** Gives the output of a command line that a user runs in a directory. */
@@ -22,7 +23,7 @@ export type MockShell = (command: string, directory: string) => string;
 /** What the work of sessions needs of the server. */
 export interface TurnsInit {
   readonly ids: Ids;
-  readonly events: EventBus;
+  readonly events: ServerEvents;
   readonly clock: Clock;
   readonly sessions: SessionStore;
   readonly history: SessionHistory;
@@ -31,6 +32,12 @@ export interface TurnsInit {
   /** The rules of the server; those of a session come after them. */
   readonly rules: readonly PermissionRule[];
   readonly shell: MockShell;
+  /** The tools of the server. @default those of OpenCode 1.18.33 */
+  readonly tools?: ToolDialect | undefined;
+  /** Lets another agent work in a child session. @default prompts the child */
+  readonly startSubtask?: ((instance: Instance, child: SessionInfo, prompt: string) => Subtask) | undefined;
+  /** Whether a new prompt ends the script that answers a session before its next call of the model. @default none does */
+  readonly isSteered?: ((sessionID: string) => boolean) | undefined;
 }
 
 const NO_PROMPT: PromptBody = {
@@ -240,6 +247,8 @@ export class Turns {
       rules: this.#init.rules,
       script: this.#init.scripts.play,
       startSubtask: (step) => this.#startSubtask(instance, sessionID, step),
+      isSteered: () => this.#init.isSteered?.(sessionID) === true,
+      tools: this.#init.tools,
       ...init,
       onEnd: () => {
         // Another turn may have begun since the session was first idle.
@@ -258,6 +267,8 @@ export class Turns {
       agent,
       permission: [{ permission: 'task', pattern: '*', action: 'deny' }],
     });
+    const { startSubtask } = this.#init;
+    if (startSubtask !== undefined) return startSubtask(instance, child, prompt);
     const parts = [{ type: 'text' as const, text: prompt }];
     const answered = this.prompt(instance, child, { ...NO_PROMPT, parts, agent });
     return {

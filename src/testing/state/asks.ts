@@ -1,7 +1,7 @@
 import { deferred, type Deferred } from '../../core/abort.js';
 import type { PermissionReplyInput, PermissionRequest, QuestionRequest } from '../../client/schema/ask.js';
 import type { PermissionRule } from '../../client/schema/session.js';
-import type { EventBus, EventScope } from './event-bus.js';
+import type { EventScope, ServerEvents } from './server-events.js';
 import type { Ids } from './ids.js';
 import { decide, type PermissionNeed } from './permission-rules.js';
 
@@ -10,10 +10,12 @@ export interface PermissionOutcome {
   readonly reply: PermissionReplyInput['reply'];
   /** The feedback of a rejection to the model. */
   readonly message: string | undefined;
+  /** Whether the server rejects it itself, because the instance ends. @default false */
+  readonly isCancelled?: boolean;
 }
 
-/** The answers to a question; `undefined` when it was dismissed. */
-export type QuestionOutcome = readonly (readonly string[])[] | undefined;
+/** The answers to a question; `undefined` when it was dismissed, `cancelled` when the instance ended. */
+export type QuestionOutcome = readonly (readonly string[])[] | 'cancelled' | undefined;
 
 interface Pending<Request, Outcome> {
   readonly request: Request;
@@ -30,17 +32,21 @@ interface Asker {
 /** The pending requests of one instance. A request of an aborted turn stays pending, as in OpenCode 1.18.33. */
 export class Asks {
   readonly #scope: EventScope;
-  readonly #events: EventBus;
+  readonly #events: ServerEvents;
   readonly #ids: Ids;
   readonly #permissions = new Map<string, Pending<PermissionRequest, PermissionOutcome>>();
   readonly #questions = new Map<string, Pending<QuestionRequest, QuestionOutcome>>();
-  /** The rules of the answers `always`, until the instance is disposed. */
-  #approved: PermissionRule[] = [];
+  /** The rules of the answers `always`. */
+  readonly #approved: PermissionRule[];
+  readonly #forgetsApproved: boolean;
 
-  constructor(scope: EventScope, events: EventBus, ids: Ids) {
+  /** @param saved - the answers `always` that outlive the instance. @default they last until it is disposed */
+  constructor(scope: EventScope, events: ServerEvents, ids: Ids, saved?: PermissionRule[]) {
     this.#scope = scope;
     this.#events = events;
     this.#ids = ids;
+    this.#approved = saved ?? [];
+    this.#forgetsApproved = saved === undefined;
   }
 
   permissions(): PermissionRequest[] {
@@ -108,21 +114,45 @@ export class Asks {
 
   /** Answers a question, or dismisses it without answers; `false` when none with this id is pending. */
   replyQuestion(requestID: string, answers: string[][] | undefined): boolean {
+    return this.#settleQuestion(requestID, answers);
+  }
+
+  /** Rejects all pending requests, because the instance ends; the turns that asked go on. */
+  cancelAll(): void {
+    for (const pending of this.#permissions.values()) {
+      this.#settlePermission(pending, { reply: 'reject', message: undefined, isCancelled: true });
+    }
+    for (const { request } of this.#questions.values()) this.#settleQuestion(request.id, 'cancelled');
+  }
+
+  /** Takes back the pending requests of a session whose turn is aborted. */
+  withdraw(sessionID: string): void {
+    for (const { request } of this.#permissions.values())
+      if (request.sessionID === sessionID) this.#permissions.delete(request.id);
+    for (const { request } of this.#questions.values()) {
+      if (request.sessionID !== sessionID) continue;
+      this.#questions.delete(request.id);
+      this.#events.emit(this.#scope, 'question.rejected', { sessionID, requestID: request.id });
+    }
+  }
+
+  /** Forgets what does not outlive the instance, because it is disposed. */
+  clear(): void {
+    this.#permissions.clear();
+    this.#questions.clear();
+    if (this.#forgetsApproved) this.#approved.length = 0;
+  }
+
+  #settleQuestion(requestID: string, answers: string[][] | 'cancelled' | undefined): boolean {
     const pending = this.#questions.get(requestID);
     if (pending === undefined) return false;
     this.#questions.delete(requestID);
     const { sessionID } = pending.request;
-    if (answers === undefined) this.#events.emit(this.#scope, 'question.rejected', { sessionID, requestID });
+    if (answers === undefined || answers === 'cancelled')
+      this.#events.emit(this.#scope, 'question.rejected', { sessionID, requestID });
     else this.#events.emit(this.#scope, 'question.replied', { sessionID, requestID, answers });
     pending.answered.resolve(answers);
     return true;
-  }
-
-  /** Forgets the pending requests and the answers of `always`, because the instance is disposed. */
-  clear(): void {
-    this.#permissions.clear();
-    this.#questions.clear();
-    this.#approved = [];
   }
 
   #settlePermission(

@@ -1,5 +1,5 @@
 /** The kind of thing that an id names: its first letters. */
-export type IdKind = 'ses' | 'msg' | 'prt' | 'evt' | 'call' | 'per' | 'que' | 'pty';
+export type IdKind = 'ses' | 'msg' | 'prt' | 'evt' | 'call' | 'per' | 'que' | 'pty' | 'psv' | 'sh';
 
 /** Makes ascending ids, the same in every run. */
 export class Ids {

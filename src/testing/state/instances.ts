@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
-import type { SessionStatus } from '../../client/schema/session.js';
+import type { PermissionRule, SessionStatus } from '../../client/schema/session.js';
 import { Asks } from './asks.js';
-import type { EventBus, EventScope } from './event-bus.js';
+import type { EventScope, ServerEvents } from './server-events.js';
 import type { Ids } from './ids.js';
 import { nextMacrotask } from '../next-macrotask.js';
 import { sleep } from '../sleep.js';
@@ -30,10 +30,12 @@ export interface SessionWork {
 
 /** What the instances need of the server. */
 export interface InstanceInit {
-  readonly events: EventBus;
+  readonly events: ServerEvents;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly projectOf: (directory: string) => string;
+  /** The answers `always` of a project that outlive its instances. @default none does */
+  readonly savedRules?: ((projectID: string) => PermissionRule[]) | undefined;
   /** The program in every terminal. */
   readonly terminal: MockTerminalProgram;
   /** Aborts when the mock is closed. */
@@ -56,10 +58,10 @@ export class Instance implements EventScope {
   /** The disposal that is under way. */
   disposal: Promise<void> | undefined;
 
-  constructor(directory: string, { events, ids, projectOf, terminal }: InstanceInit) {
+  constructor(directory: string, { events, ids, projectOf, savedRules, terminal }: InstanceInit) {
     this.directory = directory;
     this.projectID = projectOf(directory);
-    this.asks = new Asks(this, events, ids);
+    this.asks = new Asks(this, events, ids, savedRules?.(this.projectID));
     this.ptys = new Ptys(this, events, ids, terminal);
   }
 
@@ -130,6 +132,11 @@ export class Instances {
     const config = this.#broken.get(directory);
     if (config !== undefined) config.wasRead = true;
     return config?.error;
+  }
+
+  /** The instance of a directory that was used before, whether it is loaded or not. */
+  find(directory: string): Instance | undefined {
+    return this.#byDirectory.get(directory);
   }
 
   /** The instance of a directory, loaded by this call unless it is already. */

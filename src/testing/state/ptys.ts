@@ -1,5 +1,5 @@
 import type { CreatePtyInput, Pty, UpdatePtyInput } from '../../client/schema/pty.js';
-import type { EventBus, EventScope } from './event-bus.js';
+import type { EventScope, ServerEvents } from './server-events.js';
 import type { Ids } from './ids.js';
 import { NORMAL_CLOSURE, Terminal, type MockTerminalProgram } from './terminal.js';
 
@@ -8,7 +8,7 @@ const SHELLS = /(^|\/)(ba|z|da|k|fi)?sh$/;
 /** The terminals of one instance. Each runs the program of the test and stays until that exits or a client removes it. */
 export class Ptys {
   readonly #scope: EventScope;
-  readonly #events: EventBus;
+  readonly #events: ServerEvents;
   readonly #ids: Ids;
   readonly #program: MockTerminalProgram;
   readonly #byID = new Map<string, Terminal>();
@@ -16,7 +16,7 @@ export class Ptys {
   readonly #tickets = new Map<string, string>();
   #made = 0;
 
-  constructor(scope: EventScope, events: EventBus, ids: Ids, program: MockTerminalProgram) {
+  constructor(scope: EventScope, events: ServerEvents, ids: Ids, program: MockTerminalProgram) {
     this.#scope = scope;
     this.#events = events;
     this.#ids = ids;

@@ -1,17 +1,17 @@
 import type { Message, Part } from '../../client/schema/message.js';
 import type { RevertInput } from '../../client/schema/prompt.js';
 import type { SessionInfo } from '../../client/schema/session.js';
-import type { EventBus, EventScope } from './event-bus.js';
+import type { EventScope, ServerEvents } from './server-events.js';
 import type { Ids } from './ids.js';
 import type { SessionStore } from './session-store.js';
 
 /** Forks sessions and reverts them to an earlier message. */
 export class SessionHistory {
   readonly #ids: Ids;
-  readonly #events: EventBus;
+  readonly #events: ServerEvents;
   readonly #store: SessionStore;
 
-  constructor(ids: Ids, events: EventBus, store: SessionStore) {
+  constructor(ids: Ids, events: ServerEvents, store: SessionStore) {
     this.#ids = ids;
     this.#events = events;
     this.#store = store;

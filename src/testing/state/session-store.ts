@@ -2,12 +2,12 @@ import type { Clock } from '../../core/clock.js';
 import type { Message, MessageInfo, Part } from '../../client/schema/message.js';
 import type { UpdateSessionInput } from '../../client/schema/prompt.js';
 import type { SessionInfo, Todo, Tokens } from '../../client/schema/session.js';
-import type { EventBus, EventScope } from './event-bus.js';
+import type { EventScope, ServerEvents } from './server-events.js';
 import type { Ids } from './ids.js';
 
 /** The fields that a client can create a session with. */
 export type NewSession = Partial<
-  Pick<SessionInfo, 'title' | 'parentID' | 'agent' | 'model' | 'metadata' | 'permission'>
+  Pick<SessionInfo, 'id' | 'title' | 'parentID' | 'agent' | 'model' | 'metadata' | 'permission'>
 >;
 
 /** The sessions of a project that a list has. */
@@ -45,12 +45,12 @@ export class SessionGoneError extends Error {
 /** The sessions with their messages. Every change sends the event that the server sends for it. */
 export class SessionStore {
   readonly #ids: Ids;
-  readonly #events: EventBus;
+  readonly #events: ServerEvents;
   readonly #version: string;
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(ids: Ids, events: EventBus, clock: Clock, version: string) {
+  constructor(ids: Ids, events: ServerEvents, clock: Clock, version: string) {
     this.#ids = ids;
     this.#events = events;
     this.#clock = clock;

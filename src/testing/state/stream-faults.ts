@@ -1,12 +1,13 @@
 import type { Clock, Timer } from '../../core/clock.js';
 import type { EventType } from '../../client/schema/event.js';
+import type { OpenCode2EventType } from '../opencode2/frames.js';
 import type { EventPayload } from './event-payload.js';
 
 /** An event that is about to be sent. */
 export interface MockEvent {
   /** `undefined` for an event of the whole server. */
   readonly directory: string | undefined;
-  readonly type: EventType;
+  readonly type: EventType | OpenCode2EventType;
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
