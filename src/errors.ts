@@ -25,6 +25,7 @@ export type JarvisErrorCode =
   | 'SERVER_START'
   | 'SERVER_LOST'
   | 'UNSUPPORTED_SERVER'
+  | 'UNSUPPORTED_OPERATION'
   | 'CLOSED';
 
 /**
@@ -925,17 +926,47 @@ export class UnsupportedServerError extends JarvisError {
   override readonly code = 'UNSUPPORTED_SERVER';
   readonly found: string;
   readonly supported: string;
+  /** The operations of OpenCode 2 that this library needs and the server has not, by its own description; empty where they do not matter. */
+  readonly missing: readonly string[];
 
   /** @param options - `command` is the binary that was asked, if there is one. */
-  constructor(found: string, supported: string, options?: ErrorOptions & { readonly command?: string }) {
+  constructor(
+    found: string,
+    supported: string,
+    options?: ErrorOptions & { readonly command?: string; readonly missing?: readonly string[] },
+  ) {
+    const { command, missing = [] } = options ?? {};
+    const lack = missing.length === 0 ? '' : ` It has no ${missing.join(', no ')}.`;
     super(
-      `OpenCode server ${found}${options?.command === undefined ? '' : ` (${options.command})`} is not supported; this library needs ${supported}. ` +
-        (/^v?[2-9]\./.test(found) ? 'OpenCode 2 has another API. ' : '') +
+      `OpenCode server ${found}${command === undefined ? '' : ` (${command})`} is not supported; this library needs ${supported}.${lack} ` +
+        (/^v?[2-9]\./.test(found) && missing.length === 0
+          ? 'OpenCode 2 has another API: from 2.0.14 on it is taken with `experimental: { opencode2: true }`. '
+          : '') +
         'Install a supported one, e.g. npm install opencode-ai@1.18.',
       options,
     );
     this.found = found;
     this.supported = supported;
+    this.missing = missing;
+  }
+}
+
+/** The server has no such operation: it is of another major version of OpenCode than the operation. Nothing was sent. */
+export class UnsupportedOperationError extends JarvisError {
+  override readonly name = 'UnsupportedOperationError';
+  override readonly code = 'UNSUPPORTED_OPERATION';
+  /** What was asked for: a method of this library with the option, or method and path of the operation as OpenCode 1.18 has it. */
+  readonly operation: string;
+  /** The major version of the server. */
+  readonly opencode: 1 | 2;
+
+  constructor(operation: string, opencode: 1 | 2) {
+    super(
+      `OpenCode ${opencode} has nothing for ${operation}. ` +
+        'The guide "OpenCode 1 and 2" lists what both have; jarvis.server.version tells which server this is.',
+    );
+    this.operation = operation;
+    this.opencode = opencode;
   }
 }
 
@@ -976,6 +1007,7 @@ export type AnyJarvisError =
   | ServerStartError
   | ServerLostError
   | UnsupportedServerError
+  | UnsupportedOperationError
   | ClosedError;
 
 /**
@@ -1012,6 +1044,7 @@ const classes = {
   SERVER_START: ServerStartError,
   SERVER_LOST: ServerLostError,
   UNSUPPORTED_SERVER: UnsupportedServerError,
+  UNSUPPORTED_OPERATION: UnsupportedOperationError,
   CLOSED: ClosedError,
 } satisfies Record<JarvisErrorCode, unknown>;
 const classByCode: ReadonlyMap<string, unknown> = new Map(Object.entries(classes));

@@ -106,6 +106,17 @@ export type {
   UserMessage,
 } from './client/schema/message.js';
 export type {
+  IdleEntry,
+  OtherEntry,
+  SessionEntry,
+  StepContent,
+  StepEntry,
+  StepError,
+  StepToolState,
+  ToolContent,
+  UserEntry,
+} from './client/opencode2/wire.js';
+export type {
   AnswerFormat,
   CommandInput,
   CreateSessionInput,
@@ -256,7 +267,7 @@ export type {
   StopOptions,
 } from './lifecycle/server/handle.js';
 export type { ServerExit } from './lifecycle/process/exit.js';
-export { SUPPORTED_SERVERS } from './core/version.js';
+export { SUPPORTED_SERVERS, type AcceptedVersions, type ExperimentalOptions } from './core/version.js';
 export type { Clock, Timer } from './core/clock.js';
 export { permissionDecisionSchema, questionDecisionSchema } from './client/asks/decision-schemas.js';
 export { consoleLogger, type ConsoleLoggerOptions, type LogLevel } from './core/console-logger.js';
@@ -285,6 +296,7 @@ export {
   SessionNotBoundError,
   TimeoutError,
   TurnError,
+  UnsupportedOperationError,
   UnsupportedServerError,
   UseDeadlockError,
   isJarvisError,

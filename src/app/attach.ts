@@ -1,6 +1,8 @@
 import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions } from '../core/checks.js';
+import { parseAcceptedVersions } from '../core/accepted-versions.js';
 import { silentLogger } from '../core/logger.js';
+import { acceptedInWords, isMeasuredVersion, majorOf } from '../core/version.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
 import { basicAuthorization } from '../lifecycle/server/launch/credentials.js';
 import { parseHealthPolicy } from '../lifecycle/server/health.js';
@@ -47,13 +49,21 @@ export async function attachServer(
   const { username = 'opencode', password, timeoutMs = CONNECT_TIMEOUT_MS } = options;
   const authorization = password === undefined ? undefined : basicAuthorization(username, password);
   beforeRequests?.(new URL(url).hostname);
-  const api = serverApi(url, authorization, options.fetch);
+  const accepted = parseAcceptedVersions(options);
+  const called = { url, authorization, fetch: options.fetch };
+  const asked = serverApi(called);
   const signal = options.signal ?? new AbortController().signal;
   const version = await assertServer(
-    (probe) => api.health(probe, timeoutMs),
+    (probe) => asked.health(probe, timeoutMs),
     signal,
-    (asking) => api.identify(asking, timeoutMs),
+    (asking) => asked.identify(asking, timeoutMs),
+    accepted,
   );
+  const opencode = majorOf(version, accepted);
+  const api = opencode === 2 ? serverApi({ ...called, opencode }) : asked;
+  if (opencode === 2) await api.assertOperations(version, acceptedInWords(accepted), signal);
+  if (!isMeasuredVersion(version))
+    options.logger?.warn('server is newer than what was measured', { version });
   // Watching costs a request each time that the server is silent, so whoever connects asks for it.
   const policy = parseHealthPolicy(options.health ?? false);
   const health = policy && {
@@ -62,7 +72,7 @@ export async function attachServer(
     logger: options.logger ?? silentLogger,
     clock: options.clock,
   };
-  return new AttachedServer({ url, version, authorization, health });
+  return new AttachedServer({ url, version, opencode, authorization, health });
 }
 
 /** @throws {TypeError} unless it is an http URL. */

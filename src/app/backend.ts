@@ -4,12 +4,14 @@ import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
 import type { EventOptions, EventSource, EventStream } from '../client/events/event-stream.js';
 import type { HubListener } from '../client/events/hub-listeners.js';
 import { EventHub } from '../client/events/hub.js';
-import { EVENTS_PATH } from '../client/events/sse.js';
+import type { Dialect } from '../client/dialect/dialect.js';
+import { dialects } from '../client/dialect/dialects.js';
 import { Http } from '../client/http/http.js';
 import { RepoTransport } from '../client/http/repo-transport.js';
 import type { RequestOptions } from '../client/http/request-options.js';
 import { ServerLink } from '../client/http/server-link.js';
 import { sendDispose } from '../client/instances/api.js';
+import { disposedEvent } from '../client/instances/events.js';
 import { RepoClient, type DisposeOptions } from '../client/repo/repo-client.js';
 import { GlobalResource } from '../client/resources/global.js';
 import type { EventType, OpenCodeEvent } from '../client/schema/event.js';
@@ -104,10 +106,13 @@ export class Backend {
       webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
     const openEvents = options.fetch === undefined ? platform.openEvents : undefined;
     this.#keepAlive = platform.keepAlive;
+    const dialectOf = dialects((directory) => this.#hub.inject(disposedEvent(directory)));
+    const dialect = (): Dialect => dialectOf(server.opencode);
     this.#link = new ServerLink(isOwned, () => server.wake?.());
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
+      dialect,
       fetch: options.fetch,
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
@@ -118,7 +123,8 @@ export class Backend {
     });
     this.locate = (bindings, requestOptions) => locateSessions(this.#http, bindings, requestOptions);
     this.#hub = new EventHub({
-      open: (signal) => this.#http.openEventStream(EVENTS_PATH, signal, openEvents),
+      open: (signal) => this.#http.openEventStream(dialect().eventsPath, signal, openEvents),
+      dialect,
       maxEventBytes: options.maxEventBytes,
       onActivity,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),

@@ -6,8 +6,8 @@ import { AbortScope } from '../core/abort.js';
 import { aSignal, aString, assertOptions, positiveMs, type OptionChecks } from '../core/checks.js';
 import type { DiagnosisCheck, Finding } from '../core/diagnosis.js';
 import { describeHolds, type RepoOverview } from '../core/instance.js';
-import { MEASURED_SERVER } from '../core/version.js';
-import { ClosedError, TimeoutError } from '../errors.js';
+import { MEASURED_OPENCODE_2, MEASURED_SERVER } from '../core/version.js';
+import { ClosedError, TimeoutError, UnsupportedOperationError } from '../errors.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 
 /** Options of `diagnose()`. */
@@ -26,7 +26,7 @@ export interface DiagnoseOptions {
 
 /** What of a client is looked at. */
 export interface DiagnoseInit {
-  readonly server: Pick<ServerHandle, 'state' | 'url' | 'version'>;
+  readonly server: Pick<ServerHandle, 'state' | 'url' | 'version' | 'opencode'>;
   readonly health: (options: RequestOptions) => Promise<Health>;
   readonly repos: () => readonly RepoOverview[];
   readonly forRepo: (directory: string) => Pick<RepoClient, 'directory' | 'config'>;
@@ -94,12 +94,16 @@ async function serverFindings({ server, health }: DiagnoseInit, sending: Request
   const { version } = await health(sending);
   return [
     { level: 'ok', check: 'server', summary: `OpenCode ${version} answers at ${server.url}.` },
-    versionFinding(version),
+    versionFinding(version, server),
   ];
 }
 
-function versionFinding(version: string): Finding {
+function versionFinding(version: string, { opencode }: Pick<ServerHandle, 'opencode'>): Finding {
   const check = 'version';
+  if (opencode === 2) {
+    const summary = `OpenCode 2 is an experiment, measured with ${MEASURED_OPENCODE_2}; the server is ${version}.`;
+    return { level: 'warn', check, summary };
+  }
   if (version === MEASURED_SERVER)
     return { level: 'ok', check, summary: `This library was measured with OpenCode ${version}.` };
   return {
@@ -124,8 +128,20 @@ async function providerFindings(
   const repo = repositoryOf(target, forRepo);
   if ('level' in repo) return [repo];
   const { providers } = await repo.config.providers(sending);
-  const { model } = await repo.config.get(sending);
-  return [providerFinding(repo.directory, providers, model)];
+  return [providerFinding(repo.directory, providers, await configuredModel(repo, sending))];
+}
+
+/** The model that the configuration names; OpenCode 2 does not tell. */
+async function configuredModel(
+  { config }: ReturnType<DiagnoseInit['forRepo']>,
+  sending: RequestOptions,
+): Promise<string | undefined> {
+  try {
+    return (await config.get(sending)).model;
+  } catch (error) {
+    if (error instanceof UnsupportedOperationError) return undefined;
+    throw error;
+  }
 }
 
 /** The repository, or why there is none. */

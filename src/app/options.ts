@@ -14,7 +14,9 @@ import {
   positiveMsOrFalse,
   type OptionChecks,
 } from '../core/checks.js';
+import { acceptedVersionChecks } from '../core/accepted-versions.js';
 import type { Logger } from '../core/logger.js';
+import type { AcceptedVersions } from '../core/version.js';
 import { parseIdlePolicy, type IdlePolicy } from '../instances/idle-policy.js';
 import { parseHealthPolicy, type HealthPolicy } from '../lifecycle/server/health.js';
 import { parseSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
@@ -76,7 +78,7 @@ export interface JarvisOptions extends AskOptions {
 }
 
 /** How to reach a server that is already running. */
-export interface ConnectOptions extends JarvisOptions {
+export interface ConnectOptions extends JarvisOptions, AcceptedVersions {
   /** Its origin, e.g. `http://127.0.0.1:4096`. */
   readonly url: string | URL;
   /** The user name for Basic authentication. @default 'opencode' */
@@ -123,4 +125,5 @@ export const connectOptionChecks: OptionChecks<ConnectOptions> = {
   password: aString,
   signal: aSignal,
   timeoutMs: positiveMs,
+  ...acceptedVersionChecks,
 };

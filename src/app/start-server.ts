@@ -22,8 +22,11 @@ export function startServer(
 
 function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
   return {
-    probe: (url, authorization) => (signal, timeoutMs) =>
-      serverApi(url, authorization, fetch).health(signal, timeoutMs),
-    disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization, fetch).disposeAll(timeoutMs),
+    probe: (url, authorization, opencode) => (signal, timeoutMs) =>
+      serverApi({ url, authorization, fetch, opencode }).health(signal, timeoutMs),
+    assertOperations: ({ version, ...server }, supported, signal) =>
+      serverApi({ ...server, fetch, opencode: 2 }).assertOperations(version, supported, signal),
+    disposeAll: (url, authorization, timeoutMs) =>
+      serverApi({ url, authorization, fetch }).disposeAll(timeoutMs),
   };
 }

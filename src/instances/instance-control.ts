@@ -39,6 +39,7 @@ import { GuardedRestart } from './disposal/guarded-restart.js';
 import { IdleClock, type IdleOutcome } from './idle-clock.js';
 import { parseIdlePolicy, type IdlePolicy } from './idle-policy.js';
 import { InstanceLoader } from './instance-loader.js';
+import { syncLoaded } from './loaded-sync.js';
 import { Scheduler } from './scheduler.js';
 import { StaleWatch } from './stale-watch.js';
 
@@ -265,6 +266,11 @@ export class InstanceControl implements HubObserver {
       this.#resync.streamDelivers();
       this.#registry.clearUnknown();
       if (!this.#init.closed.aborted) this.#staleWatch?.start();
+      void syncLoaded({
+        ...this.#init,
+        registry: this.#registry,
+        gone: (entry) => this.#disposer.disposed(entry),
+      });
       this.#idle?.retry();
     } else if (this.#resync.streamBroke()) {
       this.#registry.markUnknown(STREAM_DOWN);

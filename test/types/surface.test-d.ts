@@ -29,6 +29,7 @@ type ErrorClass =
   | 'SessionNotBoundError'
   | 'TimeoutError'
   | 'TurnError'
+  | 'UnsupportedOperationError'
   | 'UnsupportedServerError';
 
 type Value =

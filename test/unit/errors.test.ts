@@ -22,6 +22,7 @@ import {
   SessionNotBoundError,
   TimeoutError,
   TurnError,
+  UnsupportedOperationError,
   UnsupportedServerError,
   UseDeadlockError,
   isJarvisError,
@@ -92,6 +93,7 @@ const errors: readonly (readonly [name: string, code: string, error: JarvisError
   ['ServerStartError', 'SERVER_START', new ServerStartError({ message: 'No.', command: 'x' }, { cause })],
   ['ServerLostError', 'SERVER_LOST', new ServerLostError('The work', { cause })],
   ['UnsupportedServerError', 'UNSUPPORTED_SERVER', new UnsupportedServerError('2.0.0', '1.18', { cause })],
+  ['UnsupportedOperationError', 'UNSUPPORTED_OPERATION', new UnsupportedOperationError('session.todos()', 2)],
   ['ClosedError', 'CLOSED', new ClosedError()],
 ];
 
@@ -530,6 +532,19 @@ describe('the errors of the server process', () => {
     const error = new UnsupportedServerError('2.0.0', 'OpenCode 1.18 or a later 1.x');
     expect(error).toMatchObject({ found: '2.0.0', supported: 'OpenCode 1.18 or a later 1.x' });
     expect(error.message).toMatch(/2\.0\.0 is not supported.*OpenCode 1\.18 or a later 1\.x/);
+  });
+
+  it('names in an UnsupportedServerError the operations that a server lacks', () => {
+    const missing = ['POST /api/session', 'GET /api/form'];
+    const error = new UnsupportedServerError('2.1.0', 'OpenCode 2', { missing });
+    expect(error.missing).toEqual(missing);
+    expect(error.message).toContain('It has no POST /api/session, no GET /api/form.');
+  });
+
+  it('names in an UnsupportedOperationError the operation and the major version of the server', () => {
+    const error = new UnsupportedOperationError('session.todos()', 2);
+    expect(error).toMatchObject({ operation: 'session.todos()', opencode: 2 });
+    expect(error.message).toMatch(/^OpenCode 2 has nothing for session\.todos\(\)\./);
   });
 
   it('names in ServerLostError and ClosedError what ended', () => {

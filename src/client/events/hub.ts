@@ -9,7 +9,9 @@ import { readConnection, type ConnectionInit } from './connection.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { GapBuffer } from './gap-buffer.js';
 import { HubListeners, type HubListener } from './hub-listeners.js';
-import { decodeEnvelope, DUPLICATE_TYPE, peekEnvelope } from './sse.js';
+import { openCode1 } from '../dialect/opencode1.js';
+import type { Dialect, FrameReader } from '../dialect/dialect.js';
+import { DUPLICATE_TYPE } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
 const STABLE_MS = 5_000;
@@ -33,6 +35,8 @@ const RESYNC_TYPES: readonly EventType[] = [
 export interface HubInit extends Pick<ConnectionInit, 'open' | 'onActivity' | 'probe' | 'maxEventBytes'> {
   /** Where the server is, and when it ends. @default a server that never ends */
   readonly link?: ServerLink | undefined;
+  /** How the server at hand is spoken to. @default as OpenCode 1.18 */
+  readonly dialect?: (() => Dialect) | undefined;
   readonly logger: Logger;
   /** The jitter of the pauses before a reconnect, from 0 to 1. @default Math.random */
   readonly random?: (() => number) | undefined;
@@ -183,9 +187,10 @@ export class EventHub {
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
       const isGap = this.#gap.begin();
+      const frames = (this.#init.dialect?.() ?? openCode1).readFrames();
       const onFrame = (data: string): void => {
         this.#gap.noteDelivery();
-        this.#onFrame(data);
+        this.#onFrame(data, frames);
       };
       const onLive = async (connection: AbortSignal): Promise<void> => {
         await this.#becomeLive(isGap, connection);
@@ -248,24 +253,33 @@ export class EventHub {
     for (const { event, bytes } of events) this.#publish(event, bytes);
   }
 
-  #onFrame(data: string): void {
-    const head = peekEnvelope(data);
+  #onFrame(data: string, frames: FrameReader): void {
+    const head = frames.peek(data);
     if (head?.type === DUPLICATE_TYPE || this.#isForged(head?.type)) return;
     let isObserved: boolean | undefined;
     if (head !== undefined) {
       isObserved = this.#isObserved(head.type, head.directory);
       if (!isObserved && !this.#listeners.isNeeded(head.type, head.directory)) return;
     }
-    const envelope = decodeEnvelope(data, head);
-    if (envelope.kind === 'malformed') {
-      this.#init.logger.warn('event skipped', { reason: envelope.reason });
-    } else if (envelope.kind === 'event') {
-      const { event } = envelope;
-      if (this.#isForged(event.type)) return;
-      if (isObserved ?? this.#isObserved(event.type, event.directory))
-        for (const observer of this.#observers) this.#emit(observer, event, data.length);
-      if (!this.#gap.hold(event, data.length)) this.#publish(event, data.length);
+    for (const decoded of frames.decode(data, head)) {
+      if (decoded.kind === 'malformed') {
+        this.#init.logger.warn('event skipped', { reason: decoded.reason });
+      } else if (decoded.kind === 'event' && !this.#isForged(decoded.event.type)) {
+        this.#onEvent(decoded.event, data.length, isObserved);
+      }
     }
+  }
+
+  /** Shows an event to the observers who need it, then to the listeners. */
+  #onEvent(event: OpenCodeEvent, bytes: number, isObserved?: boolean): void {
+    if (isObserved ?? this.#isObserved(event.type, event.directory))
+      for (const observer of this.#observers) this.#emit(observer, event, bytes);
+    if (!this.#gap.hold(event, bytes)) this.#publish(event, bytes);
+  }
+
+  /** Handles an event that no frame carries: what an answer of the server shows to have happened. */
+  inject(event: OpenCodeEvent): void {
+    this.#onEvent(event, 0);
   }
 
   /** Whether an event of the server has a type of this library: readers would take it for one of ours. */

@@ -2,6 +2,7 @@ import { createParser } from 'eventsource-parser';
 import { onAbort } from '../../core/abort.js';
 import { ResponseTooLargeError, type RequestTarget } from '../../errors.js';
 import { LineDecoder } from './line-decoder.js';
+import type { Decoded, EventHead } from '../dialect/dialect.js';
 import type { EventType, OpenCodeEvent } from '../schema/event.js';
 
 /** The route of the events of every directory. */
@@ -12,19 +13,6 @@ export const DEFAULT_MAX_EVENT_BYTES = 128 * 1024 * 1024;
 
 /** How long a head may be, in UTF-16 code units; the longest directory that a request can name is shorter. */
 const MAX_HEAD = 64 * 1024;
-
-/** The part of an envelope that decides whether the rest is parsed. */
-export interface EnvelopeHead {
-  readonly directory: string | undefined;
-  readonly type: string;
-}
-
-/** A decoded envelope. */
-export type Envelope =
-  | { readonly kind: 'event'; readonly event: OpenCodeEvent }
-  /** A second delivery of an event, under the same id, for replicating clients. */
-  | { readonly kind: 'duplicate' }
-  | { readonly kind: 'malformed'; readonly reason: string };
 
 /** The type of second deliveries. */
 export const DUPLICATE_TYPE = 'sync';
@@ -39,7 +27,7 @@ const PAYLOAD = '"payload":';
  * Reads the beginning of an envelope without parsing the rest, which takes far longer. `undefined` when the envelope begins in
  * another way, has a longer head or no directory in front: then {@link decodeEnvelope} has to parse it.
  */
-export function peekEnvelope(data: string): EnvelopeHead | undefined {
+export function peekEnvelope(data: string): EventHead | undefined {
   const [, directory, type] = HEAD.exec(data.slice(0, MAX_HEAD)) ?? [];
   if (type === undefined || directory === undefined) return undefined;
   return { directory: directoryOf(directory.includes('\\') ? unescaped(directory) : directory), type };
@@ -50,7 +38,7 @@ export function peekEnvelope(data: string): EnvelopeHead | undefined {
  *
  * @param head - what {@link peekEnvelope} read of it, so that it need not be parsed again.
  */
-export function decodeEnvelope(data: string, head?: EnvelopeHead): Envelope {
+export function decodeEnvelope(data: string, head?: EventHead): Decoded {
   const envelope = (head && parsePayload(data, head)) ?? parseJson(data);
   if (envelope === undefined) return { kind: 'malformed', reason: 'not valid JSON' };
   if (!isRecord(envelope) || !isRecord(envelope.payload) || typeof envelope.payload.type !== 'string') {
@@ -71,7 +59,7 @@ export function decodeEnvelope(data: string, head?: EnvelopeHead): Envelope {
  * Parses what follows the head, up to the end of the envelope. `undefined` when more than the payload follows: that is no
  * JSON by itself.
  */
-function parsePayload(data: string, { directory }: EnvelopeHead): object | undefined {
+function parsePayload(data: string, { directory }: EventHead): object | undefined {
   if (!data.endsWith('}')) return undefined;
   // Quotes in the text of a string are escaped, so the first match is the name of the field.
   const payload = parseJson(data.slice(data.indexOf(PAYLOAD) + PAYLOAD.length, -1));

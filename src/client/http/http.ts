@@ -10,8 +10,17 @@ import {
   retryAfterOf,
 } from '../../errors.js';
 import { untraced, type CallTrace, type Tracing } from '../../core/tracing.js';
+import type {
+  CarryOut,
+  Dialect,
+  Exchange,
+  OpenCodeMajor,
+  OperationAnswer,
+  WireRequest,
+} from '../dialect/dialect.js';
+import { openCode1 } from '../dialect/opencode1.js';
 import { loadAdvice } from './load-advice.js';
-import { readErrorBody, readJson, readText, type ReadLimit } from './response.js';
+import { parseBody, readErrorBody, readJson, readText, type ReadLimit } from './response.js';
 import {
   assertRequestOptions,
   parseTimeoutMs,
@@ -31,6 +40,8 @@ import { ServerLink } from './server-link.js';
 export interface HttpInit {
   /** Called for every request, because a restarted server may have another address. */
   readonly endpoint: () => Endpoint;
+  /** How the server at hand is spoken to. @default as OpenCode 1.18 */
+  readonly dialect?: (() => Dialect) | undefined;
   /** Ends every request; they reject with its reason. */
   readonly signal: AbortSignal;
   readonly fetch?: FetchFunction | undefined;
@@ -48,6 +59,22 @@ export interface HttpInit {
   readonly tracing?: Tracing | undefined;
   /** Called at every answer. */
   readonly onActivity?: (() => void) | undefined;
+}
+
+/** How an answer becomes a result: that of the server, or that of a dialect. */
+interface AnswerReader<T> {
+  readonly read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>;
+  readonly take: (target: RequestTarget, answer: OperationAnswer) => T;
+}
+
+/** What the options of a call make of its request. */
+interface PreparedRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | ArrayBuffer | undefined;
+  readonly retries: number;
+  readonly signal: AbortSignal;
+  readonly isForwarded?: boolean;
+  readonly fetch?: EventFetch | undefined;
 }
 
 /** Sends the request for an event stream. */
@@ -91,31 +118,35 @@ export class Http {
    * @throws {ResponseTooLargeError} when it is longer than `maxResponseBytes`.
    */
   send<T>(request: HttpRequest<T>, options?: RequestOptions): Promise<T> {
-    return this.#exchange(request, options, (target, response, limit) =>
-      readJson(target, request.schema, response, limit),
-    );
+    return this.#exchange(request, options, {
+      read: (target, response, limit) => readJson(target, request.schema, response, limit),
+      take: (target, { body }) => parseBody(target, request.schema, body),
+    });
   }
 
   /** Like {@link send}, for an operation that answers one page of a longer list. */
   sendPage<T>(request: HttpRequest<T[]>, options?: RequestOptions): Promise<Page<T>> {
-    return this.#exchange(request, options, async (target, response, limit) => ({
-      items: await readJson(target, request.schema, response, limit),
-      next: response.headers.get('x-next-cursor') ?? undefined,
-    }));
+    return this.#exchange(request, options, {
+      read: async (target, response, limit) => ({
+        items: await readJson(target, request.schema, response, limit),
+        next: response.headers.get('x-next-cursor') ?? undefined,
+      }),
+      take: (target, { body, next }) => ({ items: parseBody(target, request.schema, body), next }),
+    });
   }
 
   /** Like {@link send}, for an operation that answers plain text. */
   sendText(request: Omit<HttpRequest<string>, 'schema'>, options?: RequestOptions): Promise<string> {
-    return this.#exchange(request, options, readText);
+    return this.#exchange(request, options, { read: readText, take: (_target, { body }) => String(body) });
   }
 
   #exchange<T>(
     request: Omit<HttpRequest<unknown>, 'schema'>,
     options: RequestOptions | undefined,
-    read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
+    reader: AnswerReader<T>,
   ): Promise<T> {
     const { method, path, directory } = request;
-    return this.#traced({ method, path, directory }, () => this.#exchangeUntraced(request, options, read));
+    return this.#traced({ method, path, directory }, () => this.#exchangeUntraced(request, options, reader));
   }
 
   /** Publishes the begin and the end of a call, but not its answer, which may contain credentials. */
@@ -132,7 +163,7 @@ export class Http {
   async #exchangeUntraced<T>(
     request: Omit<HttpRequest<unknown>, 'schema'>,
     options: RequestOptions = {},
-    read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
+    { read, take }: AnswerReader<T>,
   ): Promise<T> {
     // Wrong arguments throw here, before the call takes a hold or sends anything.
     assertRequestOptions(options);
@@ -156,9 +187,14 @@ export class Http {
       const release = await request.acquire?.(scope.signal, () => scope.suspendLimit());
       try {
         begin();
+        // A dialect is asked for each attempt: the next server may be of another version.
+        const carryOut = this.#dialect().operation(request);
         request.onSend?.();
-        const answering = this.#fetch(request, prepared);
-        return await scope.race(answering.then((response) => read(target, response, { maxBytes })));
+        const answering =
+          carryOut === undefined
+            ? this.#fetch(request, prepared).then((response) => read(target, response, { maxBytes }))
+            : this.#carryOut(carryOut, prepared, maxBytes).then((answer) => take(target, answer));
+        return await scope.race(answering);
       } finally {
         release?.();
       }
@@ -176,6 +212,38 @@ export class Http {
       letGo?.();
       this.#running.delete(scope);
     }
+  }
+
+  /** Carries out an operation by the requests of another dialect. They share the time limit of the operation. */
+  async #carryOut(carryOut: CarryOut, prepared: PreparedRequest, maxBytes: number): Promise<OperationAnswer> {
+    const exchange = async <T>(
+      request: Omit<WireRequest<T>, 'schema'>,
+      read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
+    ): Promise<T> => {
+      const { method, path, json } = request;
+      const target = { method, path };
+      const body = json === undefined ? undefined : JSON.stringify(json);
+      try {
+        return await read(target, await this.#fetch(request, { ...prepared, body }), { maxBytes });
+      } catch (error) {
+        throw isHttpError(error) ? await this.#translate(target, error, prepared.signal) : error;
+      }
+    };
+    const sender: Exchange = {
+      send: (request) =>
+        exchange(request, (target, response, limit) => readJson(target, request.schema, response, limit)),
+      sendText: (request) => exchange(request, readText),
+    };
+    return carryOut(sender);
+  }
+
+  /** The major version of the server, as far as it is known. */
+  get opencode(): OpenCodeMajor {
+    return this.#dialect().opencode;
+  }
+
+  #dialect(): Dialect {
+    return this.#init.dialect?.() ?? openCode1;
   }
 
   /**
@@ -279,14 +347,7 @@ export class Http {
       HttpRequest<unknown>,
       'query' | 'directory'
     >,
-    prepared: {
-      readonly headers: Readonly<Record<string, string>>;
-      readonly body: string | ArrayBuffer | undefined;
-      readonly retries: number;
-      readonly signal: AbortSignal;
-      readonly isForwarded?: boolean;
-      readonly fetch?: EventFetch | undefined;
-    },
+    prepared: PreparedRequest,
   ): Promise<Response> {
     const { body, retries, signal, isForwarded = false } = prepared;
     const endpoint = this.#init.endpoint();

@@ -7,6 +7,7 @@ const TITLES: Readonly<Record<number, string>> = {
   422: 'Unprocessable Content',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
+  501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
@@ -56,6 +57,8 @@ function statusOf(error: AnyJarvisError): number {
       return 403;
     case 'USE_DEADLOCK':
       return 500;
+    case 'UNSUPPORTED_OPERATION':
+      return 501;
     case 'TIMEOUT':
       return 504;
     case 'CONNECTION_FAILED':

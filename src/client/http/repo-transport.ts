@@ -1,3 +1,4 @@
+import type { OpenCodeMajor } from '../dialect/dialect.js';
 import type { Http } from './http.js';
 import type { Acquire, HttpRequest, Page, Release, SuspendLimit } from './request.js';
 import type { RequestOptions } from './request-options.js';
@@ -45,6 +46,11 @@ export class RepoTransport {
     this.acquire = acquire;
     this.assertHere = assertHere;
     this.#pinPath = pathPin(directory);
+  }
+
+  /** The major version of the server, as far as it is known. */
+  get opencode(): OpenCodeMajor {
+    return this.#http.opencode;
   }
 
   send<T>(request: RepoRequest<T>, options?: RequestOptions): Promise<T> {

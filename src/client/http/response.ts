@@ -32,7 +32,15 @@ export async function readJson<T>(
   limit: ReadLimit,
 ): Promise<T> {
   const text = await readBody(target, response, limit);
-  const body = response.status === 204 ? undefined : parseJson(target, response, text);
+  return parseBody(target, schema, response.status === 204 ? undefined : parseJson(target, response, text));
+}
+
+/**
+ * Checks a body.
+ *
+ * @throws {ResponseShapeError} when it is not what the schema says.
+ */
+export function parseBody<T>(target: RequestTarget, schema: Schema<T>, body: unknown): T {
   const parsed = check(target, schema(), body);
   if (parsed.success) return parsed.data;
   const first = parsed.error.issues.slice(0, MAX_ISSUES);

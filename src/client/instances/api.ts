@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 import { RequestError } from '../../errors.js';
 import type { Http } from '../http/http.js';
 import type { RequestOptions } from '../http/request-options.js';
@@ -6,6 +7,8 @@ import { permissionListSchema, questionListSchema } from '../schema/ask.js';
 import { ptyListSchema } from '../schema/pty.js';
 import { booleanSchema } from '../schema/server.js';
 import { sessionStatusMapSchema } from '../schema/session.js';
+
+const directoriesSchema = lazy(() => z.array(z.string()));
 
 /** Reads the status of every session of a directory that is not idle, by its id. */
 export function readSessionStatuses(
@@ -65,6 +68,12 @@ export async function sendDispose(http: Http, directory: string, options: Reques
 /** Disposes every instance on the server; answers when that is done. */
 export async function sendDisposeAll(http: Http, options: RequestOptions): Promise<void> {
   await http.send({ method: 'POST', path: '/global/dispose', schema: booleanSchema }, options);
+}
+
+/** Reads the directories whose instances are loaded; `undefined` where the server does not tell (OpenCode 1.18). */
+export async function readLoaded(http: Http, signal: AbortSignal): Promise<string[] | undefined> {
+  if (http.opencode === 1) return undefined;
+  return http.send({ method: 'GET', path: '/api/debug/location', schema: directoriesSchema }, { signal });
 }
 
 /** The answer contains a few paths. */

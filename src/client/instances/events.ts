@@ -1,8 +1,13 @@
 import type { ActivityKind } from '../../core/instance.js';
-import type { EventProperties, EventType, OpenCodeEvent } from '../schema/event.js';
+import type { EventOf, EventProperties, EventType, OpenCodeEvent } from '../schema/event.js';
 
 /** The type of the event that reports the end of an instance. */
 export const INSTANCE_DISPOSED = 'server.instance.disposed';
+
+/** The event that an instance has ended, where the server sends none. */
+export function disposedEvent(directory: string): EventOf<'server.instance.disposed'> {
+  return { directory, id: '', type: INSTANCE_DISPOSED, properties: { directory } };
+}
 
 /** What an event says of the activity in an instance: something began, something ended, or somebody used the instance. */
 export type ActivityChange =

@@ -1,4 +1,6 @@
 import { OperationRefusedError } from '../../errors.js';
+import type { OpenCodeMajor } from '../dialect/dialect.js';
+import { OPENCODE_2_FETCH_OPERATIONS } from '../opencode2/fetch-operations.js';
 import { FETCH_OPERATIONS, type FetchOperation } from './operations.js';
 
 /** A request in its canonical form. The library matches and sends this form, however the caller spelled the request. */
@@ -15,10 +17,17 @@ interface Known extends FetchOperation {
   readonly segments: readonly string[];
 }
 
-const KNOWN: readonly Known[] = FETCH_OPERATIONS.map((operation) => ({
-  ...operation,
-  segments: operation.template.slice(1).split('/'),
-}));
+const KNOWN: Readonly<Record<OpenCodeMajor, readonly Known[]>> = {
+  1: withSegments(FETCH_OPERATIONS),
+  2: withSegments(OPENCODE_2_FETCH_OPERATIONS),
+};
+
+function withSegments(operations: readonly FetchOperation[]): Known[] {
+  return operations.map((operation) => ({
+    ...operation,
+    segments: operation.template.slice(1).split('/'),
+  }));
+}
 
 /** Parameters whose values people choose; a provider, for one, can be a URL. All others are ids. */
 const FREE_NAMES: ReadonlySet<string> = new Set(['name', 'providerID']);
@@ -34,16 +43,21 @@ const ELSEWHERE =
  * trailing slashes, escaped letters. This function decodes a path once, as the server does: a path that is escaped
  * twice is another path.
  *
+ * @param opencode - the major version of the server.
  * @throws {OperationRefusedError} when `repo.fetch` does not send this operation.
  */
-export function canonicalRequest(method: string, pathname: string): CanonicalRequest {
+export function canonicalRequest(
+  method: string,
+  pathname: string,
+  opencode: OpenCodeMajor = 1,
+): CanonicalRequest {
   const verb = method.toUpperCase();
   const given = { method: verb, path: pathname };
   const segments = segmentsOf(pathname);
   if (segments === undefined) {
     throw new OperationRefusedError({ ...given, why: 'its path cannot be decoded', instead: ELSEWHERE });
   }
-  const alike = KNOWN.filter((operation) => paramsOf(operation, segments) !== undefined);
+  const alike = KNOWN[opencode].filter((operation) => paramsOf(operation, segments) !== undefined);
   const operation = alike.find((each) => each.method === '*' || each.method === verb);
   if (operation === undefined) {
     const methods = [...new Set(alike.map((each) => each.method))].join(', ');

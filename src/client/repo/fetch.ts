@@ -66,7 +66,7 @@ export function createRepoFetch(init: RepoFetchInit): FetchFunction {
     const request = new Request(input, { ...requestInit, signal: null });
     const signal = signalOf(input, requestInit) ?? new AbortController().signal;
     signal.throwIfAborted();
-    const canonical = canonicalRequest(request.method, url.pathname);
+    const canonical = canonicalRequest(request.method, url.pathname, init.http.opencode);
     const { treatment } = canonical.operation;
     const repoRequest: RepoRequest = {
       ...canonical,
@@ -200,7 +200,10 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
   if (projectID !== undefined && projectID !== ownProjectID) return noProject(projectID);
 
   const isGlobal = rule.isGlobal === true;
-  const pinned = isGlobal ? path : pathPin(directory)(path) + searchOf(request, rule, directory);
+  const { pin = 'header' } = rule;
+  if (pin === 'body') body = inLocation(request, json, directory);
+  const pinnedPath = pin === 'header' ? pathPin(directory)(path) : path;
+  const pinned = isGlobal ? path : pinnedPath + searchOf(request, rule, directory);
   const scope = new AbortScope([signal, http.closed]);
   const send = async (begin: () => void): Promise<Response> => {
     const leave = isGlobal
@@ -212,7 +215,7 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
       const forwarded = { method, path: pinned, headers: new Headers(headers), body };
       const response = await http.forward({
         ...forwarded,
-        directory: isGlobal || listsSessions(request) ? undefined : directory,
+        directory: isGlobal || pin !== 'header' || listsSessions(request) ? undefined : directory,
         signal: scope.signal,
       });
       if (response.status === 204 || (rule.begins === 'terminal' && response.ok)) work?.accepted();
@@ -238,6 +241,13 @@ async function forward(init: RepoFetchInit, request: RepoRequest, rule: Forwarde
   }
 }
 
+/** The body of a request that names its directory there: whatever directory it names, it gets that of the repository. */
+function inLocation({ headers }: RepoRequest, json: unknown, directory: string): ArrayBuffer {
+  headers.set('content-type', 'application/json');
+  const given = typeof json === 'object' && json !== null ? json : {};
+  return new TextEncoder().encode(JSON.stringify({ ...given, location: { directory } })).buffer;
+}
+
 /** The answer that the server gives for a project that does not exist. */
 function noProject(projectID: string): Response {
   const message = `Project not found: ${projectID}`;
@@ -251,6 +261,8 @@ function searchOf({ operation, query }: RepoRequest, rule: Forwarded, directory:
     for (const value of query.getAll(name)) search.append(name, value);
   }
   if (listsSessions({ operation })) search.set('directory', directoryQuery(directory));
+  if (rule.pin === 'directory') search.set('directory', directory);
+  if (rule.pin === 'location') search.set('location[directory]', directory);
   return search.size > 0 ? `?${search.toString()}` : '';
 }
 

@@ -11,8 +11,8 @@ export interface BodyRule {
 /** The work that an operation begins and that goes on after its answer. */
 export type Begun = 'turn' | 'terminal';
 
-/** What the entries of a list are. */
-export type Listed = 'sessions' | 'projects';
+/** What the entries of a list are; `located` are the sessions of OpenCode 2, in a page. */
+export type Listed = 'sessions' | 'projects' | 'located';
 
 /**
  * What an operation changes by an id that OpenCode 1.18.33 does not compare with the session of the path: a prompt
@@ -21,11 +21,19 @@ export type Listed = 'sessions' | 'projects';
  */
 export type Changes = 'messageOfBody' | 'part' | 'children';
 
+/**
+ * What pins a request to the repository: the header, as in OpenCode 1; or in OpenCode 2 the query `location[directory]` or `directory`, or
+ * the field `location` of the body.
+ */
+export type Pin = 'header' | 'location' | 'directory' | 'body';
+
 /** Sent to the server, pinned to the repository. */
 export interface Forwarded {
   readonly kind: 'forwarded';
   /** Whether it concerns the server as a whole, so that it neither loads nor needs an instance. */
   readonly isGlobal?: boolean;
+  /** @default 'header' */
+  readonly pin?: Pin;
   /** The query parameters to pass on. None of them chooses another directory. */
   readonly query?: readonly string[];
   readonly body?: BodyRule;

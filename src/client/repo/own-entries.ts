@@ -15,14 +15,22 @@ export async function ownEntries(
   owner: Owner,
 ): Promise<Response> {
   if (lists === undefined || response.status !== 200) return response;
-  const entries: unknown = await response.json();
+  const answer: unknown = await response.json();
+  const entries = lists === 'located' ? fieldOf(answer, 'data') : answer;
   if (!Array.isArray(entries)) throw new TypeError(`Expected a list, got ${typeof entries}.`);
-  const isOwn = (entry: unknown): boolean =>
-    lists === 'sessions'
-      ? fieldOf(entry, 'directory') === owner.directory
-      : fieldOf(entry, 'id') === owner.projectID;
+  const isOwn = (entry: unknown): boolean => {
+    switch (lists) {
+      case 'sessions':
+        return fieldOf(entry, 'directory') === owner.directory;
+      case 'located':
+        return fieldOf(entry, 'location.directory') === owner.directory;
+      case 'projects':
+        return fieldOf(entry, 'id') === owner.projectID;
+    }
+  };
   const headers = new Headers(response.headers);
   // These headers describe the body that the server sent, not the shortened one.
   for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(name);
-  return Response.json(entries.filter(isOwn), { headers });
+  const own = entries.filter(isOwn);
+  return Response.json(lists === 'located' ? { ...(answer as object), data: own } : own, { headers });
 }

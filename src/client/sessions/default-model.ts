@@ -1,3 +1,4 @@
+import { UnsupportedOperationError } from '../../errors.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import { agentListSchema } from '../schema/agents.js';
@@ -27,7 +28,7 @@ export async function readDefaultModel(
   transport: RepoTransport,
   options?: RequestOptions,
 ): Promise<ChosenModel | undefined> {
-  const { model } = await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options);
+  const model = await readConfiguredModel(transport, options);
   if (model !== undefined) return modelSchema().parse(model);
   const providers = await transport.send(
     { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
@@ -35,4 +36,17 @@ export async function readDefaultModel(
   );
   const [first] = Object.entries(providers.default);
   return first && { providerID: first[0], modelID: first[1] };
+}
+
+/** OpenCode 2 has no such configuration: its default of the providers is the configured model. */
+async function readConfiguredModel(
+  transport: RepoTransport,
+  options: RequestOptions | undefined,
+): Promise<string | undefined> {
+  try {
+    return (await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options)).model;
+  } catch (error) {
+    if (error instanceof UnsupportedOperationError) return undefined;
+    throw error;
+  }
 }

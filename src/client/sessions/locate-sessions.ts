@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { lazy } from '../../core/lazy.js';
 import { ResponseShapeError } from '../../errors.js';
+import { LOCATED_SESSIONS_PATH } from '../dialect/dialect.js';
 import type { Http } from '../http/http.js';
 import type { RequestOptions } from '../http/request-options.js';
 
@@ -37,13 +38,16 @@ export async function* locatedSessions(
   for (let pages = 0; pages < MAX_PAGES; pages += 1) {
     // The cursor contains the directory. With a long path, sending both would make the request too long.
     const query = { directory: cursor === undefined ? directory : undefined, limit: PAGE_SIZE, cursor };
-    const page = await http.send({ method: 'GET', path: '/api/session', query, schema: pageSchema }, options);
+    const page = await http.send(
+      { method: 'GET', path: LOCATED_SESSIONS_PATH, query, schema: pageSchema },
+      options,
+    );
     yield page.data.map(({ id, location }) => ({ sessionID: id, directory: location.directory }));
     cursor = page.cursor.next;
     if (page.data.length < PAGE_SIZE || cursor === undefined) return;
   }
   const message = `expected an end of the list, got more than ${MAX_PAGES} pages`;
-  throw new ResponseShapeError({ method: 'GET', path: '/api/session' }, [{ path: 'cursor', message }]);
+  throw new ResponseShapeError({ method: 'GET', path: LOCATED_SESSIONS_PATH }, [{ path: 'cursor', message }]);
 }
 
 /**

@@ -50,6 +50,8 @@ import {
   type SessionInfo,
   type Todo,
 } from '../schema/session.js';
+import { pagedEntries } from '../opencode2/paged-entries.js';
+import type { SessionEntry } from '../opencode2/wire.js';
 import { sendAbort, untilAnswering } from '../turns/abort.js';
 import type { SessionChoices } from './choices.js';
 import { chooseAnswerer } from './answerer.js';
@@ -292,6 +294,22 @@ export class Session {
       return readMessagePage(this.#context.transport, window, options);
     };
     return new Paged(read, (items) => items.toReversed());
+  }
+
+  /**
+   * Lists the history as OpenCode 2 has it: prompts, one entry for each step of the model, the ends of executions, switches of the model
+   * and whatever else is in it, oldest first; with `limit` the newest ones. Iterated, it walks through all of them from the newest to
+   * the oldest. {@link messages} gives the same conversation in the form that both major versions have.
+   *
+   * @throws {UnsupportedOperationError} on OpenCode 1.
+   * @throws {TypeError} {@link SessionDirectoryError} {@link RequestError} {@link ConnectionError} {@link TimeoutError}
+   * @throws {ResponseShapeError}
+   */
+  entries(input: ListMessagesInput = {}, options?: RequestOptions): Paged<SessionEntry> {
+    assertRequestOptions(options);
+    const { limit, before } = parseInput(listMessagesInputSchema, 'entry filter', input);
+    const verify = (): Promise<void> => this.verify(options);
+    return pagedEntries(this.#context.transport, { sessionID: this.id, limit, before, verify }, options);
   }
 
   /**

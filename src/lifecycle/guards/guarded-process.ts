@@ -25,6 +25,7 @@ export class GuardedProcess {
   /** Lets this process end while that one runs, or not; {@link end} keeps it alive until that one has ended. */
   readonly #keepAlive: (isKept: boolean) => void;
   readonly #child: SpawnedServer['child'];
+  readonly #endInput: () => void;
   /** Resolves when nothing is left of it and of what it started. Never rejects. */
   readonly gone: Promise<void>;
   /** Called when a signal ends this process. */
@@ -41,6 +42,7 @@ export class GuardedProcess {
     this.exited = spawned.exited;
     this.#keepAlive = spawned.keepAlive;
     this.#child = spawned.child;
+    this.#endInput = spawned.endInput;
     this.tree = new ProcessTree(this.pid, guards.marker);
     guards.started(this.tree);
     const unregister = registerExitHook({
@@ -54,6 +56,12 @@ export class GuardedProcess {
   /** Whether it has not ended; {@link exited} waits a moment longer, for its last output. */
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Ends its standard input, which OpenCode 2 takes for the order to end; resolves when it has ended, at the latest after `limitMs`. */
+  async endInput(limitMs: number): Promise<void> {
+    this.#endInput();
+    await Promise.race([this.exited, delay(Math.min(limitMs, MAX_TIMER_MS))]);
   }
 
   /** Lets this process end while that one runs: the exit hook kills it then. */

@@ -1,6 +1,7 @@
 import { deferred } from '../../core/abort.js';
 import type { Clock } from '../../core/clock.js';
 import type { Logger } from '../../core/logger.js';
+import { isMeasuredVersion } from '../../core/version.js';
 import type { ServerExit } from '../process/exit.js';
 import { HealthMonitor, type ParsedHealthPolicy } from './health.js';
 import type { Probe } from './launch/ready.js';
@@ -19,6 +20,8 @@ export interface AttachedHealth {
 export class AttachedServer implements ServerHandle {
   readonly url: string;
   readonly version: string;
+  readonly opencode: 1 | 2;
+  readonly isMeasured: boolean;
   readonly pid = undefined;
   declare readonly authorization: string | undefined;
   readonly closed: Promise<ServerExit>;
@@ -29,12 +32,16 @@ export class AttachedServer implements ServerHandle {
   constructor(init: {
     readonly url: string;
     readonly version: string;
+    /** @default 1 */
+    readonly opencode?: 1 | 2 | undefined;
     readonly authorization: string | undefined;
     /** @default nobody watches it: it counts as ready */
     readonly health?: AttachedHealth | undefined;
   }) {
     this.url = init.url;
     this.version = init.version;
+    this.opencode = init.opencode ?? 1;
+    this.isMeasured = isMeasuredVersion(init.version);
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });
     this.closed = this.#closed.promise;
     this.#events.enter('ready');

@@ -103,6 +103,13 @@ export interface ServerHandle extends AsyncDisposable {
   readonly url: string;
   /** The server's own version, e.g. `1.18.33`. */
   readonly version: string;
+  /** The major version of OpenCode that it speaks. @default 1 */
+  readonly opencode?: 1 | 2 | undefined;
+  /**
+   * Whether its version is not newer than the one that this library was measured with, of 1.x or of 2.x. A newer one is used, with a
+   * warning to the logger.
+   */
+  readonly isMeasured?: boolean | undefined;
   /** Process id of the last process; `undefined` for a server we only connected to. */
   readonly pid: number | undefined;
   /**

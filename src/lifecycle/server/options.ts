@@ -14,7 +14,9 @@ import {
   someStrings,
   type OptionChecks,
 } from '../../core/checks.js';
+import { acceptedVersionChecks, parseAcceptedVersions } from '../../core/accepted-versions.js';
 import type { Logger } from '../../core/logger.js';
+import type { AcceptedVersions } from '../../core/version.js';
 import { isLoopback, loopbackExemption } from './launch/loopback.js';
 import { parseHealthPolicy, type HealthPolicy } from './health.js';
 import {
@@ -27,7 +29,7 @@ import {
 import { parseRestartPolicy, type RestartPolicy } from './restart-budget.js';
 
 /** How to start the server. */
-export interface ServerOptions {
+export interface ServerOptions extends AcceptedVersions {
   /**
    * The executable, by path or by name on PATH.
    *
@@ -151,6 +153,8 @@ const RESERVED_ARGS = new Map([
 /** {@link ServerOptions}, checked and complete. */
 export interface ServerPlan {
   readonly command: string | undefined;
+  /** The versions that are taken. */
+  readonly accepted: AcceptedVersions;
   /** The command prefix. */
   readonly wrap: readonly string[];
   /** The user to run as; `undefined` for that of this process. */
@@ -221,6 +225,7 @@ export const serverOptionChecks: OptionChecks<ServerOptions> = {
   startTimeoutMs: positiveMs,
   signal: aSignal,
   logger: aLogger,
+  ...acceptedVersionChecks,
 };
 
 /**
@@ -245,6 +250,7 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
   const env = serverEnv(options, { ...ofUser, ...ofOptions });
   return {
     command: options.command,
+    accepted: parseAcceptedVersions(options),
     wrap: options.wrap ?? [],
     user,
     ownVariables: Object.keys(ofOptions),
@@ -271,6 +277,20 @@ export function parseServerOptions(options: ServerOptions): ServerPlan {
     isPasswordRandom: options.password === undefined,
     startTimeoutMs,
     isUnref: options.unref === true,
+  };
+}
+
+/**
+ * The plan for a binary of OpenCode 2. It takes the password from another variable before that of OpenCode 1, and with `--stdio` ends
+ * when its standard input does (OpenCode 2.0.14).
+ */
+export function planForOpenCode2(plan: ServerPlan): ServerPlan {
+  const [serve = 'serve', ...args] = plan.args;
+  return {
+    ...plan,
+    args: [serve, '--stdio', ...args],
+    env: { ...plan.env, OPENCODE_PASSWORD: plan.password },
+    ownVariables: [...plan.ownVariables, 'OPENCODE_PASSWORD'],
   };
 }
 

@@ -4,6 +4,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { deferred, delay } from '../../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
 import type { Clock } from '../../core/clock.js';
+import { isMeasuredVersion } from '../../core/version.js';
 import { silentLogger, type Logger } from '../../core/logger.js';
 import type { ServerExit } from '../process/exit.js';
 import { usageOf } from '../process/usage.js';
@@ -34,6 +35,8 @@ import { launchServer, type ServerCalls } from './launch/launch.js';
 export interface SupervisedProcess {
   readonly url: string;
   readonly version: string;
+  /** @default 1 */
+  readonly opencode?: 1 | 2 | undefined;
   readonly pid: number;
   /** The server itself, where `pid` is a wrapper that started it. */
   readonly serverPid?: number | undefined;
@@ -160,6 +163,14 @@ export class OwnedServer implements ServerHandle {
     return this.#process.version;
   }
 
+  get opencode(): 1 | 2 {
+    return this.#process.opencode ?? 1;
+  }
+
+  get isMeasured(): boolean {
+    return isMeasuredVersion(this.version);
+  }
+
   get pid(): number {
     return this.#process.pid;
   }
@@ -173,7 +184,8 @@ export class OwnedServer implements ServerHandle {
   }
 
   get dataDirectory(): string | undefined {
-    return this.#supervision.dataDirectory;
+    // Where OpenCode 2 keeps its data is not known for the official builds.
+    return this.opencode === 2 ? undefined : this.#supervision.dataDirectory;
   }
 
   environment(): NodeJS.ProcessEnv {

@@ -10,6 +10,7 @@ export interface ServerProcessInit {
   readonly serverPid: number;
   readonly url: string;
   readonly version: string;
+  readonly opencode: 1 | 2;
   /** Value of the `authorization` header. */
   readonly authorization: string;
   readonly probe: Probe;
@@ -21,6 +22,7 @@ export interface ServerProcessInit {
 export class ServerProcess {
   readonly url: string;
   readonly version: string;
+  readonly opencode: 1 | 2;
   readonly pid: number;
   readonly serverPid: number;
   declare readonly authorization: string;
@@ -35,6 +37,7 @@ export class ServerProcess {
   constructor(init: ServerProcessInit) {
     this.url = init.url;
     this.version = init.version;
+    this.opencode = init.opencode;
     this.pid = init.pid;
     this.serverPid = init.serverPid;
     Object.defineProperty(this, 'authorization', { value: init.authorization, enumerable: false });

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { abortable, AbortScope, deferred, delay } from '../../../core/abort.js';
 import { backoffMs } from '../../../core/backoff.js';
+import { acceptedInWords, isMeasuredVersion, type AcceptedVersions } from '../../../core/version.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../../errors.js';
 import type { Logger } from '../../../core/logger.js';
 import type { ServerExit } from '../../process/exit.js';
@@ -18,7 +19,7 @@ import { shedStaleConnections, waitUntilHealthy, type DirectCheck, type Probe } 
 import { basicAuthorization } from './credentials.js';
 import { parseGraceMs } from '../handle.js';
 import { ServerProcess } from '../server-process.js';
-import type { ServerPlan } from '../options.js';
+import { planForOpenCode2, type ServerPlan } from '../options.js';
 import { firstStart } from './first-start.js';
 import { prepareUser } from './server-user.js';
 import { assertBinaryVersion } from './version-gate.js';
@@ -32,7 +33,17 @@ const DATABASE_RACE = /database is locked|Failed query:/;
 
 /** The requests of a launch. */
 export interface ServerCalls {
-  readonly probe: (url: string, authorization: string | undefined) => Probe;
+  readonly probe: (url: string, authorization: string | undefined, opencode: 1 | 2) => Probe;
+  /**
+   * Makes sure that a server of OpenCode 2 has the operations that are used.
+   *
+   * @throws {UnsupportedServerError} naming what is missing.
+   */
+  readonly assertOperations: (
+    server: { readonly url: string; readonly authorization: string; readonly version: string },
+    supported: string,
+    signal: AbortSignal,
+  ) => Promise<void>;
   /** Asks the server to end all its work: running tools have process groups of their own that no signal of ours reaches. */
   readonly disposeAll: (url: string, authorization: string, timeoutMs: number) => Promise<void>;
 }
@@ -54,12 +65,13 @@ export interface LaunchOptions {
  * @throws {UnsupportedServerError} when it is not a version this library can talk to.
  */
 export async function launchServer(
-  plan: ServerPlan,
+  given: ServerPlan,
   calls: ServerCalls,
   options: LaunchOptions,
 ): Promise<ServerProcess> {
   const { signal, onLog, logger } = options;
   signal?.throwIfAborted();
+  let plan = given;
   const command = findBinary({
     command: plan.command,
     env: plan.env,
@@ -71,7 +83,9 @@ export async function launchServer(
   const [program = command, ...before] = [...wrap, command];
   const authorization = basicAuthorization(plan.username, plan.password);
   const secrets = [plan.password, authorization, authorization.slice('Basic '.length)];
-  const commandLine = [program, ...before, ...plan.args].join(' ').replaceAll(plan.password, '[redacted]');
+  const commandLineOf = (args: readonly string[]): string =>
+    [program, ...before, ...args].join(' ').replaceAll(given.password, '[redacted]');
+  let commandLine = commandLineOf(plan.args);
   prepare(plan, program);
   const exempted = exemptLoopback(plan.hostname);
   if (Object.keys(exempted).length > 0) {
@@ -82,6 +96,7 @@ export async function launchServer(
 
   const guards = new Guards(options.guards ?? ALL_GUARDS, logger);
   let current: GuardedProcess | undefined;
+  let opencode: 1 | 2 = 1;
   const run = (args: readonly string[]): GuardedProcess =>
     (current = new GuardedProcess(
       {
@@ -90,6 +105,7 @@ export async function launchServer(
         cwd: plan.cwd,
         env: plan.env,
         user: plan.user,
+        hasInput: opencode === 2,
         secrets,
         onLog,
       },
@@ -121,9 +137,15 @@ export async function launchServer(
     },
   });
   try {
-    await assertBinaryVersion({ command, wrap, run: () => run(['--version']), startError }, limit.signal);
+    const { accepted } = plan;
+    const question = { command, wrap, accepted, run: () => run(['--version']), startError };
+    // A script that does not tell is taken for the major version that was asked for.
+    opencode = (await assertBinaryVersion(question, limit.signal)) ?? (accepted.opencode === '2' ? 2 : 1);
     limit.signal.throwIfAborted();
-    letOthersStart = await firstStart(plan, plan.startTimeoutMs / 2, limit.signal);
+    if (opencode === 2) {
+      plan = planForOpenCode2(given);
+      commandLine = commandLineOf(plan.args);
+    } else letOthersStart = await firstStart(plan, plan.startTimeoutMs / 2, limit.signal);
     const begin = async (): Promise<{ child: GuardedProcess; url: string; version: string }> => {
       const child = run(plan.args);
       logger.debug('server starting', { command: commandLine, pid: child.pid });
@@ -140,12 +162,13 @@ export async function launchServer(
         becomeReady(
           child,
           (origin) => ({
-            probe: calls.probe(origin, authorization),
+            probe: calls.probe(origin, authorization, opencode),
             direct: {
-              answers: (asking) => answersDirectly(origin, authorization, asking),
+              answers: (asking) => answersDirectly(origin, authorization, asking, opencode),
               failure: (cause) => startError(unreached(origin), null, cause),
             },
           }),
+          accepted,
           limit.signal,
         ),
         child.failed.catch((error: unknown) => {
@@ -163,12 +186,14 @@ export async function launchServer(
       await delay(pauseMs, limit.signal);
     });
     if (child.pid === undefined) throw startError('has no process id');
+    if (opencode === 2)
+      await calls.assertOperations({ url, authorization, version }, acceptedInWords(accepted), limit.signal);
     const serverPid = wrap.length === 0 ? child.pid : serverBehind(child.pid, child.tree, command);
     if (wrap.length > 0) {
       const dropped = await droppedBehind(
         serverPid,
         plan.ownVariables,
-        calls.probe(url, undefined),
+        calls.probe(url, undefined, opencode),
         limit.signal,
       );
       if (dropped.length > 0) {
@@ -183,16 +208,21 @@ export async function launchServer(
     }
     guards.ready(child.tree, url, authorization);
     void child.gone.then(() => guards.release());
-    const dispose: DisposeAll = (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
+    const dispose: DisposeAll =
+      opencode === 2
+        ? (timeoutMs) => child.endInput(timeoutMs)
+        : (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
     if (plan.isUnref) child.unref();
     logger.info('server ready', { url, version, pid: child.pid });
-    const probe = calls.probe(url, authorization);
+    if (!isMeasuredVersion(version)) logger.warn('server is newer than what was measured', { version });
+    const probe = calls.probe(url, authorization, opencode);
     return new ServerProcess({
       process: child,
       pid: child.pid,
       serverPid,
       url,
       version,
+      opencode,
       authorization,
       probe,
       dispose,
@@ -219,11 +249,12 @@ export async function launchServer(
 async function becomeReady(
   child: GuardedProcess,
   checksOf: (url: string) => { readonly probe: Probe; readonly direct: DirectCheck },
+  accepted: AcceptedVersions,
   signal: AbortSignal,
 ): Promise<{ readonly url: string; readonly version: string }> {
   const url = await abortable(child.url, signal);
   const { probe, direct } = checksOf(url);
-  const version = await waitUntilHealthy(probe, signal, direct);
+  const version = await waitUntilHealthy(probe, signal, direct, accepted);
   await shedStaleConnections(probe, signal);
   return { url, version };
 }

@@ -60,9 +60,21 @@ export function exemptLoopback(hostname: string): Readonly<Record<string, string
   return exemption;
 }
 
+/** Where a server says that it is healthy, and by what, by its major version. */
+const HEALTH = {
+  1: { request: 'GET /global/health', sign: /"healthy":\s*true/ },
+  2: { request: 'GET /api/info', sign: /"version":/ },
+};
+
 /** Whether a server answers that it is healthy when it is asked over a connection that no proxy can take. Never rejects. */
-export function answersDirectly(url: string, authorization: string, signal: AbortSignal): Promise<boolean> {
+export function answersDirectly(
+  url: string,
+  authorization: string,
+  signal: AbortSignal,
+  opencode: 1 | 2 = 1,
+): Promise<boolean> {
   const { protocol, hostname, port, host } = new URL(url);
+  const health = HEALTH[opencode];
   if (protocol !== 'http:' || signal.aborted) return Promise.resolve(false);
   return new Promise((resolve) => {
     let answer = '';
@@ -71,7 +83,7 @@ export function answersDirectly(url: string, authorization: string, signal: Abor
       realTime.clearTimeout(timer);
       signal.removeEventListener('abort', end);
       socket.destroy();
-      resolve(/^HTTP\/1\.1 200 /.test(answer) && /"healthy":\s*true/.test(answer));
+      resolve(/^HTTP\/1\.1 200 /.test(answer) && health.sign.test(answer));
     };
     const timer = realTime.setTimeout(end, ANSWER_LIMIT_MS);
     signal.addEventListener('abort', end);
@@ -83,7 +95,7 @@ export function answersDirectly(url: string, authorization: string, signal: Abor
     socket.on('error', end);
     socket.on('close', end);
     socket.write(
-      `GET /global/health HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${authorization}\r\nConnection: close\r\n\r\n`,
+      `${health.request} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${authorization}\r\nConnection: close\r\n\r\n`,
     );
   });
 }

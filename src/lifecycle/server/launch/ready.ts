@@ -6,7 +6,7 @@ import {
   ResponseShapeError,
   UnsupportedServerError,
 } from '../../../errors.js';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../core/version.js';
+import { acceptedInWords, majorOf, type AcceptedVersions } from '../../../core/version.js';
 
 /** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
 export type Probe = (
@@ -36,13 +36,14 @@ export async function waitUntilHealthy(
   probe: Probe,
   signal: AbortSignal,
   direct?: DirectCheck,
+  accepted?: AcceptedVersions,
 ): Promise<string> {
   let failed = 0;
   let unreached = 0;
   for (;;) {
     try {
       const health = await probe(signal);
-      if (health.healthy) return assertSupported(health.version);
+      if (health.healthy) return assertSupported(health.version, accepted);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof UnsupportedServerError) throw error;
@@ -54,7 +55,7 @@ export async function waitUntilHealthy(
         signal.throwIfAborted();
         if (unreached === MAX_ASKED || (isFinal && unreached > 0)) throw direct.failure(error);
       }
-      if (isFinal) throw isOtherKind(error) ? asUnsupported(error) : error;
+      if (isFinal) throw isOtherKind(error) ? asUnsupported(error, accepted) : error;
     }
     await delay(POLL_MS, signal);
   }
@@ -63,22 +64,28 @@ export async function waitUntilHealthy(
 /**
  * Asks a server that runs already, and returns its version.
  *
- * @param identify - says what a server is whose answer is that of another kind, if it can be said.
+ * @param identify - says what a server is whose answer is that of another kind, if it can be said: its version, when it is OpenCode 2.
+ * @param accepted - the versions that are taken. @default every 1.x that is supported
  * @throws {UnsupportedServerError} when it is not an OpenCode server this library can talk to, or whatever the probe throws.
  */
 export async function assertServer(
   probe: Probe,
   signal: AbortSignal,
   identify: (signal: AbortSignal) => Promise<string | undefined>,
+  accepted?: AcceptedVersions,
 ): Promise<string> {
   for (let asked = 1; ; asked += 1) {
     try {
-      const version = assertSupported((await probe(signal)).version);
+      const version = assertSupported((await probe(signal)).version, accepted);
       if (asked > 1) await shedStaleConnections(probe, signal);
       return version;
     } catch (error) {
       signal.throwIfAborted();
-      if (isOtherKind(error)) throw asUnsupported(error, await identify(signal));
+      if (isOtherKind(error)) {
+        const found = await identify(signal);
+        if (found !== undefined && majorOf(found, accepted) === 2) return found;
+        throw asUnsupported(error, accepted, found);
+      }
       const isLost = error instanceof ConnectionError && !isPermanent(error);
       if (!isLost || asked === MAX_ASKED) throw error;
     }
@@ -98,8 +105,10 @@ export async function shedStaleConnections(probe: Probe, signal: AbortSignal): P
   }
 }
 
-function assertSupported(version: string): string {
-  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS);
+function assertSupported(version: string, accepted: AcceptedVersions | undefined): string {
+  if (majorOf(version, accepted) === undefined) {
+    throw new UnsupportedServerError(version, acceptedInWords(accepted));
+  }
   return version;
 }
 
@@ -111,6 +120,10 @@ function isOtherKind(error: unknown): boolean {
   );
 }
 
-function asUnsupported(cause: unknown, found = 'of another kind'): UnsupportedServerError {
-  return new UnsupportedServerError(found, SUPPORTED_SERVERS, { cause });
+function asUnsupported(
+  cause: unknown,
+  accepted: AcceptedVersions | undefined,
+  found = 'of another kind',
+): UnsupportedServerError {
+  return new UnsupportedServerError(found, acceptedInWords(accepted), { cause });
 }

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { abortable, AbortScope, delay } from '../../../core/abort.js';
 import { UnsupportedServerError } from '../../../errors.js';
-import { isSupportedVersion, SUPPORTED_SERVERS } from '../../../core/version.js';
+import { acceptedInWords, majorOf, type AcceptedVersions } from '../../../core/version.js';
 import type { GuardedProcess } from '../../guards/guarded-process.js';
 
 /** `opencode --version` takes 0.5 s on a machine that has nothing else to do. */
@@ -17,6 +17,7 @@ export interface BinaryQuestion {
   readonly command: string;
   /** The command prefix; empty for none. */
   readonly wrap: readonly string[];
+  readonly accepted: AcceptedVersions;
   /** Runs the binary with `--version`. */
   readonly run: () => GuardedProcess;
   readonly startError: (what: string, exitCode: number | null, cause?: unknown) => Error;
@@ -27,20 +28,26 @@ export interface BinaryQuestion {
  * by its package; any other, and every binary behind a wrapper, is asked with `--version`, once per file and wrapper (OpenCode 1.18.33:
  * 0.5 s, opens no socket). A binary without such an answer, e.g. a script, passes: the server itself is asked when it runs.
  *
+ * @returns the major version of the binary; `undefined` when it does not tell.
  * @throws {UnsupportedServerError} naming the version found.
  * @throws {ServerStartError} when a wrapper does not run the binary.
  */
-export async function assertBinaryVersion(question: BinaryQuestion, signal: AbortSignal): Promise<void> {
-  const { command, wrap } = question;
+export async function assertBinaryVersion(
+  question: BinaryQuestion,
+  signal: AbortSignal,
+): Promise<1 | 2 | undefined> {
+  const { command, wrap, accepted } = question;
   const file = realpathSync(command);
   const { ino, mtimeMs, size } = statSync(file);
   const isWrapped = wrap.length > 0;
   const key = JSON.stringify([file, ino, mtimeMs, size, wrap]);
   const version =
     known.get(key) ?? (isWrapped ? undefined : packageVersion(file)) ?? (await askVersion(question, signal));
-  if (version === undefined) return;
+  if (version === undefined) return undefined;
   known.set(key, version);
-  if (!isSupportedVersion(version)) throw new UnsupportedServerError(version, SUPPORTED_SERVERS, { command });
+  const major = majorOf(version, accepted);
+  if (major === undefined) throw new UnsupportedServerError(version, acceptedInWords(accepted), { command });
+  return major;
 }
 
 /** The version of the npm package that the binary belongs to; `undefined` for another binary. */
@@ -59,7 +66,7 @@ function packageVersion(file: string): string | undefined {
 }
 
 async function askVersion(
-  { wrap, run, startError }: BinaryQuestion,
+  { wrap, accepted, run, startError }: BinaryQuestion,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const limit = new AbortScope([signal]);
@@ -75,7 +82,7 @@ async function askVersion(
     ]);
     const exit = await abortable(answer, limit.signal);
     const versions = asked.output.lines().flatMap((line) => VERSION.exec(line)?.[1] ?? []);
-    const version = versions.find(isSupportedVersion) ?? versions.at(-1);
+    const version = versions.find((each) => majorOf(each, accepted) !== undefined) ?? versions.at(-1);
     const hasFailed = exit !== undefined && exit.code !== 0;
     if (wrap.length > 0 && hasFailed && version === undefined && asked.pid !== undefined) {
       const how =
