@@ -175,7 +175,7 @@ export class TurnRun {
     this.#state = 'preparing';
     this.#unlisten = this.#listen(false);
     // OpenCode 2 stores its messages in another form than its events tell.
-    if (this.#context.transport.opencode === 2) this.#record.spoil();
+    if (transport.opencode === 2) this.#record.spoil();
     await this.#delivery.send(this.#choice);
     if (!this.#delivery.isAccepted) return;
     // The events show what the server does with it; it is asked when they are silent.
