@@ -139,7 +139,7 @@ export class Backend {
       ownsServer: isOwned,
       idle: options.idle,
       clock: options.clock,
-      useContext: platform.asyncContext(),
+      useNesting: membership?.useNesting ?? { context: platform.asyncContext(), admissions: new Set() },
       closed: this.#over.signal,
       logger,
       usage: () => this.usage(),

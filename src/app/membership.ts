@@ -1,6 +1,7 @@
 import type { HubListener } from '../client/events/hub-listeners.js';
 import type { DisposeOptions } from '../client/repo/repo-client.js';
 import type { EventSource } from '../client/events/event-stream.js';
+import type { UseNesting } from '../instances/admission.js';
 import type { ProcessUsage } from '../core/instance.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import type { SessionBinding, SessionRegistry } from '../registry/session-registry.js';
@@ -65,6 +66,8 @@ export interface Membership {
   isElsewhere(directory: string): boolean;
   /** The binding of a jarvis session on another member. */
   boundElsewhere(jarvisSessionID: string): SessionBinding | undefined;
+  /** What is known of uses inside uses, for all members. */
+  readonly useNesting: UseNesting;
   /** Called once, when the client is made. */
   join(view: MemberView): void;
 }

@@ -2,6 +2,7 @@ import { Directories } from '../app/directories.js';
 import type { JarvisClient } from '../app/jarvis-client.js';
 import type { JarvisOptions } from '../app/options.js';
 import type { Platform } from '../app/platform/platform.js';
+import type { UseNesting } from '../instances/admission.js';
 import { RepoPlacedError } from '../errors.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 import type { JarvisSnapshot } from '../registry/snapshot.js';
@@ -25,10 +26,12 @@ export interface MembersInit<Client extends JarvisClient, Name extends string> {
 export class Members<Client extends JarvisClient, Name extends string> {
   readonly #init: MembersInit<Client, Name>;
   readonly #all: Member<Client, Name>[] = [];
+  readonly #useNesting: UseNesting;
   readonly #listeners = new Set<(member: Member<Client, Name>) => void>();
 
   constructor(init: MembersInit<Client, Name>) {
     this.#init = init;
+    this.#useNesting = { context: init.platform.asyncContext(), admissions: new Set() };
   }
 
   /** Makes those that there are from the beginning, with the bindings of each; it starts nothing. */
@@ -117,6 +120,7 @@ export class Members<Client extends JarvisClient, Name extends string> {
       restore: { version: 1, bindings },
       slots,
       membership: {
+        useNesting: this.#useNesting,
         admit: (directory, of) => {
           assertOwn(directory, of);
           placements.admit(name, directory, of);

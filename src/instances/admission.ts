@@ -2,7 +2,7 @@ import type { UseContext, UseOptions } from '../client/repo/use.js';
 import { AbortScope, deferred, type Deferred } from '../core/abort.js';
 import type { AsyncContext } from '../core/async-context.js';
 import type { UseCounts } from '../core/instance.js';
-import { TimeoutError, UseDeadlockError, type ClosedError } from '../errors.js';
+import { TimeoutError, UseDeadlockError, type ClosedError, type UseWait } from '../errors.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 
 /** The repositories that have a place. */
@@ -17,10 +17,18 @@ export interface AdmissionInit {
   readonly maxPlaces: number;
   /** Disposes instances until all that have a place may be loaded. Never rejects. */
   readonly makeRoom: (places: Places) => Promise<void>;
-  /** Knows which use a call is made in; `undefined` where that cannot be known. */
-  readonly context: AsyncContext<Use> | undefined;
+  /** Knows which use a call is made in, and who else gives places: a use of one server may wait inside that of another. */
+  readonly nesting: UseNesting;
   /** Ends every use with its reason. */
   readonly closed: AbortSignal;
+}
+
+/** What the servers of one fleet, or a server alone, know of uses inside uses. */
+export interface UseNesting {
+  /** Knows which use a call is made in; `undefined` where that cannot be known. */
+  readonly context: AsyncContext<Use> | undefined;
+  /** Those that give places to the uses of each server. */
+  readonly admissions: Set<Admission>;
 }
 
 /** One call of `repo.use()`. */
@@ -57,6 +65,7 @@ export class Admission {
 
   constructor(init: AdmissionInit) {
     this.#init = init;
+    init.nesting.admissions.add(this);
   }
 
   /** How many uses of a repository run and wait. */
@@ -78,7 +87,8 @@ export class Admission {
     work: (context: UseContext) => T | PromiseLike<T>,
     { signal, priority = 0, timeoutMs = false }: UseOptions = {},
   ): Promise<T> {
-    const { context, closed } = this.#init;
+    const { nesting, closed } = this.#init;
+    const { context } = nesting;
     const scope = new AbortScope([closed, signal], {
       timeoutMs,
       // An application waits for it: its fake timers count.
@@ -123,7 +133,7 @@ export class Admission {
   /** Whether a use belongs to one that runs. Where nobody knows what a call is made in, any that runs there counts. */
   #goesOn({ entry, parent }: Use, place: Place | undefined): boolean {
     const running = [...(place?.uses ?? [])].filter(isRunning);
-    if (this.#init.context === undefined) return running.length > 0;
+    if (this.#init.nesting.context === undefined) return running.length > 0;
     for (let outer = parent; outer !== undefined; outer = outer.parent)
       if (outer.entry === entry && running.includes(outer)) return true;
     return false;
@@ -164,25 +174,49 @@ export class Admission {
   }
 
   /**
-   * Refuses a use that nobody could ever end the waiting of: each place belongs to a repository with a use that waits for a place
-   * itself.
+   * Refuses a use that nobody could ever end the waiting of: each place of its server belongs to a repository with a use that waits for a place
+   * itself, here or on another server whose places all are waiting too.
    *
    * @throws {UseDeadlockError}
    */
   #assertNoDeadlock(use: Use): void {
     if (!isRunning(use.parent)) return;
-    const waitsFor = new Map<Use, string>();
-    for (const { parent, entry } of this.#queue) {
-      for (let outer = parent; isRunning(outer); outer = outer.parent) waitsFor.set(outer, entry.directory);
+    const { admissions } = this.#init.nesting;
+    const stuck = new Set(admissions);
+    for (let before = Number.POSITIVE_INFINITY; stuck.size < before;) {
+      before = stuck.size;
+      const waitsFor = waitsOf(stuck);
+      for (const admission of stuck)
+        if (!admission.#waits(waitsFor).every(({ waitsFor: wanted }) => wanted !== undefined))
+          stuck.delete(admission);
     }
+    if (!stuck.has(this)) return;
+    const waitsFor = waitsOf(stuck);
+    const waits = [...stuck].flatMap((admission) => admission.#waits(waitsFor));
+    throw new UseDeadlockError(use.entry.directory, waits as readonly UseWait[]);
+  }
+
+  /** The places, each with the repository that a use of it waits for. A place that is free counts as one that waits for nothing. */
+  #waits(waitsFor: ReadonlyMap<Use, string>): { directory: string; waitsFor: string | undefined }[] {
     const waits = [...this.#places].map(([{ directory }, { uses }]) => ({
       directory,
       waitsFor: [...uses].map((holder) => waitsFor.get(holder)).find((wanted) => wanted !== undefined),
     }));
-    const isStuck = (wait: (typeof waits)[number]): wait is { directory: string; waitsFor: string } =>
-      wait.waitsFor !== undefined;
-    if (waits.every(isStuck)) throw new UseDeadlockError(use.entry.directory, waits);
+    return this.#places.size < this.#init.maxPlaces
+      ? [...waits, { directory: '', waitsFor: undefined }]
+      : waits;
   }
+
+  /** The uses that wait for a place, each with what waits: a use that runs, and the repository it wants. */
+  *waiting(): Generator<readonly [Use, string]> {
+    for (const { parent, entry } of this.#queue)
+      for (let outer = parent; isRunning(outer); outer = outer.parent) yield [outer, entry.directory];
+  }
+}
+
+/** What the uses that run wait for, as far as these servers give the places. */
+function waitsOf(admissions: Iterable<Admission>): Map<Use, string> {
+  return new Map([...admissions].flatMap((admission) => [...admission.waiting()]));
 }
 
 /** Lets a use share a place. */

@@ -9,7 +9,6 @@ import { disposeOptionChecks, type DisposeOptions } from '../client/repo/repo-cl
 import type { UseContext, UseOptions } from '../client/repo/use.js';
 import type { DirectoryChange, OpenCodeEvent } from '../client/schema/event.js';
 import { sendAbort } from '../client/turns/abort.js';
-import type { AsyncContext } from '../core/async-context.js';
 import { assertOptions } from '../core/checks.js';
 import { systemClock, type Clock } from '../core/clock.js';
 import type {
@@ -29,7 +28,7 @@ import type { InstanceEntry } from '../registry/instance-entry.js';
 import { InstanceRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
 import { ActivityReader } from './activity-reader.js';
-import { Admission, type Use } from './admission.js';
+import { Admission, type UseNesting } from './admission.js';
 import { Decisions } from './decisions.js';
 import type { DisposableInstances } from './disposal/disposable.js';
 import { DisposalsUnderWay } from './disposal/disposals-under-way.js';
@@ -55,8 +54,8 @@ export interface InstanceControlInit {
   readonly ownsServer: boolean;
   readonly idle: IdlePolicy | false | undefined;
   readonly clock: Clock | undefined;
-  /** Knows which `use()` a call is made in; `undefined` where that cannot be known. */
-  readonly useContext: AsyncContext<Use> | undefined;
+  /** Knows which `use()` a call is made in, also across the servers of a fleet. */
+  readonly useNesting: UseNesting;
   /** Aborts when the client can do no more. */
   readonly closed: AbortSignal;
   readonly logger: Logger;
@@ -152,7 +151,7 @@ export class InstanceControl implements HubObserver {
     this.#admission = new Admission({
       maxPlaces: this.maxLoaded ?? Number.POSITIVE_INFINITY,
       makeRoom: async (places) => this.#idle?.makeRoom(places),
-      context: init.useContext,
+      nesting: init.useNesting,
       closed,
     });
     if (policy === undefined) return;

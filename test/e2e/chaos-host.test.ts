@@ -294,6 +294,21 @@ describe('a host leaves nothing', () => {
     await until(() => descendantsOf(host.pid).length === 0, { what: 'the end of the reaper' });
   });
 
+  it('leaves nothing when the host is killed while a server of its fleet starts', async () => {
+    await using host = hostOf(
+      `import { JarvisFleet } from './src/index.ts';
+       const fleet = await JarvisFleet.start({ servers: { main: { ...options, start: 'on-demand' } } });
+       fleet.server('main').global.health().catch(() => {});
+       say('starting');
+       setInterval(() => {}, 1000);`,
+      'silent',
+    );
+    await host.hears('starting');
+    await until(() => processesWith(marker).length > 0);
+    host.kill('SIGKILL');
+    await expectNothingLeft(host);
+  });
+
   it('leaves nothing when the host is killed with 8 servers', async () => {
     await using host = hostOf(
       `await Promise.all(Array.from({ length: 8 }, start));

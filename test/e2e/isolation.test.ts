@@ -1,9 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { JarvisOpenCode, ServerStartError, type StartOptions } from 'jarvis-opencode';
+import { JarvisFleet, JarvisOpenCode, ServerStartError, type StartOptions } from 'jarvis-opencode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bubblewrap } from '../../examples/fleet/sandbox.js';
 import { resultsOf } from '../../src/testing/real/model-turn.js';
@@ -163,6 +172,29 @@ describe.runIf(hasSandbox)('a real server in a sandbox (skipped where bwrap is m
     expect(jarvis.repos()[0]?.processes).toEqual({ count: 0, rssBytes: 0 });
     await jarvis.close();
     expectNoProcesses(real.marker);
+  });
+});
+
+describe.runIf(hasOtherUser())('a fleet without privilege (skipped unless root)', () => {
+  it('rejects the requests of a server of another user, naming it, and goes on with the others', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'jarvis-user-'));
+    chmodSync(dataDir, 0o777);
+    const options = { command: fakeServer('asks-password'), env: { JARVIS_TEST_MARKER: marker } };
+    const user = { uid: OTHER + 1, gid: OTHER + 1 };
+    const fleet = await JarvisFleet.start({
+      servers: { main: options, strangers: { ...options, dataDir: join(dataDir, 'theirs'), user } },
+    });
+    try {
+      process.seteuid?.(OTHER);
+      const refused = fleet.server('strangers').global.health();
+      await expect(refused).rejects.toBeInstanceOf(ServerStartError);
+      await expect(refused).rejects.toThrow(/the server "strangers".*may not start a server as user/);
+      await fleet.server('main').global.health();
+    } finally {
+      process.seteuid?.(0);
+      await fleet.close();
+      rmSync(dataDir, { recursive: true });
+    }
   });
 });
 

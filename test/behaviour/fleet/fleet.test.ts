@@ -13,6 +13,7 @@ import {
   SessionAlreadyBoundError,
   SessionNotBoundError,
   TurnError,
+  UseDeadlockError,
   type FleetEvent,
   type JarvisSnapshot,
   type ServerHandle,
@@ -27,6 +28,7 @@ import {
 } from 'jarvis-opencode/testing';
 import { fakeClock } from '../../support/fake-clock.js';
 import { fakeHandle } from '../../support/server-handle.js';
+import { deferred } from '../../support/wait.js';
 
 type Mocks = { readonly main: MockOpenCode; readonly heavy: MockOpenCode };
 
@@ -211,6 +213,46 @@ describe('a fleet', () => {
     expect(() => fleet.forRepo('/big')).toThrow(ClosedError);
     await fleet.forRepo('/small').sessions.create();
     await until(() => seen.some(({ type, server }) => type === 'session.created' && server === 'main'));
+  });
+
+  it('refuses uses inside each other that would wait for each other on two members, and names them', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy, idle: { maxLoaded: 1 } });
+    const bothRun = [deferred(), deferred()] as const;
+    const nested = async (index: 0 | 1, outer: string, inner: string): Promise<string> =>
+      fleet.forRepo(outer).use(async () => {
+        bothRun[index].resolve();
+        await Promise.all(bothRun.map(({ promise }) => promise));
+        return fleet.forRepo(inner).use(() => inner);
+      });
+    const [first, second] = await Promise.allSettled([
+      nested(0, '/small', '/big/other'),
+      nested(1, '/big', '/other'),
+    ]);
+    // The one that closed the cycle is refused, and the other one gets its place.
+    expect(first).toEqual({ status: 'fulfilled', value: '/big/other' });
+    expect(second.status === 'rejected' && (second.reason as unknown)).toBeInstanceOf(UseDeadlockError);
+    expect(second).toMatchObject({
+      reason: {
+        directory: '/other',
+        waits: [
+          { directory: '/small', waitsFor: '/big/other' },
+          { directory: '/big', waitsFor: '/other' },
+        ],
+      },
+    });
+  });
+
+  it('lets a use on another member wait that somebody else ends', async () => {
+    const mocks = twoMocks();
+    const fleet = await mocks.client({ route: toHeavy, idle: { maxLoaded: 1 } });
+    const held = deferred();
+    const holder = fleet.forRepo('/big').use(() => held.promise);
+    const nested = fleet.forRepo('/small').use(() => fleet.forRepo('/big/other').use(() => 'inside'));
+    await until(() => fleet.repos().some(({ uses }) => uses.waiting === 1));
+    held.resolve();
+    await holder;
+    expect(await nested).toBe('inside');
   });
 
   it('maps directories over its members', async () => {
@@ -493,6 +535,38 @@ describe('starting a fleet', () => {
       }),
     );
     expect(findings.map(({ check }) => check)).toContain('ripgrep');
+  });
+
+  it('lets a wrong password reject the calls of its server only', async () => {
+    const mocks = twoMocks();
+    const secured = mockOpenCode({ password: 'right' });
+    msw.use(...secured.handlers);
+    onTestFinished(() => secured.close());
+    const fleet = await JarvisFleet.start({
+      servers: {
+        main: { ...mocks.mocks.main.connectOptions },
+        remote: { url: secured.url, password: 'wrong' },
+      },
+    });
+    onTestFinished(() => fleet.close());
+    const repo = fleet.forRepo('/srv/app', { server: 'remote' });
+    await expect(repo.sessions.list()).rejects.toMatchObject({ code: 'REQUEST_FAILED', status: 401 });
+    await expect(repo.sessions.list()).rejects.toMatchObject({ status: 401 });
+    expect(fleet.servers()[1]).toMatchObject({ state: 'asleep', url: undefined });
+    await fleet.forRepo('/small').sessions.list();
+  });
+
+  it('refuses the handle of an earlier start from open()', async () => {
+    const mocks = twoMocks();
+    const handle = { ...fakeHandle(mocks.mocks.heavy.url), isOwned: true };
+    const open = (): Promise<ServerHandle> => Promise.resolve(handle);
+    const fleet = await mocks.client({ route: toHeavy, profiles: { heavy: { open } as object } });
+    const repo = fleet.forRepo('/big');
+    await repo.sessions.list();
+    await until(() => fleet.servers()[1]?.held === 0);
+    await mocks.sleep('heavy');
+    await expect(repo.sessions.list()).rejects.toThrow('the handle of an earlier start');
+    expect(fleet.servers().map(({ state }) => state)).toEqual(['ready', 'asleep']);
   });
 
   it('lets a server that does not answer fail its own calls only, and try again', async () => {

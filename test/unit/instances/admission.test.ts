@@ -36,7 +36,12 @@ function setUp(maxPlaces: number, makeRoom: () => Promise<void> = () => Promise.
     get: () => storage.getStore(),
     run: <R>(use: Use, work: () => R): R => storage.run(use, work),
   };
-  const admission = new Admission({ maxPlaces, makeRoom, context, closed: closed.signal });
+  const admission = new Admission({
+    maxPlaces,
+    makeRoom,
+    nesting: { context, admissions: new Set() },
+    closed: closed.signal,
+  });
   const begun: string[] = [];
   return {
     registry,

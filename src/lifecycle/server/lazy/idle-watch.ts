@@ -22,6 +22,8 @@ export class IdleWatch {
   /** How many requests run that belong to no repository. */
   #uses = 0;
   #lastUse = 0;
+  /** A last use in the future, and when that was noticed. */
+  #ahead: { readonly since: number; readonly noticedAt: number } | undefined;
   #timer: Timer | undefined;
   #isRunning = false;
 
@@ -53,16 +55,19 @@ export class IdleWatch {
 
   /** Since when nothing uses the server, epoch milliseconds; `undefined` while something does, and while it does not run. */
   get since(): number | undefined {
-    return this.#isRunning ? this.#idleSince() : undefined;
+    const since = this.#isRunning ? this.#idleSince() : undefined;
+    const now = this.#init.clock.now();
+    if (since === undefined || since <= now) return since;
+    // A clock that was set back must not keep the server for as long as it was ahead: the time counts from when that was noticed.
+    if (this.#ahead?.since !== since) this.#ahead = { since, noticedAt: now };
+    return Math.min(this.#ahead.noticedAt, now);
   }
 
   /** When the server falls asleep if nothing uses it, epoch milliseconds; `undefined` while something does, or never. */
   get deadline(): number | undefined {
-    const { stopAfterIdleMs, clock } = this.#init;
+    const { stopAfterIdleMs } = this.#init;
     const { since } = this;
-    if (stopAfterIdleMs === undefined || since === undefined) return undefined;
-    // A clock that was set back must not keep the server for as long as it was ahead.
-    return Math.min(since, clock.now()) + stopAfterIdleMs;
+    return stopAfterIdleMs === undefined || since === undefined ? undefined : since + stopAfterIdleMs;
   }
 
   /** The server is ready: its idle time begins. */

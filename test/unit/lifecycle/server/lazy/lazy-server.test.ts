@@ -217,6 +217,18 @@ describe('a server that falls asleep', () => {
     expect(states).toEqual(['starting', 'ready', 'asleep', 'starting', 'ready']);
   });
 
+  it('stops in its time when the clock was set back meanwhile', async () => {
+    const started = aLazyServer({ stopAfterIdleMs: 60_000 });
+    const { clock, lazy } = started;
+    const { jarvis } = aClient(started);
+    await jarvis.forRepo('/srv/app').sessions.list();
+    await settleUntil(() => jarvis.repos()[0]?.holds.length === 0);
+    clock.jump(-3_600_000);
+    expect(lazy.stopDeadline).toBe(clock.now() + 60_000);
+    clock.advance(60_000);
+    await settleUntil(() => lazy.state === 'asleep');
+  });
+
   it('stays while something holds an instance', async () => {
     const started = aLazyServer({ stopAfterIdleMs: 10_000 });
     const { clock, lazy } = started;
