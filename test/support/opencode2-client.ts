@@ -30,6 +30,8 @@ export class OpenCode2Client {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #waiters = new Set<Waiter>();
   readonly #closed = new AbortController();
+  readonly #commentWaiters = new Set<() => void>();
+  #ended: Promise<void> = Promise.resolve();
 
   constructor({ url, password }: { readonly url: string; readonly password?: string | undefined }) {
     this.#url = url;
@@ -46,7 +48,8 @@ export class OpenCode2Client {
       signal: this.#closed.signal,
     });
     const connected = this.until(({ type }) => type === 'server.connected');
-    this.#read(response).catch(() => undefined);
+    this.#ended = this.#read(response);
+    this.#ended.catch(() => undefined);
     await connected;
     return response;
   }
@@ -131,6 +134,24 @@ export class OpenCode2Client {
     });
   }
 
+  /** Resolves when so many comments have arrived. */
+  untilComments(count: number): Promise<void> {
+    if (this.comments.length >= count) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.comments.length < count) return;
+        this.#commentWaiters.delete(check);
+        resolve();
+      };
+      this.#commentWaiters.add(check);
+    });
+  }
+
+  /** Rejects when the stream breaks. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   /** The events about a session, without the noise of a boot. */
   of(sessionID: string): OpenCode2Frame[] {
     return this.frames.filter(
@@ -170,6 +191,7 @@ export class OpenCode2Client {
   #take(block: string): void {
     if (!block.startsWith('data: ')) {
       this.comments.push(block);
+      for (const check of this.#commentWaiters) check();
       return;
     }
     const frame = JSON.parse(block.slice('data: '.length)) as OpenCode2Frame;

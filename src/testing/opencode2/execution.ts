@@ -41,7 +41,7 @@ export class Execution {
     this.#init = init;
   }
 
-  /** Resolves when its last event is sent; never after {@link kill}. */
+  /** Resolves when its last event is sent, or when it is killed. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -80,6 +80,7 @@ export class Execution {
   /** Ends it like a process that is killed: it tells nothing any more. */
   kill(): void {
     this.#isKilled = true;
+    this.#ended.resolve();
   }
 
   async #answerAll(): Promise<End> {
@@ -87,7 +88,8 @@ export class Execution {
     if (!server.catalog.hasAgent(agent))
       return failure('unknown', `Agent not found: ${JSON.stringify(agent)}`);
     let end: End = { type: 'ended' };
-    while (end.type === 'ended' && inbox.items.length > 0) end = await this.#answer(inbox.take());
+    while (end.type === 'ended' && !this.#isKilled && inbox.items.length > 0)
+      end = await this.#answer(inbox.take());
     return this.#isInterrupted ? { type: 'interrupted' } : end;
   }
 

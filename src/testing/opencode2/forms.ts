@@ -85,6 +85,8 @@ export class Forms {
 
 /** Says what is wrong with an answer; `undefined` when nothing is. */
 export function wrongAnswer({ fields }: Form, answer: Readonly<Record<string, unknown>>): string | undefined {
+  const unknown = Object.keys(answer).find((name) => fields.every(({ key }) => key !== name));
+  if (unknown !== undefined) return `Unknown form field: ${unknown}`;
   for (const { key, type } of fields) {
     const given = answer[key];
     if (given === undefined) continue;

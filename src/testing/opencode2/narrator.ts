@@ -28,6 +28,7 @@ type Tellers = {
 
 /** Tells what happens in the state of the mock as events of OpenCode 2. */
 export class OpenCode2Narrator implements Narrator {
+  #isMute = false;
   readonly #init: NarratorInit;
   readonly #send: SendFrame;
   readonly #steps = new Map<string, StepNarrator>();
@@ -103,7 +104,17 @@ export class OpenCode2Narrator implements Narrator {
   }
 
   tell<T extends EventType>(scope: EventScope | undefined, type: T, properties: EventProperties[T]): void {
-    if (scope !== undefined) this.#tellers[type]?.(properties, scope);
+    if (scope !== undefined && !this.#isMute) this.#tellers[type]?.(properties, scope);
+  }
+
+  /** Changes a state without a word about it. */
+  silently<T>(change: () => T): T {
+    this.#isMute = true;
+    try {
+      return change();
+    } finally {
+      this.#isMute = false;
+    }
   }
 
   /** How the last step of a session ended; `undefined` when it has not. */
@@ -130,8 +141,10 @@ export class OpenCode2Narrator implements Narrator {
 
   #rename(info: SessionInfo, directory: string): void {
     const title = titleOf(info);
-    if (title === undefined || this.#titles.get(info.id) === title) return;
+    // A fork has its title from the start.
+    const told = this.#titles.has(info.id) ? this.#titles.get(info.id) : title;
     this.#titles.set(info.id, title);
+    if (title === undefined || told === title) return;
     this.#send(directory, 'session.renamed', { sessionID: info.id, title });
   }
 

@@ -19,6 +19,7 @@ export class OpenCode2 {
   readonly #usage = new Usage();
   readonly #facts = new Map<string, SessionFacts>();
   readonly #narrator: OpenCode2Narrator;
+  #crashes = 0;
   /** The answers `always`, by project. */
   readonly #saved = new Map<string, PermissionRule[]>();
 
@@ -51,6 +52,11 @@ export class OpenCode2 {
     const { entries } = events;
     const factsOf = (sessionID: string): SessionFacts => this.factsOf(sessionID);
     this.executions = new Executions({ server: this.server, events, entries, narrator, factsOf });
+  }
+
+  /** How often the process has ended: a request of one that has gets no answer. */
+  get crashes(): number {
+    return this.#crashes;
   }
 
   /** What a session has that one of OpenCode 1.x has not. */
@@ -90,6 +96,11 @@ export class OpenCode2 {
     this.events.send(directory, 'location.shutdown', {});
   }
 
+  /** Copies a session with its messages before one; all of them without one. The caller tells the event. */
+  fork(session: SessionInfo, before: string | undefined): SessionInfo {
+    return this.#narrator.silently(() => this.server.history.fork(session, session, before));
+  }
+
   /** Ends a session and what works in it; resolves when its last event is sent. */
   async remove(session: SessionInfo): Promise<void> {
     const { executions, server } = this;
@@ -99,7 +110,9 @@ export class OpenCode2 {
       server.sessions.remove({ directory: session.directory, projectID: session.projectID }, session.id);
   }
 
+  /** Ends everything at once, like a process that is killed; what is stored stays. */
   crash(): void {
+    this.#crashes += 1;
     this.executions.crash();
     this.#narrator.crash();
     this.forms.crash();

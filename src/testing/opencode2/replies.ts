@@ -12,6 +12,12 @@ export function invalid(message: string, kind: 'Payload' | 'Query' | 'Params' = 
   return Response.json({ _tag: 'InvalidRequestError', message, kind }, { status: 400 });
 }
 
+/** A session without entries cannot be forked, status 400. */
+export function emptySession(sessionID: string): Response {
+  const message = `Cannot fork empty session: ${sessionID}`;
+  return Response.json({ _tag: 'InvalidRequestError', message, kind: 'empty_session' }, { status: 400 });
+}
+
 export function invalidCursor(): Response {
   return tagged(400, 'InvalidCursorError', {}, 'Invalid cursor');
 }

@@ -55,7 +55,9 @@ export class OpenCode2Router {
     const body = route.body === undefined ? {} : readBody(bodyText, route.body);
     if (body instanceof Response) return body;
     const location = locationOf(query, headers, opencode.server.cwd);
-    return this.#run(route, { opencode, query, params, body, location, signal });
+    const { crashes } = opencode;
+    const response = await this.#run(route, { opencode, query, params, body, location, signal });
+    return crashes === opencode.crashes ? response : Response.error();
   }
 
   #run(route: Route, context: Context): Response | Promise<Response> {

@@ -3,7 +3,7 @@ import { isRecord } from '../../http/prompt-body.js';
 import type { NewSession } from '../../state/session-store.js';
 import { refuseID } from '../body.js';
 import { pageOf, type Paging } from '../pages.js';
-import { data, empty, invalid, messageNotFound } from '../replies.js';
+import { data, empty, emptySession, invalid, messageNotFound } from '../replies.js';
 import { serverRoute, sessionRoute, type Context, type Route, type SessionContext } from '../route.js';
 import { permissionRuleOf, type Rule, type SelectedModel } from '../session-info.js';
 
@@ -149,8 +149,9 @@ function fork({ opencode, session, body }: SessionContext): Response {
   const before = body['before'] as string | null | undefined;
   const end = before == null ? entries.length : entries.findIndex(({ id }) => id === before);
   if (end === -1) return messageNotFound(session.id, before ?? '');
-  const copy = server.history.fork(session, session, before ?? undefined);
   const copied = entries.slice(0, end);
+  if (entries.length === 0) return emptySession(session.id);
+  const copy = opencode.fork(session, before ?? undefined);
   for (const entry of copied)
     events.entries.add(copy.id, { ...structuredClone(entry), id: server.ids.next('msg') });
   const { agent, model } = opencode.factsOf(session.id);
@@ -161,6 +162,8 @@ function fork({ opencode, session, body }: SessionContext): Response {
     ...(model && { model }),
     fork: { sessionID: session.id, boundary },
   });
+  const forked = { sessionID: copy.id, parentID: session.id, boundary };
+  events.send(session.directory, 'session.forked', { ...forked, instructions: {}, instructionEntries: [] });
   return data(opencode.show(copy));
 }
 
