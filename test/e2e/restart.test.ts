@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
@@ -170,8 +170,9 @@ describe('what is under way when the server ends', () => {
 
     expect(await reading).toMatchObject({ id: session.id });
     expect((await official).data?.id).toBe(session.id);
+    const created = await later;
     const ids = (await repo.sessions.list()).map(({ id }) => id);
-    expect(ids.sort()).toEqual([session.id, (await later).id].sort());
+    expect(ids.sort()).toEqual([session.id, created.id].sort());
     expect(await repo.pty.list()).toEqual([]);
     await until(() => repo.stats().holds.length === 0);
 
@@ -207,17 +208,6 @@ describe('restart()', () => {
     expect(repo.stats().disposals).toMatchObject({ server: 1, external: 0 });
   });
 
-  it('heals by restart() a repository whose broken configuration the server keeps', async () => {
-    const repo = await newRepo();
-    const file = join(repo.directory, 'opencode.json');
-    await writeFile(file, '{ broken');
-    await expect(repo.warm()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
-    await rm(file);
-    await expect(repo.warm()).rejects.toMatchObject({ serverError: 'ConfigJsonError' });
-    await jarvis.server.restart();
-    await repo.warm();
-  });
-
   it('refuses restart() for a foreign server and for a stopped one', async () => {
     const { url } = jarvis.server;
     const password = atob(jarvis.server.authorization?.slice('Basic '.length) ?? '').split(':')[1];
@@ -245,7 +235,7 @@ describe('a server that is stopped', () => {
     await until(() => server.state === 'ready', { intervalMs: 5 });
     expect(server.pid).toBe(pid);
     process.kill(pid, 'SIGSTOP');
-    await until(() => server.pid !== pid);
+    await until(() => server.pid !== pid, { timeoutMs: 60_000, what: 'the next server' });
     expect(isAlive(pid)).toBe(false);
     expect(seen).toEqual(['unhealthy', 'ready', 'unhealthy', 'restarting', 'ready']);
     await own.jarvis.global.health();

@@ -42,9 +42,13 @@ afterEach(async () => {
 const start = (options: StartOptions = {}): Promise<JarvisOpenCode> =>
   JarvisOpenCode.start({ ...real.startOptions, ...options });
 
+/** For what is refused before the server is asked anything. */
+const startFake = (options: StartOptions = {}): Promise<JarvisOpenCode> =>
+  start({ ...options, command: fakeServer('healthy') });
+
 describe('a data directory inside the repository', () => {
   it('refuses a data directory inside the repository by name, before a snapshot contains itself', async () => {
-    await using jarvis = await start({ dataDir: join(repo.directory, '.agent-data') });
+    await using jarvis = await startFake({ dataDir: join(repo.directory, '.agent-data') });
     const asked = (): unknown => jarvis.forRepo(repo.directory);
     expect(asked).toThrow(RepoPathError);
     expect(asked).toThrow(expect.objectContaining({ reason: 'data-directory' }));
@@ -72,7 +76,7 @@ describe('a data directory inside the repository', () => {
 
   it('warns only when the data directory is the one of the user', async () => {
     const env = { ...real.startOptions.env, HOME: repo.directory, XDG_DATA_HOME: undefined };
-    await using jarvis = await start({ env, logger });
+    await using jarvis = await startFake({ env, logger });
     jarvis.forRepo(repo.directory);
     jarvis.forRepo(`${repo.directory}/`);
     expect(warnings.filter(([message]) => String(message).includes('snapshots'))).toEqual([
@@ -88,7 +92,7 @@ describe.runIf(isRoot)('what belongs to another user', () => {
   it('refuses a repository of another user unless the server trusts it', async () => {
     chownSync(repo.directory, OTHER, OTHER);
     {
-      await using jarvis = await start();
+      await using jarvis = await startFake();
       expect(() => jarvis.forRepo(repo.directory)).toThrow(expect.objectContaining({ reason: 'owner' }));
     }
     const env = {
@@ -117,7 +121,7 @@ describe.runIf(isRoot)('what belongs to another user', () => {
 });
 
 it('refuses a directory with a backslash anywhere in its path', async () => {
-  await using jarvis = await start();
+  await using jarvis = await startFake();
   const directory = join(repo.directory, 'a\\b', 'inner');
   mkdirSync(directory, { recursive: true });
   for (const path of [directory, join(repo.directory, 'a\\b')])
