@@ -10,6 +10,8 @@ const DURABLE = {
   'session.deleted': 2,
   'session.inbox.enqueued': 1,
   'session.inbox.delivered': 1,
+  'session.inbox.cancelled': 1,
+  'session.inbox.delivery.changed': 1,
   'session.instructions.updated': 2,
   'session.execution.started': 1,
   'session.execution.succeeded': 1,

@@ -21,7 +21,7 @@ export interface InboxItem {
   readonly time: { created: number };
   readonly type: 'user';
   readonly payload: Readonly<Record<string, unknown>> & { readonly text: string };
-  readonly delivery: Delivery;
+  delivery: Delivery;
 }
 
 /** The prompts of a session that are not delivered, and the receipts of all that were taken. */
@@ -46,6 +46,15 @@ export class Inbox {
   add(item: InboxItem): void {
     this.#items.push(item);
     this.#receipts.set(item.id, item);
+  }
+
+  /** Takes a prompt back that is not delivered, as if it had never been sent; `false` when none with this id waits. */
+  cancel(id: string): boolean {
+    const index = this.#items.findIndex((item) => item.id === id);
+    if (index === -1) return false;
+    this.#items.splice(index, 1);
+    this.#receipts.delete(id);
+    return true;
   }
 
   /** Takes what is delivered at the next step: all that steers, else the first of the queue. */

@@ -1,5 +1,6 @@
 import { refuseID } from '../body.js';
 import type { Entry } from '../entries.js';
+import type { Delivery } from '../inbox.js';
 import { pageOf, type Paging } from '../pages.js';
 import { data, empty, invalid, messageNotFound } from '../replies.js';
 import { sessionRoute, type Route, type SessionContext } from '../route.js';
@@ -36,6 +37,30 @@ export const promptRoutes: readonly Route[] = [
   sessionRoute('GET', '/api/session/:sessionID/inbox', ({ opencode, session }) =>
     data(opencode.executions.inbox(session.id).items),
   ),
+  // The server answers the same for a prompt that does not wait.
+  sessionRoute('DELETE', '/api/session/:sessionID/inbox/:inboxID', ({ opencode, session, params }) => {
+    const { inboxID = '' } = params;
+    if (opencode.executions.inbox(session.id).cancel(inboxID))
+      opencode.events.send(undefined, 'session.inbox.cancelled', { sessionID: session.id, inboxID });
+    return empty(204);
+  }),
+  sessionRoute(
+    'PATCH',
+    '/api/session/:sessionID/inbox/:inboxID',
+    ({ opencode, session, params, body }) => {
+      const delivery = readDelivery(body['delivery']);
+      if (delivery instanceof Response) return delivery;
+      const { inboxID = '' } = params;
+      const item = opencode.executions.inbox(session.id).items.find(({ id }) => id === inboxID);
+      if (item !== undefined) {
+        item.delivery = delivery;
+        const changed = { sessionID: session.id, inboxID, delivery };
+        opencode.events.send(undefined, 'session.inbox.delivery.changed', changed);
+      }
+      return empty(204);
+    },
+    { body: { delivery: 'string' } },
+  ),
   sessionRoute('GET', '/api/session/:sessionID/message', ({ opencode, session, query }) => {
     const entries = [...opencode.events.entries.of(session.id)];
     const order = query.get('order') === 'asc' ? 'asc' : 'desc';
@@ -51,16 +76,14 @@ export const promptRoutes: readonly Route[] = [
   }),
 ];
 
-const DELIVERIES: readonly unknown[] = ['steer', 'queue'];
-
 function prompt({ opencode, session, body }: SessionContext): Response {
   const { id, text, delivery, resume, ...rest } = body;
   if (id !== undefined && id !== null) {
     const refusal = refuseID('msg_', 'id', id, 'Payload');
     if (refusal !== undefined) return refusal;
   }
-  const given = delivery ?? 'steer';
-  if (!DELIVERIES.includes(given)) return invalid('Expected Session.Inbox.Delivery\n  at ["delivery"]');
+  const given = readDelivery(delivery ?? 'steer');
+  if (given instanceof Response) return given;
   const more = ['files', 'agents', 'skills', 'metadata'].flatMap((key) =>
     rest[key] === undefined || rest[key] === null ? [] : [[key, rest[key]] as const],
   );
@@ -69,10 +92,15 @@ function prompt({ opencode, session, body }: SessionContext): Response {
       id: typeof id === 'string' ? id : undefined,
       text: text as string,
       more: Object.fromEntries(more),
-      delivery: given === 'queue' ? 'queue' : 'steer',
+      delivery: given,
       resume: resume !== false,
     }),
   );
+}
+
+function readDelivery(value: unknown): Delivery | Response {
+  if (value === 'steer' || value === 'queue') return value;
+  return invalid('Expected Session.Inbox.Delivery\n  at ["delivery"]');
 }
 
 function messagePaging(order: 'asc' | 'desc'): Paging<Entry> {

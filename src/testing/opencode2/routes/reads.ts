@@ -31,6 +31,8 @@ export const readRoutes: readonly Route[] = [
     opencode.server.commands.map(({ name, description }) => ({ name, description })),
   ),
   read('/api/mcp', () => []),
+  // The mock makes no terminals for OpenCode 2.
+  read('/api/pty', () => []),
   read('/api/vcs', () => ({ provider: 'git', branch: { current: 'main', default: 'main' } })),
   read('/api/vcs/status', () => []),
   // An array of sources, without an envelope.

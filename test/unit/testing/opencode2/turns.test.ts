@@ -241,6 +241,32 @@ describe('the prompts of the mock of OpenCode 2', () => {
     expect(prompts).toEqual(['q1', 'later', 'first']);
   });
 
+  it('takes a waiting prompt back, whose id can be used again, and changes when one is delivered', async () => {
+    await using world = await makeWorld();
+    const { client, mock } = world;
+    const gate = deferred();
+    mock.script(({ prompt }) => [text(`ok ${prompt}`), waitFor(gate.promise)]);
+    const id = await client.session(A);
+    await client.prompt(id, 'first');
+    await client.first('session.text.delta');
+    const inbox = `/api/session/${id}/inbox`;
+    const queued = { delivery: 'queue' };
+    await client.prompt(id, 'a', { ...queued, id: 'msg_a' });
+    for (const waiting of ['msg_a', 'msg_a', 'msg_nope'])
+      expect((await client.call('DELETE', `${inbox}/${waiting}`)).status).toBe(204);
+    await client.prompt(id, 'b', { ...queued, id: 'msg_b' });
+    await client.prompt(id, 'c', { ...queued, id: 'msg_a' });
+    expect((await client.call('PATCH', `${inbox}/msg_a`, { delivery: 'steer' })).status).toBe(204);
+    expect((await client.call('PATCH', `${inbox}/msg_a`, { delivery: 'later' })).status).toBe(400);
+    gate.resolve();
+    await client.end(id);
+    const said = (await client.entries(id))
+      .filter(({ type }) => type === 'user')
+      .map((entry) => entry['text']);
+    expect(said).toEqual(['b', 'c', 'first']);
+    expect(client.of(id).filter(({ type }) => type === 'session.inbox.cancelled')).toHaveLength(1);
+  });
+
   it('fails for an unknown model or agent', async () => {
     await using world = await makeWorld();
     const { client } = world;
