@@ -134,7 +134,7 @@ class Connection implements ProxyConnection {
  * proxy.connections().find(({ request }) => request === 'GET /global/event')?.cut();
  * ```
  */
-export async function faultProxy(target: string): Promise<FaultProxy> {
+export async function faultProxy(target: string, onPort = 0): Promise<FaultProxy> {
   const { hostname, port } = new URL(target);
   const connections = new Set<Connection>();
   let accepted = 0;
@@ -145,7 +145,7 @@ export async function faultProxy(target: string): Promise<FaultProxy> {
     connections.add(connection);
     proxy.onConnection(connection);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(onPort, '127.0.0.1');
   await once(server, 'listening');
   let closed: Promise<void> | undefined;
   async function shutDown(): Promise<void> {
