@@ -273,8 +273,8 @@ const TIMEOUT_ADVICE: Partial<Record<TimeoutPhase, string>> = {
 const OTHER_TIMEOUT_ADVICE = 'Raise timeoutMs if the work may take that long.';
 
 /**
- * A time limit of this library ran out. The server may still be at work on what it was asked, except in phase `queue`: nothing was
- * sent then.
+ * A time limit of this library ran out. The server may still be at work on what it was asked, except in the phases `queue` and
+ * `server`: nothing was sent then.
  */
 export class TimeoutError extends JarvisError {
   override readonly name = 'TimeoutError';
