@@ -64,6 +64,19 @@ describe('scripts', () => {
   });
 });
 
+describe('mockOpenCode()', () => {
+  it('speaks one of the two majors', () => {
+    expectTypeOf(mockOpenCode({ opencode: 1 })).toEqualTypeOf<MockOpenCode>();
+    expectTypeOf(mockOpenCode({ opencode: 2 })).toEqualTypeOf<MockOpenCode>();
+    // @ts-expect-error there is no such major
+    mockOpenCode({ opencode: 3 });
+    expectTypeOf(mock.version).toEqualTypeOf<string>();
+    mock.stream.drop(({ type }) => type === 'session.idle' || type === 'session.execution.succeeded');
+    // @ts-expect-error no server sends such an event
+    mock.stream.drop(({ type }) => type === 'session.idel');
+  });
+});
+
 describe('mock.use()', () => {
   it('knows parameters, body and answer of an operation by its name', () => {
     mock.use('GET /session/{sessionID}', ({ params, body, directory }) => {

@@ -45,7 +45,11 @@ export class Executions {
     const { id: sessionID, directory } = session;
     const inbox = this.inbox(sessionID);
     const known = given === undefined ? undefined : inbox.receipt(given);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // An idle session begins an execution for a repetition too, which finds nothing to do.
+      if (resume) this.#wake(session);
+      return known;
+    }
     const item: InboxItem = {
       id: given ?? server.ids.next('msg'),
       sessionID,
@@ -61,7 +65,7 @@ export class Executions {
       sessionID,
       item: { type, payload, delivery },
     });
-    if (resume && !this.#running.has(sessionID)) this.#start(session);
+    if (resume) this.#wake(session);
     return item;
   }
 
@@ -94,6 +98,10 @@ export class Executions {
   crash(): void {
     for (const execution of this.#running.values()) execution.kill();
     this.#running.clear();
+  }
+
+  #wake(session: SessionInfo): void {
+    if (!this.#running.has(session.id)) this.#start(session);
   }
 
   #start(session: SessionInfo): void {

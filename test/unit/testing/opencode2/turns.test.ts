@@ -214,7 +214,9 @@ describe('the prompts of the mock of OpenCode 2', () => {
     await client.end(id);
     const again = await client.prompt(id, 'other', own);
     expect(again.body).toMatchObject({ data: { payload: { text: 'hello' } } });
-    expect((await client.entries(id)).filter(({ type }) => type === 'user')).toHaveLength(1);
+    await client.post(`/api/experimental/session/${id}/wait`);
+    const types = (await client.entries(id)).map(({ type }) => type);
+    expect(types).toEqual(['idle', 'idle', 'assistant', 'user']);
     expect((await client.prompt(id, 'x', { id: 'bad' })).body).toEqual({
       _tag: 'InvalidRequestError',
       message: 'Expected a string starting with "msg_"\n  at ["id"]',
