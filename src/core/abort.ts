@@ -186,12 +186,11 @@ export async function resolvesWithin(
   promise: Promise<void>,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const scope = new AbortScope([signal]);
+  const { promise: isTooLate, resolve } = deferred<boolean>();
+  const timer = realTime.setTimeout(() => resolve(false), ms);
   try {
-    const isTooLate = delay(ms, scope.signal).then(() => false);
-    return await Promise.race([promise.then(() => true), isTooLate]);
+    return await abortable(Promise.race([promise.then(() => true), isTooLate]), signal);
   } finally {
-    scope.abort(undefined);
-    scope.end();
+    realTime.clearTimeout(timer);
   }
 }

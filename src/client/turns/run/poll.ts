@@ -24,8 +24,8 @@ export interface Outage {
 export class TurnPoll {
   readonly #transport: RepoTransport;
   readonly #turn: { readonly sessionID: string; readonly messageID: string };
-  /** Aborts when the server that worked on the turn ends: the next server does not know the turn. */
-  readonly #serverLost = new AbortController();
+  /** Aborts when the server that worked on the turn ends: the next server does not know the turn. Most turns ask nothing. */
+  #serverLost: AbortController | undefined;
   #limitMs = FIRST_LIMIT_MS;
   #failures = 0;
   #failingSince: number | undefined;
@@ -42,7 +42,7 @@ export class TurnPoll {
 
   /** Ends every request about the turn: its server has ended. */
   loseServer(error: ServerLostError): void {
-    this.#serverLost.abort(error);
+    this.#lost.abort(error);
   }
 
   /**
@@ -97,6 +97,10 @@ export class TurnPoll {
   }
 
   get #options(): RequestOptions {
-    return { signal: this.#serverLost.signal, timeoutMs: this.#limitMs };
+    return { signal: this.#lost.signal, timeoutMs: this.#limitMs };
+  }
+
+  get #lost(): AbortController {
+    return (this.#serverLost ??= new AbortController());
   }
 }
