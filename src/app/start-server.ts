@@ -20,7 +20,8 @@ export function startServer(
   );
 }
 
-function serverCalls(fetch: FetchFunction | undefined): ServerCalls {
+/** The requests of a launch. @param fetch - sends them. @default globalThis.fetch */
+export function serverCalls(fetch?: FetchFunction): ServerCalls {
   return {
     probe: (url, authorization, opencode) => (signal, timeoutMs) =>
       serverApi({ url, authorization, fetch, opencode }).health(signal, timeoutMs),

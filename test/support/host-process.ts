@@ -45,17 +45,17 @@ export function startHost(body: string, setup: HostSetup): HostProcess {
   const script = join(directory, 'host.mjs');
   const source = `import { JarvisOpenCode } from './src/index.ts';
     import { OwnedServer } from './src/lifecycle/server/owned-server.ts';
-    import { serverApi } from './src/client/http/server-calls.ts';
+    import { serverCalls } from './src/app/start-server.ts';
     import { pickOptions } from './src/core/checks.ts';
     import { jarvisOptionChecks } from './src/app/options.ts';
     import { serverOptionChecks } from './src/lifecycle/server/options.ts';
     const options = ${JSON.stringify(setup.options)};
     const guards = ${JSON.stringify(setup.guards ?? ALL_GUARDS)};
     const say = (word) => process.stdout.write(word + '\\n');
-    const start = async () => new JarvisOpenCode(await OwnedServer.start(pickOptions(serverOptionChecks, options), {
-      probe: (url, authorization) => (signal) => serverApi(url, authorization).health(signal),
-      disposeAll: (url, authorization, timeoutMs) => serverApi(url, authorization).disposeAll(timeoutMs),
-    }, guards), pickOptions(jarvisOptionChecks, options));
+    const start = async () => new JarvisOpenCode(
+      await OwnedServer.start(pickOptions(serverOptionChecks, options), serverCalls(), guards),
+      pickOptions(jarvisOptionChecks, options),
+    );
     ${body}`;
   buildSync({
     stdin: { contents: source, resolveDir: root, loader: 'ts' },

@@ -127,8 +127,19 @@ const providers: Handler = async (call) => {
   return { body };
 };
 
+const mcpSchema = () =>
+  z.looseObject({ data: z.array(z.looseObject({ name: z.string(), status: z.looseObject({}) })) });
+
+/** The MCP servers by name. One that is starting (`pending`) is of a state that OpenCode 1.18 does not show. */
+const mcp: Handler = async ({ exchange, directory }) => {
+  const query = pin(directory);
+  const { data } = await exchange.send({ method: 'GET', path: '/api/mcp', query, schema: mcpSchema });
+  return { body: Object.fromEntries(data.map(({ name, status }) => [name, status])) };
+};
+
 /** The operations on what a repository offers. */
 export const repoOperations: Readonly<Record<string, Handler>> = {
   'GET /agent': agents,
   'GET /config/providers': providers,
+  'GET /mcp': mcp,
 };

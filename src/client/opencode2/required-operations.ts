@@ -18,7 +18,6 @@ const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   'POST /api/session/{sessionID}/agent': ['agent'],
   'POST /api/session/{sessionID}/model': ['model'],
   'POST /api/session/{sessionID}/prompt': ['text', 'id', 'files'],
-  'DELETE /api/session/{sessionID}/inbox/{inboxID}': [],
   'POST /api/session/{sessionID}/interrupt': [],
   'GET /api/session/{sessionID}/message': [],
   'GET /api/session/{sessionID}/message/{messageID}': [],
