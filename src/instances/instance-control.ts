@@ -4,7 +4,7 @@ import type { Http } from '../client/http/http.js';
 import type { RepoTransport } from '../client/http/repo-transport.js';
 import { assertRequestOptions, parseTimeoutMs, type RequestOptions } from '../client/http/request-options.js';
 import { sendDispose, sendDisposeAll } from '../client/instances/api.js';
-import { INSTANCE_DISPOSED, isActivityEvent } from '../client/instances/events.js';
+import { INSTANCE_DISPOSED, isActivityEvent, isAftermath } from '../client/instances/events.js';
 import { disposeOptionChecks, type DisposeOptions } from '../client/repo/repo-client.js';
 import type { UseContext, UseOptions } from '../client/repo/use.js';
 import type { DirectoryChange, OpenCodeEvent } from '../client/schema/event.js';
@@ -253,7 +253,7 @@ export class InstanceControl implements HubObserver {
       : this.#registry.find(event.directory);
     if (entry === undefined) return;
     if (event.type === INSTANCE_DISPOSED) this.#disposer.disposed(entry);
-    else {
+    else if (entry.loaded || !isAftermath(event.type)) {
       applyEvent(entry, event, this.#init);
       this.#staleWatch?.arm(entry);
     }

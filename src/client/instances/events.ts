@@ -43,6 +43,14 @@ const CHANGES: { readonly [T in EventType]?: ChangeReader<T> } = {
 /** Events that only the use of an instance can cause, by this client or another one. */
 const USES = /^(session|message\.(updated|removed)|todo|command)\b/;
 
+/** OpenCode 2.0.14 still tells of the end of its MCP servers when an instance has ended. */
+const AFTERMATH = /^mcp\.(status|resources)\.changed$/;
+
+/** Whether an event of a type can come from an instance that has ended. */
+export function isAftermath(type: string): boolean {
+  return AFTERMATH.test(type);
+}
+
 /** Whether an event of a type says more of an instance than that it is loaded. */
 export function isActivityEvent(type: string): boolean {
   return Object.hasOwn(CHANGES, type) || USES.test(type);
