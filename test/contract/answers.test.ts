@@ -95,15 +95,17 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
       },
     ],
   ])(
-    'answers a turn %s with all that is stored of it, and sends one request',
+    'answers a turn %s with all that is stored of it, a quick one in one request',
     async (_kind, steps, input = 'Go') => {
       const { sessions } = counted.forRepo(repo.directory);
       const session = await sessions.create({ title: 'Answers' });
       await session.prompt('one');
       world.script(({ session: { parentID } }) => (parentID === undefined ? steps : [text('Seen.')]));
       sent.length = 0;
+      const sentAt = performance.now();
       const result = await session.prompt(input);
-      expect(sent).toEqual([`/session/${session.id}/prompt_async`]);
+      // The server is asked when nothing is heard of the turn for 250 ms.
+      if (performance.now() - sentAt < 250) expect(sent).toEqual([`/session/${session.id}/prompt_async`]);
       const stored = (await session.messages()).slice(3);
       expect(stored.length).toBeGreaterThan(0);
       expect(result.messages).toEqual(stored);
