@@ -3,6 +3,7 @@
  * while the other is busy, and is woken by its next prompt. Ends with exit code 1 when it does not happen like that.
  *
  *   npm start                                                            a scripted model; no key, no network
+ *   npm start -- --opencode 2                                            the same on OpenCode 2
  *   npm start -- --model PROVIDER/MODEL --repo PATH --repo PATH          your own repositories and configuration
  */
 import { argv, cwd, env, exit, stderr, stdout } from 'node:process';
@@ -27,7 +28,7 @@ async function run(options: Exclude<DemoOptions, { kind: 'help' }>): Promise<num
   // Whoever read the output has gone, e.g. `npm start | head -1`.
   stdout.on('error', (error) => ending.abort(error));
   const screen = new Screen(stdout);
-  const stage = options.kind === 'own' ? ownStage(options) : await scriptedStage();
+  const stage = options.kind === 'own' ? ownStage(options) : await scriptedStage(options.opencode);
   const timer = setTimeout(() => {
     ending.abort(new Error(`It is not over after ${stage.limitMs / 1000} s.`));
   }, stage.limitMs);

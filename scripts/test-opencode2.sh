@@ -1,38 +1,11 @@
 #!/usr/bin/env bash
-# Runs the core of the suite on a real OpenCode 2, where one can be had. Official builds of 2.x were never obtainable here; this is a build
-# of 2.0.14 that others made, for linux-x64 with glibc. It is kept in the user's cache, outside of this project, and is no dependency of
-# it. Where it cannot be had, the tests are skipped, and this says so. `OPENCODE2_BIN` names another binary.
+# Runs the core of the suite on a real OpenCode 2. Where none can be had, the tests are skipped, and this says so.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-
-package='shuvcode-linux-x64-baseline'
-version='2.0.14-shuv.1'
-integrity='sha512-YVv74S1eiUZKCi97/m8wovJxRiJ6WHNs6i8ZRXsHHgDmEFchPusqZ0WBawtGweqxihfH4Vbg+Lt6vDr9ZgY0dA=='
-binary_sha256='ddab9d16b9df55b7203a37caedbd0d04d9a9798942551d7b53abe377f3b03c46'
-
-skip() {
-  echo "OpenCode 2 cannot be had here ($1): its tests are skipped."
+if ! OPENCODE2_BIN=$(scripts/get-opencode2.sh); then
+  echo 'The tests on a real OpenCode 2 are skipped.'
   exit 0
-}
-
-if [[ -z ${OPENCODE2_BIN:-} ]]; then
-  [[ "$(uname -sm)" == 'Linux x86_64' ]] || skip 'the build is for linux-x64'
-  cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/jarvis-opencode"
-  folder="$cache/$package-$version"
-  if [[ ! -x "$folder/bin/shuvcode" ]]; then
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/download.XXXXXX")
-    trap 'rm -rf -- "$work"' EXIT
-    npm pack --silent --pack-destination "$work" "$package@$version" >/dev/null || skip 'no registry has it'
-    tarball=$(echo "$work"/*.tgz)
-    [[ "sha512-$(openssl dgst -sha512 -binary "$tarball" | base64 -w 0)" == "$integrity" ]] || skip 'its tarball is another one'
-    tar -xzf "$tarball" -C "$work"
-    echo "$binary_sha256  $work/package/bin/shuvcode" | sha256sum --check --status || skip 'its binary is another one'
-    chmod +x "$work/package/bin/shuvcode"
-    rm -rf -- "$folder"
-    mv -- "$work/package" "$folder"
-  fi
-  export OPENCODE2_BIN="$folder/bin/shuvcode"
 fi
-echo "OpenCode 2: $("$OPENCODE2_BIN" --version)"
+export OPENCODE2_BIN
+echo "On a real OpenCode 2: $("$OPENCODE2_BIN" --version)"
 npx vitest run --config vitest.opencode2.config.ts

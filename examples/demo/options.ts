@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-export const USAGE = `Usage: npm start
+export const USAGE = `Usage: npm start [-- --opencode 2]
        npm start -- --repo PATH --repo PATH [--model PROVIDER/MODEL] [--prompt TEXT]
 
 Without options: two throw-away git repositories and a scripted model on loopback; no key, no network.
@@ -12,6 +12,7 @@ nothing else, and are deleted at the end.
   --repo PATH             a repository of yours; give two different ones
   --model PROVIDER/MODEL  the model to prompt; the default of your configuration when left out
   --prompt TEXT           what to ask in each repository
+  --opencode 2            plays on an OpenCode 2 (Linux x64), which is downloaded into your cache once
   --help                  show this text
 `;
 
@@ -20,7 +21,7 @@ export const DEFAULT_PROMPT = 'Describe this repository in one sentence. Do not 
 /** What the user asked for. */
 export type DemoOptions =
   | { readonly kind: 'help' }
-  | { readonly kind: 'scripted' }
+  | { readonly kind: 'scripted'; readonly opencode: 1 | 2 }
   | {
       readonly kind: 'own';
       readonly directories: readonly [string, string];
@@ -35,13 +36,15 @@ export class UsageError extends Error {
 
 /** @throws {UsageError} saying what is wrong. */
 export function parseOptions(args: readonly string[], cwd: string): DemoOptions {
-  const { repo = [], model, prompt, help } = readFlags(args);
+  const { repo = [], model, prompt, opencode = '1', help } = readFlags(args);
   if (help === true) return { kind: 'help' };
   if (repo.length === 0) {
     if (model !== undefined) throw new UsageError('--model needs two --repo.');
     if (prompt !== undefined) throw new UsageError('--prompt needs two --repo.');
-    return { kind: 'scripted' };
+    if (opencode !== '1' && opencode !== '2') throw new UsageError('Expected --opencode to be 1 or 2.');
+    return { kind: 'scripted', opencode: opencode === '2' ? 2 : 1 };
   }
+  if (opencode !== '1') throw new UsageError('--opencode plays with the scripted model, without --repo.');
   const [first, second, ...more] = repo.map((path) => parseDirectory(path, cwd));
   if (first === undefined || second === undefined || more.length > 0) {
     throw new UsageError(
@@ -66,6 +69,7 @@ function readFlags(args: readonly string[]) {
         repo: { type: 'string', multiple: true },
         model: { type: 'string' },
         prompt: { type: 'string' },
+        opencode: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { ModelStep } from '../../src/testing/real/model-steps.js';
 import type { ModelTurn } from '../../src/testing/real/model-turn.js';
 import { waitFor } from '../../src/testing/script/steps.js';
@@ -12,15 +14,20 @@ const TITLES = { alpha: 'Alpha, a calculator', beta: 'Beta, a calendar' };
 const AGAIN = 'What was my first question?';
 const WORDS = 'still reading, file after file, and writing down what each of them is for, '.split(/(?<= )/);
 
-/** Two new repositories, a model that follows a script, and a server that shares nothing with this machine's user. */
-export async function scriptedStage(): Promise<Stage> {
+/**
+ * Two new repositories, a model that follows a script, and a server that shares nothing with this machine's user.
+ *
+ * @throws {Error} where no OpenCode 2 can be had.
+ */
+export async function scriptedStage(opencode: 1 | 2 = 1): Promise<Stage> {
+  const own = opencode === 2 ? { command: openCode2(), experimental: { opencode2: true } } : {};
   const script = new Script();
   const alpha = await gitRepo({ name: 'alpha', files: { 'README.md': `# ${TITLES.alpha}\n` } });
   const beta = await gitRepo({ name: 'beta', files: { 'README.md': `# ${TITLES.beta}\n` } });
   const real = await realServerOptions({ script: (turn) => script.answer(turn) });
   return {
     title: 'two new git repositories, a scripted model on loopback, no key, no network',
-    startOptions: real.startOptions,
+    startOptions: { ...real.startOptions, ...own },
     idleTimeoutMs: 1_500,
     limitMs: 50_000,
     marker: real.marker,
@@ -52,6 +59,12 @@ export async function scriptedStage(): Promise<Stage> {
   };
 }
 
+/** The path of a binary, which is downloaded when it is missing. */
+function openCode2(): string {
+  const script = fileURLToPath(new URL('../../scripts/get-opencode2.sh', import.meta.url));
+  return execFileSync(script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+}
+
 /** What the model says. Each first turn reads the README of its own repository and quotes its title. */
 class Script {
   readonly #asked = new Set<string>();
@@ -68,7 +81,8 @@ class Script {
       return;
     }
     if (turn.step === 0) {
-      yield toolCall('read', { filePath: 'README.md' });
+      // Each major version reads the name that it knows.
+      yield toolCall('read', { filePath: 'README.md', path: 'README.md' });
       return;
     }
     // The two answers are streamed at the same time, however fast the machine is.

@@ -1,6 +1,6 @@
 import { fail, hang, reasoning, text, tool, waitFor } from 'jarvis-opencode/testing';
 import { describe, expect, it } from 'vitest';
-import { deferred } from '../../../../src/core/abort.js';
+import { deferred } from '../../../src/core/abort.js';
 import {
   FAILED_ENTRIES,
   INTERRUPTED_ENTRIES,

@@ -1,11 +1,11 @@
 import { hang, mockFleet, mockOpenCode, retry, text } from 'jarvis-opencode/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { OPENCODE_2_ROUTES } from '../../../../src/testing/opencode2/routes/all.js';
-import { UNMOCKED } from '../../../../src/testing/opencode2/unmocked.js';
-import { at, OpenCode2Client } from '../../../support/opencode2-client.js';
+import { OPENCODE_2_ROUTES } from '../../../src/testing/opencode2/routes/all.js';
+import { UNMOCKED } from '../../../src/testing/opencode2/unmocked.js';
+import { at, OpenCode2Client } from '../../support/opencode2-client.js';
 import { makeWorld } from './world.js';
 
-vi.mock('../../../../src/core/real-time.js', () => import('../../../support/global-time.js'));
+vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
 afterEach(() => vi.useRealTimers());
 

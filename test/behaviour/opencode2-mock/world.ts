@@ -1,6 +1,6 @@
 import { mockOpenCode, type MockOpenCode, type MockOpenCodeOptions } from 'jarvis-opencode/testing';
 import { setupServer } from 'msw/node';
-import { OpenCode2Client, type OpenCode2Frame } from '../../../support/opencode2-client.js';
+import { OpenCode2Client, type OpenCode2Frame } from '../../support/opencode2-client.js';
 
 export interface World extends AsyncDisposable {
   readonly mock: MockOpenCode;

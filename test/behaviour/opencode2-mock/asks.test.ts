@@ -1,6 +1,6 @@
 import { afterTools, ask, question, subtask, text, tool } from 'jarvis-opencode/testing';
 import { describe, expect, it } from 'vitest';
-import { at } from '../../../support/opencode2-client.js';
+import { at } from '../../support/opencode2-client.js';
 import { FORM } from './fixtures.js';
 import { makeWorld, shapeOf } from './world.js';
 

@@ -1,7 +1,7 @@
 import { hang, text, tool, waitFor } from 'jarvis-opencode/testing';
 import { describe, expect, it } from 'vitest';
-import { deferred } from '../../../../src/core/abort.js';
-import { at } from '../../../support/opencode2-client.js';
+import { deferred } from '../../../src/core/abort.js';
+import { at } from '../../support/opencode2-client.js';
 import { makeWorld } from './world.js';
 
 const A = '/repos/a';
