@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     name: 'opencode2',
     allowOnly: false,
-    include: ['test/contract/core.test.ts', 'test/opencode2/**/*.test.ts'],
+    include: ['test/contract/{core,opencode2-wire}.test.ts', 'test/opencode2/**/*.test.ts'],
     // The mocks of the core run with `npm test`.
     testNamePattern: 'real OpenCode 2',
     pool: 'forks',
