@@ -112,6 +112,7 @@ export type {
   StepContent,
   StepEntry,
   StepError,
+  StepModel,
   StepToolState,
   ToolContent,
   UserEntry,

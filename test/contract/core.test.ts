@@ -165,7 +165,7 @@ describe.each(coreWorlds)('an application on $name', ({ opencode, open }) => {
     const session = await repo.sessions.create();
     const turn = session.stream('Take your time');
     for await (const step of turn) if (step.type === 'text') break;
-    turn.abort();
+    await turn.abort();
     await expect(turn.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
     world.script(() => [text('Again.')]);
     expect((await session.prompt('Again')).text).toBe('Again.');

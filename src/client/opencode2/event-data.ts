@@ -1,4 +1,4 @@
-import type { StepEntry, StepError, ToolContent, UserEntry, WireModelRef } from './wire.js';
+import type { StepEntry, StepError, ToolContent, UserEntry, StepModel } from './wire.js';
 
 // The data of the events of OpenCode 2.0.14, as far as it is read; no document of the server describes it.
 
@@ -17,7 +17,7 @@ export interface CreatedData extends SessionData {
   readonly version?: string;
   readonly title?: string;
   readonly agent?: string;
-  readonly model?: WireModelRef;
+  readonly model?: StepModel;
   readonly location?: { readonly directory: string };
 }
 export interface InboxData {
@@ -32,7 +32,7 @@ export interface RetryData {
 }
 export interface StepStarted extends StepData {
   readonly agent: string;
-  readonly model: WireModelRef;
+  readonly model: StepModel;
   readonly started?: number;
 }
 export type StepEnd = Pick<StepEntry, 'finish' | 'cost' | 'tokens' | 'error'>;

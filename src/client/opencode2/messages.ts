@@ -4,7 +4,7 @@ import type { Tokens } from '../schema/session.js';
 import type {
   StepEntry,
   StepContent,
-  WireModelRef,
+  StepModel,
   StepError,
   ToolContent,
   StepToolState,
@@ -32,7 +32,7 @@ export function toServerError({ type, message, status }: StepError): ServerError
 /** Translates a prompt. @param answer - the first step that answers it, if one is known. */
 export function toUserMessage(sessionID: string, entry: UserEntry, answer?: StepEntry): Message {
   const { id, time, text, files = [], agents = [] } = entry;
-  const { id: modelID = '', providerID = '', variant } = answer?.model ?? ({} as Partial<WireModelRef>);
+  const { id: modelID = '', providerID = '', variant } = answer?.model ?? ({} as Partial<StepModel>);
   const info: UserMessage = {
     id,
     sessionID,

@@ -5,7 +5,7 @@ import type { ModelRef, ParsedPrompt } from '../schema/prompt.js';
 import { DEFAULT_AGENT } from '../sessions/default-model.js';
 import { param, refuse, type Call, type Handler } from './call.js';
 import { readSession } from './session-operations.js';
-import type { WireModelRef } from './wire.js';
+import type { StepModel } from './wire.js';
 
 /** The body of a prompt as the library writes it for OpenCode 1.18. */
 interface PromptBody extends Pick<ParsedPrompt, 'parts' | 'system' | 'tools'> {
@@ -78,7 +78,7 @@ async function switchTo(
     if (!memory.ownAgents.has(sessionID)) memory.ownAgents.set(sessionID, session.agent ?? DEFAULT_AGENT);
     await post('agent', { agent: wanted });
   }
-  const chosen: WireModelRef | undefined =
+  const chosen: StepModel | undefined =
     model === undefined ? session.model : { id: model.modelID, providerID: model.providerID };
   const next = chosen && { ...chosen, ...(variant !== undefined && { variant }) };
   if (next !== undefined && !isSameModel(next, session.model)) await post('model', { model: next });
@@ -89,7 +89,7 @@ async function switchTo(
   });
 }
 
-function isSameModel(a: WireModelRef, b: WireModelRef | undefined): boolean {
+function isSameModel(a: StepModel, b: StepModel | undefined): boolean {
   return (
     a.id === b?.id && a.providerID === b.providerID && (a.variant ?? NO_VARIANT) === (b.variant ?? NO_VARIANT)
   );

@@ -3,12 +3,12 @@ import type { Agent } from '../schema/agents.js';
 import type { ConfigProviders, Model, Provider } from '../schema/providers.js';
 import { pin, type Call, type Handler } from './call.js';
 import { toRule } from './sessions.js';
-import type { WireModelRef, WireRule } from './wire.js';
+import type { StepModel, WireRule } from './wire.js';
 
 /** An agent, as OpenCode 2.0.14 lists it. */
 interface WireAgent extends Pick<Agent, 'description' | 'mode' | 'hidden' | 'color' | 'steps'> {
   readonly id: string;
-  readonly model?: WireModelRef;
+  readonly model?: StepModel;
   readonly system?: string;
   readonly permissions?: readonly WireRule[];
 }

@@ -11,7 +11,7 @@ export interface WireSession {
   readonly parentID?: string;
   readonly projectID: string;
   readonly agent?: string;
-  readonly model?: WireModelRef;
+  readonly model?: StepModel;
   readonly cost?: number;
   readonly tokens?: Tokens;
   readonly time: { readonly created: number; readonly updated: number; readonly archived?: number };
@@ -22,7 +22,7 @@ export interface WireSession {
   readonly location: { readonly directory: string };
 }
 
-export interface WireModelRef {
+export interface StepModel {
   readonly id: string;
   readonly providerID: string;
   readonly variant?: string;
@@ -125,7 +125,7 @@ export interface StepEntry extends EntryBase {
   readonly type: 'assistant';
   readonly time: { readonly created: number; readonly streamed?: number; readonly completed?: number };
   readonly agent: string;
-  readonly model: WireModelRef;
+  readonly model: StepModel;
   readonly content: readonly StepContent[];
   readonly finish?: string;
   readonly cost?: number;
