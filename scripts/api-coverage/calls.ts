@@ -1,4 +1,4 @@
-import type { PromptInput } from 'jarvis-opencode';
+import { UnsupportedOperationError, type PromptInput } from 'jarvis-opencode';
 import { IDS, WORKTREE, type World } from './world.js';
 
 /** One call of a public method, with every field of its input. */
@@ -76,6 +76,7 @@ const sessionCalls: readonly Call[] = [
     call: ({ session }) => session.addContext(context),
     beside: ['GET /session/{sessionID}'],
   },
+  { method: 'session.entries', call: ({ session }) => refusedByOpenCode1(session.entries()) },
   { method: 'session.messages', call: ({ session }) => session.messages({ limit: 2, before: 'cursor' }) },
   { method: 'session.messages', call: ({ session }) => drain(session.messages({ limit: 2 })) },
   { method: 'session.message', call: ({ session }) => session.message(IDS.message) },
@@ -465,6 +466,17 @@ export const CALLS: readonly Call[] = [
   ...mcpCalls,
   ...tuiCalls,
 ];
+
+/** A call that only OpenCode 2 has. */
+async function refusedByOpenCode1(call: PromiseLike<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof UnsupportedOperationError) return;
+    throw error;
+  }
+  throw new Error('OpenCode 1 has answered what only OpenCode 2 has.');
+}
 
 async function drain(list: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of list);

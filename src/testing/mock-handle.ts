@@ -16,6 +16,7 @@ export interface StoppableServer {
 class MockHandle {
   readonly url: string;
   readonly version: string;
+  readonly opencode: 1 | 2;
   readonly pid = undefined;
   readonly isOwned = true;
   readonly authorization: string | undefined;
@@ -30,6 +31,7 @@ class MockHandle {
     this.#server = server;
     this.url = server.url;
     this.version = server.version;
+    this.opencode = server.version.startsWith('2.') ? 2 : 1;
     this.authorization = password === undefined ? undefined : `Basic ${btoa(`${username}:${password}`)}`;
     this.closed = this.#closed.promise;
   }

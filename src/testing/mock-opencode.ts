@@ -144,6 +144,7 @@ export function makeMockServer(
       url,
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
+      ...(major === 2 && { experimental: { opencode2: true } }),
       webSocket: class extends MemorySocket {
         constructor(socketURL: string) {
           super(socketURL, connect);

@@ -100,6 +100,8 @@ export interface MockServer extends Disposable, AsyncDisposable {
     readonly url: string;
     readonly username?: string;
     readonly password?: string;
+    /** Takes the mock of OpenCode 2. */
+    readonly experimental?: { readonly opencode2: true };
     /** Connects to the terminals of the mock: msw does not intercept WebSockets of the package `ws`. */
     readonly webSocket: new (url: string) => MemorySocket;
   };

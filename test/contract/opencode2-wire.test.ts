@@ -59,7 +59,7 @@ async function realWire(path: string): Promise<Wire> {
 }
 
 const wires: [string, () => Promise<Wire>][] = [['the mock of OpenCode 2', mockWire]];
-if (binary !== undefined) wires.push([`OpenCode 2 at ${binary}`, () => realWire(binary)]);
+if (binary !== undefined) wires.push(['a real OpenCode 2', () => realWire(binary)]);
 
 /** What a server says besides, when it likes. */
 const NOISE = /^(session\.(instructions\.updated|text\.delta|tool\.progress|usage\.updated)|shell\.)/;

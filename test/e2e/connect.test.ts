@@ -252,7 +252,7 @@ describe('connect() is refused', () => {
     [
       'right',
       '2.0.14',
-      /OpenCode 2 has another API\. Install a supported one, e\.g\. npm install opencode-ai/,
+      /OpenCode 2 has another API: .*experimental: \{ opencode2: true \}.* Install a supported one, e\.g\. npm install opencode-ai/,
     ],
     [
       'wrong',

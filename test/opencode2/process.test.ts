@@ -1,3 +1,5 @@
+import { rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   JarvisOpenCode,
   UnsupportedOperationError,
@@ -97,6 +99,32 @@ describe('a real OpenCode 2 as a process', () => {
       const connecting = JarvisOpenCode.connect({ url, experimental, ...(password && { password }) });
       await expect(connecting).rejects.toThrow(/maybe OpenCode 2 behind another password/);
     }
+  });
+
+  it('makes no session in a directory that does not exist, as the server would', async () => {
+    const { start } = await setup();
+    await using owner = await JarvisOpenCode.start({ ...start, password: 'the password' });
+    const { url, authorization = '' } = owner.server;
+    await using guest = await JarvisOpenCode.connect({ url, password: 'the password', experimental });
+    const creating = guest.forRepo('/nowhere/at/all').sessions.create();
+    await expect(creating).rejects.toMatchObject({ name: 'RequestError', status: 500 });
+    const listed = await fetch(`${url}/api/session`, { headers: { authorization } });
+    expect(await listed.json()).toMatchObject({ data: [] });
+  });
+
+  it('takes the place of an OpenCode 1 whose binary was replaced, at its restart', async () => {
+    const { real, start, repo } = await setup({ script: () => [text('Hello.')] });
+    const link = join(real.root, 'opencode');
+    await symlink(opencodeBinary(), link);
+    await using jarvis = await JarvisOpenCode.start({ ...start, command: link });
+    const own = jarvis.forRepo(repo.directory);
+    expect(jarvis.server.opencode).toBe(1);
+    expect((await own.prompt('Hi')).text).toBe('Hello.');
+    await rm(link);
+    await symlink(command, link);
+    await jarvis.server.restart();
+    expect(jarvis.server.opencode).toBe(2);
+    expect((await own.prompt('Hi')).text).toBe('Hello.');
   });
 
   it('refuses what OpenCode 2 has not before anything is sent', async () => {

@@ -8,6 +8,7 @@ import { openCode1 } from './opencode1.js';
  * @param onUnloaded - called for an instance that turns out not to be loaded, where no event says so.
  */
 export function dialects(onUnloaded: (directory: string) => void): (opencode?: OpenCodeMajor) => Dialect {
-  const openCode2 = new OpenCode2(onUnloaded);
-  return (opencode) => (opencode === 2 ? openCode2 : openCode1);
+  // Made when it is needed: it has room for what it remembers.
+  let openCode2: OpenCode2 | undefined;
+  return (opencode) => (opencode === 2 ? (openCode2 ??= new OpenCode2(onUnloaded)) : openCode1);
 }

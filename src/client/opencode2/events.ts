@@ -78,9 +78,21 @@ export class EventTranslator implements FrameReader {
     if (!isRecord(event) || typeof event.type !== 'string') return [{ kind: 'malformed', reason: 'no type' }];
     const own = { ...event, data: isRecord(event.data) ? event.data : {} };
     const translate = Object.hasOwn(this.#translations, own.type) ? this.#translations[own.type] : undefined;
-    const translated = translate?.(own.data as never, own) ?? [];
-    const events = REPLACED.has(own.type) ? translated : [this.#asItIs(own), ...translated];
-    return events.map((each) => ({ kind: 'event', event: each }));
+    const translated = this.#translated(translate, own);
+    const events = [...(REPLACED.has(own.type) ? [] : [this.#asItIs(own)]), ...(translated ?? [])];
+    const decoded = events.map((each): Decoded => ({ kind: 'event', event: each }));
+    if (translated === undefined)
+      decoded.push({ kind: 'malformed', reason: `${own.type} of an unknown shape` });
+    return decoded;
+  }
+
+  /** The translation of an event; `undefined` when it is not of the shape that is known. */
+  #translated(translate: Translate | undefined, event: WireEvent): OpenCodeEvent[] | undefined {
+    try {
+      return translate?.(event.data as never, event) ?? [];
+    } catch {
+      return undefined;
+    }
   }
 
   /** The directory of an event: its session's, else the one that it names. */
@@ -240,9 +252,25 @@ export class EventTranslator implements FrameReader {
 
   #ended({ sessionID }: SessionData, event: WireEvent): OpenCodeEvent[] {
     return [
+      ...this.#withdrawn(sessionID, event),
       this.#make(event, 'session.status', { sessionID, status: { type: 'idle' } }),
       this.#make(event, 'session.idle', { sessionID }),
     ];
+  }
+
+  /** What a session asked and nobody answered: an execution takes it back at its end, and no event says so. */
+  #withdrawn(sessionID: string, event: WireEvent): OpenCodeEvent[] {
+    const events: OpenCodeEvent[] = [];
+    for (const [requestID, ask] of [...this.#memory.asks.entries()]) {
+      if (ask.sessionID !== sessionID) continue;
+      this.#memory.asks.delete(requestID);
+      events.push(
+        ask.fields === undefined
+          ? this.#make(event, 'permission.replied', { sessionID, requestID, reply: 'reject' })
+          : this.#make(event, 'question.rejected', { sessionID, requestID }),
+      );
+    }
+    return events;
   }
 
   #delivered(sessionID: string, inboxID: string, event: WireEvent): OpenCodeEvent[] {

@@ -179,6 +179,9 @@ function toToolState(
         ...(state.metadata !== undefined && { metadata: state.metadata }),
         time: { start, end },
       };
+    default:
+      // A state that a later server adds: the call has begun, and nobody knows its end.
+      return { status: 'running', input: {}, metadata: {}, time: { start } };
   }
 }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ResponseShapeError, SessionDirectoryError } from '../../errors.js';
+import { RequestError, ResponseShapeError, SessionDirectoryError } from '../../errors.js';
 import { route } from '../http/route.js';
 import type {
   CreateSessionInput,
@@ -150,6 +150,16 @@ const fork: Handler = async (call) => {
   return { body: toSession(call.memory, data) };
 };
 
+/** The directory of a session; `undefined` when it was deleted meanwhile. */
+async function directoryIfAny(call: Call, sessionID: string): Promise<string | undefined> {
+  try {
+    return await directoryOf(call, sessionID);
+  } catch (error) {
+    if (error instanceof RequestError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
 const activeSchema = () => z.looseObject({ data: z.record(z.string(), z.looseObject({ type: z.string() })) });
 
 /** Reads which sessions of the directory are at work. OpenCode 2 lists those of every directory. */
@@ -158,7 +168,7 @@ const statuses: Handler = async (call) => {
   const { data } = await call.exchange.send(request);
   const own: Record<string, unknown> = {};
   for (const sessionID of Object.keys(data)) {
-    if ((await directoryOf(call, sessionID)) === call.directory) own[sessionID] = { type: 'busy' };
+    if ((await directoryIfAny(call, sessionID)) === call.directory) own[sessionID] = { type: 'busy' };
   }
   return { body: own };
 };

@@ -155,6 +155,32 @@ export interface OtherEntry extends EntryBase {
 /** One entry of the history of a session on OpenCode 2, a union on `type`. It has one assistant entry for each step. */
 export type SessionEntry = UserEntry | StepEntry | IdleEntry | OtherEntry;
 
+/** Checks what the content of each known type is read for; others pass. */
+const contentSchema = lazy(() =>
+  z.looseObject({ type: z.string() }).refine(
+    ({ type, ...content }) => {
+      if (type === 'text' || type === 'reasoning') return typeof content['text'] === 'string';
+      return type !== 'tool' || toolSchema().safeParse(content).success;
+    },
+    { error: 'Invalid input: content of an unknown shape' },
+  ),
+);
+const toolSchema = lazy(() =>
+  z.looseObject({
+    id: z.string(),
+    name: z.string(),
+    state: z.union([
+      z.looseObject({
+        status: z.literal('completed'),
+        content: z.array(z.looseObject({ type: z.string() })),
+      }),
+      z.looseObject({ status: z.literal('error'), error: z.looseObject({ message: z.string() }) }),
+      z.looseObject({ status: z.string().refine((status) => status !== 'completed' && status !== 'error') }),
+    ]),
+    time: z.looseObject({ created: z.number() }),
+  }),
+);
+
 const entrySchema = lazy(() => {
   const base = { id: z.string(), time: z.looseObject({ created: z.number() }) };
   return z.union([
@@ -162,7 +188,9 @@ const entrySchema = lazy(() => {
     z.looseObject({
       ...base,
       type: z.literal('assistant'),
-      content: z.array(z.looseObject({ type: z.string() })),
+      agent: z.string(),
+      model: z.looseObject({ id: z.string(), providerID: z.string() }),
+      content: z.array(contentSchema()),
     }),
     z.looseObject({ ...base, type: z.string().refine((type) => type !== 'user' && type !== 'assistant') }),
   ]);

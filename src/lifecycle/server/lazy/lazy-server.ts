@@ -119,6 +119,15 @@ export class LazyServer implements ServerHandle {
     return this.#inner?.version ?? '';
   }
 
+  /** The major version of the last process; `undefined` before the first. */
+  get opencode(): 1 | 2 | undefined {
+    return this.#inner?.opencode;
+  }
+
+  get isMeasured(): boolean | undefined {
+    return this.#inner?.isMeasured;
+  }
+
   get pid(): number | undefined {
     return RUNNING.has(this.state) ? this.#inner?.pid : undefined;
   }

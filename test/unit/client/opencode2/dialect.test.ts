@@ -1,4 +1,4 @@
-import { UnsupportedOperationError } from 'jarvis-opencode';
+import { RequestError, UnsupportedOperationError } from 'jarvis-opencode';
 import { describe, expect, it } from 'vitest';
 import type { Exchange } from '../../../../src/client/dialect/dialect.js';
 import { OpenCode2 } from '../../../../src/client/opencode2/dialect.js';
@@ -57,6 +57,18 @@ describe('the dialect of OpenCode 2', () => {
       expect((await dialect.operation(operation)(exchange)).body).toEqual({ ses_1: { type: 'busy' } });
     }
     expect(exchange.sent.filter((request) => request.includes('ses_'))).toHaveLength(2);
+  });
+
+  it('leaves a session out of those at work that was deleted meanwhile', async () => {
+    const operation = { method: 'GET', path: '/session/status', directory: '/r' } as const;
+    const exchange: Exchange = {
+      send: ({ method, path }) =>
+        path === '/api/session/active'
+          ? Promise.resolve({ data: { ses_1: { type: 'running' } } } as never)
+          : Promise.reject(new RequestError({ method, path, status: 404, body: undefined })),
+      sendText: () => Promise.reject(new Error('not expected')),
+    };
+    expect((await new OpenCode2().operation(operation)(exchange)).body).toEqual({});
   });
 
   it('reports an instance as gone that is not loaded when it is to be disposed', async () => {

@@ -132,6 +132,27 @@ describe('the events of OpenCode 2', () => {
     expect([...translator.decode(frame)].map(({ kind }) => kind)).toEqual(['malformed']);
   });
 
+  it.each([
+    ['permission.asked', { id: 'per_1', sessionID: 'ses_1' }],
+    ['form.created', {}],
+    ['session.inbox.enqueued', { sessionID: 'ses_1', inboxID: 'msg_1' }],
+    ['session.execution.failed', { sessionID: 'ses_1' }],
+  ])('are not translated when their data are of an unknown shape: %s', (type, data) => {
+    const decoded = [...translator.decode(JSON.stringify({ id: 'evt_1', type, data }))];
+    expect(decoded.at(-1)).toEqual({ kind: 'malformed', reason: `${type} of an unknown shape` });
+    const passed = decoded.flatMap((each) => (each.kind === 'event' ? [each.event.type] : []));
+    expect(passed).toEqual(type === 'permission.asked' ? [] : [type]);
+  });
+
+  it('take back what a session asked when its execution ends', () => {
+    feed('session.created', created, '/r');
+    feed('permission.asked', { id: 'per_1', sessionID: 'ses_1', action: 'shell', resources: ['ls'] }, '/r');
+    const events = feed('session.execution.interrupted', { sessionID: 'ses_1', reason: 'user' });
+    expect(events.map(({ type }) => type)).toContain('permission.replied');
+    const again = feed('session.execution.interrupted', { sessionID: 'ses_1', reason: 'user' });
+    expect(again.map(({ type }) => type)).not.toContain('permission.replied');
+  });
+
   it('follow a step whose begin was missed', () => {
     feed('session.created', created, '/r');
     memory.prompts.set('ses_1', 'msg_1');
