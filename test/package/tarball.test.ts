@@ -45,7 +45,7 @@ async function evaluate(code: string, ...flags: string[]): Promise<unknown> {
 async function imports(entry: string, seen = new Set<string>()): Promise<Set<string>> {
   seen.add(entry);
   const source = await readFile(join(installed, 'dist', entry), 'utf8');
-  for (const [, name = ''] of source.matchAll(/(?<!["'])\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g)) {
+  for (const [, name = ''] of source.matchAll(/(?<!["'/])\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g)) {
     if (name.startsWith('./')) {
       const file = entry.endsWith('.d.ts') ? name.replace(/\.js$/, '.d.ts') : name;
       if (!seen.has(file.slice(2))) await imports(file.slice(2), seen);
