@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JarvisFleet, RequestError, TurnError, type FleetEvent, type Session } from 'jarvis-opencode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -29,22 +28,6 @@ const HOG = `export default {
   },
 };`;
 
-/** Keeps the process of the server from anything else for a while. */
-const BUSY = `export default {
-  description: 'Computes',
-  args: {},
-  execute: async () => {
-    for (const end = Date.now() + 4_000; Date.now() < end; );
-    return 'computed';
-  },
-};`;
-
-/** Ends the process of the server. */
-const EXIT = `export default { description: 'Ends', args: {}, execute: async () => process.exit(3) };`;
-
-/** What a script calls for a prompt of this text. */
-const TOOLS: Readonly<Record<string, string>> = { reserve: 'hog', compute: 'busy', end: 'exit' };
-
 let real: RealServerOptions;
 let proxy: FaultProxy;
 let fleet: JarvisFleet<Name>;
@@ -57,10 +40,8 @@ const overviewOf = (name: Name) => fleet.servers().find((server) => server.name 
 
 beforeAll(async () => {
   real = await realServerOptions({
-    script: ({ prompt, step }) => {
-      const called = TOOLS[prompt];
-      return called !== undefined && step === 0 ? [toolCall(called, {})] : [text('done')];
-    },
+    script: ({ prompt, step }) =>
+      prompt === 'reserve' && step === 0 ? [toolCall('hog', {})] : [text('done')],
   });
   const marker = join(real.root, 'mcp-ran');
   const started = `require('node:fs').writeFileSync(${JSON.stringify(marker)}, '')`;
@@ -72,7 +53,6 @@ beforeAll(async () => {
         files: {
           ...(name === 'untrusted' && { 'opencode.json': JSON.stringify({ mcp }) }),
           ...(name === 'capped' && { '.opencode/tool/hog.js': HOG }),
-          ...(name === 'e' && { '.opencode/tool/busy.js': BUSY, '.opencode/tool/exit.js': EXIT }),
           'README.md': name,
         },
       }),
@@ -177,62 +157,6 @@ describe('a fleet of real servers', () => {
     const usage = overviewOf('capped')?.usage;
     if (usage !== undefined) expect(usage.rssBytes).toBeLessThan(4 * 2 ** 30);
     expect(overviewOf('main')).toMatchObject({ state: 'ready', starts: 1 });
-  });
-
-  /** Prompts the first server twenty times, and returns who else than `server` was reported in trouble meanwhile. */
-  async function promptsBeside(server: Name, trouble: () => Promise<unknown>): Promise<string[]> {
-    seen.length = 0;
-    const over = trouble();
-    const main = await fleet.forRepo(directoryOf('main')).sessions.create();
-    for (let asked = 0; asked < 20; asked += 1) expect((await main.prompt('meanwhile')).text).toBe('done');
-    await over;
-    const states = new Set(['unhealthy', 'restarting', 'failed']);
-    const troubled = seen.filter(
-      (event) =>
-        event.type === 'jarvis.gap' || (event.type === 'jarvis.server' && states.has(event.properties.state)),
-    );
-    return troubled.flatMap((event) => (event.server === server ? [] : [String(event.server)]));
-  }
-
-  it('answers on one server while the plugin of a repository keeps another one busy', async () => {
-    const others = await promptsBeside('e', async () => {
-      expect((await fleet.forRepo(directoryOf('e')).prompt('compute')).text).toBe('done');
-    });
-    expect(others).toEqual([]);
-  });
-
-  it.each([
-    ['ends by itself', () => fleet.forRepo(directoryOf('e')).prompt('end')],
-    [
-      'is killed in a turn',
-      async () => {
-        const turn = fleet.forRepo(directoryOf('e')).prompt('compute');
-        turn.catch(() => undefined);
-        await until(() => overviewOf('e')?.held === 1, PATIENCE);
-        process.kill(overviewOf('e')?.pid ?? 0, 'SIGKILL');
-        return turn;
-      },
-    ],
-  ])('answers on one server while another one %s, whose turn alone is interrupted', async (_, trouble) => {
-    const others = await promptsBeside('e', async () => {
-      await expect(trouble()).rejects.toMatchObject({ reason: 'interrupted' });
-    });
-    expect(others).toEqual([]);
-    expect((await fleet.forRepo(directoryOf('e')).prompt('again')).text).toBe('done');
-    expect(overviewOf('main')).toMatchObject({ state: 'ready', starts: 1 });
-  });
-
-  it('answers on one server while a configuration is broken on another one', async () => {
-    const file = join(directoryOf('e'), 'opencode.json');
-    await fleet.forRepo(directoryOf('e')).dispose({ force: true });
-    await writeFile(file, '{');
-    const others = await promptsBeside('e', async () => {
-      await expect(fleet.forRepo(directoryOf('e')).sessions.create()).rejects.toMatchObject({ status: 400 });
-    });
-    expect(others).toEqual([]);
-    await rm(file);
-    await fleet.server('e').server.restart({ force: true });
-    expect((await fleet.forRepo(directoryOf('e')).prompt('again')).text).toBe('done');
   });
 
   it('takes the conversations along to a server with the same data directory', async () => {
