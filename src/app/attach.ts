@@ -2,12 +2,12 @@ import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions } from '../core/checks.js';
 import { parseAcceptedVersions } from '../core/accepted-versions.js';
 import { silentLogger } from '../core/logger.js';
-import { acceptedInWords, isMeasuredVersion, majorOf } from '../core/version.js';
+import { acceptedInWords, majorOf } from '../core/version.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
 import { basicAuthorization } from '../lifecycle/server/launch/credentials.js';
 import { parseHealthPolicy } from '../lifecycle/server/health.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
-import { assertServer } from '../lifecycle/server/launch/ready.js';
+import { assertServer, warnOfNewer } from '../lifecycle/server/launch/ready.js';
 import {
   connectOptionChecks,
   jarvisOptionChecks,
@@ -60,11 +60,10 @@ export async function attachServer(
     accepted,
   );
   const opencode = majorOf(version, accepted);
-  const api = opencode === 2 ? serverApi({ ...called, opencode }) : asked;
-  if (opencode === 2) await api.assertOperations(version, acceptedInWords(accepted), signal);
-  if (!isMeasuredVersion(version))
-    options.logger?.warn('server is newer than what was measured', { version });
+  if (opencode === 2) await asked.assertOperations(version, acceptedInWords(accepted), signal);
+  if (options.logger !== undefined) warnOfNewer(version, options.logger);
   // Watching costs a request each time that the server is silent, so whoever connects asks for it.
+  const api = serverApi({ ...called, opencode });
   const policy = parseHealthPolicy(options.health ?? false);
   const health = policy && {
     policy,

@@ -1,3 +1,4 @@
+import { ifSupported } from '../client/dialect/if-supported.js';
 import type { RequestOptions } from '../client/http/request-options.js';
 import type { RepoClient } from '../client/repo/repo-client.js';
 import type { Health } from '../client/schema/server.js';
@@ -7,7 +8,7 @@ import { aSignal, aString, assertOptions, positiveMs, type OptionChecks } from '
 import type { DiagnosisCheck, Finding } from '../core/diagnosis.js';
 import { describeHolds, type RepoOverview } from '../core/instance.js';
 import { MEASURED_OPENCODE_2, MEASURED_SERVER } from '../core/version.js';
-import { ClosedError, TimeoutError, UnsupportedOperationError } from '../errors.js';
+import { ClosedError, TimeoutError } from '../errors.js';
 import type { ServerHandle } from '../lifecycle/server/handle.js';
 
 /** Options of `diagnose()`. */
@@ -128,20 +129,9 @@ async function providerFindings(
   const repo = repositoryOf(target, forRepo);
   if ('level' in repo) return [repo];
   const { providers } = await repo.config.providers(sending);
-  return [providerFinding(repo.directory, providers, await configuredModel(repo, sending))];
-}
-
-/** The model that the configuration names; OpenCode 2 does not tell. */
-async function configuredModel(
-  { config }: ReturnType<DiagnoseInit['forRepo']>,
-  sending: RequestOptions,
-): Promise<string | undefined> {
-  try {
-    return (await config.get(sending)).model;
-  } catch (error) {
-    if (error instanceof UnsupportedOperationError) return undefined;
-    throw error;
-  }
+  // OpenCode 2 does not tell which model its configuration names.
+  const config = await ifSupported(repo.config.get(sending));
+  return [providerFinding(repo.directory, providers, config?.model)];
 }
 
 /** The repository, or why there is none. */

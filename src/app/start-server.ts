@@ -23,10 +23,12 @@ export function startServer(
 /** The requests of a launch. @param fetch - sends them. @default globalThis.fetch */
 export function serverCalls(fetch?: FetchFunction): ServerCalls {
   return {
-    probe: (url, authorization, opencode) => (signal, timeoutMs) =>
-      serverApi({ url, authorization, fetch, opencode }).health(signal, timeoutMs),
+    probe: (url, authorization, opencode) => {
+      const api = serverApi({ url, authorization, fetch, opencode });
+      return (signal, timeoutMs) => api.health(signal, timeoutMs);
+    },
     assertOperations: ({ version, ...server }, supported, signal) =>
-      serverApi({ ...server, fetch, opencode: 2 }).assertOperations(version, supported, signal),
+      serverApi({ ...server, fetch }).assertOperations(version, supported, signal),
     disposeAll: (url, authorization, timeoutMs) =>
       serverApi({ url, authorization, fetch }).disposeAll(timeoutMs),
   };

@@ -1,7 +1,7 @@
 import { sendDisposeAll } from '../instances/api.js';
+import { dialects } from '../dialect/dialects.js';
 import { openCode1 } from '../dialect/opencode1.js';
 import type { OpenCodeMajor } from '../dialect/dialect.js';
-import { OpenCode2 } from '../opencode2/dialect.js';
 import { apiDocumentSchema, missingOperations } from '../opencode2/required-operations.js';
 import { Http } from './http.js';
 import type { FetchFunction } from './request-options.js';
@@ -46,10 +46,10 @@ export interface ServerApi {
 
 /** Makes the {@link ServerApi} of a server. */
 export function serverApi({ url, authorization, fetch, opencode = 1 }: CalledServer): ServerApi {
-  const dialect = opencode === 2 ? new OpenCode2() : openCode1;
   const { signal: never } = new AbortController();
   const init = { endpoint: () => ({ url, authorization }), signal: never, fetch };
-  const http = new Http({ ...init, dialect: () => dialect });
+  const dialectOf = dialects(() => undefined);
+  const http = new Http({ ...init, dialect: () => dialectOf(opencode) });
   /** Takes every path as it is. */
   const plain = new Http({ ...init, dialect: () => ({ ...openCode1, operation: () => undefined }) });
   return {

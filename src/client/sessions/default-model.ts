@@ -1,4 +1,4 @@
-import { UnsupportedOperationError } from '../../errors.js';
+import { ifSupported } from '../dialect/if-supported.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import { agentListSchema } from '../schema/agents.js';
@@ -28,25 +28,14 @@ export async function readDefaultModel(
   transport: RepoTransport,
   options?: RequestOptions,
 ): Promise<ChosenModel | undefined> {
-  const model = await readConfiguredModel(transport, options);
-  if (model !== undefined) return modelSchema().parse(model);
+  const request = { method: 'GET', path: '/config', schema: configSchema } as const;
+  // OpenCode 2 has no such configuration: its default of the providers is the configured model.
+  const config = await ifSupported(transport.send(request, options));
+  if (config?.model !== undefined) return modelSchema().parse(config.model);
   const providers = await transport.send(
     { method: 'GET', path: '/config/providers', schema: configProvidersSchema },
     options,
   );
   const [first] = Object.entries(providers.default);
   return first && { providerID: first[0], modelID: first[1] };
-}
-
-/** OpenCode 2 has no such configuration: its default of the providers is the configured model. */
-async function readConfiguredModel(
-  transport: RepoTransport,
-  options: RequestOptions | undefined,
-): Promise<string | undefined> {
-  try {
-    return (await transport.send({ method: 'GET', path: '/config', schema: configSchema }, options)).model;
-  } catch (error) {
-    if (error instanceof UnsupportedOperationError) return undefined;
-    throw error;
-  }
 }

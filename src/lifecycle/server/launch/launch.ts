@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { abortable, AbortScope, deferred, delay } from '../../../core/abort.js';
 import { backoffMs } from '../../../core/backoff.js';
-import { acceptedInWords, isMeasuredVersion, type AcceptedVersions } from '../../../core/version.js';
+import { acceptedInWords, type AcceptedVersions } from '../../../core/version.js';
 import { JarvisError, ServerStartError, UnsupportedServerError } from '../../../errors.js';
 import type { Logger } from '../../../core/logger.js';
 import type { ServerExit } from '../../process/exit.js';
@@ -15,7 +15,13 @@ import { dataDirectory } from '../../paths/directory-traps.js';
 import { makeDirectory } from '../../paths/make-directory.js';
 import { statOf } from '../../paths/stat-of.js';
 import { answersDirectly, exemptLoopback, proxyVariable } from './loopback.js';
-import { shedStaleConnections, waitUntilHealthy, type DirectCheck, type Probe } from './ready.js';
+import {
+  shedStaleConnections,
+  waitUntilHealthy,
+  warnOfNewer,
+  type DirectCheck,
+  type Probe,
+} from './ready.js';
 import { basicAuthorization } from './credentials.js';
 import { parseGraceMs } from '../handle.js';
 import { ServerProcess } from '../server-process.js';
@@ -214,7 +220,7 @@ export async function launchServer(
         : (timeoutMs) => calls.disposeAll(url, authorization, timeoutMs);
     if (plan.isUnref) child.unref();
     logger.info('server ready', { url, version, pid: child.pid });
-    if (!isMeasuredVersion(version)) logger.warn('server is newer than what was measured', { version });
+    warnOfNewer(version, logger);
     const probe = calls.probe(url, authorization, opencode);
     return new ServerProcess({
       process: child,

@@ -6,7 +6,8 @@ import {
   ResponseShapeError,
   UnsupportedServerError,
 } from '../../../errors.js';
-import { acceptedInWords, majorOf, type AcceptedVersions } from '../../../core/version.js';
+import type { Logger } from '../../../core/logger.js';
+import { acceptedInWords, isMeasuredVersion, majorOf, type AcceptedVersions } from '../../../core/version.js';
 
 /** Asks a server for its health; rejects when it does not answer in time: by default within a second. */
 export type Probe = (
@@ -103,6 +104,11 @@ export async function shedStaleConnections(probe: Probe, signal: AbortSignal): P
     signal.throwIfAborted();
     if (probes.every(({ status }) => status === 'fulfilled')) return;
   }
+}
+
+/** Says that nobody has measured a server of this version, if so. */
+export function warnOfNewer(version: string, logger: Logger): void {
+  if (!isMeasuredVersion(version)) logger.warn('server is newer than what was measured', { version });
 }
 
 function assertSupported(version: string, accepted: AcceptedVersions | undefined): string {
