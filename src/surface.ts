@@ -113,6 +113,7 @@ export type {
   StepEntry,
   StepError,
   StepModel,
+  StepTool,
   StepToolState,
   ToolContent,
   UserEntry,

@@ -50,10 +50,6 @@ async function requestsOf(name: string): Promise<string[]> {
       note(request);
       return Promise.resolve(anyAnswer() as never);
     },
-    sendText: (request) => {
-      note(request);
-      return Promise.resolve('');
-    },
   };
   const memory = new DialectMemory();
   memory.asks.set('{requestID}', { sessionID: '{sessionID}', fields: [] });

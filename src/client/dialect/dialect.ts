@@ -23,8 +23,6 @@ export interface WireRequest<T> extends Pick<HttpRequest<T>, 'method' | 'path' |
 export interface Exchange {
   /** Sends a request and returns its answer, checked. */
   send<T>(request: WireRequest<T>): Promise<T>;
-  /** Sends a request whose answer is plain text. */
-  sendText(request: Omit<WireRequest<string>, 'schema'>): Promise<string>;
 }
 
 /** The answer to an operation, as OpenCode 1.18 gives it. */

@@ -10,14 +10,7 @@ import {
   retryAfterOf,
 } from '../../errors.js';
 import { untraced, type CallTrace, type Tracing } from '../../core/tracing.js';
-import type {
-  CarryOut,
-  Dialect,
-  Exchange,
-  OpenCodeMajor,
-  OperationAnswer,
-  WireRequest,
-} from '../dialect/dialect.js';
+import type { CarryOut, Dialect, Exchange, OpenCodeMajor, OperationAnswer } from '../dialect/dialect.js';
 import { openCode1 } from '../dialect/opencode1.js';
 import { loadAdvice } from './load-advice.js';
 import { parseBody, readErrorBody, readJson, readText, type ReadLimit } from './response.js';
@@ -216,25 +209,18 @@ export class Http {
 
   /** Carries out an operation by the requests of another dialect. They share the time limit of the operation. */
   async #carryOut(carryOut: CarryOut, prepared: PreparedRequest, maxBytes: number): Promise<OperationAnswer> {
-    const exchange = async <T>(
-      request: Omit<WireRequest<T>, 'schema'>,
-      read: (target: RequestTarget, response: Response, limit: ReadLimit) => Promise<T>,
-    ): Promise<T> => {
-      const { method, path, json } = request;
+    const send: Exchange['send'] = async (request) => {
+      const { method, path, json, schema } = request;
       const target = { method, path };
       const body = json === undefined ? undefined : JSON.stringify(json);
       try {
-        return await read(target, await this.#fetch(request, { ...prepared, body }), { maxBytes });
+        const response = await this.#fetch(request, { ...prepared, body });
+        return await readJson(target, schema, response, { maxBytes });
       } catch (error) {
         throw isHttpError(error) ? await this.#translate(target, error, prepared.signal) : error;
       }
     };
-    const sender: Exchange = {
-      send: (request) =>
-        exchange(request, (target, response, limit) => readJson(target, request.schema, response, limit)),
-      sendText: (request) => exchange(request, readText),
-    };
-    return carryOut(sender);
+    return carryOut({ send });
   }
 
   /** The major version of the server, as far as it is known. */

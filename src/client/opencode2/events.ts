@@ -1,5 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { Decoded, FrameReader } from '../dialect/dialect.js';
 import type { EventOf, EventType, OpenCodeEvent } from '../schema/event.js';
+import { isRecord } from '../events/sse.js';
 import type { Part } from '../schema/message.js';
 import type { SessionInfo } from '../schema/session.js';
 import { fromFormAnswer, toPermissionRequest, toQuestionRequest } from './ask-operations.js';
@@ -27,7 +29,7 @@ import {
 } from './messages.js';
 import type {
   StepEntry,
-  StepContent,
+  StepTool,
   WireEvent,
   Form,
   WirePermissionRequest,
@@ -39,14 +41,11 @@ import type {
 /** How many steps and prompts are remembered while they are under way. */
 const MAX_OPEN = 1_000;
 
-/** A step under way. */
-interface OpenStep {
-  entry: StepEntry;
-  readonly counts: { text: number; reasoning: number };
-}
+/** An event with the time at which it came, where it does not tell its own. */
+type TimedEvent = WireEvent & { readonly created: number };
 
 /** Translates one event into those of OpenCode 1.18. */
-type Translate = (data: never, event: WireEvent) => OpenCodeEvent[];
+type Translate = (data: never, event: TimedEvent) => OpenCodeEvent[];
 
 /**
  * Translates the events of one connection into those of OpenCode 1.18, which the rest of the library understands. Besides them it gives
@@ -54,9 +53,10 @@ type Translate = (data: never, event: WireEvent) => OpenCodeEvent[];
  */
 export class EventTranslator implements FrameReader {
   readonly #memory: DialectMemory;
-  readonly #steps = new Map<string, OpenStep>();
+  /** Steps under way, by id. */
+  readonly #steps = new LRUCache<string, StepEntry>({ max: MAX_OPEN });
   /** Prompts that are accepted and not delivered yet, by id. */
-  readonly #prompts = new Map<string, UserEntry>();
+  readonly #prompts = new LRUCache<string, UserEntry>({ max: MAX_OPEN });
 
   constructor(memory: DialectMemory) {
     this.#memory = memory;
@@ -76,7 +76,8 @@ export class EventTranslator implements FrameReader {
       return [{ kind: 'malformed', reason: 'not valid JSON' }];
     }
     if (!isRecord(event) || typeof event.type !== 'string') return [{ kind: 'malformed', reason: 'no type' }];
-    const own = { ...event, data: isRecord(event.data) ? event.data : {} };
+    const { created = Date.now() } = event;
+    const own = { ...event, created, data: isRecord(event.data) ? event.data : {} };
     const translate = Object.hasOwn(this.#translations, own.type) ? this.#translations[own.type] : undefined;
     const translated = this.#translated(translate, own);
     const events = [...(REPLACED.has(own.type) ? [] : [this.#asItIs(own)]), ...(translated ?? [])];
@@ -87,7 +88,7 @@ export class EventTranslator implements FrameReader {
   }
 
   /** The translation of an event; `undefined` when it is not of the shape that is known. */
-  #translated(translate: Translate | undefined, event: WireEvent): OpenCodeEvent[] | undefined {
+  #translated(translate: Translate | undefined, event: TimedEvent): OpenCodeEvent[] | undefined {
     try {
       return translate?.(event.data as never, event) ?? [];
     } catch {
@@ -159,19 +160,18 @@ export class EventTranslator implements FrameReader {
     },
     'session.inbox.enqueued': ({ inboxID, item }: SessionData & InboxData, event) => {
       if (item.type === 'user') {
-        const created = event.created ?? Date.now();
-        remember(this.#prompts, inboxID, { ...item.payload, id: inboxID, type: 'user', time: { created } });
+        const { created } = event;
+        this.#prompts.set(inboxID, { ...item.payload, id: inboxID, type: 'user', time: { created } });
       }
       return [];
     },
     'session.inbox.delivered': ({ sessionID, inboxID }: SessionData & { readonly inboxID: string }, event) =>
       this.#delivered(sessionID, inboxID, event),
     'session.step.started': (data: StepStarted, event) => {
-      const { assistantMessageID: id, agent, model, started } = data;
-      const created = started ?? event.created ?? Date.now();
+      const { assistantMessageID: id, agent, model, started: created = event.created } = data;
       const entry: StepEntry = { id, type: 'assistant', time: { created }, agent, model, content: [] };
-      remember(this.#steps, id, { entry, counts: { text: 0, reasoning: 0 } });
-      return [this.#info(data, event)];
+      this.#steps.set(id, entry);
+      return [this.#info(data.sessionID, entry, event)];
     },
     'session.step.ended': (data: StepData & StepEnd, event) => this.#stepEnded(data, event),
     'session.step.failed': (data: StepData & StepEnd, event) =>
@@ -229,9 +229,9 @@ export class EventTranslator implements FrameReader {
     },
   };
 
-  #learn(data: CreatedData, event: WireEvent): SessionInfo {
+  #learn(data: CreatedData, event: TimedEvent): SessionInfo {
     const { sessionID, parentID, projectID = '', slug = '', version = '', title = '', agent, model } = data;
-    const created = event.created ?? Date.now();
+    const { created } = event;
     const known = this.#memory.sessions.get(sessionID);
     const info: SessionInfo = {
       ...known,
@@ -250,7 +250,7 @@ export class EventTranslator implements FrameReader {
     return info;
   }
 
-  #ended({ sessionID }: SessionData, event: WireEvent): OpenCodeEvent[] {
+  #ended({ sessionID }: SessionData, event: TimedEvent): OpenCodeEvent[] {
     return [
       ...this.#withdrawn(sessionID, event),
       this.#make(event, 'session.status', { sessionID, status: { type: 'idle' } }),
@@ -259,7 +259,7 @@ export class EventTranslator implements FrameReader {
   }
 
   /** What a session asked and nobody answered: an execution takes it back at its end, and no event says so. */
-  #withdrawn(sessionID: string, event: WireEvent): OpenCodeEvent[] {
+  #withdrawn(sessionID: string, event: TimedEvent): OpenCodeEvent[] {
     const events: OpenCodeEvent[] = [];
     for (const [requestID, ask] of [...this.#memory.asks.entries()]) {
       if (ask.sessionID !== sessionID) continue;
@@ -273,7 +273,7 @@ export class EventTranslator implements FrameReader {
     return events;
   }
 
-  #delivered(sessionID: string, inboxID: string, event: WireEvent): OpenCodeEvent[] {
+  #delivered(sessionID: string, inboxID: string, event: TimedEvent): OpenCodeEvent[] {
     const { prompts, undelivered } = this.#memory;
     if (undelivered.get(sessionID) === inboxID) undelivered.delete(sessionID);
     const entry = this.#prompts.get(inboxID);
@@ -288,55 +288,49 @@ export class EventTranslator implements FrameReader {
     ];
   }
 
-  #part(sessionID: string, part: Part, event: WireEvent): OpenCodeEvent {
-    return this.#make(event, 'message.part.updated', { sessionID, part, time: event.created ?? Date.now() });
+  #part(sessionID: string, part: Part, event: TimedEvent): OpenCodeEvent {
+    return this.#make(event, 'message.part.updated', { sessionID, part, time: event.created });
   }
 
   /** A step, also one whose begin was missed. */
-  #step({ assistantMessageID: id }: StepData, event: WireEvent): OpenStep {
-    const known = this.#steps.get(id);
-    if (known !== undefined) return known;
+  #step({ assistantMessageID: id }: StepData, { created }: TimedEvent): StepEntry {
     const model = { id: '', providerID: '' };
-    const time = { created: event.created ?? Date.now() };
-    const entry: StepEntry = { id, type: 'assistant', time, agent: '', model, content: [] };
-    return { entry, counts: { text: 0, reasoning: 0 } };
+    return this.#steps.get(id) ?? { id, type: 'assistant', time: { created }, agent: '', model, content: [] };
   }
 
-  #info(data: StepData, event: WireEvent): OpenCodeEvent {
-    const { sessionID } = data;
-    const { entry } = this.#step(data, event);
+  #info(sessionID: string, entry: StepEntry, event: TimedEvent): OpenCodeEvent {
     const session = { id: sessionID, directory: this.#directoryOf(event) ?? '' };
     const parentID = this.#memory.prompts.get(sessionID) ?? '';
     const info = toAssistantInfo(session, entry, parentID);
     return this.#make(event, 'message.updated', { sessionID, info });
   }
 
-  #stepEnded(data: StepData & StepEnd, event: WireEvent): OpenCodeEvent[] {
+  #stepEnded(data: StepData & StepEnd, event: TimedEvent): OpenCodeEvent[] {
     const { sessionID, assistantMessageID: id, finish, cost, tokens, error } = data;
-    const step = this.#step(data, event);
-    const { entry } = step;
-    step.entry = {
-      ...entry,
-      time: { ...entry.time, completed: event.created ?? Date.now() },
+    const begun = this.#step(data, event);
+    const entry: StepEntry = {
+      ...begun,
+      time: { ...begun.time, completed: event.created },
       ...(finish !== undefined && { finish }),
       ...(cost !== undefined && { cost }),
       ...(tokens !== undefined && { tokens }),
       ...(error !== undefined && { error }),
     };
-    this.#steps.set(id, step);
-    const info = this.#info(data, event);
     this.#steps.delete(id);
-    const end = toStepFinish(sessionID, step.entry);
-    return [...(end === undefined ? [] : [this.#part(sessionID, end, event)]), info];
+    const end = toStepFinish(sessionID, entry);
+    return [
+      ...(end === undefined ? [] : [this.#part(sessionID, end, event)]),
+      this.#info(sessionID, entry, event),
+    ];
   }
 
-  #text(data: TextData, event: WireEvent, type: 'text' | 'reasoning', text: string): OpenCodeEvent {
+  #text(data: TextData, event: TimedEvent, type: 'text' | 'reasoning', text: string): OpenCodeEvent {
     const { sessionID, ordinal } = data;
-    const { entry } = this.#step(data, event);
+    const entry = this.#step(data, event);
     return this.#part(sessionID, toTextPart(sessionID, entry, { type, text }, ordinal), event);
   }
 
-  #delta(data: TextData, event: WireEvent, type: 'text' | 'reasoning'): OpenCodeEvent {
+  #delta(data: TextData, event: TimedEvent, type: 'text' | 'reasoning'): OpenCodeEvent {
     const { sessionID, assistantMessageID: messageID, ordinal, delta = '' } = data;
     const properties = {
       sessionID,
@@ -348,14 +342,12 @@ export class EventTranslator implements FrameReader {
     return this.#make(event, 'message.part.delta', properties);
   }
 
-  #tool(data: ToolData, event: WireEvent, state: StepToolState): OpenCodeEvent[] {
-    const step = this.#step(data, event);
-    const { id, name, sessionID } = data;
-    const now = event.created ?? Date.now();
-    const known = step.entry.content.find((each) => each.type === 'tool' && each.id === id);
-    const before = known?.type === 'tool' ? known : undefined;
+  #tool(data: ToolData, event: TimedEvent, state: StepToolState): OpenCodeEvent[] {
+    const { id, name, sessionID, assistantMessageID: messageID } = data;
+    const { created: now } = event;
+    const before = this.#toolOf(data);
     const isOver = state.status === 'completed' || state.status === 'error';
-    const tool: Extract<StepContent, { type: 'tool' }> = {
+    const tool: StepTool = {
       type: 'tool',
       id,
       name: before?.name ?? name ?? '',
@@ -366,18 +358,24 @@ export class EventTranslator implements FrameReader {
         ...(isOver && { completed: now }),
       },
     };
-    const content = step.entry.content.filter((each) => each !== known);
-    step.entry = { ...step.entry, content: [...content, tool] };
-    return [this.#part(sessionID, toToolPart(sessionID, data.assistantMessageID, tool), event)];
+    const step = this.#steps.get(messageID);
+    if (step !== undefined) {
+      const content = [...step.content.filter((each) => each !== before), tool];
+      this.#steps.set(messageID, { ...step, content });
+    }
+    return [this.#part(sessionID, toToolPart(sessionID, messageID, tool), event)];
+  }
+
+  /** The call that an event is of, as far as it was seen. */
+  #toolOf({ assistantMessageID, id }: ToolData): StepTool | undefined {
+    const content = this.#steps.get(assistantMessageID)?.content ?? [];
+    return content.find((each): each is StepTool => each.type === 'tool' && each.id === id);
   }
 
   /** The input of a call whose begin was seen. */
-  #inputOf({ assistantMessageID, id, input }: ToolData): Record<string, unknown> {
-    const content = this.#steps.get(assistantMessageID)?.entry.content ?? [];
-    const call = content.find((each) => each.type === 'tool' && each.id === id);
-    const known =
-      call?.type === 'tool' && typeof call.state.input === 'object' ? call.state.input : undefined;
-    return input ?? known ?? {};
+  #inputOf(data: ToolData): Record<string, unknown> {
+    const input = data.input ?? this.#toolOf(data)?.state.input;
+    return typeof input === 'object' ? input : {};
   }
 }
 
@@ -391,18 +389,6 @@ const REPLACED: ReadonlySet<string> = new Set([
   'permission.replied',
 ]);
 
-/** Keeps an entry, and at most {@link MAX_OPEN} of them. */
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > MAX_OPEN && oldest !== undefined) map.delete(oldest);
-}
-
 function unknownSession(id: string, directory = ''): SessionInfo {
   return { id, slug: '', projectID: '', directory, title: '', version: '', time: { created: 0, updated: 0 } };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,12 @@
-import type { ServerErrorInfo } from '../schema/message.js';
-import type { AssistantMessage, FilePart, Message, Part, ToolState, UserMessage } from '../schema/message.js';
+import type {
+  AssistantMessage,
+  FilePart,
+  Message,
+  Part,
+  ServerErrorInfo,
+  ToolState,
+  UserMessage,
+} from '../schema/message.js';
 import type { Tokens } from '../schema/session.js';
 import type {
   StepEntry,
@@ -7,6 +14,7 @@ import type {
   StepModel,
   StepError,
   ToolContent,
+  StepTool,
   StepToolState,
   UserEntry,
 } from './wire.js';
@@ -138,18 +146,14 @@ export function toTextPart(
 }
 
 /** Translates a tool call. */
-export function toToolPart(
-  sessionID: string,
-  messageID: string,
-  { id, name, state, time }: Extract<StepContent, { type: 'tool' }>,
-): Part {
+export function toToolPart(sessionID: string, messageID: string, { id, name, state, time }: StepTool): Part {
   const base = { id: partID(messageID, 'tool', id), sessionID, messageID };
   return { ...base, type: 'tool', callID: id, tool: name, state: toToolState(state, time, base) };
 }
 
 function toToolState(
   state: StepToolState,
-  time: Extract<StepContent, { type: 'tool' }>['time'],
+  time: StepTool['time'],
   part: Pick<FilePart, 'id' | 'sessionID' | 'messageID'>,
 ): ToolState {
   const start = time.ran ?? time.created;

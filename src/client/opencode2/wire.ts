@@ -85,6 +85,16 @@ export type StepToolState =
       readonly metadata?: Record<string, unknown>;
     };
 
+/** A call of a tool in a step. */
+export interface StepTool {
+  readonly type: 'tool';
+  /** Id of the call. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: StepToolState;
+  readonly time: { readonly created: number; readonly ran?: number; readonly completed?: number };
+}
+
 /** A piece of what the model answered in one step, a union on `type`. */
 export type StepContent =
   | { readonly type: 'text'; readonly text: string }
@@ -93,14 +103,7 @@ export type StepContent =
       readonly text: string;
       readonly time?: { readonly created: number; readonly completed?: number };
     }
-  | {
-      readonly type: 'tool';
-      /** Id of the call. */
-      readonly id: string;
-      readonly name: string;
-      readonly state: StepToolState;
-      readonly time: { readonly created: number; readonly ran?: number; readonly completed?: number };
-    };
+  | StepTool;
 
 interface EntryBase {
   readonly id: string;

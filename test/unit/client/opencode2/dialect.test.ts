@@ -17,7 +17,6 @@ function exchangeOf(answers: Readonly<Record<string, unknown>>): Exchange & { re
       sent.push(`${method} ${path}${search.size > 0 ? `?${decodeURIComponent(search.toString())}` : ''}`);
       return Promise.resolve(answers[`${method} ${path}`] as never);
     },
-    sendText: () => Promise.reject(new Error('not expected')),
   };
 }
 
@@ -66,7 +65,6 @@ describe('the dialect of OpenCode 2', () => {
         path === '/api/session/active'
           ? Promise.resolve({ data: { ses_1: { type: 'running' } } } as never)
           : Promise.reject(new RequestError({ method, path, status: 404, body: undefined })),
-      sendText: () => Promise.reject(new Error('not expected')),
     };
     expect((await new OpenCode2().operation(operation)(exchange)).body).toEqual({});
   });
