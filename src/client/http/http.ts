@@ -228,6 +228,25 @@ export class Http {
     return this.#dialect().opencode;
   }
 
+  /** Whether there is a server to send to; else it sleeps, restarts or is lost. */
+  get isUp(): boolean {
+    return this.#link.isReady;
+  }
+
+  /**
+   * Waits until there is a server to send to, and has one that sleeps started.
+   *
+   * @throws what the start fails with, and the reason of `signal`, or of {@link closed}, when that aborts first.
+   */
+  async untilUp(signal: AbortSignal): Promise<void> {
+    const scope = new AbortScope([signal, this.closed]);
+    try {
+      await this.#link.untilUp(scope.signal);
+    } finally {
+      scope.end();
+    }
+  }
+
   #dialect(): Dialect {
     return this.#init.dialect?.() ?? openCode1;
   }

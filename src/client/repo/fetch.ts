@@ -7,6 +7,7 @@ import {
   turnBegins,
   type AcceptedWorkInit,
 } from './accepted-work.js';
+import type { OpenCodeMajor } from '../dialect/dialect.js';
 import type { EventHub } from '../events/hub.js';
 import type { Http } from '../http/http.js';
 import type { Release } from '../http/request.js';
@@ -66,7 +67,7 @@ export function createRepoFetch(init: RepoFetchInit): FetchFunction {
     const request = new Request(input, { ...requestInit, signal: null });
     const signal = signalOf(input, requestInit) ?? new AbortController().signal;
     signal.throwIfAborted();
-    const canonical = canonicalRequest(request.method, url.pathname, init.http.opencode);
+    const canonical = await lookUp(init, request.method, url.pathname, signal);
     const { treatment } = canonical.operation;
     const repoRequest: RepoRequest = {
       ...canonical,
@@ -79,6 +80,31 @@ export function createRepoFetch(init: RepoFetchInit): FetchFunction {
     if (treatment.kind === 'forwarded') return answering(() => forward(init, repoRequest, treatment));
     throw new TypeError(`Unexpected treatment of ${canonical.method} ${canonical.path}.`);
   };
+}
+
+/**
+ * Looks a request up in the table of the server. One that sleeps or restarts may come up as another version, or was never started: the
+ * request waits for it first, unless the library answers it alone, or no version takes it.
+ */
+async function lookUp(
+  { http, transport }: RepoFetchInit,
+  method: string,
+  pathname: string,
+  signal: AbortSignal,
+): Promise<CanonicalRequest> {
+  const by = (opencode: OpenCodeMajor): CanonicalRequest => canonicalRequest(method, pathname, opencode);
+  if (!http.isUp) {
+    const now = http.opencode;
+    try {
+      const canonical = by(now);
+      if (canonical.operation.treatment.kind === 'answered') return canonical;
+    } catch {
+      by(now === 1 ? 2 : 1);
+    }
+    transport.assertHere();
+    await http.untilUp(signal);
+  }
+  return by(http.opencode);
 }
 
 /**

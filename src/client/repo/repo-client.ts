@@ -102,8 +102,8 @@ export class RepoClient {
    * repo.fetch })`. Requests below {@link baseUrl} go to this repository, whatever directory they name; they carry the
    * credentials, hold the instance until their answer is read, and wait while it is being disposed.
    *
-   * It takes a request in any spelling that OpenCode takes, looks it up in the table of operations, and sends it in its
-   * canonical form. It refuses an operation that would reach beyond the repository or that this library does not know.
+   * It takes a request in any spelling that OpenCode takes, looks it up in the table of operations of the server's version, for which
+   * it starts one that sleeps, and sends it in its canonical form. It refuses an operation that would reach beyond the repository or that this library does not know.
    * `GET /event` and `GET /global/event` are answered from the client's own event stream, with this repository's events
    * only, from where a subscription of its own would begin. Calls that make the server dispose instances (`POST
    * /instance/dispose`, `PATCH /config`, `POST /global/dispose`, `PATCH /global/config`, `POST /project/git/init`) are

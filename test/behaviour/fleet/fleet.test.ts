@@ -7,6 +7,7 @@ import {
   ClosedError,
   JarvisFleet,
   JarvisOpenCode,
+  OperationRefusedError,
   RepoPlacedError,
   ServerLostError,
   ServerStartError,
@@ -588,6 +589,64 @@ describe('starting a fleet', () => {
     await expect(repo.sessions.list()).resolves.toEqual([]);
     // Another machine has directories of its own.
     expect(fleet.forRepo('/srv/app', { server: 'main' })).not.toBe(repo);
+  });
+});
+
+describe('repo.fetch on a server that sleeps', () => {
+  async function ofBothVersions() {
+    const mocks = mockFleet({ one: mockOpenCode(), two: mockOpenCode({ opencode: 2 }) });
+    msw.use(...mocks.handlers);
+    onTestFinished(() => mocks.close());
+    return mocks.client({ profiles: { one: { start: 'on-demand' } } });
+  }
+
+  it('starts the server for repo.fetch, and takes the paths of its version', async () => {
+    const fleet = await ofBothVersions();
+    for (const [server, own, other] of [
+      ['one', '/agent', '/api/agent'],
+      ['two', '/api/agent', '/agent'],
+    ] as const) {
+      const repo = fleet.forRepo(`/of-${server}`, { server });
+      expect((await repo.fetch(`${repo.baseUrl}${own}`)).status).toBe(200);
+      await expect(repo.fetch(`${repo.baseUrl}${other}`)).rejects.toBeInstanceOf(OperationRefusedError);
+    }
+  });
+
+  it('refuses a path that only the other version has, once the server says which it is', async () => {
+    const fleet = await ofBothVersions();
+    const repo = fleet.forRepo('/of-two', { server: 'two' });
+    await expect(repo.fetch(`${repo.baseUrl}/agent`)).rejects.toBeInstanceOf(OperationRefusedError);
+    expect(fleet.servers().map(({ starts }) => starts)).toEqual([0, 1]);
+  });
+
+  it('starts no server for a path that no version has, a subscription, and a repository that is elsewhere', async () => {
+    const fleet = await ofBothVersions();
+    const repo = fleet.forRepo('/of-two', { server: 'two' });
+    const send = (path: string, init?: RequestInit): Promise<Response> =>
+      repo.fetch(`${repo.baseUrl}${path}`, init);
+    await expect(send('/nothing')).rejects.toBeInstanceOf(OperationRefusedError);
+    const controller = new AbortController();
+    const subscription = send('/event', { signal: controller.signal }).catch((error: unknown) => error);
+    await fleet.place('/of-two', 'one');
+    await expect(send('/agent')).rejects.toBeInstanceOf(RepoPlacedError);
+    controller.abort();
+    await subscription;
+    expect(fleet.servers().map(({ starts }) => starts)).toEqual([0, 0]);
+  });
+
+  it('ends repo.fetch during a start when its caller gives up, or the fleet is closed', async () => {
+    const open = (): Promise<ServerHandle> => new Promise(() => undefined);
+    const fleet = await JarvisFleet.start({ servers: { main: { open, start: 'on-demand' } } });
+    const repo = fleet.forRepo('/small');
+    const controller = new AbortController();
+    const given = repo.fetch(`${repo.baseUrl}/agent`, { signal: controller.signal });
+    const waiting = repo.fetch(`${repo.baseUrl}/agent`);
+    const outcome = expect(waiting).rejects.toBeInstanceOf(ClosedError);
+    await until(() => fleet.servers()[0]?.state === 'starting');
+    controller.abort(new Error('mine'));
+    await expect(given).rejects.toThrow('mine');
+    await fleet.close();
+    await outcome;
   });
 });
 
