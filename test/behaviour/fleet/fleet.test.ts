@@ -1,8 +1,6 @@
-import { mkdtempSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { setupServer } from 'msw/node';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   ClosedError,
   JarvisFleet,
@@ -19,40 +17,24 @@ import {
   type JarvisSnapshot,
   type ServerHandle,
 } from 'jarvis-opencode';
-import {
-  mockFleet,
-  mockOpenCode,
-  text,
-  waitFor,
-  type MockFleet,
-  type MockOpenCode,
-} from 'jarvis-opencode/testing';
+import { mockOpenCode, text, waitFor, type MockFleet, type MockOpenCode } from 'jarvis-opencode/testing';
 import { fakeClock } from '../../support/fake-clock.js';
+import { mocksIn, repositoryWithWorktree, requestsToMocks } from '../../support/mock-fleets.js';
 import { fakeHandle } from '../../support/server-handle.js';
-import { deferred } from '../../support/wait.js';
+import { deferred, until } from '../../support/wait.js';
 
 type Mocks = { readonly main: MockOpenCode; readonly heavy: MockOpenCode };
 
 /** Nobody is there. */
 const neverAnswers = (): Promise<Response> => new Promise(() => undefined);
 
-const msw = setupServer();
-beforeAll(() => msw.listen({ onUnhandledRequest: 'error' }));
-afterAll(() => msw.close());
+const msw = requestsToMocks();
+const mocksOf = mocksIn(msw);
 
-function twoMocks(): MockFleet<Mocks> {
-  const mocks = mockFleet({ main: mockOpenCode(), heavy: mockOpenCode() });
-  msw.use(...mocks.handlers);
-  onTestFinished(() => mocks.close());
-  return mocks;
-}
+const twoMocks = (): MockFleet<Mocks> => mocksOf({ main: mockOpenCode(), heavy: mockOpenCode() });
 
 const toHeavy = (directory: string): 'heavy' | undefined =>
   directory.startsWith('/big') ? 'heavy' : undefined;
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 const stateOf = (fleet: JarvisFleet<'main' | 'heavy'>, name: string): string | undefined =>
   fleet.servers().find((server) => server.name === name)?.state;
@@ -570,6 +552,72 @@ describe('starting a fleet', () => {
     expect(fleet.servers().map(({ state }) => state)).toEqual(['ready', 'asleep']);
   });
 
+  it('starts nothing when every member is on demand and none is used', async () => {
+    const fleet = await twoMocks().client({ profiles: { main: { start: 'on-demand' } } });
+    fleet.forRepo('/small');
+    await fleet.close();
+    expect(fleet.servers().map(({ state, starts }) => [state, starts])).toEqual([
+      ['stopped', 0],
+      ['stopped', 0],
+    ]);
+  });
+
+  it('gives up an open() that never settles, for its own requests only', async () => {
+    const signals: AbortSignal[] = [];
+    const open = (signal: AbortSignal): Promise<ServerHandle> => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const heavy = { open, startTimeoutMs: 20 } as object;
+    const fleet = await twoMocks().client({ route: toHeavy, profiles: { heavy } });
+    const refused = fleet.forRepo('/big').sessions.list();
+    await expect(refused).rejects.toBeInstanceOf(ServerStartError);
+    await expect(refused).rejects.toThrow('the server "heavy": it was not there within 20 ms');
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    await fleet.forRepo('/small').sessions.list();
+    expect(fleet.servers().map(({ state }) => state)).toEqual(['ready', 'asleep']);
+  });
+
+  it('lets a server of an unsupported version fail for good, and that one only', async () => {
+    const mocks = twoMocks();
+    const old = mockOpenCode({ version: '1.4.2' });
+    msw.use(...old.handlers);
+    onTestFinished(() => old.close());
+    const fleet = await JarvisFleet.start({
+      servers: { main: { ...mocks.mocks.main.connectOptions }, old: { ...old.connectOptions } },
+    });
+    onTestFinished(() => fleet.close());
+    const repo = fleet.forRepo('/srv/app', { server: 'old' });
+    await expect(repo.sessions.list()).rejects.toMatchObject({
+      name: 'UnsupportedServerError',
+      found: '1.4.2',
+    });
+    await until(() => fleet.servers()[1]?.state === 'failed');
+    await expect(repo.sessions.list()).rejects.toBeInstanceOf(ServerLostError);
+    await fleet.forRepo('/small').sessions.list();
+  });
+
+  it('is closed after a server that falls asleep, and starts none for the requests that wait', async () => {
+    const mocks = twoMocks();
+    const stopping = deferred();
+    const stop = vi.fn(() => stopping.promise);
+    const open = vi.fn(() => Promise.resolve({ ...fakeHandle(mocks.mocks.heavy.url), isOwned: true, stop }));
+    const fleet = await mocks.client({ route: toHeavy, profiles: { heavy: { open } as object } });
+    const repo = fleet.forRepo('/big');
+    await repo.sessions.list();
+    await until(() => fleet.servers()[1]?.held === 0);
+    const sleeping = mocks.sleep('heavy');
+    await until(() => stop.mock.calls.length === 1);
+    const waiting = expect(repo.sessions.list()).rejects.toBeInstanceOf(ClosedError);
+    const isClosed = vi.fn();
+    const closing = fleet.close().then(isClosed);
+    await waiting;
+    expect(isClosed).not.toHaveBeenCalled();
+    stopping.resolve();
+    await Promise.all([closing, sleeping]);
+    expect([open.mock.calls.length, stop.mock.calls.length]).toEqual([1, 1]);
+  });
+
   it('lets a server that does not answer fail its own calls only, and try again', async () => {
     const mocks = twoMocks();
     const { url } = mocks.mocks.heavy;
@@ -593,12 +641,10 @@ describe('starting a fleet', () => {
 });
 
 describe('repo.fetch on a server that sleeps', () => {
-  async function ofBothVersions() {
-    const mocks = mockFleet({ one: mockOpenCode(), two: mockOpenCode({ opencode: 2 }) });
-    msw.use(...mocks.handlers);
-    onTestFinished(() => mocks.close());
-    return mocks.client({ profiles: { one: { start: 'on-demand' } } });
-  }
+  const ofBothVersions = () =>
+    mocksOf({ one: mockOpenCode(), two: mockOpenCode({ opencode: 2 }) }).client({
+      profiles: { one: { start: 'on-demand' } },
+    });
 
   it('starts the server for repo.fetch, and takes the paths of its version', async () => {
     const fleet = await ofBothVersions();
@@ -652,14 +698,7 @@ describe('repo.fetch on a server that sleeps', () => {
 
 describe('directories of this machine', () => {
   it('gives a link and the worktrees of a repository its member', async () => {
-    const root = realpathSync(mkdtempSync(join(tmpdir(), 'fleet-')));
-    onTestFinished(() => rmSync(root, { recursive: true }));
-    const app = join(root, 'app');
-    const worktree = join(root, 'worktree');
-    mkdirSync(join(app, '.git', 'worktrees', 'w'), { recursive: true });
-    writeFileSync(join(app, '.git', 'worktrees', 'w', 'commondir'), '../..\n');
-    mkdirSync(worktree);
-    writeFileSync(join(worktree, '.git'), `gitdir: ${join(app, '.git', 'worktrees', 'w')}\n`);
+    const { root, app, worktree } = repositoryWithWorktree();
     symlinkSync(app, join(root, 'link'));
     const open = (): Promise<ServerHandle> => Promise.resolve(fakeHandle());
     const fleet = await JarvisFleet.start<Record<'main' | 'heavy', { open: typeof open; paths: 'local' }>>({

@@ -1,5 +1,4 @@
-import { setupServer } from 'msw/node';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   JarvisFleet,
   RepoPlacedError,
@@ -7,20 +6,12 @@ import {
   type FleetEvent,
   type ServerHandle,
 } from 'jarvis-opencode';
-import { mockFleet, mockOpenCode } from 'jarvis-opencode/testing';
+import { mockOpenCode } from 'jarvis-opencode/testing';
+import { mocksIn, requestsToMocks } from '../../support/mock-fleets.js';
 import { fakeHandle } from '../../support/server-handle.js';
 import { until } from '../../support/wait.js';
 
-const msw = setupServer();
-beforeAll(() => msw.listen({ onUnhandledRequest: 'error' }));
-afterAll(() => msw.close());
-
-function mocksOf<const M extends Parameters<typeof mockFleet>[0]>(given: M) {
-  const mocks = mockFleet(given);
-  msw.use(...mocks.handlers);
-  onTestFinished(() => mocks.close());
-  return mocks;
-}
+const mocksOf = mocksIn(requestsToMocks());
 
 const statesOf = (fleet: { servers(): readonly { name: string; state: string }[] }): string[] =>
   fleet.servers().map(({ name, state }) => `${name} ${state}`);

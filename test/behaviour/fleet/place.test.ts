@@ -1,8 +1,5 @@
-import { mkdtempSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setupServer } from 'msw/node';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   ClosedError,
   DisposeRefusedError,
@@ -12,28 +9,18 @@ import {
   RepoPlacedError,
   type ServerHandle,
 } from 'jarvis-opencode';
-import {
-  mockFleet,
-  mockOpenCode,
-  text,
-  waitFor,
-  type MockFleet,
-  type MockOpenCode,
-} from 'jarvis-opencode/testing';
+import { mockOpenCode, text, waitFor, type MockFleet, type MockOpenCode } from 'jarvis-opencode/testing';
+import { mocksIn, repositoryWithWorktree, requestsToMocks } from '../../support/mock-fleets.js';
 import { fakeHandle } from '../../support/server-handle.js';
 import { until } from '../../support/wait.js';
 
 type Mocks = { readonly main: MockOpenCode; readonly heavy: MockOpenCode };
 type Fleet = JarvisFleet<'main' | 'heavy'>;
 
-const msw = setupServer();
-beforeAll(() => msw.listen({ onUnhandledRequest: 'error' }));
-afterAll(() => msw.close());
+const mocksOf = mocksIn(requestsToMocks());
 
 async function aFleet(): Promise<{ mocks: MockFleet<Mocks>; fleet: Fleet }> {
-  const mocks = mockFleet({ main: mockOpenCode(), heavy: mockOpenCode() });
-  msw.use(...mocks.handlers);
-  onTestFinished(() => mocks.close());
+  const mocks = mocksOf({ main: mockOpenCode(), heavy: mockOpenCode() });
   mocks.mocks.main.reply('of main');
   mocks.mocks.heavy.reply('of heavy');
   return { mocks, fleet: await mocks.client() };
@@ -172,9 +159,7 @@ describe('placing a repository on another server', () => {
   });
 
   it('takes a repository from a server that the fleet does not have any more', async () => {
-    const mocks = mockFleet({ main: mockOpenCode(), heavy: mockOpenCode() });
-    msw.use(...mocks.handlers);
-    onTestFinished(() => mocks.close());
+    const mocks = mocksOf({ main: mockOpenCode(), heavy: mockOpenCode() });
     const binding = { jarvisSessionID: 'chat', sessionID: 'ses_1', directory: '/srv/old', server: 'old' };
     const fleet = await mocks.client({
       restore: {
@@ -220,14 +205,7 @@ describe('placing a repository on another server', () => {
   });
 
   it('moves all working trees on the disk, and nothing to another machine', async () => {
-    const root = realpathSync(mkdtempSync(join(tmpdir(), 'fleet-')));
-    onTestFinished(() => rmSync(root, { recursive: true }));
-    const app = join(root, 'app');
-    const worktree = join(root, 'worktree');
-    mkdirSync(join(app, '.git', 'worktrees', 'w'), { recursive: true });
-    writeFileSync(join(app, '.git', 'worktrees', 'w', 'commondir'), '../..\n');
-    mkdirSync(worktree);
-    writeFileSync(join(worktree, '.git'), `gitdir: ${join(app, '.git', 'worktrees', 'w')}\n`);
+    const { root, app, worktree } = repositoryWithWorktree();
     const open = (): Promise<ServerHandle> => Promise.resolve(fakeHandle());
     const fleet = await JarvisFleet.start({
       fetch: () => new Promise<Response>(() => undefined),
