@@ -1,9 +1,15 @@
-import ky, { type HTTPError, type RetryOptions } from 'ky';
+import type { RetryOptions } from 'ky';
+import { loadedOnce } from '../../core/lazy.js';
 import { JarvisError } from '../../errors.js';
 
-const RETRY = { statusCodes: [429, 502, 503, 504], backoffLimit: 2_000, maxRetryAfter: 30_000 };
+/** What a server answers that may answer soon. */
+const PASSING_STATUSES = [429, 502, 503, 504];
+const RETRY = { statusCodes: PASSING_STATUSES, backoffLimit: 2_000, maxRetryAfter: 30_000 };
 const RETRY_GET: RetryOptions = { ...RETRY, methods: ['get'] };
 const RETRY_OTHER: RetryOptions = { ...RETRY, methods: ['post', 'put', 'patch', 'delete'] };
+
+/** Loads ky, which on Node loads all of `fetch`: a program that sends nothing pays for neither. */
+const loadKy = loadedOnce(() => import('ky').then(({ default: ky }) => ky));
 
 /** One request and how often it may be sent. */
 export interface RetriedRequest {
@@ -17,7 +23,7 @@ export interface RetriedRequest {
   readonly signal: AbortSignal;
   /** Aborts, with the error, when the server has ended. Nothing is repeated on the next server here. */
   readonly lost: AbortSignal;
-  /** Whether an answer of any status is returned; if not, one that is not 2xx throws an `HTTPError` of ky. */
+  /** Whether an answer of any status is returned; if not, one that is not 2xx throws an {@link HttpError}. */
   readonly passesAnyStatus: boolean;
 }
 
@@ -27,20 +33,36 @@ export interface RetriedRequest {
  *
  * The first attempt calls `fetch` itself. Nearly every request succeeds at once, and ky then has nothing to decide. It would still
  * make a `Request`, clone it for the next attempt and wrap the answer, which costs a third of the CPU time of a call. So ky only
- * sees what did not succeed: it is handed the first outcome as if it had sent the request, and from there on it decides and waits.
+ * sees what may succeed later: it is handed the first outcome as if it had sent the request, and from there on it decides and waits.
+ *
+ * @throws {HttpError} for an answer that is not 2xx, unless any status is wanted.
  */
 export function sendWithRetries(request: RetriedRequest): Promise<Response> {
+  // A page that loads it only after its network has failed has lost it.
+  loadKy().catch(() => undefined);
   const first = request.send();
-  const judge = (): Promise<Response> => retry(request, first);
-  // What failed and is not to be repeated is its own outcome.
+  const { retries, method } = request;
+  const isPassing = (response: Response): boolean =>
+    method === 'GET' && PASSING_STATUSES.includes(response.status);
+  // What is not to be repeated is its own outcome.
+  if (retries === 0) return first.then((response) => accepted(request, response));
   return first.then(
-    (response) => (response.ok ? response : judge()),
-    request.retries === 0 ? undefined : judge,
+    (response) => (isPassing(response) ? retry(request, first) : accepted(request, response)),
+    () => retry(request, first),
   );
+}
+
+/** @throws {HttpError} for an answer that is not 2xx, unless any status is wanted. */
+function accepted({ passesAnyStatus, method, url }: RetriedRequest, response: Response): Response {
+  if (response.ok || passesAnyStatus) return response;
+  throw new StatusError(`${method} ${url} was answered with ${response.status}`, response);
 }
 
 async function retry(request: RetriedRequest, first: Promise<Response>): Promise<Response> {
   const { url, method, send, retries, signal, lost, passesAnyStatus } = request;
+  const ky = await loadKy().catch(() => undefined);
+  // The network is gone, and with it what a page loads from there.
+  if (ky === undefined) return accepted(request, await first);
   let last: Promise<Response> | undefined;
   return ky(url, {
     method,
@@ -70,8 +92,23 @@ async function cancelBody(answer: Promise<Response>): Promise<void> {
   await answer.then((response) => response.body?.cancel()).catch(() => undefined);
 }
 
-/** Whether it is the error by which ky reports an answer that is not 2xx. */
-export function isHttpError(error: unknown): error is HTTPError {
+/** Reports an answer that is not 2xx; ky has one of its own with the same name. */
+export interface HttpError extends Error {
+  readonly response: Response;
+}
+
+class StatusError extends Error implements HttpError {
+  override readonly name = 'HTTPError';
+  readonly response: Response;
+
+  constructor(message: string, response: Response) {
+    super(message);
+    this.response = response;
+  }
+}
+
+/** Whether it is the error by which {@link sendWithRetries} reports an answer that is not 2xx. */
+export function isHttpError(error: unknown): error is HttpError {
   return error instanceof Error && error.name === 'HTTPError' && 'response' in error;
 }
 

@@ -1,6 +1,8 @@
-import { HTTPError } from 'ky';
+// Loaded before time is faked.
+import 'ky';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { sendWithRetries, wasRefused, type RetriedRequest } from '../../../../src/client/http/retry.js';
+import { deferred } from '../../../support/wait.js';
 
 const refused = new TypeError('fetch failed', {
   cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
@@ -67,7 +69,7 @@ describe('sendWithRetries()', () => {
     const { request, sent } = requestOf(outcomes, { method });
     const error: unknown = await send(request).catch((reason: unknown) => reason);
     if (outcomes[0] instanceof Error) expect(error).toBe(outcomes[0]);
-    else expect(error).toBeInstanceOf(HTTPError);
+    else expect(error).toMatchObject({ name: 'HTTPError', response: { status: outcomes.at(-1) } });
     expect(sent()).toBe(outcomes.length);
   });
 
@@ -97,6 +99,55 @@ describe('sendWithRetries()', () => {
     caller.abort('enough');
     await expect(send(request)).rejects.toBeDefined();
     expect(sent()).toBe(1);
+  });
+});
+
+describe('sendWithRetries() while ky is not loaded', () => {
+  beforeEach(() => {
+    vi.resetModules();
+    vi.useRealTimers();
+    return () => vi.doUnmock('ky');
+  });
+
+  /** The function of a copy of the module that gets ky when `load` gives it. */
+  async function fresh(load: () => Promise<object>): Promise<typeof sendWithRetries> {
+    vi.doMock('ky', load);
+    const copy = await import('../../../../src/client/http/retry.js');
+    return copy.sendWithRetries;
+  }
+
+  it('answers what needs no repetition', async () => {
+    const copy = await fresh(() => new Promise(() => undefined));
+    const { request, answers } = requestOf([200]);
+    expect(await copy(request)).toBe(answers[0]);
+    await expect(copy(requestOf([404]).request)).rejects.toMatchObject({ response: { status: 404 } });
+  });
+
+  it('loads it once for 200 requests at the same time, and repeats each of them', async () => {
+    const load = vi.fn(() => vi.importActual<object>('ky'));
+    const copy = await fresh(load);
+    const requests = Array.from({ length: 200 }, () => requestOf([reset, 200]));
+    const answers = await Promise.all(requests.map(({ request }) => copy(request)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(200).fill(200));
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('repeats nothing for a caller who stops waiting meanwhile', async () => {
+    const { promise, resolve } = deferred<object>();
+    const copy = await fresh(() => promise);
+    const caller = new AbortController();
+    const { request, sent } = requestOf([reset], { signal: caller.signal });
+    const answer = copy(request);
+    caller.abort('enough');
+    resolve(await vi.importActual<object>('ky'));
+    await expect(answer).rejects.toBeDefined();
+    expect(sent()).toBe(1);
+  });
+
+  it('gives the first outcome where it cannot be loaded', async () => {
+    const copy = await fresh(() => Promise.reject(new TypeError('Failed to fetch the module')));
+    await expect(copy(requestOf([reset]).request)).rejects.toBe(reset);
+    await expect(copy(requestOf([503]).request)).rejects.toMatchObject({ response: { status: 503 } });
   });
 });
 
