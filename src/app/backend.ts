@@ -4,8 +4,7 @@ import { parseAskSettings, type AskSettings } from '../client/asks/settings.js';
 import type { EventOptions, EventSource, EventStream } from '../client/events/event-stream.js';
 import type { HubListener } from '../client/events/hub-listeners.js';
 import { EventHub } from '../client/events/hub.js';
-import type { Dialect } from '../client/dialect/dialect.js';
-import { dialects } from '../client/dialect/dialects.js';
+import { dialectsOf } from '../client/dialect/dialects.js';
 import { Http } from '../client/http/http.js';
 import { RepoTransport } from '../client/http/repo-transport.js';
 import type { RequestOptions } from '../client/http/request-options.js';
@@ -106,13 +105,12 @@ export class Backend {
       webSocket === undefined ? () => platform.loadWebSocket() : () => Promise.resolve(webSocket);
     const openEvents = options.fetch === undefined ? platform.openEvents : undefined;
     this.#keepAlive = platform.keepAlive;
-    const dialectOf = dialects((directory) => this.#hub.inject(disposedEvent(directory)));
-    const dialect = (): Dialect => dialectOf(server.opencode);
+    const dialects = dialectsOf(server, (directory) => this.#hub.inject(disposedEvent(directory)));
     this.#link = new ServerLink(isOwned, () => server.wake?.());
     this.#http = new Http({
       endpoint: () => ({ url: server.url, authorization: server.authorization }),
       signal: this.#over.signal,
-      dialect,
+      dialects,
       fetch: options.fetch,
       maxResponseBytes: options.maxResponseBytes,
       link: this.#link,
@@ -123,8 +121,8 @@ export class Backend {
     });
     this.locate = (bindings, requestOptions) => locateSessions(this.#http, bindings, requestOptions);
     this.#hub = new EventHub({
-      open: (signal) => this.#http.openEventStream(dialect().eventsPath, signal, openEvents),
-      dialect,
+      open: (signal, path) => this.#http.openEventStream(path, signal, openEvents),
+      dialects,
       maxEventBytes: options.maxEventBytes,
       onActivity,
       probe: (signal) => this.global.health({ signal, timeoutMs: PROBE_LIMIT_MS, retry: false }),

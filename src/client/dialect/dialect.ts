@@ -73,3 +73,16 @@ export interface Dialect {
   /** Begins to read a new connection of the event stream. */
   readFrames(): FrameReader;
 }
+
+/** Says how the server at hand is spoken to. */
+export interface DialectSource {
+  /** The major version of the server, as far as it is known. */
+  readonly opencode: OpenCodeMajor;
+  /** The dialect of that version; a promise where it has to be loaded. */
+  dialect(): Dialect | Promise<Dialect>;
+}
+
+/** One dialect, whatever the server is. */
+export function oneDialect(dialect: Dialect): DialectSource {
+  return { opencode: dialect.opencode, dialect: () => dialect };
+}

@@ -1,6 +1,6 @@
 import { UnsupportedOperationError } from '../../errors.js';
 import { decodeEnvelope, EVENTS_PATH, peekEnvelope } from '../events/sse.js';
-import { LOCATED_SESSIONS_PATH, type Dialect } from './dialect.js';
+import { LOCATED_SESSIONS_PATH, oneDialect, type Dialect } from './dialect.js';
 
 /** OpenCode 1.18 and later 1.x: the language of the library itself. */
 export const openCode1: Dialect = {
@@ -14,3 +14,6 @@ export const openCode1: Dialect = {
   },
   readFrames: () => ({ peek: peekEnvelope, decode: (data, head) => [decodeEnvelope(data, head)] }),
 };
+
+/** OpenCode 1.18, whatever the server is. */
+export const alwaysOpenCode1 = oneDialect(openCode1);

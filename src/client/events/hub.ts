@@ -9,8 +9,8 @@ import { readConnection, type ConnectionInit } from './connection.js';
 import { EventStream, gapEvent, type EventOptions } from './event-stream.js';
 import { GapBuffer } from './gap-buffer.js';
 import { HubListeners, type HubListener } from './hub-listeners.js';
-import { openCode1 } from '../dialect/opencode1.js';
-import type { Dialect, FrameReader } from '../dialect/dialect.js';
+import { alwaysOpenCode1 } from '../dialect/opencode1.js';
+import type { DialectSource, FrameReader } from '../dialect/dialect.js';
 import { DUPLICATE_TYPE } from './sse.js';
 
 /** A connection that lived this long was stable: the next reconnect starts again with the shortest wait. */
@@ -32,11 +32,13 @@ const RESYNC_TYPES: readonly EventType[] = [
 ];
 
 /** What the hub needs from outside. */
-export interface HubInit extends Pick<ConnectionInit, 'open' | 'onActivity' | 'probe' | 'maxEventBytes'> {
+export interface HubInit extends Pick<ConnectionInit, 'onActivity' | 'probe' | 'maxEventBytes'> {
+  /** Opens the event stream, which the server has at `path`. */
+  readonly open: (signal: AbortSignal, path: string) => ReturnType<ConnectionInit['open']>;
   /** Where the server is, and when it ends. @default a server that never ends */
   readonly link?: ServerLink | undefined;
   /** How the server at hand is spoken to. @default as OpenCode 1.18 */
-  readonly dialect?: (() => Dialect) | undefined;
+  readonly dialects?: DialectSource | undefined;
   readonly logger: Logger;
   /** The jitter of the pauses before a reconnect, from 0 to 1. @default Math.random */
   readonly random?: (() => number) | undefined;
@@ -173,7 +175,7 @@ export class EventHub {
 
   /** Keeps the connection up until the hub is closed or the server refuses it for good. */
   async #run(): Promise<void> {
-    const { logger, open, onActivity, probe, maxEventBytes, random } = this.#init;
+    const { logger, open, onActivity, probe, maxEventBytes, random, dialects = alwaysOpenCode1 } = this.#init;
     const { signal } = this.#closing;
     let attempt = 0;
     for (;;) {
@@ -187,18 +189,28 @@ export class EventHub {
       const closing = new AbortScope([signal, this.#link.lost]);
       let liveSince: number | undefined;
       const isGap = this.#gap.begin();
-      const frames = (this.#init.dialect?.() ?? openCode1).readFrames();
-      const onFrame = (data: string): void => {
-        this.#gap.noteDelivery();
-        this.#onFrame(data, frames);
-      };
       const onLive = async (connection: AbortSignal): Promise<void> => {
         await this.#becomeLive(isGap, connection);
         liveSince = realTime.now();
       };
       try {
         const { signal: end } = closing;
-        await readConnection({ open, onActivity, probe, maxEventBytes, onFrame, onLive, closing: end });
+        const known = dialects.dialect();
+        const dialect = known instanceof Promise ? await abortable(known, end) : known;
+        const frames = dialect.readFrames();
+        const onFrame = (data: string): void => {
+          this.#gap.noteDelivery();
+          this.#onFrame(data, frames);
+        };
+        await readConnection({
+          open: (signal) => open(signal, dialect.eventsPath),
+          onActivity,
+          probe,
+          maxEventBytes,
+          onFrame,
+          onLive,
+          closing: end,
+        });
         logger.warn('event stream ended');
       } catch (error) {
         // After one event that was too long the next connection may deliver.

@@ -10,8 +10,14 @@ import {
   retryAfterOf,
 } from '../../errors.js';
 import { untraced, type CallTrace, type Tracing } from '../../core/tracing.js';
-import type { CarryOut, Dialect, Exchange, OpenCodeMajor, OperationAnswer } from '../dialect/dialect.js';
-import { openCode1 } from '../dialect/opencode1.js';
+import type {
+  CarryOut,
+  DialectSource,
+  Exchange,
+  OpenCodeMajor,
+  OperationAnswer,
+} from '../dialect/dialect.js';
+import { alwaysOpenCode1 } from '../dialect/opencode1.js';
 import { loadAdvice } from './load-advice.js';
 import { parseBody, readErrorBody, readJson, readText, type ReadLimit } from './response.js';
 import {
@@ -34,7 +40,7 @@ export interface HttpInit {
   /** Called for every request, because a restarted server may have another address. */
   readonly endpoint: () => Endpoint;
   /** How the server at hand is spoken to. @default as OpenCode 1.18 */
-  readonly dialect?: (() => Dialect) | undefined;
+  readonly dialects?: DialectSource | undefined;
   /** Ends every request; they reject with its reason. */
   readonly signal: AbortSignal;
   readonly fetch?: FetchFunction | undefined;
@@ -179,9 +185,10 @@ export class Http {
     const attempt = async (begin: () => void): Promise<T> => {
       const release = await request.acquire?.(scope.signal, () => scope.suspendLimit());
       try {
+        // For each attempt: the next server may be of another version.
+        const dialect = await this.#dialects.dialect();
         begin();
-        // A dialect is asked for each attempt: the next server may be of another version.
-        const carryOut = this.#dialect().operation(request);
+        const carryOut = dialect.operation(request);
         request.onSend?.();
         const answering =
           carryOut === undefined
@@ -225,7 +232,7 @@ export class Http {
 
   /** The major version of the server, as far as it is known. */
   get opencode(): OpenCodeMajor {
-    return this.#dialect().opencode;
+    return this.#dialects.opencode;
   }
 
   /** Whether there is a server to send to; else it sleeps, restarts or is lost. */
@@ -247,8 +254,8 @@ export class Http {
     }
   }
 
-  #dialect(): Dialect {
-    return this.#init.dialect?.() ?? openCode1;
+  get #dialects(): DialectSource {
+    return this.#init.dialects ?? alwaysOpenCode1;
   }
 
   /**

@@ -1,8 +1,7 @@
 import { sendDisposeAll } from '../instances/api.js';
-import { dialects } from '../dialect/dialects.js';
+import { dialectsOf } from '../dialect/dialects.js';
 import { openCode1 } from '../dialect/opencode1.js';
-import type { OpenCodeMajor } from '../dialect/dialect.js';
-import { apiDocumentSchema, missingOperations } from '../opencode2/required-operations.js';
+import { oneDialect, type OpenCodeMajor } from '../dialect/dialect.js';
 import { Http } from './http.js';
 import type { FetchFunction } from './request-options.js';
 import { RequestError, ResponseShapeError, UnsupportedServerError } from '../../errors.js';
@@ -48,10 +47,9 @@ export interface ServerApi {
 export function serverApi({ url, authorization, fetch, opencode = 1 }: CalledServer): ServerApi {
   const { signal: never } = new AbortController();
   const init = { endpoint: () => ({ url, authorization }), signal: never, fetch };
-  const dialectOf = dialects(() => undefined);
-  const http = new Http({ ...init, dialect: () => dialectOf(opencode) });
+  const http = new Http({ ...init, dialects: dialectsOf({ opencode }, () => undefined) });
   /** Takes every path as it is. */
-  const plain = new Http({ ...init, dialect: () => ({ ...openCode1, operation: () => undefined }) });
+  const plain = new Http({ ...init, dialects: oneDialect({ ...openCode1, operation: () => undefined }) });
   return {
     health: (signal, timeoutMs = PROBE_TIMEOUT_MS) =>
       http.send(
@@ -72,6 +70,7 @@ export function serverApi({ url, authorization, fetch, opencode = 1 }: CalledSer
       }
     },
     assertOperations: async (version, supported, signal) => {
+      const { apiDocumentSchema, missingOperations } = await import('../opencode2/required-operations.js');
       const path = '/openapi.json';
       const request = {
         method: 'GET',

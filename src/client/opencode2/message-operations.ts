@@ -2,6 +2,7 @@ import { route } from '../http/route.js';
 import type { Message } from '../schema/message.js';
 import { param, type Call, type Handler } from './call.js';
 import { toAssistantMessage, toUserMessage } from './messages.js';
+import { entriesPath } from './paged-entries.js';
 import { directoryOf } from './session-operations.js';
 import {
   entryPageSchema,
@@ -15,11 +16,6 @@ import {
 const PAGE_SIZE = 200;
 /** How far to look for the prompt of a step beyond the entries that were asked for. */
 const MAX_LOOK_AHEAD = 2_000;
-
-/** The route of a session's history. */
-export function entriesPath(sessionID: string): string {
-  return route`/api/session/${sessionID}/message`;
-}
 
 /** Reads the history of a session from the newest entry on, or from a cursor on. */
 async function* entriesOf(

@@ -1,8 +1,8 @@
 import { Paged } from '../http/paged.js';
+import { route } from '../http/route.js';
 import type { RepoTransport } from '../http/repo-transport.js';
 import type { Page } from '../http/request.js';
 import type { RequestOptions } from '../http/request-options.js';
-import { entriesPath } from './message-operations.js';
 import { entryListSchema, type SessionEntry } from './wire.js';
 
 /** The entries to list. */
@@ -13,6 +13,11 @@ export interface EntryWindow {
   readonly before: string | undefined;
   /** Makes sure that the session belongs to the repository. */
   readonly verify: () => Promise<void>;
+}
+
+/** The route of a session's history. */
+export function entriesPath(sessionID: string): string {
+  return route`/api/session/${sessionID}/message`;
 }
 
 /** Lists the history of a session, a page from oldest to newest; iterated from the newest entry on. */
