@@ -185,7 +185,7 @@ export class RequestError extends JarvisError {
   readonly serverError: string | undefined;
   /** `data` of the body, e.g. `{ message }`; `undefined` when it has none. */
   readonly data: unknown;
-  /** Under which reference the server's own log has the cause of a 500, `err_…`. */
+  /** Under which reference the server's own log has the cause of a 500, `err_...`. */
   readonly ref: string | undefined;
   readonly #retryAfterMs: number | undefined;
 

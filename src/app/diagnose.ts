@@ -35,7 +35,7 @@ export interface DiagnoseInit {
   /** The time in epoch milliseconds. */
   readonly now: () => number;
   /** Looks at this machine. */
-  readonly machine: () => Finding[];
+  readonly machine: () => Finding[] | Promise<Finding[]>;
 }
 
 const checks: OptionChecks<DiagnoseOptions> = { directory: aString, signal: aSignal, timeoutMs: positiveMs };

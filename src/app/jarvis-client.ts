@@ -19,7 +19,7 @@ import { SessionRegistry, sessionMapOf, type SessionMap } from '../registry/sess
 import { parseSnapshot, takeSnapshot, type JarvisSnapshot } from '../registry/snapshot.js';
 import { connectAs, type ClientClass } from './attach.js';
 import { Backend } from './backend.js';
-import { diagnose, type DiagnoseOptions } from './diagnose.js';
+import type { DiagnoseOptions } from './diagnose.js';
 import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
@@ -202,6 +202,7 @@ export class JarvisClient implements AsyncDisposable {
    */
   async diagnose(options?: DiagnoseOptions): Promise<Finding[]> {
     this.#backend.assertOpen();
+    const { diagnose } = await import('./diagnose.js');
     return diagnose(options, {
       server: this.server,
       health: (requestOptions) => this.global.health(requestOptions),

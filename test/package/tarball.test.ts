@@ -220,6 +220,25 @@ describe('the entry points', () => {
   });
 });
 
+describe('an import of the package', () => {
+  it('leaves the fetch of Node unloaded, which only a request needs', async () => {
+    const code = `
+      await import('jarvis-opencode');
+      console.log(JSON.stringify(process.moduleLoadList.filter((name) => name.includes('undici/undici'))));
+    `;
+    expect(await evaluate(code)).toEqual([]);
+  });
+
+  it('loads files that V8 keeps in one byte for each character', async () => {
+    const dist = join(installed, 'dist');
+    const scripts = (await readdir(dist)).filter((file) => file.endsWith('.js'));
+    const texts = await Promise.all(scripts.map((file) => readFile(join(dist, file), 'utf8')));
+    // One other character doubles what the whole file takes. The build escapes those of strings, but not those of comments.
+    const wide = texts.flatMap((text) => text.match(/^.*[^\0-\xff].*$/gmu) ?? []);
+    expect(wide).toEqual([]);
+  });
+});
+
 describe('the declarations', () => {
   const MAIN = `
     import { JarvisOpenCode, type RepoClient } from 'jarvis-opencode';

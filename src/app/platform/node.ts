@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import { canonicalPath } from '../../lifecycle/paths/canonical-path.js';
-import { diagnoseMachine } from '../../lifecycle/diagnosis/machine.js';
 import { sharedGitDirectory } from '../../lifecycle/paths/git-directory.js';
 import { usageOf } from '../../lifecycle/process/usage.js';
 import type { WebSocketConstructor } from '../../client/pty/connection.js';
@@ -43,7 +42,10 @@ export const nodePlatform: Platform = {
   usage: usageOf,
   logger: debugLogger,
   asyncContext,
-  diagnose: diagnoseMachine,
+  diagnose: async (server) => {
+    const { diagnoseMachine } = await import('../../lifecycle/diagnosis/machine.js');
+    return diagnoseMachine(server);
+  },
   tracing: nodeTracing,
   publish: (decision) => {
     if (instanceChannel.hasSubscribers) instanceChannel.publish(decision);

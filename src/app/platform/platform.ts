@@ -48,7 +48,7 @@ export interface Platform {
   /** The logger of a client whose options name none. @default silence */
   logger?(): Logger | undefined;
   /** Looks at this machine, for `diagnose()`; nothing where the runtime shows none of it. */
-  diagnose?(server: ServerHandle): Finding[];
+  diagnose?(server: ServerHandle): Promise<Finding[]>;
   /** Publishes the begin and the end of what the client does. @default nobody can listen */
   readonly tracing?: Tracing | undefined;
   /** Publishes a decision about an instance to whoever diagnoses this process. */

@@ -1,4 +1,3 @@
-import { unrefFetch } from '../../lifecycle/server/unref-fetch.js';
 import { nodePlatform } from './node.js';
 import type { Platform } from './platform.js';
 
@@ -11,7 +10,10 @@ export function unrefPlatform(): Platform {
   let timer: NodeJS.Timeout | undefined;
   return {
     ...nodePlatform,
-    openEvents: unrefFetch,
+    openEvents: async (url, init) => {
+      const { unrefFetch } = await import('../../lifecycle/server/unref-fetch.js');
+      return unrefFetch(url, init);
+    },
     keepAlive: () => {
       running += 1;
       timer ??= setInterval(() => undefined, KEEP_ALIVE_MS);

@@ -168,7 +168,7 @@ export class PtyResource extends RepoResource {
   }
 
   /**
-   * Makes a ticket with which somebody else, e.g. a web page, may open `/pty/{id}/connect?ticket=…` once, without the
+   * Makes a ticket with which somebody else, e.g. a web page, may open `/pty/{id}/connect?ticket=...` once, without the
    * password. {@link connect} makes its own.
    *
    * @throws {RequestError} with status 404 when the terminal is gone, or of another repository.

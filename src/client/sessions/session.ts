@@ -118,7 +118,7 @@ export interface SessionBindings {
 
 /** One OpenCode session, which belongs to one repository for good. Make one with `repo.sessions`. */
 export class Session {
-  /** `ses_…`. */
+  /** `ses_...`. */
   readonly id: string;
   /** The repository it belongs to. */
   readonly directory: string;

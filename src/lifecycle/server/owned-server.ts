@@ -29,7 +29,7 @@ import { DirectoryTraps } from '../paths/directory-traps.js';
 import { assertNoPlugins } from '../paths/project-plugins.js';
 import { nextPlan, parseServerOptions, type ServerOptions, type ServerPlan } from './options.js';
 import { useData } from './shared-data.js';
-import { launchServer, type ServerCalls } from './launch/launch.js';
+import type { ServerCalls } from './launch/launch.js';
 
 /** One server process, as its supervisor needs it. */
 export interface SupervisedProcess {
@@ -126,6 +126,8 @@ export class OwnedServer implements ServerHandle {
       logger.debug('server output', { line });
       events.log(line);
     };
+    // Whoever only connects to servers never needs it.
+    const { launchServer } = await import('./launch/launch.js');
     const first = await launchServer(plan, calls, { signal: options.signal, onLog, logger, guards });
     const launch = (signal: AbortSignal): Promise<SupervisedProcess> => {
       plan = nextPlan(plan);
