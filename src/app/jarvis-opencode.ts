@@ -1,6 +1,5 @@
 import { anObject, assertOptions, pickOptions, shown, someMs, type OptionChecks } from '../core/checks.js';
-import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
-import type { ServerHandle } from '../lifecycle/server/handle.js';
+import { HOST_SIGNAL_GRACE_MS, type ServerHandle } from '../lifecycle/server/handle.js';
 import { serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { exemptLoopback, isLoopback } from '../lifecycle/server/launch/loopback.js';
 import { OwnedServer } from '../lifecycle/server/owned-server.js';

@@ -5,7 +5,7 @@ import { startOptionChecks, type StartOptions } from '../app/jarvis-opencode.js'
 import type { JarvisOptions } from '../app/options.js';
 import { startServer } from '../app/start-server.js';
 import { assertOptions, pickOptions, type OptionChecks } from '../core/checks.js';
-import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/guards/exit-hook.js';
+import { HOST_SIGNAL_GRACE_MS } from '../lifecycle/server/handle.js';
 import { parseServerOptions, serverOptionChecks, type ServerOptions } from '../lifecycle/server/options.js';
 import { directoryCheck, OwnedServer } from '../lifecycle/server/owned-server.js';
 import {

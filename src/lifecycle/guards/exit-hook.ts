@@ -8,9 +8,6 @@ export interface ExitHook {
   stop(): Promise<unknown>;
 }
 
-/** Milliseconds a server has to end its work when its host is told to end, and then again to end itself. */
-export const HOST_SIGNAL_GRACE_MS = 1_000;
-
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const hooks = new Set<ExitHook>();

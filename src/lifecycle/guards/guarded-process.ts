@@ -1,7 +1,8 @@
 import { delay } from '../../core/abort.js';
 import { MAX_TIMER_MS } from '../../core/clock.js';
 import type { Guards } from './guards.js';
-import { registerExitHook, HOST_SIGNAL_GRACE_MS } from './exit-hook.js';
+import { HOST_SIGNAL_GRACE_MS } from '../server/handle.js';
+import { registerExitHook } from './exit-hook.js';
 import { ProcessTree } from '../process/process-tree.js';
 import type { ServerExit } from '../process/exit.js';
 import { spawnServer, type SpawnedServer, type SpawnOptions } from '../process/spawn.js';

@@ -62,6 +62,8 @@ export interface ServerChange {
 }
 
 const DEFAULT_GRACE_MS = 2_000;
+/** Milliseconds a server has to end its work when its host is told to end, and then again to end itself. */
+export const HOST_SIGNAL_GRACE_MS = 1_000;
 
 const stopChecks: OptionChecks<StopOptions> = { graceMs: someMs };
 const closeChecks: OptionChecks<CloseOptions> = { ...stopChecks, drainMs: someMs };

@@ -11,10 +11,10 @@ import { usageOf } from '../process/usage.js';
 import type { GuardKinds } from '../guards/guards.js';
 import { Recycler } from './recycler.js';
 import { HealthMonitor, parseHealthPolicy, type ParsedHealthPolicy } from './health.js';
-import { HOST_SIGNAL_GRACE_MS } from '../guards/exit-hook.js';
 import type { Probe } from './launch/ready.js';
 import { parseRestartPolicy, RestartBudget, type ParsedRestartPolicy } from './restart-budget.js';
 import {
+  HOST_SIGNAL_GRACE_MS,
   parseGraceMs,
   parseRestartOptions,
   type RestartGuard,
