@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkLinks } from '../../scripts/docs/links.js';
@@ -229,6 +230,20 @@ describe('an import of the package', () => {
     expect(await evaluate(code)).toEqual([]);
   });
 
+  it('takes at most 2.1 times the heap of zod, of which it loads all', async () => {
+    const heap = async (specifier: string): Promise<number> => {
+      const code = `
+        gc();
+        const before = process.memoryUsage().heapUsed;
+        await import('${specifier}');
+        gc();
+        console.log(JSON.stringify(process.memoryUsage().heapUsed - before));
+      `;
+      return (await evaluate(code, '--expose-gc')) as number;
+    };
+    expect((await heap('jarvis-opencode')) / (await heap('zod'))).toBeLessThan(2.1);
+  });
+
   it('loads files that V8 keeps in one byte for each character', async () => {
     const dist = join(installed, 'dist');
     const scripts = (await readdir(dist)).filter((file) => file.endsWith('.js'));
@@ -338,5 +353,35 @@ describe('the browser build', () => {
       list.filter((one) => one.external).map((one) => `${path} → ${one.path}`),
     );
     expect(outside).toEqual([]);
+  });
+
+  it('gives a page 115 kB compressed at once, and the rest when it is used', async () => {
+    const { metafile, outputFiles } = await build({
+      stdin: { contents: `export { JarvisOpenCode } from 'jarvis-opencode';`, resolveDir: project },
+      platform: 'browser',
+      format: 'esm',
+      bundle: true,
+      minify: true,
+      splitting: true,
+      outdir: join(project, 'page'),
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+    });
+    const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+    const atOnce = new Set<string>();
+    const load = (path: string): void => {
+      if (atOnce.has(path)) return;
+      atOnce.add(path);
+      for (const { path: next, kind } of metafile.outputs[path]?.imports ?? [])
+        if (kind === 'import-statement') load(next);
+    };
+    load(Object.keys(metafile.outputs).find((path) => basename(path) === 'stdin.js') ?? '');
+    const bytes = [...atOnce].map((path) => gzipSync(files.get(basename(path)) ?? '', { level: 9 }).length);
+    expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThan(115_000);
+    const later = Object.keys(metafile.outputs).filter((path) => !atOnce.has(path));
+    const inputs = later.flatMap((path) => Object.keys(metafile.outputs[path]?.inputs ?? {}));
+    const loadedLater = ['node_modules/ky/', 'dist/dialect-', 'dist/fetch-answer-', 'dist/diagnose-'];
+    expect(loadedLater.filter((part) => !inputs.some((path) => path.includes(part)))).toEqual([]);
   });
 });
