@@ -1,7 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAlive } from '../support/processes.js';
@@ -11,6 +14,7 @@ import { addressOf, startDesk } from './desk-process.js';
 // The desk as a user runs it: `npm run desk`, with its scripted model, in a real browser.
 
 const executable = findChromium();
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PATIENCE = { timeout: 60_000 };
 const HOSTILE = `<img src="x" onerror="globalThis.isHarmed = true"><script>globalThis.isHarmed = true</script>`;
 
@@ -119,6 +123,42 @@ describe.skipIf(executable === undefined)('the desk in a browser', () => {
     await page.getByRole('button', { name: 'Crash' }).click();
     await expect.poll(pid, PATIENCE).not.toBe(before);
     await expect.poll(() => page.locator('header .pill').textContent(), PATIENCE).toContain('ready');
+  });
+
+  it.each(['light', 'dark'] as const)('has no fault that axe finds, in %s colours', async (colorScheme) => {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(AXE);
+    const { violations, passes } = await page.evaluate<AxeResults>('axe.run()');
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual(
+      [],
+    );
+    expect(passes.length).toBeGreaterThan(20);
+  });
+
+  it('is used by the keyboard alone', async () => {
+    const focused = (what: string): Promise<string> =>
+      page.evaluate<string>(`document.activeElement.${what}`);
+    /** Goes from control to control until this one has the focus, which can be seen. */
+    const tabTo = async (label: string): Promise<void> => {
+      const step = async (): Promise<string> => {
+        const at = await focused("getAttribute('aria-label')");
+        if (at !== label) await page.keyboard.press('Tab');
+        return at;
+      };
+      await expect.poll(step, { ...PATIENCE, interval: 10 }).toBe(label);
+      expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
+    };
+    await tabTo('Hold blog');
+    for (const isHeld of ['true', 'false']) {
+      await page.keyboard.press('Space');
+      await expect.poll(() => focused("getAttribute('aria-pressed')"), PATIENCE).toBe(isHeld);
+    }
+    await tabTo('Ask the agent of blog');
+    await page.keyboard.type('hello from the keyboard');
+    await page.keyboard.press('Enter');
+    await expect
+      .poll(() => page.locator('.answer').allTextContents(), PATIENCE)
+      .toContain('You said: hello from the keyboard');
   });
 
   it('is usable at 390 px without scrolling sideways', async () => {

@@ -190,11 +190,11 @@ function conversations(repo: RepoState, shown: DeskState): TemplateResult {
 }
 
 function conversation(shown: ConversationState): TemplateResult {
-  const { key, title, exchanges, asks, isBusy } = shown;
+  const { key, repo, title, exchanges, asks, isBusy } = shown;
   const last = exchanges.at(-1);
   const running = isBusy ? live.get(key) : undefined;
-  return html`<section class="conversation" aria-label="Conversation ${title}">
-    <h4>${title}${isBusy ? html`<span class="busy" aria-label="at work"></span>` : nothing}</h4>
+  return html`<section class="conversation" aria-label="${title} in ${repo}">
+    <h4>${title}${isBusy ? html`<span class="busy" role="img" aria-label="at work"></span>` : nothing}</h4>
     ${
       exchanges.length > 1
         ? html`<details>
