@@ -2,6 +2,7 @@
 export type { DrainedOptions } from './app/jarvis-client.js';
 export type { DiagnoseOptions } from './app/diagnose.js';
 export type { ConnectOptions, JarvisOptions } from './app/options.js';
+export type { OpenCode2Client, OpenCode2Repo, OpenCode2Session } from './app/opencode2-client.js';
 export type { MapFunction, MapOptions, MapProgress, MapResult } from './app/map.js';
 export { RepoClient, type DisposeOptions, type OneShotOptions } from './client/repo/repo-client.js';
 export type { UseContext, UseOptions } from './client/repo/use.js';

@@ -24,6 +24,8 @@ export interface Measurement {
   readonly failed: readonly string[];
   /** Fields and query parameters of covered operations that no method sends; deliberate ones are fine. */
   readonly unused: readonly { readonly operation: string; readonly fields: readonly string[] }[];
+  /** The operations that each method is there for. */
+  readonly operationsByMethod: ReadonlyMap<string, readonly string[]>;
   /** Public methods without a call. */
   readonly uncalled: readonly string[];
   /** Exclusions that are about no operation, or about one that is covered. */
@@ -64,6 +66,7 @@ export async function measure(
     refused: unique(traces.flatMap(({ call, refused }) => refused.map((what) => `${call.method}: ${what}`))),
     failed: traces.flatMap(({ call, failed }) => (failed === undefined ? [] : [`${call.method}: ${failed}`])),
     unused: unusedFields(operations, traces),
+    operationsByMethod: operationsByMethod(traces),
     uncalled: await uncalledMethods(doc, calls),
     idleExclusions: exclusions
       .filter((exclusion) => {
@@ -141,10 +144,7 @@ function coverageOf(
   const missing: string[] = [];
   for (const { name } of operations) {
     const by = unique(
-      traces
-        .filter(({ call }) => call.beside?.includes(name) !== true)
-        .filter(({ sent }) => sent.some((request) => request.operation?.name === name))
-        .map(({ call }) => call.method),
+      traces.filter((trace) => purposeOf(trace).includes(name)).map(({ call }) => call.method),
     );
     const exclusion = exclusions.find((one) => excludes(one, name));
     if (by.length > 0) covered.push({ operation: name, by });
@@ -152,6 +152,22 @@ function coverageOf(
     else missing.push(name);
   }
   return { total: operations.length, covered, excluded, missing };
+}
+
+/** The operations of a call that are not beside its purpose. */
+function purposeOf({ call, sent }: Trace): string[] {
+  return unique(sent.flatMap(({ operation }) => operation?.name ?? [])).filter(
+    (name) => call.beside?.includes(name) !== true,
+  );
+}
+
+function operationsByMethod(traces: readonly Trace[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const trace of traces) {
+    const { method } = trace.call;
+    found.set(method, unique([...(found.get(method) ?? []), ...purposeOf(trace)]));
+  }
+  return found;
 }
 
 function unusedFields(operations: readonly Operation[], traces: readonly Trace[]): Measurement['unused'] {

@@ -24,6 +24,7 @@ import { Directories } from './directories.js';
 import { mapDirectories, type MapFunction, type MapOptions, type MapResult } from './map.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
 import { membershipOf } from './membership.js';
+import type { OnlyOpenCode2, OpenCode2Client } from './opencode2-client.js';
 import type { Platform } from './platform/platform.js';
 
 /** Options of `jarvis.drained()`. */
@@ -91,6 +92,11 @@ export class JarvisClient implements AsyncDisposable {
    * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {ConnectionError} {@link TimeoutError} when it does not answer.
    */
+  static async connect<T extends JarvisClient>(
+    this: ClientClass<T>,
+    options: ConnectOptions & OnlyOpenCode2,
+  ): Promise<OpenCode2Client<T>>;
+  static async connect<T extends JarvisClient>(this: ClientClass<T>, options: ConnectOptions): Promise<T>;
   static async connect<T extends JarvisClient>(this: ClientClass<T>, options: ConnectOptions): Promise<T> {
     return connectAs(this, options);
   }

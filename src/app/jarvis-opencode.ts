@@ -7,6 +7,7 @@ import { comparableOptions } from './comparable-options.js';
 import { JarvisClient } from './jarvis-client.js';
 import { connectAs, type ClientClass } from './attach.js';
 import { jarvisOptionChecks, type ConnectOptions, type JarvisOptions } from './options.js';
+import type { OnlyOpenCode2, OpenCode2Client } from './opencode2-client.js';
 import { nodePlatform } from './platform/node.js';
 import { unrefPlatform } from './platform/unref.js';
 import { sharedClient } from './shared-clients.js';
@@ -79,6 +80,8 @@ export class JarvisOpenCode extends JarvisClient {
    * @throws {UnsupportedServerError} when this library does not support the server's version.
    * @throws {TypeError} {@link RangeError} for an invalid option.
    */
+  static async start(options: StartOptions & OnlyOpenCode2): Promise<OpenCode2Client<JarvisOpenCode>>;
+  static async start(options?: StartOptions): Promise<JarvisOpenCode>;
   static async start(options: StartOptions = {}): Promise<JarvisOpenCode> {
     // Checks all options before it starts anything.
     assertOptions('JarvisOpenCode.start()', startOptionChecks, options);
@@ -93,6 +96,14 @@ export class JarvisOpenCode extends JarvisClient {
     }
   }
 
+  static override async connect<T extends JarvisClient>(
+    this: ClientClass<T>,
+    options: ConnectOptions & OnlyOpenCode2,
+  ): Promise<OpenCode2Client<T>>;
+  static override async connect<T extends JarvisClient>(
+    this: ClientClass<T>,
+    options: ConnectOptions,
+  ): Promise<T>;
   static override async connect<T extends JarvisClient>(
     this: ClientClass<T>,
     options: ConnectOptions,
@@ -124,6 +135,11 @@ export class JarvisOpenCode extends JarvisClient {
    * @throws {RangeError} for an option out of bounds.
    * @throws {ServerStartError} {@link UnsupportedServerError} as `start()`.
    */
+  static async shared(
+    key: string,
+    options: SharedOptions & OnlyOpenCode2,
+  ): Promise<OpenCode2Client<JarvisOpenCode>>;
+  static async shared(key: string, options?: SharedOptions): Promise<JarvisOpenCode>;
   static async shared(key: string, options: SharedOptions = {}): Promise<JarvisOpenCode> {
     if (typeof key !== 'string' || key === '') {
       throw new TypeError(`Expected the key of JarvisOpenCode.shared() to be a text, got ${shown(key)}.`);

@@ -69,7 +69,7 @@ type Mutable<T> = {
 
 describe('JarvisOpenCode', () => {
   it('is what its ways to make one return', () => {
-    expectTypeOf(JarvisOpenCode.start).returns.resolves.toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf(JarvisOpenCode.start()).resolves.toEqualTypeOf<JarvisOpenCode>();
     expectTypeOf(JarvisOpenCode.connect({ url: '' })).resolves.toEqualTypeOf<JarvisOpenCode>();
     expectTypeOf(new JarvisOpenCode(handle)).toEqualTypeOf<JarvisOpenCode>();
     expectTypeOf(JarvisOpenCode).constructorParameters.toEqualTypeOf<
@@ -78,9 +78,11 @@ describe('JarvisOpenCode', () => {
   });
 
   it('starts with no option at all, and connects with a url', () => {
-    expectTypeOf(JarvisOpenCode.start).parameters.toEqualTypeOf<[options?: StartOptions]>();
-    expectTypeOf(JarvisOpenCode.shared).parameters.toEqualTypeOf<[key: string, options?: SharedOptions]>();
-    expectTypeOf(JarvisOpenCode.shared).returns.resolves.toEqualTypeOf<JarvisOpenCode>();
+    expectTypeOf<Parameters<typeof JarvisOpenCode.start>>().toEqualTypeOf<[options?: StartOptions]>();
+    expectTypeOf<Parameters<typeof JarvisOpenCode.shared>>().toEqualTypeOf<
+      [key: string, options?: SharedOptions]
+    >();
+    expectTypeOf(JarvisOpenCode.shared('main')).resolves.toEqualTypeOf<JarvisOpenCode>();
     // @ts-expect-error a signal would end the start of all
     void JarvisOpenCode.shared('main', { signal: new AbortController().signal });
     expectTypeOf<StartOptions>().toExtend<JarvisOptions>();

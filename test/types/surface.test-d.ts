@@ -173,6 +173,9 @@ interface Types {
   ModelRef: api.ModelRef;
   OAuthAuthorizeInput: api.OAuthAuthorizeInput;
   OAuthCallbackInput: api.OAuthCallbackInput;
+  OpenCode2Client: api.OpenCode2Client<api.Session>;
+  OpenCode2Repo: api.OpenCode2Repo;
+  OpenCode2Session: api.OpenCode2Session;
   OpenCodeEvent: api.OpenCodeEvent;
   OutputFormat: api.OutputFormat;
   Part: api.Part;
