@@ -86,6 +86,8 @@ export default defineConfig({
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           pool: 'forks',
+          // The files of a worker share what they import: loading it again took as long as many tests.
+          isolate: false,
           maxWorkers: REAL_SERVERS,
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -98,6 +100,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
+          isolate: false,
           maxWorkers: REAL_SERVERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
