@@ -10,6 +10,8 @@ export default mergeConfig(
       allowOnly: false,
       include: ['test/long/**/*.test.ts'],
       pool: 'forks',
+      // Each file starts servers enough.
+      fileParallelism: false,
       testTimeout: 600_000,
       hookTimeout: 120_000,
     },

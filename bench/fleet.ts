@@ -6,26 +6,18 @@ import { JarvisFleet, type RepoClient } from 'jarvis-opencode';
 import { gitRepo } from '../test/support/git-repo.js';
 import { text, toolCall } from '../test/support/model-steps.js';
 import { realServerOptions } from '../test/support/real-opencode.js';
+import { busyTool } from '../test/support/repo-tools.js';
 
 /** How long the loop runs. */
 const BUSY_MS = Number(process.argv[2] ?? 8_000);
 const PROFILES = 8;
 const IDLE_MS = 10_000;
 
-const BUSY_TOOL = `export default {
-  description: 'Computes',
-  args: {},
-  execute: async () => {
-    for (const end = Date.now() + ${BUSY_MS}; Date.now() < end; );
-    return 'computed';
-  },
-};`;
-
 await using real = await realServerOptions({
   script: ({ prompt, step }) =>
     prompt === 'compute' && step === 0 ? [toolCall('busy', {})] : [text('done')],
 });
-await using evil = await gitRepo({ files: { '.opencode/tool/busy.js': BUSY_TOOL } });
+await using evil = await gitRepo({ files: { '.opencode/tool/busy.js': busyTool(BUSY_MS) } });
 await using good = await gitRepo();
 
 /** A profile with a data directory of its own. */

@@ -30,6 +30,7 @@ import {
   waitForNone,
 } from '../support/processes.js';
 import { realServerOptions } from '../support/real-opencode.js';
+import { hasSandbox } from '../support/works.js';
 
 /** In the environment of every process that a test starts, unless the wrapper clears it. */
 let marker: string;
@@ -57,16 +58,6 @@ async function refusal(...wrap: string[]): Promise<ServerStartError> {
   expectNoProcesses(marker);
   expect(error).toBeInstanceOf(ServerStartError);
   return error as ServerStartError;
-}
-
-/** Whether the system lets us run this. */
-function works(program: string, ...args: string[]): boolean {
-  try {
-    execFileSync(program, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('a command that starts the server', () => {
@@ -135,9 +126,6 @@ describe('a command that starts the server', () => {
     );
   });
 });
-
-// bwrap is in Debian's package bubblewrap; some containers forbid its namespaces.
-const hasSandbox = works('bwrap', '--ro-bind', '/', '/', '--unshare-pid', '--proc', '/proc', 'true');
 
 describe.runIf(hasSandbox)('a real server in a sandbox (skipped where bwrap is missing or forbidden)', () => {
   it('shows its tools the repository alone, counts only their processes, and leaves none', async () => {
