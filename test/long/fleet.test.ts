@@ -223,6 +223,10 @@ describe('a fleet of real servers', () => {
     await expect(fleet.forRepo(directoryOf('main')).sessions.get(id)).rejects.toMatchObject({ status: 404 });
     expect(await untrusted.mcp.status()).toEqual({});
     expect(existsSync(join(real.root, 'mcp-ran'))).toBe(false);
+    await fleet.server('main').global.auth.set('provider', { type: 'api', key: 'of main' });
+    const credentialsOf = (name: string): string =>
+      join(real.root, 'data', name, 'data', 'opencode', 'auth.json');
+    expect(['main', 'untrusted'].map((name) => existsSync(credentialsOf(name)))).toEqual([true, false]);
     await fleet.place(directoryOf('untrusted'), 'b', { force: true });
     await fleet.forRepo(directoryOf('untrusted')).mcp.status();
     await until(() => existsSync(join(real.root, 'mcp-ran')), {

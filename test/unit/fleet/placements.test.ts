@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RepoPlacedError } from 'jarvis-opencode';
 import { Placements, type PlacementsInit } from '../../../src/fleet/placements.js';
+import { randomOf } from '../../support/random.js';
 
 const NAMES = ['main', 'heavy', 'gpu'] as const;
 
@@ -185,12 +186,3 @@ describe('placing directories', () => {
     expect(moves).toBeGreaterThan(100);
   });
 });
-
-/** Numbers from 0 to 1, the same for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
-    return state / 4_294_967_296;
-  };
-}
