@@ -63,7 +63,12 @@ describe.skipIf(executable === undefined)('in a browser', () => {
   }
 
   it('streams the text of a turn in pieces', async () => {
-    real.model.use(() => [text('one two three', { chunks: 3, delayMs: 50 })]);
+    // The model goes on when the page shows how its answer begins.
+    real.model.use(async function* () {
+      yield text('one');
+      await page.waitForFunction(`document.title === 'one'`);
+      yield text(' two three');
+    });
     expect(await call(page, 'connect', { url: jarvis.server.url, password })).toBe('1.18.33');
     const seen = await call(page, 'turn', repo.directory, 'count');
     expect(seen).toMatchObject({ text: 'one two three', asked: [] });

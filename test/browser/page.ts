@@ -45,6 +45,7 @@ export const calls = {
       if (step.type === 'text') {
         seen.pieces += 1;
         seen.text += step.delta;
+        document.title = seen.text;
       } else if (step.type === 'permission') {
         seen.asked.push(step.request.permission);
         await step.allow();

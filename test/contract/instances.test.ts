@@ -292,7 +292,7 @@ describe.each(worlds)('instances in $name', ({ name, open }) => {
   it('runs the build farm of the examples over many repositories, each booted once, three loaded at a time', async () => {
     const jarvis = await world.connect({ idle: { maxLoaded: 3 } });
     // A repository takes a second and a half of a real server.
-    const many = name === 'the mock' ? 30 : Number(process.env['FARM_REPOSITORIES'] ?? 10);
+    const many = name === 'the mock' ? 30 : Number(process.env['FARM_REPOSITORIES'] ?? 6);
     const directories = await Promise.all(Array.from({ length: many }, () => world.repo()));
     const [mine, broken] = [new Set(directories), await world.repo()];
     await world.breakRepo(broken);

@@ -8,7 +8,7 @@ import { operationsOf, readDoc, type Operation } from '../../scripts/api-coverag
 import { realJarvis, type RealJarvis } from '../support/real-jarvis.js';
 
 /** How many requests are tried beside one for each operation; more with `FUZZ_RUNS`. */
-const REQUESTS = Number(process.env['FUZZ_RUNS'] ?? 100);
+const REQUESTS = Number(process.env['FUZZ_RUNS'] ?? 60);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 /** Some operations wait for ever, or for the end of a turn. */
 const REQUEST_LIMIT_MS = 500;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { FleetSnapshot, JarvisFleet } from 'jarvis-opencode';
-import { mockOpenCode, type MockOpenCode } from 'jarvis-opencode/testing';
+import { mockOpenCode } from 'jarvis-opencode/testing';
 import { fakeClock } from '../../support/fake-clock.js';
 import { mocksIn, requestsToMocks } from '../../support/mock-fleets.js';
 import { randomOf } from '../../support/random.js';
@@ -16,7 +16,7 @@ it('keeps each repository and each conversation on its server through any 500 st
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
   const clock = fakeClock();
   const mocks = mocksOf({ main: mockOpenCode(), heavy: mockOpenCode(), spare: mockOpenCode() });
-  for (const name of NAMES) (mocks.mocks[name] as MockOpenCode).reply(`of ${name}`);
+  for (const name of NAMES) mocks.mocks[name].reply(`of ${name}`);
   const start = (restore?: FleetSnapshot): Promise<JarvisFleet<Name>> =>
     mocks.client({
       clock,
