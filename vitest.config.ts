@@ -26,6 +26,9 @@ class LongestFirst extends BaseSequencer {
 /** How many files with real servers run at once: they wait nearly half of the time, so one more than a small machine has cores. */
 const REAL_SERVERS = 3;
 
+/** Without the optimising compilers of their runtime, which cost a server that lives for seconds more than they give. */
+const SHORT_LIVED = { BUN_JSC_useDFGJIT: '0', BUN_JSC_useFTLJIT: '0' };
+
 export default defineConfig({
   resolve: {
     // The same two names as `paths` in tsconfig.json.
@@ -88,6 +91,7 @@ export default defineConfig({
           pool: 'forks',
           // The files of a worker share what they import: loading it again took as long as many tests.
           isolate: false,
+          env: SHORT_LIVED,
           maxWorkers: REAL_SERVERS,
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -101,6 +105,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
           isolate: false,
+          env: SHORT_LIVED,
           maxWorkers: REAL_SERVERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,

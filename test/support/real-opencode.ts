@@ -61,7 +61,7 @@ export interface RealServerOptions extends AsyncDisposable {
  */
 export async function realServerOptions(setup: RealServerSetup = {}): Promise<RealServerOptions> {
   const marker = randomUUID();
-  const isolated = await isolatedEnv({ ...setup.env, JARVIS_TEST_MARKER: marker });
+  const isolated = await isolatedEnv({ ...runtimeFlags(), ...setup.env, JARVIS_TEST_MARKER: marker });
   const model = await startScriptedModel(setup.script, setup.answers);
   const removed = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
 
@@ -87,4 +87,11 @@ export async function realServerOptions(setup: RealServerSetup = {}): Promise<Re
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** The flags for the runtime of the servers that this process was given; see `vitest.config.ts`. */
+function runtimeFlags(): Record<string, string> {
+  const isFlag = (entry: [string, string | undefined]): entry is [string, string] =>
+    entry[0].startsWith('BUN_JSC_') && entry[1] !== undefined;
+  return Object.fromEntries(Object.entries(process.env).filter(isFlag));
 }

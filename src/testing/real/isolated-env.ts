@@ -23,8 +23,6 @@ export interface IsolatedEnv extends AsyncDisposable {
  * The list of public models is empty, so the configured providers are the only ones. OpenCode 1.18.33 reads its own list for every
  * instance: with an empty one the first prompt of an instance takes a third of the time (2.3 s and 0.7 s, measured).
  *
- * The optimising compilers of its runtime are off: a server that lives for seconds pays more for them than it gets back.
- *
  * @param overrides - variables to add or replace.
  */
 export async function isolatedEnv(overrides: Readonly<Record<string, string>> = {}): Promise<IsolatedEnv> {
@@ -54,8 +52,6 @@ export async function isolatedEnv(overrides: Readonly<Record<string, string>> = 
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
       OPENCODE_DISABLE_SHARE: '1',
       npm_config_offline: 'true',
-      BUN_JSC_useDFGJIT: '0',
-      BUN_JSC_useFTLJIT: '0',
       HTTP_PROXY: 'http://127.0.0.1:9',
       HTTPS_PROXY: 'http://127.0.0.1:9',
       NO_PROXY: '127.0.0.1,localhost',
