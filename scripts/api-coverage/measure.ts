@@ -52,7 +52,8 @@ export async function measure(
   const traces: Trace[] = [];
   for (const call of calls) traces.push(await trace(doc, call, options));
   const operations = operationsOf(doc);
-  const coverage = coverageOf(operations, traces, exclusions);
+  const byMethod = operationsByMethod(traces);
+  const coverage = coverageOf(operations, byMethod, exclusions);
   const definitions = doc.components?.schemas ?? {};
   return {
     coverage,
@@ -66,7 +67,7 @@ export async function measure(
     refused: unique(traces.flatMap(({ call, refused }) => refused.map((what) => `${call.method}: ${what}`))),
     failed: traces.flatMap(({ call, failed }) => (failed === undefined ? [] : [`${call.method}: ${failed}`])),
     unused: unusedFields(operations, traces),
-    operationsByMethod: operationsByMethod(traces),
+    operationsByMethod: byMethod,
     uncalled: await uncalledMethods(doc, calls),
     idleExclusions: exclusions
       .filter((exclusion) => {
@@ -136,16 +137,14 @@ export function checkRequest(request: SentRequest, definitions: Parameters<typeo
 
 function coverageOf(
   operations: readonly Operation[],
-  traces: readonly Trace[],
+  byMethod: Measurement['operationsByMethod'],
   exclusions: readonly Exclusion[],
 ): Coverage {
   const covered: Coverage['covered'][number][] = [];
   const excluded: Coverage['excluded'][number][] = [];
   const missing: string[] = [];
   for (const { name } of operations) {
-    const by = unique(
-      traces.filter((trace) => purposeOf(trace).includes(name)).map(({ call }) => call.method),
-    );
+    const by = [...byMethod].flatMap(([method, names]) => (names.includes(name) ? [method] : []));
     const exclusion = exclusions.find((one) => excludes(one, name));
     if (by.length > 0) covered.push({ operation: name, by });
     else if (exclusion !== undefined) excluded.push({ operation: name, reason: exclusion.reason });
@@ -154,18 +153,13 @@ function coverageOf(
   return { total: operations.length, covered, excluded, missing };
 }
 
-/** The operations of a call that are not beside its purpose. */
-function purposeOf({ call, sent }: Trace): string[] {
-  return unique(sent.flatMap(({ operation }) => operation?.name ?? [])).filter(
-    (name) => call.beside?.includes(name) !== true,
-  );
-}
-
+/** The operations of each method, without those that are beside the purpose of a call. */
 function operationsByMethod(traces: readonly Trace[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const trace of traces) {
-    const { method } = trace.call;
-    found.set(method, unique([...(found.get(method) ?? []), ...purposeOf(trace)]));
+  for (const { call, sent } of traces) {
+    const names = sent.flatMap(({ operation }) => operation?.name ?? []);
+    const purpose = names.filter((name) => call.beside?.includes(name) !== true);
+    found.set(call.method, unique([...(found.get(call.method) ?? []), ...purpose]));
   }
   return found;
 }

@@ -73,21 +73,24 @@ describe.runIf(hasOtherUser() && hasSandbox)(
         `echo repository $(ls ${main.directory})`,
         `touch ${main.directory}/by-$(id -u)`,
       ];
-      const prompts = [
-        ['main', main.directory, `(${look.join('; ')}) 2>/dev/null; true`],
-        ['foreign', foreign.directory, `(${look.join('; ')}) 2>/dev/null; true`],
-        ['boxed', boxed.directory, `(${look.join('; ')}) 2>/dev/null; true`],
+      const prompt = `(${look.join('; ')}) 2>/dev/null; true`;
+      const placements = [
+        ['main', main.directory],
+        ['foreign', foreign.directory],
+        ['boxed', boxed.directory],
       ];
       await using host = startHost(
         `import { JarvisFleet } from './src/index.ts';
          const servers = ${JSON.stringify(servers)};
          servers.foreign.env = { TMPDIR: undefined };
          const fleet = await JarvisFleet.start({ servers });
-         for (const [server, directory, prompt] of ${JSON.stringify(prompts)}) {
-           say(JSON.stringify((await fleet.forRepo(directory, { server }).prompt(prompt)).text));
+         const placements = ${JSON.stringify(placements)};
+         for (const [server, directory] of placements) {
+           const { text } = await fleet.forRepo(directory, { server }).prompt(${JSON.stringify(prompt)});
+           say(JSON.stringify(text));
            say(server + ' answered');
          }
-         for (const [, directory] of ${JSON.stringify(prompts)})
+         for (const [, directory] of placements)
            fleet.forRepo(directory).prompt('sleep 1000').catch(() => {});
          say('asked');
          setInterval(() => {}, 1000);`,

@@ -13,8 +13,10 @@ import {
   SessionNotBoundError,
   TurnError,
   UseDeadlockError,
+  type ConnectOptions,
   type FleetEvent,
   type JarvisSnapshot,
+  type RepoClient,
   type ServerHandle,
 } from 'jarvis-opencode';
 import { mockOpenCode, text, waitFor, type MockFleet, type MockOpenCode } from 'jarvis-opencode/testing';
@@ -32,6 +34,21 @@ const msw = requestsToMocks();
 const mocksOf = mocksIn(msw);
 
 const twoMocks = (): MockFleet<Mocks> => mocksOf({ main: mockOpenCode(), heavy: mockOpenCode() });
+
+/** A fleet with a server elsewhere, and a repository there. */
+async function withRemote(
+  remote: MockOpenCode,
+  profile: ConnectOptions = remote.connectOptions,
+): Promise<{ fleet: JarvisFleet<'main' | 'remote'>; repo: RepoClient }> {
+  const { mocks } = twoMocks();
+  msw.use(...remote.handlers);
+  onTestFinished(() => remote.close());
+  const fleet = await JarvisFleet.start({
+    servers: { main: { ...mocks.main.connectOptions }, remote: { ...profile } },
+  });
+  onTestFinished(() => fleet.close());
+  return { fleet, repo: fleet.forRepo('/srv/app', { server: 'remote' }) };
+}
 
 const toHeavy = (directory: string): 'heavy' | undefined =>
   directory.startsWith('/big') ? 'heavy' : undefined;
@@ -521,18 +538,8 @@ describe('starting a fleet', () => {
   });
 
   it('lets a wrong password reject the calls of its server only', async () => {
-    const mocks = twoMocks();
     const secured = mockOpenCode({ password: 'right' });
-    msw.use(...secured.handlers);
-    onTestFinished(() => secured.close());
-    const fleet = await JarvisFleet.start({
-      servers: {
-        main: { ...mocks.mocks.main.connectOptions },
-        remote: { url: secured.url, password: 'wrong' },
-      },
-    });
-    onTestFinished(() => fleet.close());
-    const repo = fleet.forRepo('/srv/app', { server: 'remote' });
+    const { fleet, repo } = await withRemote(secured, { url: secured.url, password: 'wrong' });
     await expect(repo.sessions.list()).rejects.toMatchObject({ code: 'REQUEST_FAILED', status: 401 });
     await expect(repo.sessions.list()).rejects.toMatchObject({ status: 401 });
     expect(fleet.servers()[1]).toMatchObject({ state: 'asleep', url: undefined });
@@ -579,15 +586,7 @@ describe('starting a fleet', () => {
   });
 
   it('lets a server of an unsupported version fail for good, and that one only', async () => {
-    const mocks = twoMocks();
-    const old = mockOpenCode({ version: '1.4.2' });
-    msw.use(...old.handlers);
-    onTestFinished(() => old.close());
-    const fleet = await JarvisFleet.start({
-      servers: { main: { ...mocks.mocks.main.connectOptions }, old: { ...old.connectOptions } },
-    });
-    onTestFinished(() => fleet.close());
-    const repo = fleet.forRepo('/srv/app', { server: 'old' });
+    const { fleet, repo } = await withRemote(mockOpenCode({ version: '1.4.2' }));
     await expect(repo.sessions.list()).rejects.toMatchObject({
       name: 'UnsupportedServerError',
       found: '1.4.2',
@@ -619,21 +618,13 @@ describe('starting a fleet', () => {
   });
 
   it('lets a server that does not answer fail its own calls only, and try again', async () => {
-    const mocks = twoMocks();
-    const { url } = mocks.mocks.heavy;
-    const fleet = await JarvisFleet.start({
-      servers: {
-        main: { ...mocks.mocks.main.connectOptions },
-        remote: { url, timeoutMs: 50 },
-      },
-    });
-    onTestFinished(() => fleet.close());
-    mocks.mocks.heavy.crash();
-    const repo = fleet.forRepo('/srv/app', { server: 'remote' });
+    const remote = mockOpenCode();
+    const { fleet, repo } = await withRemote(remote, { url: remote.url, timeoutMs: 50 });
+    remote.crash();
     await expect(repo.sessions.list()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     expect(fleet.servers().map(({ state }) => state)).toEqual(['asleep', 'asleep']);
     await fleet.forRepo('/small').sessions.list();
-    mocks.mocks.heavy.restart();
+    remote.restart();
     await expect(repo.sessions.list()).resolves.toEqual([]);
     // Another machine has directories of its own.
     expect(fleet.forRepo('/srv/app', { server: 'main' })).not.toBe(repo);
