@@ -5,10 +5,8 @@ import { once } from 'node:events';
 import { createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 import type * as Library from 'jarvis-opencode';
 
-/** Rounds of prompts on a warm instance, and of streams. */
+/** Rounds that count. */
 const ROUNDS = 40;
-/** Rounds of first prompts after a disposal, which take longer. */
-const COLD_ROUNDS = 12;
 /** Rounds before those, in which the code gets compiled. */
 const WARM_UP = 5;
 
@@ -58,16 +56,16 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-async function compare(title: string, peers: readonly [Peer, Peer], rounds: number): Promise<void> {
+async function compare(title: string, peers: readonly [Peer, Peer]): Promise<void> {
   const samples: [Sample[], Sample[]] = [[], []];
-  for (let round = 0; round < WARM_UP + rounds; round++) {
+  for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     // Who comes first alternates.
     for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
       const sample = await measure(peers[index]);
       if (round >= WARM_UP) samples[index].push(sample);
     }
   }
-  console.log(`${title} (${rounds} rounds, medians)`);
+  console.log(`${title} (${ROUNDS} rounds, medians)`);
   const [ours, theirs] = samples.map((some) => ({
     wall: median(some.map(({ wallMs }) => wallMs)),
     cpu: median(some.map(({ cpuMs }) => cpuMs)),
@@ -101,14 +99,10 @@ try {
     await session.prompt('Hello');
   };
   const blocking = 'official SDK session.prompt()';
-  await compare(
-    'A prompt on a warm instance',
-    [
-      { name: 'session.prompt()', run: askOurs },
-      { name: blocking, run: askSdk },
-    ],
-    ROUNDS,
-  );
+  await compare('A prompt on a warm instance', [
+    { name: 'session.prompt()', run: askOurs },
+    { name: blocking, run: askSdk },
+  ]);
 
   // A host of the official SDK has its subscription open, as this library has.
   const { stream } = await sdk.event.subscribe({}, { signal: ended.signal, sseMaxRetryAttempts: 1 });
@@ -120,39 +114,31 @@ try {
       if (event.type === 'session.idle' && event.properties.sessionID === sessionID) idle();
     }
   })().catch(() => undefined);
-  await compare(
-    'The first text of a streamed turn',
-    [
-      {
-        name: 'session.stream()',
-        run: async (done) => {
-          for await (const step of session.stream('Hello')) if (step.type === 'text') done();
-        },
+  await compare('The first text of a streamed turn', [
+    {
+      name: 'session.stream()',
+      run: async (done) => {
+        for await (const step of session.stream('Hello')) if (step.type === 'text') done();
       },
-      {
-        name: 'official SDK promptAsync() with event.subscribe()',
-        run: async (done) => {
-          firstText = done;
-          const isIdle = new Promise<void>((resolve) => (idle = resolve));
-          await sdk.session.promptAsync({ sessionID, parts }, { throwOnError: true });
-          await isIdle;
-        },
+    },
+    {
+      name: 'official SDK promptAsync() with event.subscribe()',
+      run: async (done) => {
+        firstText = done;
+        const isIdle = new Promise<void>((resolve) => (idle = resolve));
+        await sdk.session.promptAsync({ sessionID, parts }, { throwOnError: true });
+        await isIdle;
       },
-    ],
-    ROUNDS,
-  );
+    },
+  ]);
   ended.abort();
   await following;
 
   const dispose = (): Promise<unknown> => repo.dispose();
-  await compare(
-    'The first prompt after a disposal',
-    [
-      { name: 'session.prompt()', prepare: dispose, run: askOurs },
-      { name: blocking, prepare: dispose, run: askSdk },
-    ],
-    COLD_ROUNDS,
-  );
+  await compare('The first prompt after a disposal', [
+    { name: 'session.prompt()', prepare: dispose, run: askOurs },
+    { name: blocking, prepare: dispose, run: askSdk },
+  ]);
 } finally {
   ended.abort();
   server.stdin.end();

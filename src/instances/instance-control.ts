@@ -45,7 +45,7 @@ import { StaleWatch } from './stale-watch.js';
 /** What the control of instances needs from the client around it. */
 export interface InstanceControlInit {
   readonly http: Http;
-  readonly hub: Pick<EventHub, 'connect'>;
+  readonly hub: Pick<EventHub, 'connect' | 'isLive'>;
   /** Sends the requests of one directory, each with a hold. */
   readonly transportOf: (entry: InstanceEntry) => RepoTransport;
   /** Milliseconds loading one instance may take, or `false`. */

@@ -11,7 +11,7 @@ const STREAM_LIMIT_MS = 1_000;
 /** What the loader needs from the client around it. */
 export interface InstanceLoaderInit {
   readonly http: Http;
-  readonly hub: Pick<EventHub, 'connect'>;
+  readonly hub: Pick<EventHub, 'connect' | 'isLive'>;
   /** Whether the server is ours. */
   readonly ownsServer: boolean;
   /** Milliseconds loading one instance may take, or `false`. */
@@ -47,7 +47,7 @@ export class InstanceLoader {
     });
     try {
       // OpenCode 1.18.33 reports the error of a plugin only once, while it loads the plugin.
-      if (ownsServer)
+      if (ownsServer && !hub.isLive)
         await resolvesWithin(
           STREAM_LIMIT_MS,
           hub.connect().catch(() => undefined),

@@ -113,6 +113,26 @@ describe.each(worlds)('the answer of a turn in $name', ({ open }) => {
     },
   );
 
+  it('needs one request for a plain turn, and one more when the instance is not loaded', async () => {
+    const own = counted.forRepo(repo.directory);
+    const session = await own.sessions.create({ title: 'Answers' });
+    await session.prompt('one');
+    const prompting = `/session/${session.id}/prompt_async`;
+    /** What each of a few turns sends: one that the machine holds up for 250 ms asks the server how it is. */
+    const turns = async (prepare: () => Promise<unknown>): Promise<string[][]> => {
+      const all: string[][] = [];
+      for (let turn = 0; turn < 5; turn++) {
+        await prepare();
+        sent.length = 0;
+        await session.prompt('two');
+        all.push([...sent]);
+      }
+      return all;
+    };
+    expect(await turns(() => Promise.resolve())).toContainEqual([prompting]);
+    expect(await turns(() => own.dispose())).toContainEqual(['/path', prompting]);
+  });
+
   it('answers a prompt after a summary with the text of the model', async () => {
     const session = await prompted();
     await session.summarize('scripted/scripted');

@@ -18,6 +18,7 @@ import type { SessionInfo } from '../schema/session.js';
 const UNREAD_MS = 1_000;
 /** The broker reads so many levels of parents: a server may name parents without end. */
 const MAX_PARENTS = 100;
+const NOBODY_LISTENS = 'Nobody listens any more.';
 /** The events that begin or settle an ask. */
 const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
   'permission.asked',
@@ -217,7 +218,8 @@ export class AskBroker {
     this.#unlisten = undefined;
     this.#isWatching = false;
     this.#wasResynced = false;
-    this.#listening.abort();
+    // Without a reason the signal would make an error with a stack, at the end of every turn.
+    this.#listening.abort(NOBODY_LISTENS);
     this.#pending.clear();
   }
 

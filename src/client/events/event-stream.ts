@@ -206,6 +206,14 @@ export function gapEvent(
   return { directory: undefined, id: '', type: 'jarvis.gap', properties: { reason, dropped, changed } };
 }
 
+/** What OpenCode 1.18.33 tells of an instance as a whole, much of it each time one is loaded. */
+const ABOUT_NO_SESSION = /^(plugin|catalog|reference|integration|project|file|lsp|vcs|pty|worktree)\./;
+
+/** Whether an event of a type may name a session. */
+export function mayNameSession(type: string): boolean {
+  return !ABOUT_NO_SESSION.test(type);
+}
+
 /** The session that an event names. */
 export function sessionIDOf(event: OpenCodeEvent): string | undefined {
   const { sessionID } = event.properties as { sessionID?: unknown };

@@ -116,6 +116,11 @@ export class EventHub {
     return this.#live.promise;
   }
 
+  /** Whether the connection delivers now. */
+  get isLive(): boolean {
+    return this.#isLive && this.#live !== undefined && !this.#closing.signal.aborted;
+  }
+
   /** Whether somebody outside this library reads such an event. */
   hasReader(event: OpenCodeEvent): boolean {
     return this.#listeners.hasReader(event);

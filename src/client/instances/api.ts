@@ -7,6 +7,7 @@ import { permissionListSchema, questionListSchema } from '../schema/ask.js';
 import { ptyListSchema } from '../schema/pty.js';
 import { booleanSchema } from '../schema/server.js';
 import { sessionStatusMapSchema } from '../schema/session.js';
+import { anything } from '../schema/wire.js';
 
 const directoriesSchema = lazy(() => z.array(z.string()));
 
@@ -82,7 +83,7 @@ const MAX_LOAD_ANSWER_BYTES = 64 * 1024;
 /** Makes the server load the instance of a directory, if it has not; answers when that is done. */
 export async function loadInstance(http: Http, directory: string, signal: AbortSignal): Promise<void> {
   await http.send(
-    { method: 'GET', path: '/path', directory, schema: z.unknown, maxBytes: MAX_LOAD_ANSWER_BYTES },
+    { method: 'GET', path: '/path', directory, schema: anything, maxBytes: MAX_LOAD_ANSWER_BYTES },
     { signal, timeoutMs: false, retry: false },
   );
 }

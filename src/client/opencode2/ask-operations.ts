@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { RequestError } from '../../errors.js';
 import { route } from '../http/route.js';
 import type {
@@ -16,6 +15,7 @@ import {
   type FormField,
   type WirePermissionRequest,
 } from './wire.js';
+import { anything } from '../schema/wire.js';
 
 /** Translates a permission request and remembers whose it is. */
 export function toPermissionRequest(
@@ -156,7 +156,7 @@ const replyPermission: Handler = async (call) => {
   const { sessionID } = await findAsk(call, 'permission');
   const path = route`/api/session/${sessionID}/permission/${param(call, 'requestID')}/reply`;
   const json = { decision: reply, ...(message !== undefined && { message }) };
-  await call.exchange.send({ method: 'POST', path, json, schema: z.unknown });
+  await call.exchange.send({ method: 'POST', path, json, schema: anything });
   return { body: true };
 };
 
@@ -166,14 +166,14 @@ const replyQuestion: Handler = async (call) => {
   const id = param(call, 'requestID');
   const path = route`/api/session/${sessionID}/form/${id}/reply`;
   const json = { answer: toFormAnswer(fields, answers) };
-  return settleForm(id, () => call.exchange.send({ method: 'POST', path, json, schema: z.unknown }));
+  return settleForm(id, () => call.exchange.send({ method: 'POST', path, json, schema: anything }));
 };
 
 const rejectQuestion: Handler = async (call) => {
   const { sessionID } = await findAsk(call, 'question');
   const id = param(call, 'requestID');
   const path = route`/api/session/${sessionID}/form/${id}`;
-  return settleForm(id, () => call.exchange.send({ method: 'DELETE', path, schema: z.unknown }));
+  return settleForm(id, () => call.exchange.send({ method: 'DELETE', path, schema: anything }));
 };
 
 /** A permission request of a session, answered by the route of the session. */

@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { RequestError } from '../../errors.js';
 import { route } from '../http/route.js';
 import type { ModelRef, ParsedPrompt } from '../schema/prompt.js';
@@ -6,6 +5,7 @@ import { DEFAULT_AGENT } from '../sessions/default-model.js';
 import { param, refuse, type Call, type Handler } from './call.js';
 import { readSession } from './session-operations.js';
 import type { StepModel } from './wire.js';
+import { anything } from '../schema/wire.js';
 
 /** The body of a prompt as the library writes it for OpenCode 1.18. */
 interface PromptBody extends Pick<ParsedPrompt, 'parts' | 'system' | 'tools'> {
@@ -33,7 +33,7 @@ const prompt: Handler = async (call) => {
   await switchTo(call, sessionID, body);
   await withdrawLeftover(call, sessionID, body.messageID);
   const path = route`/api/session/${sessionID}/prompt`;
-  await call.exchange.send({ method: 'POST', path, json, schema: z.unknown });
+  await call.exchange.send({ method: 'POST', path, json, schema: anything });
   return { body: undefined };
 };
 
@@ -72,7 +72,7 @@ async function switchTo(
   const session = memory.sessions.get(sessionID) ?? (await readSession(call, sessionID));
   const post = async (what: 'agent' | 'model', json: object): Promise<void> => {
     const path = `${route`/api/session/${sessionID}`}/${what}`;
-    await exchange.send({ method: 'POST', path, json, schema: z.unknown });
+    await exchange.send({ method: 'POST', path, json, schema: anything });
   };
   if (wanted !== undefined && wanted !== session.agent) {
     if (!memory.ownAgents.has(sessionID)) memory.ownAgents.set(sessionID, session.agent ?? DEFAULT_AGENT);
@@ -109,7 +109,7 @@ async function withdrawLeftover(
   if (leftover === undefined || leftover === messageID) return;
   const path = route`/api/session/${sessionID}/inbox/${leftover}`;
   try {
-    await exchange.send({ method: 'DELETE', path, schema: z.unknown });
+    await exchange.send({ method: 'DELETE', path, schema: anything });
   } catch (error) {
     // It was delivered after all.
     if (!(error instanceof RequestError) || error.status !== 404) throw error;

@@ -4,6 +4,7 @@ import type { PtyInfo } from '../schema/event.js';
 import { openCode2InfoSchema } from '../schema/server.js';
 import { pin, type Handler } from './call.js';
 import { loadLocation } from './session-operations.js';
+import { anything } from '../schema/wire.js';
 
 const loadedSchema = () => z.array(z.looseObject({ directory: z.string() }));
 
@@ -16,7 +17,7 @@ async function readLoaded(exchange: Exchange): Promise<string[]> {
 /** Unloads an instance. OpenCode 2.0.14 without `location[directory]` unloads that of its own working directory. */
 async function evict(exchange: Exchange, directory: string): Promise<void> {
   const query = pin(directory);
-  await exchange.send({ method: 'DELETE', path: '/api/debug/location', query, schema: z.unknown });
+  await exchange.send({ method: 'DELETE', path: '/api/debug/location', query, schema: anything });
 }
 
 const health: Handler = async ({ exchange }) => {

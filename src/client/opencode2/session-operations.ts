@@ -11,6 +11,7 @@ import type { PermissionRule, SessionInfo } from '../schema/session.js';
 import { param, pin, refuse, type Call, type Handler } from './call.js';
 import { fromRule, toSession } from './sessions.js';
 import { sessionPageSchema, sessionSchema, type WireSession } from './wire.js';
+import { anything } from '../schema/wire.js';
 
 const PAGE_SIZE = 500;
 /** A list that goes on after so many pages is taken for endless. */
@@ -132,13 +133,13 @@ const update: Handler = async (call) => {
     ...(metadata !== undefined && { metadata }),
     ...(permission !== undefined && { permissions: [...present, ...permission.map(fromRule)] }),
   };
-  await call.exchange.send({ method: 'PATCH', path, json, schema: z.unknown });
+  await call.exchange.send({ method: 'PATCH', path, json, schema: anything });
   return { body: await readSession(call, sessionID) };
 };
 
 const remove: Handler = async (call) => {
   const sessionID = param(call, 'sessionID');
-  await call.exchange.send({ method: 'DELETE', path: route`/api/session/${sessionID}`, schema: z.unknown });
+  await call.exchange.send({ method: 'DELETE', path: route`/api/session/${sessionID}`, schema: anything });
   return { body: true };
 };
 
@@ -175,7 +176,7 @@ const statuses: Handler = async (call) => {
 
 const abort: Handler = async (call) => {
   const path = route`/api/session/${param(call, 'sessionID')}/interrupt`;
-  await call.exchange.send({ method: 'POST', path, json: {}, schema: z.unknown });
+  await call.exchange.send({ method: 'POST', path, json: {}, schema: anything });
   return { body: true };
 };
 

@@ -9,6 +9,7 @@ import { route } from '../http/route.js';
 import { fieldOf } from './body-rules.js';
 import type { Changes } from './operations.js';
 import { assertOwnChildren } from '../sessions/own-session.js';
+import { anything } from '../schema/wire.js';
 
 /** What the checks of this file know about a request. */
 export interface Changing {
@@ -97,7 +98,7 @@ async function isElsewhere(
     if (isFound) return;
     const path = `${pathAnywhere(sessionID)}/message/${encodeURIComponent(messageID)}`;
     try {
-      await transport.send({ method: 'GET', path, schema: z.unknown }, { signal });
+      await transport.send({ method: 'GET', path, schema: anything }, { signal });
       isFound = true;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;

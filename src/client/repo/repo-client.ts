@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { aBoolean, aFunction, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
 import { RequestError, ResponseShapeError } from '../../errors.js';
 import { AcceptedWork, terminalOpens } from './accepted-work.js';
@@ -46,6 +45,7 @@ import { promptOptionChecks } from '../turns/engine.js';
 import { promptRequest } from '../turns/request.js';
 import type { PromptOptions } from '../turns/turn.js';
 import type { TurnResult } from '../turns/result/turn-result.js';
+import { anything } from '../schema/wire.js';
 
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
@@ -323,7 +323,7 @@ export class RepoClient {
   /** Sends the request that makes the server load one more part of the instance. */
   async #loadStep(path: string, options: RequestOptions | undefined): Promise<void> {
     try {
-      await this.#transport.send({ method: 'GET', path, schema: z.unknown }, options);
+      await this.#transport.send({ method: 'GET', path, schema: anything }, options);
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
     }

@@ -1,7 +1,11 @@
-import type * as z from 'zod';
+import * as z from 'zod';
+import { lazy } from '../../core/lazy.js';
 
 /** Gives a schema, and makes it when it is first asked for: most programs use a few of them, and zod takes long to make one. */
 export type Schema<T> = () => z.ZodType<T>;
+
+/** For an answer that nobody looks at. */
+export const anything = lazy(() => z.unknown());
 
 /**
  * Gives a schema the type of the whole wire object while it checks only what this library relies on: what the server adds,

@@ -75,7 +75,8 @@ export function parseTurnLimits(limits: TurnLimits | undefined): { readonly conc
  * prompt into the running turn.
  */
 export class TurnEngine {
-  readonly #running: PQueue;
+  /** Where turns wait for a place; `undefined` when there are as many as anybody wants. */
+  readonly #places: PQueue | undefined;
   /** Per session with turns: the end of its last turn. */
   readonly #lastOf = new Map<string, Promise<void>>();
   readonly #closed: AbortSignal;
@@ -86,7 +87,8 @@ export class TurnEngine {
 
   /** @throws {TypeError} {@link RangeError} if a limit is invalid. */
   constructor(limits: TurnLimits | undefined, closed: AbortSignal, tracing: Tracing = untraced) {
-    this.#running = new PQueue(parseTurnLimits(limits));
+    const { concurrency } = parseTurnLimits(limits);
+    this.#places = Number.isFinite(concurrency) ? new PQueue({ concurrency }) : undefined;
     this.#closed = closed;
     this.#tracing = tracing;
   }
@@ -107,12 +109,11 @@ export class TurnEngine {
 
   #enqueue(run: TurnRun, priority: number, bind: Bind): void {
     const { sessionID } = run.turn;
-    const { leftQueue: signal } = run;
     // The queue calls it in the context of the turn before.
     const work = bind(() => this.#track(run, run.drive()));
     // A turn that ends in the queue leaves it at once, so that it does not block others of its priority.
     const drive = async (): Promise<void> => {
-      if (!signal.aborted) await this.#running.add(work, { priority, signal });
+      if (!run.turn.isSettled) await (this.#places?.add(work, { priority, signal: run.leftQueue }) ?? work());
     };
     // This is no `p-queue`, because that continues by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);

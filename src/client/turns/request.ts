@@ -140,8 +140,8 @@ function blockingRequest(route: TurnRequest['route'], body: object): TurnRequest
  */
 export function newMessageID(): string {
   // Does not use `randomUUID()`: a page loaded by plain http from another machine does not have it.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `msg_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  const words = crypto.getRandomValues(new Uint32Array(4));
+  return `msg_${Array.from(words, (word) => word.toString(16).padStart(8, '0')).join('')}`;
 }
 
 /**

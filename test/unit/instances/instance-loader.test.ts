@@ -16,7 +16,7 @@ function loader(
   } as unknown as Http;
   return new InstanceLoader({
     http,
-    hub: { connect: () => Promise.resolve() },
+    hub: { isLive: false, connect: () => Promise.resolve() },
     ownsServer: true,
     bootTimeoutMs: 1_000,
     closed: never,
@@ -79,7 +79,7 @@ describe('loading an instance', () => {
       sent.push(Date.now() - begin);
       return Promise.resolve({});
     };
-    const hub = { connect: () => new Promise<void>(() => undefined) };
+    const hub = { isLive: false, connect: () => new Promise<void>(() => undefined) };
     await loader(send, { hub, ownsServer: false }).load('/a', never);
     expect(sent).toEqual([0]);
     const loading = loader(send, { hub, bootTimeoutMs: false }).load('/a', never);

@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { AbortScope, deferred, resolvesWithin } from '../../../core/abort.js';
 import { ConnectionError, TimeoutError } from '../../../errors.js';
 import { realTime } from '../../../core/real-time.js';
@@ -9,6 +8,7 @@ import { route } from '../../http/route.js';
 import type { Choice } from '../../sessions/choices.js';
 import type { TurnRequest } from '../request.js';
 import type { TurnEventTracker } from './event-tracker.js';
+import { anything } from '../../schema/wire.js';
 
 /** How long to wait for the answer to a prompt before looking for the prompt on the server. */
 const ANSWER_LIMIT_MS = 5_000;
@@ -128,7 +128,7 @@ export class TurnDelivery implements PromptDelivery {
           method: 'POST',
           path: `${route`/session/${sessionID}`}/${request.route}`,
           json: request.body(messageID, choice),
-          schema: z.unknown,
+          schema: anything,
           onSend: () => {
             this.#sentAt = realTime.now();
             tracker.lastEventAt = this.#sentAt;

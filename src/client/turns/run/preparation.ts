@@ -49,6 +49,7 @@ export async function prepareTurn(
 
 /** Waits until the event stream delivers. */
 export async function connectEvents(hub: EventHub, signal: AbortSignal): Promise<void> {
+  if (hub.isLive) return signal.throwIfAborted();
   const limit = new AbortScope([signal], {
     timeoutMs: CONNECT_LIMIT_MS,
     reason: (timeoutMs) => new TimeoutError('Opening the event stream', { phase: 'events', timeoutMs }),
@@ -95,6 +96,9 @@ export async function untilIdle(
       return isBusy && !isPermanent(error);
     }
   };
+  if (!(await asksAgain())) return;
+  onBusy();
+  isBusy = true;
   const unlisten = hub.listen(transport.directory, {
     wants: (type) => ENDS.has(type),
     event: (event) => {
@@ -104,9 +108,8 @@ export async function untilIdle(
     lost: () => ended.resolve(),
   });
   try {
+    // The end may have come between the first answer and the first event that is listened to.
     while (await asksAgain()) {
-      if (!isBusy) onBusy();
-      isBusy = true;
       await resolvesWithin(BUSY_RECHECK_MS, ended.promise, signal);
       ended = deferred();
     }

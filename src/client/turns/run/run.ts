@@ -10,6 +10,7 @@ import {
 import { parsePermissionPolicy, parseQuestionPolicy, type AskPolicies } from '../../asks/policy.js';
 import type { TurnAsks } from '../../asks/resolver.js';
 import { parseTimeoutMs } from '../../http/request-options.js';
+import { mayNameSession } from '../../events/event-stream.js';
 import type { OpenCodeEvent } from '../../schema/event.js';
 import type { Choice } from '../../sessions/choices.js';
 import type { TurnContext } from '../context.js';
@@ -236,6 +237,7 @@ export class TurnRun {
       hasLeft: () => this.#hasLeft,
     };
     return listenTo(this.#context, asks, {
+      wants: mayNameSession,
       event: (event, size) => this.#onEvent(event, size),
       lost: (error) => this.#tracker.fail(error),
     });
