@@ -1,8 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
 // Set by .ci/run, which reads the counts of all runs from there.
 const reports = process.env['VITEST_REPORTS'];
@@ -23,37 +24,58 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** How many files with real servers run at once: they wait nearly half of the time, so one more than a small machine has cores. */
+/** How many files run at once: they wait much of the time, for timers or for servers, so more than a small machine has cores. */
+const UNIT_FILES = 4;
 const REAL_SERVERS = 3;
 
 /** Without the optimising compilers of their runtime, which cost a server that lives for seconds more than they give. */
 const SHORT_LIVED = { BUN_JSC_useDFGJIT: '0', BUN_JSC_useFTLJIT: '0' };
 
+const UNIT_TESTS = 'test/{unit,behaviour}/**/*.test.ts';
+
+/** The unit tests that replace modules, which files that share what they import cannot do. */
+const mocking = ['unit', 'behaviour'].flatMap((folder) =>
+  readdirSync(path(`test/${folder}`), { recursive: true, encoding: 'utf8' })
+    .map((file) => `test/${folder}/${file.replaceAll('\\', '/')}`)
+    .filter((file) => file.endsWith('.test.ts') && readFileSync(path(file), 'utf8').includes('vi.mock(')),
+);
+
 export default defineConfig({
   resolve: {
     // The same two names as `paths` in tsconfig.json.
     alias: [
-      { find: /^jarvis-opencode$/, replacement: source('index.ts') },
-      { find: /^jarvis-opencode\/testing$/, replacement: source('testing.ts') },
+      { find: /^jarvis-opencode$/, replacement: path('src/index.ts') },
+      { find: /^jarvis-opencode\/testing$/, replacement: path('src/testing.ts') },
     ],
   },
   test: {
     allowOnly: false,
     reporters: reportersOf('suite'),
-    // Vitest's default leaves one core idle, which is half of a small machine.
-    maxWorkers: '100%',
     sequence: { sequencer: LongestFirst },
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
-    // Projects run one group after the other: each kind gets the machine to itself.
+    // The second group, which takes long, begins when the first one has ended. Within it no worker waits for the last file of a project.
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/{unit,behaviour}/**/*.test.ts'],
+          include: [UNIT_TESTS],
+          exclude: mocking,
+          isolate: false,
+          maxWorkers: UNIT_FILES,
           // A busy machine is no failure.
+          testTimeout: 30_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'unit-mocking',
+          include: mocking,
+          maxWorkers: UNIT_FILES,
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
@@ -69,6 +91,7 @@ export default defineConfig({
             include: ['test/types/**/*.test-d.ts'],
             tsconfig: './tsconfig.json',
           },
+          maxWorkers: REAL_SERVERS,
           sequence: { groupOrder: 2 },
         },
       },
@@ -77,9 +100,10 @@ export default defineConfig({
         test: {
           name: 'package',
           include: ['test/package/**/*.test.ts'],
+          maxWorkers: REAL_SERVERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -95,7 +119,7 @@ export default defineConfig({
           maxWorkers: REAL_SERVERS,
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -109,8 +133,7 @@ export default defineConfig({
           maxWorkers: REAL_SERVERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Together with the contract, so that no worker waits for the last file of it.
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
