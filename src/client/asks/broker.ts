@@ -18,7 +18,6 @@ import type { SessionInfo } from '../schema/session.js';
 const UNREAD_MS = 1_000;
 /** The broker reads so many levels of parents: a server may name parents without end. */
 const MAX_PARENTS = 100;
-const NOBODY_LISTENS = 'Nobody listens any more.';
 /** The events that begin or settle an ask. */
 const ASK_EVENTS: ReadonlySet<string> = new Set<EventType>([
   'permission.asked',
@@ -64,8 +63,8 @@ export class AskBroker {
   #unlisten: (() => void) | undefined;
   /** Whether policies are at work, so that listening does not end with a turn. */
   #isWatching = false;
-  /** Aborts when the present listening period ends. */
-  #listening = new AbortController();
+  /** Ends what is read in the present listening period; made with the first reading, which most turns do without. */
+  #listening: AbortController | undefined;
   /** Signal of the listening period the current read belongs to. */
   #reading: AbortSignal | undefined;
   #readAgain = false;
@@ -147,7 +146,7 @@ export class AskBroker {
   resync(listed: ListedAsks | undefined): void {
     this.#wasResynced = listed !== undefined && this.#isListening;
     if (listed === undefined || !this.#isListening) return;
-    const { signal } = this.#listening;
+    const { signal } = (this.#listening ??= new AbortController());
     const before = this.#pending.ids;
     this.#withoutEnded(this.#asksOf(listed), { ...OWN_REQUEST, signal }).then(
       (asks) => {
@@ -205,7 +204,6 @@ export class AskBroker {
 
   #listen(): void {
     if (this.#isListening) return;
-    this.#listening = new AbortController();
     this.#unlisten = this.#init.hub.listen(this.#init.api.directory, {
       wants: (type) => ASK_EVENTS.has(type),
       event: (event) => this.#onEvent(event),
@@ -218,8 +216,8 @@ export class AskBroker {
     this.#unlisten = undefined;
     this.#isWatching = false;
     this.#wasResynced = false;
-    // Without a reason the signal would make an error with a stack, at the end of every turn.
-    this.#listening.abort(NOBODY_LISTENS);
+    this.#listening?.abort();
+    this.#listening = undefined;
     this.#pending.clear();
   }
 
@@ -336,7 +334,7 @@ export class AskBroker {
 
   /** Reads what is pending, and once more for each call that comes meanwhile. Never rejects. */
   async #read(): Promise<void> {
-    const { signal } = this.#listening;
+    const { signal } = (this.#listening ??= new AbortController());
     this.#readAgain = true;
     if (this.#reading === signal) return;
     this.#reading = signal;

@@ -9,23 +9,50 @@ const guards = new WeakMap<z.ZodType, Guard | undefined>();
  * The check a schema makes of a JSON value, without its copy of the value, which costs most of the time. It says no where
  * the schema says no; the schema itself then says why.
  *
- * @returns `undefined` for a schema that may change what it takes, or asks for more than types.
+ * @returns `undefined` for a schema that may change what it takes, or asks for more than types and refinements.
  */
 export function guardOf(schema: z.ZodType): Guard | undefined {
   if (!guards.has(schema)) guards.set(schema, derive(schema));
   return guards.get(schema);
 }
 
+/** Whether a schema takes a value. */
+export function accepts(schema: z.ZodType, value: unknown): boolean {
+  return guardOf(schema)?.(value) ?? schema.safeParse(value).success;
+}
+
 function derive(schema: z.core.$ZodType): Guard | undefined {
   const { def } = (schema as z.core.$ZodTypes)._zod;
-  const isPlain = !('check' in def) && !('coerce' in def) && (def.checks ?? []).length === 0;
-  if (!isPlain) return undefined;
+  if ('check' in def || 'coerce' in def) return undefined;
+  const refinements = refinementsOf(def.checks ?? []);
+  const base = deriveBase(def);
+  if (base === undefined || refinements === undefined) return undefined;
+  if (refinements.length === 0) return base;
+  return (value) => base(value) && refinements.every((refinement) => refinement(value));
+}
+
+/** What a schema asks for beside the type; `undefined` when one of it is no function of the caller. */
+function refinementsOf(checks: readonly z.core.$ZodCheck<never>[]): Guard[] | undefined {
+  const refinements: Guard[] = [];
+  for (const { _zod } of checks) {
+    const def = _zod.def as z.core.$ZodCheckDef & { readonly fn?: Guard };
+    if (def.check !== 'custom' || def.fn === undefined) return undefined;
+    refinements.push(def.fn);
+  }
+  return refinements;
+}
+
+function deriveBase(def: z.core.$ZodTypes['_zod']['def']): Guard | undefined {
   switch (def.type) {
     case 'string':
     case 'boolean':
       return (value) => typeof value === def.type;
     case 'number':
       return Number.isFinite;
+    case 'literal':
+      return (value) => (def.values as readonly unknown[]).includes(value);
+    case 'union':
+      return anyOf(def.options);
     case 'optional':
       return orUndefined(derive(def.innerType));
     case 'array':
@@ -35,6 +62,16 @@ function derive(schema: z.core.$ZodType): Guard | undefined {
     default:
       return undefined;
   }
+}
+
+function anyOf(options: readonly z.core.$ZodType[]): Guard | undefined {
+  const guards: Guard[] = [];
+  for (const option of options) {
+    const guard = derive(option);
+    if (guard === undefined) return undefined;
+    guards.push(guard);
+  }
+  return (value) => guards.some((guard) => guard(value));
 }
 
 function orUndefined(inner: Guard | undefined): Guard | undefined {

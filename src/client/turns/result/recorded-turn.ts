@@ -1,5 +1,6 @@
 import { sessionIDOf } from '../../events/event-stream.js';
 import type { OpenCodeEvent } from '../../schema/event.js';
+import { accepts } from '../../schema/guard.js';
 import { messageSchema, type AssistantMessage, type Part, type UserMessage } from '../../schema/message.js';
 import { evidenceOf, type TurnEvidence } from './result.js';
 
@@ -98,7 +99,7 @@ export class RecordedTurn {
     const messages = recorded
       .map(({ info, parts }) => ({ info, parts: [...parts.values()].map(({ part }) => part).sort(byID) }))
       .sort((a, b) => a.info.time.created - b.info.time.created || byID(a.info, b.info));
-    if (!messages.every((message) => messageSchema().safeParse(message).success)) return undefined;
+    if (!messages.every((message) => accepts(messageSchema(), message))) return undefined;
     const evidence = evidenceOf(this.#sessionID, this.#messageID, [{ info: prompt, parts: [] }, ...messages]);
     return evidence.kind === 'answered' && evidence.isFinal ? evidence : undefined;
   }
