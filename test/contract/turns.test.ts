@@ -13,7 +13,7 @@ import {
   type Turn,
   type TurnStep,
 } from 'jarvis-opencode';
-import { empty, fail, hang, text, tool, waitFor } from 'jarvis-opencode/testing';
+import { empty, fail, hang, text, tool, wait, waitFor } from 'jarvis-opencode/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { gate } from './helpers.js';
 import { worlds, type World } from './worlds.js';
@@ -428,6 +428,45 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     expect(prompts.map(({ info: { id } }) => id)).toEqual([first.messageID, second.messageID]);
     expect(client.stats().holds).toEqual([]);
     expect(() => elsewhere.prompt('x', { whenBusy: 'queue' as 'wait' })).toThrow(TypeError);
+  });
+
+  it('answers a prompt that waited for a turn which fails, and fails that turn by its own error', async () => {
+    const end = gate();
+    world.script(({ prompt }) =>
+      prompt === 'first' ? [waitFor(end.promise), fail('APIError', 'refused')] : [text('Two done.')],
+    );
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    for await (const step of first) if (step.type === 'message') break;
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    const second = elsewhere.stream('second');
+    for await (const step of second) if (step.type === 'waiting') end.open();
+    expect((await second.result).text).toBe('Two done.');
+    await expect(first.result).rejects.toMatchObject({ name: 'TurnError', reason: 'provider' });
+  });
+
+  it('ends the turn that is aborted, and not the prompt that waited for that', async () => {
+    world.script(({ prompt }) =>
+      prompt === 'first'
+        ? [text('One '), waitFor(new Promise(() => undefined))]
+        : [text('Two '), wait(1_000), text('done.')],
+    );
+    const session = await repo.sessions.create();
+    const first = session.stream('first');
+    for await (const step of first) if (step.type === 'text') break;
+    const elsewhere = (await world.connect({ idle: false }))
+      .forRepo(repo.directory)
+      .sessions.session(session.id);
+    const joined = await elsewhere.attach();
+    const second = elsewhere.stream('second');
+    for await (const step of second) {
+      if (step.type === 'waiting') await Promise.all([joined?.abort(), first.abort()]);
+    }
+    expect((await second.result).text).toBe('Two done.');
+    await expect(first.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
+    await expect(joined?.result).rejects.toMatchObject({ name: 'TurnError', reason: 'aborted' });
   });
 
   it('sends a prompt into the turn that another client runs when it is told to join', async () => {

@@ -2,7 +2,7 @@ import { sessionIDOf } from '../../events/event-stream.js';
 import type { OpenCodeEvent } from '../../schema/event.js';
 import { accepts } from '../../schema/guard.js';
 import { messageSchema, type AssistantMessage, type Part, type UserMessage } from '../../schema/message.js';
-import { evidenceOf, type TurnEvidence } from './result.js';
+import { evidenceOf, isFinal, type TurnEvidence } from './result.js';
 
 /**
  * How much of a turn is kept, in UTF-16 code units of its events: a longer one is read from the server at its end. Reading costs
@@ -101,7 +101,7 @@ export class RecordedTurn {
       .sort((a, b) => a.info.time.created - b.info.time.created || byID(a.info, b.info));
     if (!messages.every((message) => accepts(messageSchema(), message))) return undefined;
     const evidence = evidenceOf(this.#sessionID, this.#messageID, [{ info: prompt, parts: [] }, ...messages]);
-    return evidence.kind === 'answered' && evidence.isFinal ? evidence : undefined;
+    return isFinal(evidence) ? evidence : undefined;
   }
 
   #takePrompt(info: UserMessage): void {

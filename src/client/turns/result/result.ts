@@ -82,7 +82,7 @@ export function evidenceOf(
   const last = entries.at(-1);
   if (last === undefined) return { kind: 'unanswered' };
   // An answer after the final one answers the server's own "Continue …".
-  const final = entries.find((entry, index) => isFinal(entry) && endsBefore(entries[index + 1]));
+  const final = entries.find((entry, index) => isFinalAnswer(entry) && endsBefore(entries[index + 1]));
   const endsInSummary = last.info.summary === true;
   if (final !== undefined)
     return { kind: 'answered', result: toResult(sessionID, entries, final), endsInSummary, isFinal: true };
@@ -95,8 +95,13 @@ export function evidenceOf(
   return { kind: 'answered', result: toResult(sessionID, entries, answer), endsInSummary, isFinal: false };
 }
 
+/** Whether a turn has ended with all that the model wanted to say. */
+export function isFinal(evidence: TurnEvidence): evidence is TurnEvidence & { readonly kind: 'answered' } {
+  return evidence.kind === 'answered' && evidence.isFinal;
+}
+
 /** Whether this is the model's final answer to the prompt. */
-function isFinal({ info: { error, finish, structured, summary, time } }: AssistantEntry): boolean {
+function isFinalAnswer({ info: { error, finish, structured, summary, time } }: AssistantEntry): boolean {
   if (error !== undefined || summary === true || time.completed === undefined) return false;
   return (
     structured !== undefined || (finish !== undefined && finish !== 'tool-calls' && finish !== 'unknown')

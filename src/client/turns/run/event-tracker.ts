@@ -29,6 +29,8 @@ export class TurnEventTracker {
   failure: { readonly error: unknown } | undefined;
   /** Whether the last event that says so was that the session is idle. */
   isIdle = false;
+  /** Whether the session was idle since it began to answer: what keeps it at work now may be what waited for that. */
+  wasIdle = false;
   /** Whether the session has begun to answer, so that an abort is safe. */
   hasBegun = false;
   /** Resolves when an event shows the user message of this turn. */
@@ -125,6 +127,7 @@ export class TurnEventTracker {
         return;
       case 'session.idle':
         this.isIdle = true;
+        this.wasIdle ||= this.hasBegun;
         this.#isEnding = false;
         this.wake();
         return;

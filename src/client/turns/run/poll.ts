@@ -4,7 +4,8 @@ import type { RepoTransport } from '../../http/repo-transport.js';
 import type { RequestOptions } from '../../http/request-options.js';
 import type { StoredMessage } from '../../schema/message.js';
 import { hasAnswer, sendAbort } from '../abort.js';
-import { evidenceOf, readMessages, readTurn, type TurnEvidence } from '../result/result.js';
+import { evidenceOf, isFinal, readMessages, readTurn, type TurnEvidence } from '../result/result.js';
+import { runningPromptOf } from '../result/stored-turn.js';
 
 /**
  * How long the first try of a request about a turn may take. A connection may be accepted and never answer: a second
@@ -19,6 +20,15 @@ export interface Outage {
   readonly ms: number;
   readonly failures: number;
 }
+
+/** Whose work keeps the session of a turn at work. */
+export type WorkOfSession =
+  /** That of the turn, or what comes before it. */
+  | { readonly kind: 'own' }
+  /** That of a later prompt. The turn has ended so. */
+  | { readonly kind: 'later'; readonly evidence: TurnEvidence }
+  /** The turn has ended, and nothing later is stored yet. */
+  | { readonly kind: 'unknown' };
 
 /** Asks the server about one turn, as long as the server that took its prompt runs. */
 export class TurnPoll {
@@ -60,9 +70,24 @@ export class TurnPoll {
 
   /** The final answer of the model; `undefined` when the messages show none. */
   async #finalAnswer(): Promise<TurnEvidence | undefined> {
-    const { sessionID, messageID } = this.#turn;
-    const evidence = evidenceOf(sessionID, messageID, await this.messages());
-    return evidence.kind === 'answered' && evidence.isFinal ? evidence : undefined;
+    const evidence = this.#evidenceOf(await this.messages());
+    return isFinal(evidence) ? evidence : undefined;
+  }
+
+  /** Looks whose work it is that keeps the session of the turn at work: what waited for its end may have begun. */
+  async whoseWork(): Promise<WorkOfSession> {
+    const messages = await this.messages();
+    const evidence = this.#evidenceOf(messages);
+    if (!isFinal(evidence) && evidence.kind !== 'error') return { kind: 'own' };
+    const running = runningPromptOf(messages);
+    if (running !== undefined && running !== this.#turn.messageID) return { kind: 'later', evidence };
+    // After another error the server may go on with the turn, e.g. with a summary when its context has overflowed.
+    const isOver = isFinal(evidence) || evidence.error.name === 'MessageAbortedError';
+    return { kind: isOver ? 'unknown' : 'own' };
+  }
+
+  #evidenceOf(messages: readonly StoredMessage[]): TurnEvidence {
+    return evidenceOf(this.#turn.sessionID, this.#turn.messageID, messages);
   }
 
   /** Reads the newest messages of the session, back to the prompt. */

@@ -19,6 +19,13 @@ const CONNECT_LIMIT_MS = 60_000;
 const STATUS_LIMIT_MS = 10_000;
 /** How long to wait for an event of a busy session before asking the server: an event may be lost. */
 const BUSY_RECHECK_MS = 5_000;
+/**
+ * How long a session must have been idle. OpenCode 1.18.33 says it twice when the provider has failed, 175 ms apart, and stores a
+ * prompt that comes between without ever answering it.
+ */
+const SETTLE_MS = 500;
+/** By how much longer at most, at random: of several clients that wait for one session, one comes first. */
+const JITTER_MS = 250;
 /** The events that may tell of the end of a session's work. */
 const ENDS: ReadonlySet<string> = new Set<EventType>([
   'session.idle',
@@ -107,12 +114,16 @@ export async function untilIdle(
     },
     lost: () => ended.resolve(),
   });
+  const hearsOfEnd = async (ms: number): Promise<boolean> => {
+    const isHeard = await resolvesWithin(ms, ended.promise, signal);
+    ended = deferred();
+    return isHeard;
+  };
   try {
     // The end may have come between the first answer and the first event that is listened to.
-    while (await asksAgain()) {
-      await resolvesWithin(BUSY_RECHECK_MS, ended.promise, signal);
-      ended = deferred();
-    }
+    do {
+      while (await asksAgain()) await hearsOfEnd(BUSY_RECHECK_MS);
+    } while ((await hearsOfEnd(SETTLE_MS + Math.random() * JITTER_MS)) || (await asksAgain()));
   } finally {
     unlisten();
   }

@@ -25,10 +25,15 @@ export class RepeatedAbort {
     this.#deadline = realTime.now() + ABORT_LIMIT_MS;
   }
 
-  /** Aborts the turn once more. @returns `false` when it is overdue and to be given up. */
-  async repeat(): Promise<boolean> {
+  /**
+   * Aborts the turn once more, if its session may still work on it.
+   *
+   * @returns `false` when it is overdue and to be given up.
+   */
+  async repeat(mayAbort: boolean): Promise<boolean> {
     const isOverdue = realTime.now() > this.#deadline;
     if (isOverdue && this.#tracker.hasBegun) return false;
+    if (!mayAbort) return true;
     if (isOverdue) {
       // The session may work on another client's prompt first and on this one next: abort it all the same.
       this.#tracker.hasBegun = true;

@@ -273,7 +273,16 @@ export class TurnRun {
     const isIdle = this.#tracker.isIdle && this.#state === 'following';
     const evidence = (isIdle ? this.#record.finalAnswer() : undefined) ?? (await this.#poll.evidence(isIdle));
     if (evidence !== undefined) return this.#judge(evidence);
-    return this.#state === 'aborting' ? this.#repeatAbort() : this.#checkProgress();
+    return this.#state === 'aborting' || this.#tracker.wasIdle ? this.#lookBack() : this.#checkProgress();
+  }
+
+  /** Looks at a turn that may have ended, although its session is at work: with what waited for that end. */
+  async #lookBack(): Promise<TurnLook | 'changed' | 'ended'> {
+    const work = await this.#poll.whoseWork();
+    if (work.kind === 'later') return this.#judge(work.evidence, true);
+    if (this.#state === 'aborting') return this.#repeatAbort(work.kind === 'own');
+    const look = this.#checkProgress();
+    return look === 'changed' ? look : { kind: 'undecided' };
   }
 
   /** After a gap: emits the steps that were missed. */
@@ -287,15 +296,21 @@ export class TurnRun {
     }
   }
 
-  /** Judges the turn of an idle session: sends a lost prompt again, or settles the turn if the evidence allows it. */
-  async #judge(evidence: TurnEvidence): Promise<TurnLook | 'changed' | 'ended'> {
+  /**
+   * Judges the turn of an idle session: sends a lost prompt again, or settles the turn if the evidence allows it.
+   *
+   * @param isLongOver - whether the session works on something later: events tell of that now.
+   */
+  async #judge(evidence: TurnEvidence, isLongOver = false): Promise<TurnLook | 'changed' | 'ended'> {
     if (evidence.kind !== 'not-stored') {
       this.#delivery.noteArrival();
     } else if (this.#mayRepeat) {
       await this.#delivery.send(this.#choice);
       return 'changed';
     }
-    const { quietMs, sessionError, disposedAt, hadGap } = this.#tracker;
+    const { disposedAt, hadGap } = this.#tracker;
+    const quietMs = isLongOver ? Number.POSITIVE_INFINITY : this.#tracker.quietMs;
+    const sessionError = isLongOver ? undefined : this.#tracker.sessionError;
     const { error: sendError, isUnderWay } = this.#delivery;
     const isAborted = this.#state === 'aborting';
     const isDisposed = disposedAt !== undefined;
@@ -323,9 +338,13 @@ export class TurnRun {
     );
   }
 
-  /** Aborts a turn once more that is still at work after an abort, or gives it up when it is overdue. */
-  async #repeatAbort(): Promise<TurnLook | 'ended'> {
-    if (await this.#aborting.repeat()) return { kind: 'aborting' };
+  /**
+   * Aborts a turn once more whose session is still at work after an abort, or gives it up when it is overdue.
+   *
+   * @param mayAbort - whether that may be the work of the turn.
+   */
+  async #repeatAbort(mayAbort: boolean): Promise<TurnLook | 'ended'> {
+    if (await this.#aborting.repeat(mayAbort)) return { kind: 'aborting' };
     this.#fail('aborted');
     return 'ended';
   }

@@ -29,9 +29,9 @@ describe('waiting for a session that another client keeps at work', () => {
 
   it('asks again once it listens: the end may have come between the answer and the first event', async () => {
     const onBusy = vi.fn();
-    const { context, asked } = session(false, true);
+    const { context, asked } = session(false, true, true);
     await untilIdle(context, never, onBusy);
-    expect(asked()).toBe(2);
+    expect(asked()).toBe(3);
     expect(onBusy).toHaveBeenCalledTimes(1);
     expect(listeners.size).toBe(0);
   });
@@ -45,6 +45,26 @@ describe('waiting for a session that another client keeps at work', () => {
     listener?.event({ directory: '/repo', id: '', type: 'session.idle', properties }, 0);
     await waiting;
     expect(listeners.size).toBe(0);
+  });
+
+  it('ends when the session stays idle: after a failure OpenCode says so twice, and loses what comes between', async () => {
+    const { context, asked } = session(false, true, true, true);
+    let hasEnded = false;
+    const waiting = untilIdle(context, never, () => undefined).then(() => (hasEnded = true));
+    await vi.waitFor(() => expect(asked()).toBe(2));
+    const [listener] = listeners;
+    const properties = { sessionID: 'ses_1' };
+    listener?.event({ directory: '/repo', id: '', type: 'session.idle', properties }, 0);
+    await vi.waitFor(() => expect(asked()).toBe(3));
+    expect(hasEnded).toBe(false);
+    await waiting;
+    expect(asked()).toBe(4);
+  });
+
+  it('waits on when another client was faster', async () => {
+    const { context, asked } = session(false, true, false, true, true);
+    await untilIdle(context, never, () => undefined);
+    expect(asked()).toBe(5);
   });
 
   it('does not listen when the caller wants no busy session', async () => {
