@@ -1102,13 +1102,17 @@ export function isPermanent(error: unknown): boolean {
 
 /** Milliseconds that `retry-after-ms` or `retry-after` asks for, in seconds or as a date. */
 export function retryAfterOf(header: (name: string) => string | null | undefined): number | undefined {
-  const ms = Number(header('retry-after-ms') ?? Number.NaN);
-  if (ms >= 0 && Number.isFinite(ms)) return ms;
+  const ms = header('retry-after-ms')?.trim() ?? '';
+  if (A_NUMBER.test(ms)) return Number(ms);
   const text = header('retry-after')?.trim() ?? '';
-  if (text === '') return undefined;
-  const waitMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  if (A_NUMBER.test(text)) return Number(text) * 1_000;
+  // V8 takes much for a date, e.g. `soon-1`; that of a header ends so.
+  const waitMs = text.endsWith('GMT') ? Date.parse(text) - Date.now() : Number.NaN;
   return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
 }
+
+/** Up to 15 digits: no longer number is exact, or a time to wait. */
+const A_NUMBER = /^\d{1,15}(\.\d+)?$/;
 
 /** The headers of the model's provider, as the server passes them on. */
 function providerHeadersOf(

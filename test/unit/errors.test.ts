@@ -613,7 +613,9 @@ describe('what an application can do about an error', () => {
     expect(headers({ 'Retry-After': '3' })).toBe(3_000);
     expect(headers({ 'retry-after': '3', 'retry-after-ms': '1500' })).toBe(1_500);
     expect(headers({ 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' })).toBe(0);
-    expect(headers({ 'retry-after': 'soon' })).toBeUndefined();
+    expect(headers({ 'retry-after': '2', 'retry-after-ms': '' })).toBe(2_000);
+    for (const text of ['soon', 'soon-1', '-1', ' ', '9'.repeat(400)])
+      expect(headers({ 'retry-after': text, 'retry-after-ms': text })).toBeUndefined();
     expect(turnError('stalled').retryAfterMs).toBeUndefined();
   });
 

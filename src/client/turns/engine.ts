@@ -21,7 +21,8 @@ import type { AttachOptions, PromptOptions, Turn, TurnOptions } from './turn.js'
 /** Limits for the turns of one server. */
 export interface TurnLimits {
   /**
-   * How many turns may run at the same time on the server; more wait, highest `priority` first.
+   * How many turns may run at the same time on the server; more wait, highest `priority` first. One that waits for another client
+   * (`whenBusy`) has its place already.
    *
    * @default Infinity
    */
