@@ -1,7 +1,7 @@
 import { serverApi } from '../client/http/server-calls.js';
 import { assertOptions, pickOptions } from '../core/checks.js';
 import { parseAcceptedVersions } from '../core/accepted-versions.js';
-import { silentLogger } from '../core/logger.js';
+import { loggerOfUser } from '../core/logger.js';
 import { acceptedInWords, majorOf } from '../core/version.js';
 import { AttachedServer } from '../lifecycle/server/attached-server.js';
 import { basicAuthorization } from '../lifecycle/server/launch/credentials.js';
@@ -61,14 +61,15 @@ export async function attachServer(
   );
   const opencode = majorOf(version, accepted);
   if (opencode === 2) await asked.assertOperations(version, acceptedInWords(accepted), signal);
-  if (options.logger !== undefined) warnOfNewer(version, options.logger);
+  const logger = loggerOfUser(options.logger);
+  warnOfNewer(version, logger);
   // Watching costs a request each time that the server is silent, so whoever connects asks for it.
   const api = serverApi({ ...called, opencode });
   const policy = parseHealthPolicy(options.health ?? false);
   const health = policy && {
     policy,
     probe: (probing: AbortSignal, probeMs?: false) => api.health(probing, probeMs),
-    logger: options.logger ?? silentLogger,
+    logger,
     clock: options.clock,
   };
   return new AttachedServer({ url, version, opencode, authorization, health });

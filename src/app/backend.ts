@@ -21,7 +21,7 @@ import { SessionActivity } from '../client/sessions/session-activity.js';
 import type { Session, SessionContext } from '../client/sessions/session.js';
 import { TurnEngine } from '../client/turns/engine.js';
 import type { RepoOverview, TreeUsage } from '../core/instance.js';
-import { silentLogger, type Logger } from '../core/logger.js';
+import { loggerOfUser, type Logger } from '../core/logger.js';
 import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, type ServerLostError } from '../errors.js';
@@ -90,7 +90,7 @@ export class Backend {
   #graceMs: number | undefined;
 
   constructor(server: ServerHandle, { platform, directories, sessions, options, membership }: BackendInit) {
-    const { logger = platform.logger?.() ?? silentLogger } = options;
+    const logger = loggerOfUser(options.logger ?? platform.logger?.());
     const isOwned = isOwnServer(server);
     const onActivity = (): void => server.recordActivity?.();
     this.server = server;

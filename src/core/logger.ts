@@ -1,4 +1,7 @@
-/** Where the library writes what it decides. Every method takes a sentence and plain data without secrets. */
+/**
+ * Where the library writes what it decides. Every method takes a sentence and plain data without secrets. The library ignores what a method
+ * throws.
+ */
 export interface Logger {
   debug(message: string, data?: Readonly<Record<string, unknown>>): void;
   info(message: string, data?: Readonly<Record<string, unknown>>): void;
@@ -12,6 +15,18 @@ function ignore(): void {
 
 /** The default logger, which writes nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** The logger of the user, who may have none: it never throws. */
+export function loggerOfUser(logger: Logger | undefined): Logger {
+  if (logger === undefined) return silentLogger;
+  return loggerOf((level, message, data) => {
+    try {
+      logger[level](message, data);
+    } catch {
+      // A line that is lost must not fail the call that wrote it.
+    }
+  });
+}
 
 /** A logger that adds some data to all it writes. */
 export function withData(logger: Logger, added: Readonly<Record<string, unknown>>): Logger {

@@ -9,7 +9,7 @@ import type { EventType } from '../client/schema/event.js';
 import type { Session } from '../client/sessions/session.js';
 import { aString, assertOptions, type OptionChecks } from '../core/checks.js';
 import type { RepoOverview } from '../core/instance.js';
-import { silentLogger, type Logger } from '../core/logger.js';
+import { loggerOfUser, type Logger } from '../core/logger.js';
 import { ClosedError, SessionNotBoundError } from '../errors.js';
 import { assertCloseOptions, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import { fleetEvents, type FleetEventStream } from './fleet-events.js';
@@ -83,7 +83,7 @@ export class FleetClient<Client extends JarvisClient, Name extends string> imple
         throw new TypeError(
           `Expected paths: 'local' in servers.${name} with perRepo: of another machine nobody knows what is one repository.`,
         );
-    this.#logger = logger ?? silentLogger;
+    this.#logger = loggerOfUser(logger);
     this.#maxServers = maxServers ?? Number.POSITIVE_INFINITY;
     this.#placements = new Placements({
       names,

@@ -5,7 +5,7 @@ import type { DisposeOptions, RepoClient } from '../client/repo/repo-client.js';
 import type { EventSource } from '../client/events/event-stream.js';
 import type { HubListener } from '../client/events/hub-listeners.js';
 import type { ProcessUsage } from '../core/instance.js';
-import { silentLogger, withData } from '../core/logger.js';
+import { loggerOfUser, withData } from '../core/logger.js';
 import type { JarvisOptions } from '../app/options.js';
 import type { ServerHandle, ServerState } from '../lifecycle/server/handle.js';
 import { LazyServer } from '../lifecycle/server/lazy/lazy-server.js';
@@ -81,7 +81,7 @@ export class Member<Client extends JarvisClient, Name extends string> {
       ofRepository: __,
       ...server
     } = plan;
-    const { logger: forAll = silentLogger } = given;
+    const forAll = loggerOfUser(given.logger);
     const logger = repository === undefined ? forAll : withData(forAll, { repository });
     const options = { ...given, logger };
     this.id = id;

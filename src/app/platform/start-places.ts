@@ -1,4 +1,4 @@
-import { silentLogger, type Logger } from '../../core/logger.js';
+import { loggerOfUser, type Logger } from '../../core/logger.js';
 import { comparableOptions } from '../comparable-options.js';
 import { processRegistry } from './process-registry.js';
 
@@ -41,7 +41,7 @@ export function recordStart(
   const before = running.get(key) ?? 0;
   running.set(key, before + 1);
   if (before > 0) {
-    const { logger = silentLogger } = options;
+    const logger = loggerOfUser(options.logger);
     logger.warn(
       `${where} starts another server while ${before} from the same place still ${before === 1 ? 'runs' : 'run'}. If a ` +
         'development server evaluates this module again, use JarvisOpenCode.shared(key, options), which starts one.',

@@ -5,7 +5,7 @@ import { deferred, delay } from '../../core/abort.js';
 import { ClosedError, DisposeRefusedError, ServerLostError } from '../../errors.js';
 import type { Clock } from '../../core/clock.js';
 import { isMeasuredVersion } from '../../core/version.js';
-import { silentLogger, type Logger } from '../../core/logger.js';
+import { loggerOfUser, type Logger } from '../../core/logger.js';
 import type { ServerExit } from '../process/exit.js';
 import { usageOf } from '../process/usage.js';
 import type { GuardKinds } from '../guards/guards.js';
@@ -120,7 +120,7 @@ export class OwnedServer implements ServerHandle {
     let plan = parseServerOptions(options);
     const health = parseHealthPolicy(options.health);
     const restart = parseRestartPolicy(options.restart);
-    const logger = options.logger ?? silentLogger;
+    const logger = loggerOfUser(options.logger);
     const events = new ServerEventEmitter();
     const onLog = (line: string): void => {
       logger.debug('server output', { line });
@@ -414,7 +414,7 @@ export function directoryCheck(
     ownsData: options.dataDir !== undefined,
     snapshot: options.config?.['snapshot'] as boolean | undefined,
     trustsProjects,
-    logger: options.logger ?? silentLogger,
+    logger: loggerOfUser(options.logger),
   });
   const free = new Set<string>();
   return (directory) => {
