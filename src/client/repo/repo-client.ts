@@ -1,5 +1,7 @@
+import { AbortScope } from '../../core/abort.js';
 import { aBoolean, aFunction, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
-import { RequestError, ResponseShapeError } from '../../errors.js';
+import { realTime } from '../../core/real-time.js';
+import { RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
 import { AcceptedWork, terminalOpens } from './accepted-work.js';
 import type { DisposeResult, RepoStats } from '../../core/instance.js';
 import type { EventHub } from '../events/hub.js';
@@ -40,9 +42,10 @@ import type { Config } from '../schema/config.js';
 import type { EventType } from '../schema/event.js';
 import { pathInfoSchema, type PathInfo } from '../schema/server.js';
 import type { PromptInput, ZodFormat } from '../schema/prompt.js';
-import type { SessionContext } from '../sessions/session.js';
+import type { Session, SessionContext } from '../sessions/session.js';
 import { promptOptionChecks } from '../turns/engine.js';
 import { promptRequest } from '../turns/request.js';
+import { WAITS_FOR } from '../turns/run/run-state.js';
 import type { PromptOptions } from '../turns/turn.js';
 import type { TurnResult } from '../turns/result/turn-result.js';
 import { anything } from '../schema/wire.js';
@@ -210,7 +213,8 @@ export class RepoClient {
   }
 
   /**
-   * Asks one question: makes a session, prompts it, and deletes it when the turn has ended, unless `keep` is set.
+   * Asks one question: makes a session, prompts it, and deletes it when the turn has ended, unless `keep` is set. `queueTimeoutMs`
+   * counts from this call, so it bounds the making of the session too.
    *
    * @throws {TurnError} when the turn ends without an answer. See `session.prompt()` and `sessions.create()` for the rest. A session
    *   that cannot be deleted is left, and no error.
@@ -229,11 +233,33 @@ export class RepoClient {
     const { keep = false, ...promptOptions } = options;
     // Refuses an invalid prompt before a session is made for it.
     promptRequest(input, options.format);
-    const session = await this.sessions.create({}, { signal: options.signal });
+    const { queueTimeoutMs = false, headers } = options;
+    const begunAt = realTime.now();
+    const session = await this.#createToPrompt(options);
     try {
-      return await session.prompt(input, promptOptions);
+      const leftMs = queueTimeoutMs && Math.max(1, Math.ceil(begunAt + queueTimeoutMs - realTime.now()));
+      return await session.prompt(input, { ...promptOptions, queueTimeoutMs: leftMs });
     } finally {
-      if (!keep) await session.delete({ timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+      if (!keep) await session.delete({ headers, timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+    }
+  }
+
+  /** Makes the session of one question, within the time until its prompt is sent. */
+  async #createToPrompt({ signal, headers, queueTimeoutMs = false }: OneShotOptions): Promise<Session> {
+    const scope = new AbortScope([signal], {
+      timeoutMs: queueTimeoutMs,
+      // As of any turn: an application waits for it.
+      timers: globalThis,
+      reason: (timeoutMs) =>
+        new TimeoutError(`Waiting for ${WAITS_FOR.preparing} to make a session`, {
+          phase: 'queue',
+          timeoutMs,
+        }),
+    });
+    try {
+      return await this.sessions.create({}, { headers, signal: scope.signal });
+    } finally {
+      scope.end();
     }
   }
 
