@@ -25,7 +25,7 @@ import { silentLogger, type Logger } from '../core/logger.js';
 import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, type ServerLostError } from '../errors.js';
-import { acquireThrough } from '../instances/acquire.js';
+import { acquireThrough, assertGoesOn } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
 import { isOwnServer, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
@@ -408,6 +408,11 @@ export class Backend {
       hold: (kind, reason) => {
         this.#membership?.check(directory);
         return entry.hold(kind, reason);
+      },
+      holdTurn: (detail) => {
+        this.#membership?.check(directory);
+        if (this.#instances.isDraining) assertGoesOn(entry, 'turn');
+        return entry.hold('turn', detail);
       },
       stats: () => this.#instances.stats(entry),
       use: async (work, useOptions) => {

@@ -10,6 +10,15 @@ const GOES_ON: Readonly<Record<'turn' | 'request', ReadonlySet<HoldKind>>> = {
   request: new Set(['use', 'turn', 'session-busy']),
 };
 
+/**
+ * Refuses what belongs to no running work of a repository, while the client is draining.
+ *
+ * @throws {ClosedError}
+ */
+export function assertGoesOn(entry: InstanceEntry, kind: 'turn' | 'request'): void {
+  if (!entry.isHeldBy(GOES_ON[kind])) throw new ClosedError(undefined, { isDraining: true });
+}
+
 /** What else happens when a request takes a hold. */
 export interface AcquireHooks {
   /** Called each time a hold was taken. */
@@ -32,8 +41,7 @@ export function acquireThrough(
   const always = new AbortController().signal;
   const acquire: AcquireInstance = async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (isDraining?.() === true && !entry.isHeldBy(GOES_ON[kind]))
-        throw new ClosedError(undefined, { isDraining: true });
+      if (isDraining?.() === true) assertGoesOn(entry, kind);
       if (!link.isReady) await link.untilUp(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);
       if (link.isReady) {

@@ -53,6 +53,8 @@ import { anything } from '../schema/wire.js';
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
   hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
+  /** Holds the instance for a turn and what belongs to it. @throws {ClosedError} while draining, unless a `use()` runs. */
+  holdTurn(detail: string): () => void;
   stats(): RepoStats;
   use<T>(work: (context: UseContext) => T | PromiseLike<T>, options?: UseOptions): Promise<T>;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
@@ -235,12 +237,18 @@ export class RepoClient {
     promptRequest(input, options.format);
     const { queueTimeoutMs = false, headers } = options;
     const begunAt = realTime.now();
-    const session = await this.#createToPrompt(options);
+    // Until the session is deleted: `close({ drainMs })` waits for that.
+    const release = this.#control.holdTurn('prompt()');
     try {
-      const leftMs = queueTimeoutMs && Math.max(1, Math.ceil(begunAt + queueTimeoutMs - realTime.now()));
-      return await session.prompt(input, { ...promptOptions, queueTimeoutMs: leftMs });
+      const session = await this.#createToPrompt(options);
+      try {
+        const leftMs = queueTimeoutMs && Math.max(1, Math.ceil(begunAt + queueTimeoutMs - realTime.now()));
+        return await session.prompt(input, { ...promptOptions, queueTimeoutMs: leftMs });
+      } finally {
+        if (!keep) await session.delete({ headers, timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+      }
     } finally {
-      if (!keep) await session.delete({ headers, timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+      release();
     }
   }
 

@@ -71,6 +71,7 @@ describe('repo.prompt()', () => {
   const DELETE = 'DELETE /session/ses_new';
   let handle: ChangingHandle;
   let server: FakeOpenCode;
+  let jarvis: JarvisOpenCode;
   let repo: RepoClient;
   let headers: Record<string, string | null>;
 
@@ -93,7 +94,7 @@ describe('repo.prompt()', () => {
       headers[`${request.method} ${new URL(request.url).pathname}`] = request.headers.get('x-trace');
       return server.fetch(request);
     };
-    const jarvis = new JarvisOpenCode(handle, { fetch, idle: false, turns: { concurrency: 1 } });
+    jarvis = new JarvisOpenCode(handle, { fetch, idle: false, turns: { concurrency: 1 } });
     onTestFinished(() => jarvis.close());
     repo = jarvis.forRepo('/srv/app');
   });
@@ -142,5 +143,35 @@ describe('repo.prompt()', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     await outcome;
     expect(headers[DELETE]).toBe('one');
+  });
+
+  it('deletes the session of a prompt that ends while the client drains', async () => {
+    const outcome = repo.prompt('x').catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(server.count(PROMPT)).toBe(1);
+    const closing = jarvis.close({ drainMs: 600_000 });
+    server.busy.clear();
+    server.event('session.error', {
+      sessionID: 'ses_new',
+      error: { name: 'UnknownError', data: { message: 'broken' } },
+    });
+    server.event('session.idle', { sessionID: 'ses_new' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await outcome).toMatchObject({ name: 'TurnError' });
+    await closing;
+    expect(server.count(DELETE)).toBe(1);
+  });
+
+  it('makes no session while the client drains', async () => {
+    const other = repo.sessions.session('ses_other').stream('x');
+    other.result.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(500);
+    const closing = jarvis.close({ drainMs: 600_000 });
+    const outcome = repo.prompt('x').catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(server.count(CREATE)).toBe(0);
+    expect(await outcome).toMatchObject({ name: 'ClosedError', isDraining: true });
+    await jarvis.close();
+    await closing;
   });
 });
