@@ -10,13 +10,9 @@ const GOES_ON: Readonly<Record<'turn' | 'request', ReadonlySet<HoldKind>>> = {
   request: new Set(['use', 'turn', 'session-busy']),
 };
 
-/**
- * Refuses what belongs to no running work of a repository, while the client is draining.
- *
- * @throws {ClosedError}
- */
-export function assertGoesOn(entry: InstanceEntry, kind: 'turn' | 'request'): void {
-  if (!entry.isHeldBy(GOES_ON[kind])) throw new ClosedError(undefined, { isDraining: true });
+/** Whether another turn or request of a repository belongs to what runs there. */
+export function goesOn(entry: InstanceEntry, kind: 'turn' | 'request'): boolean {
+  return entry.isHeldBy(GOES_ON[kind]);
 }
 
 /** What else happens when a request takes a hold. */
@@ -41,7 +37,8 @@ export function acquireThrough(
   const always = new AbortController().signal;
   const acquire: AcquireInstance = async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (isDraining?.() === true) assertGoesOn(entry, kind);
+      if (isDraining?.() === true && !goesOn(entry, kind))
+        throw new ClosedError(undefined, { isDraining: true });
       if (!link.isReady) await link.untilUp(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);
       if (link.isReady) {

@@ -138,6 +138,16 @@ export class TurnRun {
     return isRunning;
   }
 
+  /** The repository of its session. */
+  get directory(): string {
+    return this.#context.transport.directory;
+  }
+
+  /** Ends the turn if its prompt was not sent yet. */
+  refuse(reason: ClosedError): void {
+    if (!this.#isSent) this.#cancel(reason);
+  }
+
   /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
   drive(): Promise<void> {
     return this.#run(() => this.#prompt());
