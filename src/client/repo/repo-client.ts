@@ -289,7 +289,8 @@ export class RepoClient {
    * the place is given back at once then, and the signal that the function gets aborts: pass it on to what the function calls.
    *
    * A use inside a use of the same repository never waits. Inside a use of another one it may wait, and is refused when no place can
-   * ever become free for it. A browser cannot know what a use is called in; there it waits, so give it a `signal`.
+   * ever become free for it; also when the outer function does not await it, because the library cannot know that. A browser cannot
+   * know what a use is called in; there it waits, so give it a `signal`.
    *
    * @throws {UseDeadlockError} when it is called inside `use()`, and each place belongs to a repository that waits for a place itself.
    * @throws {TimeoutError} with phase `use` when the function takes longer than `timeoutMs`.
