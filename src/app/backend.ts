@@ -25,7 +25,7 @@ import { loggerOfUser, type Logger } from '../core/logger.js';
 import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, type ServerLostError } from '../errors.js';
-import { acquireThrough } from '../instances/acquire.js';
+import { acquireThrough, goesOn } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
 import { isOwnServer, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
@@ -304,7 +304,9 @@ export class Backend {
 
   async #close(): Promise<void> {
     if (!this.#drain.isOver) {
-      this.#instances.drain();
+      const reason = new ClosedError(undefined, { isDraining: true });
+      this.#instances.drain(reason);
+      this.#turns.refuseNew(reason, (directory) => goesOn(this.#instances.entry(directory), 'turn'));
       await Promise.race([this.drained(this.#over.signal).catch(() => undefined), this.#drain.over]);
       this.#drain.end();
       this.#end(new ClosedError());
@@ -408,6 +410,12 @@ export class Backend {
       hold: (kind, reason) => {
         this.#membership?.check(directory);
         return entry.hold(kind, reason);
+      },
+      holdTurn: (detail) => {
+        this.#membership?.check(directory);
+        if (this.#instances.isDraining && !goesOn(entry, 'turn'))
+          throw new ClosedError(undefined, { isDraining: true });
+        return entry.hold('turn', detail);
       },
       stats: () => this.#instances.stats(entry),
       use: async (work, useOptions) => {

@@ -2,7 +2,7 @@
  * Why an instance must stay loaded.
  *
  * - `request`: a request of ours is waiting or in flight, or what it has begun was accepted and not seen at work yet.
- * - `turn`: a turn of ours has not ended.
+ * - `turn`: a turn of ours has not ended, or the session of a `repo.prompt()` is not deleted yet.
  * - `use`: a function given to `use()` runs, or is about to.
  * - `subscription`: somebody listens with `events({ hold: true })`.
  * - `session-busy`: the server reports a session of the directory, or a child of one, as working; whoever started it.
@@ -20,7 +20,7 @@ export type ActivityKind = 'session-busy' | 'permission' | 'question' | 'pty';
 export interface Hold {
   readonly kind: HoldKind;
   /**
-   * What exactly: a path, the id of a session, request or terminal, or the reason given to `hold()`. Of each kind that the server
+   * What exactly: a path, the id of a session, request or terminal, a call, or the reason given to `hold()`. Of each kind that the server
    * tells of, 1,000 at most are holds of their own; one more stands for the rest.
    */
   readonly detail: string;

@@ -10,6 +10,11 @@ const GOES_ON: Readonly<Record<'turn' | 'request', ReadonlySet<HoldKind>>> = {
   request: new Set(['use', 'turn', 'session-busy']),
 };
 
+/** Whether another turn or request of a repository belongs to what runs there. */
+export function goesOn(entry: InstanceEntry, kind: 'turn' | 'request'): boolean {
+  return entry.isHeldBy(GOES_ON[kind]);
+}
+
 /** What else happens when a request takes a hold. */
 export interface AcquireHooks {
   /** Called each time a hold was taken. */
@@ -32,7 +37,7 @@ export function acquireThrough(
   const always = new AbortController().signal;
   const acquire: AcquireInstance = async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (isDraining?.() === true && !entry.isHeldBy(GOES_ON[kind]))
+      if (isDraining?.() === true && !goesOn(entry, kind))
         throw new ClosedError(undefined, { isDraining: true });
       if (!link.isReady) await link.untilUp(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);

@@ -23,7 +23,7 @@ import type {
 } from '../core/instance.js';
 import type { Logger } from '../core/logger.js';
 import type { Tracing } from '../core/tracing.js';
-import { ClosedError, DisposeRefusedError, type ServerLostError } from '../errors.js';
+import { DisposeRefusedError, type ClosedError, type ServerLostError } from '../errors.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
 import { InstanceRegistry } from '../registry/instance-registry.js';
 import { applyEvent } from './activity-events.js';
@@ -214,9 +214,9 @@ export class InstanceControl implements HubObserver {
   }
 
   /** Takes nothing any more but what belongs to running work. */
-  drain(): void {
+  drain(reason: ClosedError): void {
     this.#isDraining = true;
-    this.#admission.refuseNew(new ClosedError(undefined, { isDraining: true }));
+    this.#admission.refuseNew(reason);
   }
 
   /** Whether something runs in a repository; see {@link drained}. */

@@ -1,5 +1,7 @@
+import { AbortScope } from '../../core/abort.js';
 import { aBoolean, aFunction, aString, assertOptions, type OptionChecks } from '../../core/checks.js';
-import { RequestError, ResponseShapeError } from '../../errors.js';
+import { realTime } from '../../core/real-time.js';
+import { RequestError, ResponseShapeError, TimeoutError } from '../../errors.js';
 import { AcceptedWork, terminalOpens } from './accepted-work.js';
 import type { DisposeResult, RepoStats } from '../../core/instance.js';
 import type { EventHub } from '../events/hub.js';
@@ -40,9 +42,10 @@ import type { Config } from '../schema/config.js';
 import type { EventType } from '../schema/event.js';
 import { pathInfoSchema, type PathInfo } from '../schema/server.js';
 import type { PromptInput, ZodFormat } from '../schema/prompt.js';
-import type { SessionContext } from '../sessions/session.js';
+import type { Session, SessionContext } from '../sessions/session.js';
 import { promptOptionChecks } from '../turns/engine.js';
 import { promptRequest } from '../turns/request.js';
+import { WAITS_FOR } from '../turns/run/run-state.js';
 import type { PromptOptions } from '../turns/turn.js';
 import type { TurnResult } from '../turns/result/turn-result.js';
 import { anything } from '../schema/wire.js';
@@ -50,6 +53,8 @@ import { anything } from '../schema/wire.js';
 /** What a repository's client needs of the registry and the disposer. */
 export interface RepoControl {
   hold(kind: 'lease' | 'subscription' | 'request', reason: string): () => void;
+  /** Holds the instance for a turn and what belongs to it. @throws {ClosedError} while draining, unless a `use()` runs. */
+  holdTurn(detail: string): () => void;
   stats(): RepoStats;
   use<T>(work: (context: UseContext) => T | PromiseLike<T>, options?: UseOptions): Promise<T>;
   dispose(options?: DisposeOptions): Promise<DisposeResult>;
@@ -210,7 +215,8 @@ export class RepoClient {
   }
 
   /**
-   * Asks one question: makes a session, prompts it, and deletes it when the turn has ended, unless `keep` is set.
+   * Asks one question: makes a session, prompts it, and deletes it when the turn has ended, unless `keep` is set. `queueTimeoutMs`
+   * counts from this call, so it bounds the making of the session too.
    *
    * @throws {TurnError} when the turn ends without an answer. See `session.prompt()` and `sessions.create()` for the rest. A session
    *   that cannot be deleted is left, and no error.
@@ -229,11 +235,39 @@ export class RepoClient {
     const { keep = false, ...promptOptions } = options;
     // Refuses an invalid prompt before a session is made for it.
     promptRequest(input, options.format);
-    const session = await this.sessions.create({}, { signal: options.signal });
+    const { queueTimeoutMs = false, headers } = options;
+    const begunAt = realTime.now();
+    // Until the session is deleted: `close({ drainMs })` waits for that.
+    const release = this.#control.holdTurn('prompt()');
     try {
-      return await session.prompt(input, promptOptions);
+      const session = await this.#createToPrompt(options);
+      try {
+        const leftMs = queueTimeoutMs && Math.max(1, Math.ceil(begunAt + queueTimeoutMs - realTime.now()));
+        return await session.prompt(input, { ...promptOptions, queueTimeoutMs: leftMs });
+      } finally {
+        if (!keep) await session.delete({ headers, timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+      }
     } finally {
-      if (!keep) await session.delete({ timeoutMs: DELETE_LIMIT_MS }).catch(() => undefined);
+      release();
+    }
+  }
+
+  /** Makes the session of one question, within the time until its prompt is sent. */
+  async #createToPrompt({ signal, headers, queueTimeoutMs = false }: OneShotOptions): Promise<Session> {
+    const scope = new AbortScope([signal], {
+      timeoutMs: queueTimeoutMs,
+      // As of any turn: an application waits for it.
+      timers: globalThis,
+      reason: (timeoutMs) =>
+        new TimeoutError(`Waiting for ${WAITS_FOR.preparing} to make a session`, {
+          phase: 'queue',
+          timeoutMs,
+        }),
+    });
+    try {
+      return await this.sessions.create({}, { headers, signal: scope.signal });
+    } finally {
+      scope.end();
     }
   }
 
@@ -255,7 +289,8 @@ export class RepoClient {
    * the place is given back at once then, and the signal that the function gets aborts: pass it on to what the function calls.
    *
    * A use inside a use of the same repository never waits. Inside a use of another one it may wait, and is refused when no place can
-   * ever become free for it. A browser cannot know what a use is called in; there it waits, so give it a `signal`.
+   * ever become free for it; also when the outer function does not await it, because the library cannot know that. A browser cannot
+   * know what a use is called in; there it waits, so give it a `signal`.
    *
    * @throws {UseDeadlockError} when it is called inside `use()`, and each place belongs to a repository that waits for a place itself.
    * @throws {TimeoutError} with phase `use` when the function takes longer than `timeoutMs`.

@@ -8,7 +8,7 @@ import {
   oneOf,
 } from '../../core/checks.js';
 import { untraced, type Bind, type Tracing, type TurnTrace } from '../../core/tracing.js';
-import type { ServerLostError } from '../../errors.js';
+import type { ClosedError, ServerLostError } from '../../errors.js';
 import { TurnRun, type TurnInit } from './run/run.js';
 import { parsePermissionPolicy, parseQuestionPolicy } from '../asks/policy.js';
 import { requestOptionChecks } from '../http/request-options.js';
@@ -81,9 +81,10 @@ export class TurnEngine {
   /** Per session with turns: the end of its last turn. */
   readonly #lastOf = new Map<string, Promise<void>>();
   readonly #closed: AbortSignal;
-  /** The turns that have left the queue and have not ended. */
+  /** The turns that have not ended. */
   readonly #runs = new Set<TurnRun>();
-
+  /** Ends a turn that is not to begin any more. */
+  #refuse: (run: TurnRun) => void = () => undefined;
   readonly #tracing: Tracing;
 
   /** @throws {TypeError} {@link RangeError} if a limit is invalid. */
@@ -104,6 +105,7 @@ export class TurnEngine {
     assertOptions('a turn', isPrompt ? promptOptionChecks : turnOptionChecks, init.options);
     const priority = init.options?.priority ?? 0;
     const run = new TurnRun(init, this.#closed);
+    this.#refuse(run);
     this.#traced(run, init.context, KINDS[init.request.route], (bind) => this.#enqueue(run, priority, bind));
     return run.turn;
   }
@@ -111,16 +113,18 @@ export class TurnEngine {
   #enqueue(run: TurnRun, priority: number, bind: Bind): void {
     const { sessionID } = run.turn;
     // The queue calls it in the context of the turn before.
-    const work = bind(() => this.#track(run, run.drive()));
+    const work = bind(() => run.drive());
     // A turn that ends in the queue leaves it at once, so that it does not block others of its priority.
     const drive = async (): Promise<void> => {
       if (!run.turn.isSettled) await (this.#places?.add(work, { priority, signal: run.leftQueue }) ?? work());
     };
     // This is no `p-queue`, because that continues by `queueMicrotask`, which the fake timers of jest replace.
     const last = this.#lastOf.get(sessionID);
+    this.#runs.add(run);
     const ended: Promise<void> = (last === undefined ? drive() : last.then(drive))
       .catch(() => undefined)
       .finally(() => {
+        this.#runs.delete(run);
         if (this.#lastOf.get(sessionID) === ended) this.#lastOf.delete(sessionID);
       });
     this.#lastOf.set(sessionID, ended);
@@ -148,11 +152,26 @@ export class TurnEngine {
       if (running === undefined) return undefined;
       const request = { messageID: running.messageID };
       const run = new TurnRun({ context, request, options, collectSteps: true }, this.#closed);
-      this.#traced(run, context, 'attach', () => void this.#track(run, run.join(running)));
+      this.#traced(run, context, 'attach', () => {
+        this.#runs.add(run);
+        void run.join(running).then(() => this.#runs.delete(run));
+      });
       return run.turn;
     } finally {
       scope.end();
     }
+  }
+
+  /**
+   * Rejects the turns whose prompts are not sent yet, and all that come.
+   *
+   * @param goesOn - whether what comes in a repository belongs to running work; its turns are not rejected.
+   */
+  refuseNew(reason: ClosedError, goesOn: (directory: string) => boolean): void {
+    this.#refuse = (run) => {
+      if (!goesOn(run.directory)) run.refuse(reason);
+    };
+    for (const run of this.#runs) this.#refuse(run);
   }
 
   /** Interrupts the turns that the server worked on when it ended, and returns the ids of their sessions. */
@@ -176,11 +195,5 @@ export class TurnEngine {
     });
     // Whoever awaits the turn gets its error.
     traced.catch(() => undefined);
-  }
-
-  async #track(run: TurnRun, ended: Promise<void>): Promise<void> {
-    this.#runs.add(run);
-    await ended;
-    this.#runs.delete(run);
   }
 }

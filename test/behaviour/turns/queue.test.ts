@@ -11,6 +11,7 @@ import {
 } from 'jarvis-opencode';
 import { FakeOpenCode } from '../../support/fake-opencode.js';
 import { fakeHandle } from '../../support/server-handle.js';
+import { deferred } from '../../support/wait.js';
 
 vi.mock('../../../src/core/real-time.js', () => import('../../support/global-time.js'));
 
@@ -46,7 +47,7 @@ function setUp(concurrency?: number) {
     turn.result.catch(() => undefined);
     return turn;
   };
-  return { repo, start };
+  return { jarvis, repo, start };
 }
 
 /** The message ids of the prompts that arrived, in their order. */
@@ -235,6 +236,43 @@ describe('turns.concurrency', () => {
     expect(sent()).toHaveLength(1);
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('rejects at once what is not sent when the client drains, and what comes', async () => {
+    const { jarvis, start } = setUp(2);
+    server.busy.add('ses_3');
+    const running = start('ses_0');
+    const refused = { 'held up': start('ses_3'), behind: start('ses_0'), 'without a place': start('ses_1') };
+    await settle();
+    expect(sent()).toEqual([running.messageID]);
+    const closing = jarvis.close({ drainMs: 600_000 });
+    const all = [...Object.values(refused), start('ses_0'), start('ses_2')];
+    for (const outcome of await Promise.allSettled(all.map(({ result }) => result)))
+      expect(outcome).toMatchObject({ reason: { name: 'ClosedError', isDraining: true } });
+    expect(running.isSettled).toBe(false);
+    server.busy.delete('ses_3');
+    server.event('session.idle', { sessionID: 'ses_3' });
+    await finish(running);
+    await expect(running.result).resolves.toBeDefined();
+    await closing;
+    expect(sent()).toEqual([running.messageID]);
+  });
+
+  it('sends the turns of a running use() while the client drains', async () => {
+    const { jarvis, repo, start } = setUp();
+    const end = deferred();
+    const using = repo.use(() => end.promise);
+    const [first, second] = [start('ses_0'), start('ses_0')];
+    await settle();
+    const closing = jarvis.close({ drainMs: 600_000 });
+    const third = start('ses_1');
+    await settle();
+    await finish(third);
+    await finish(first);
+    await finish(second);
+    end.resolve();
+    await Promise.all([using, closing, third.result]);
+    expect(sentOf({ first, second, third })).toEqual(['first', 'third', 'second']);
   });
 
   it('limits no turns unless turns.concurrency is set', async () => {

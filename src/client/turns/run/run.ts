@@ -138,6 +138,16 @@ export class TurnRun {
     return isRunning;
   }
 
+  /** The repository of its session. */
+  get directory(): string {
+    return this.#context.transport.directory;
+  }
+
+  /** Ends the turn if it waits in the queue, or for the work of another client. */
+  refuse(reason: ClosedError): void {
+    if (this.#state === 'queued' || this.#state === 'held-up') this.#cancel(reason);
+  }
+
   /** Runs the turn to its end; never rejects. Resolves when the session is free for the next one. */
   drive(): Promise<void> {
     return this.#run(() => this.#prompt());
