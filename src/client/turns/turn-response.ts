@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../../core/clock.js';
 import { realTime } from '../../core/real-time.js';
 import {
   aBoolean,
@@ -63,7 +64,8 @@ export function turnResponse(turn: RespondingTurn, options: TurnResponseOptions 
           arm();
         };
         const arm = (): void => {
-          if (heartbeatMs !== false) timer = realTime.setTimeout(beat, heartbeatMs);
+          if (heartbeatMs === false) return;
+          timer = realTime.setTimeout(beat, Math.min(heartbeatMs, MAX_TIMER_MS));
         };
         arm();
         const next = await frames.next();

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   ConnectionError,
   readTurn,
@@ -10,6 +10,7 @@ import {
   type TurnResult,
   type TurnStep,
 } from 'jarvis-opencode';
+import { realTime } from '../../../../src/core/real-time.js';
 import { Turn } from '../../../../src/client/turns/turn.js';
 
 const message: TurnStep = { type: 'message', messageID: 'msg_1' };
@@ -116,6 +117,18 @@ describe('turn.toResponse()', () => {
     while (frame === ': \n\n');
     expect(frame).toBe(`data: ${JSON.stringify({ step: message })}\n\n`);
     await reader?.cancel();
+  });
+
+  it('waits as long as a timer can for a heartbeatMs that no timer can measure', async () => {
+    const { turn } = setUp();
+    const setTimer = vi.spyOn(realTime, 'setTimeout');
+    onTestFinished(() => setTimer.mockRestore());
+    const reader = turn.toResponse({ heartbeatMs: 3_000_000_000 }).body?.getReader();
+    const waiting = reader?.read();
+    await vi.waitFor(() => expect(setTimer).toHaveBeenCalled());
+    expect(setTimer.mock.calls.map(([, ms]) => ms)).toEqual([2_147_483_647]);
+    await reader?.cancel();
+    await waiting;
   });
 
   it('lets the turn go on when the client goes away, and stops reading', async () => {
