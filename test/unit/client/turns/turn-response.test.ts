@@ -73,6 +73,30 @@ describe('turn.toResponse()', () => {
     expect(await response.text()).toBe(`data: ${JSON.stringify({ result })}\n\n`);
   });
 
+  it.each([
+    ['an object', { 'Cache-Control': 'no-store', 'X-Nothing': undefined }],
+    ['Headers', new Headers({ 'Cache-Control': 'no-store' })],
+  ])(
+    'replaces its own headers by those of the caller however they are spelled, given as %s',
+    (_what, headers) => {
+      const { turn } = setUp();
+      turn.settle({ result });
+      expect(Object.fromEntries(turn.toResponse({ headers }).headers)).toEqual({
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+    },
+  );
+
+  it('keeps every cookie of the headers of the caller', () => {
+    const { turn } = setUp();
+    turn.settle({ result });
+    const headers = new Headers();
+    for (const cookie of ['a=1', 'b=2']) headers.append('set-cookie', cookie);
+    expect(turn.toResponse({ headers }).headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+  });
+
   it('gives readTurn() the same steps and the same result, twice', async () => {
     const { turn } = setUp();
     const steps = [message, text('Hel'), { type: 'retry', attempt: 1, message: 'slow', next: 5 }] as const;
