@@ -1,4 +1,4 @@
-import { deferred } from '../../core/abort.js';
+import { AbortScope, deferred } from '../../core/abort.js';
 import { aSignal, assertOptions, positiveInteger, type OptionChecks } from '../../core/checks.js';
 import {
   ConnectionError,
@@ -77,7 +77,7 @@ export function readTurn<T = unknown>(response: Response, options: ReadTurnOptio
 /** The names of what an event says. */
 const MEMBERS = ['step', 'result', 'error'];
 
-/** Reads the response to its end. */
+/** Reads the response until it says how the turn ended; what comes later does not matter. */
 async function follow<T>(
   response: Response,
   steps: StepLog<RemoteAsk>,
@@ -88,22 +88,28 @@ async function follow<T>(
     throw new RequestError({ ...target, status: response.status, body: await readErrorBody(response) });
   }
   let end: Exclude<TurnMessage, { step: unknown }> | undefined;
+  const reading = new AbortScope([signal]);
   const onFrame = (data: string): void => {
+    if (end !== undefined) return;
     const message = parse(target, data);
-    if ('step' in message) steps.push(message.step);
-    else end = message;
+    if ('step' in message) return steps.push(message.step);
+    end = message;
+    reading.abort(undefined);
   };
+  let failure: unknown;
   try {
-    const limits = { signal, maxFrameBytes: maxEventBytes, target };
+    const limits = { signal: reading.signal, maxFrameBytes: maxEventBytes, target };
     await readFrames(response.body, { onFrame, onActivity: () => undefined }, limits);
+    failure = new Error('the response ended before the turn');
   } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof ResponseShapeError || error instanceof ResponseTooLargeError) throw error;
-    throw new ConnectionError(target, { cause: error });
+    failure = error;
+  } finally {
+    reading.end();
   }
-  signal?.throwIfAborted();
   if (end === undefined) {
-    throw new ConnectionError(target, { cause: new Error('the response ended before the turn') });
+    signal?.throwIfAborted();
+    if (failure instanceof ResponseShapeError || failure instanceof ResponseTooLargeError) throw failure;
+    throw new ConnectionError(target, { cause: failure });
   }
   if ('error' in end) throw new RemoteTurnError(end.error);
   return end.result as TurnResult<T>;

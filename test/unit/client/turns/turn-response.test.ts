@@ -1,15 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import {
-  ConnectionError,
-  readTurn,
-  RemoteTurnError,
-  RequestError,
-  ResponseShapeError,
-  ResponseTooLargeError,
-  TurnError,
-  type TurnResult,
-  type TurnStep,
-} from 'jarvis-opencode';
+import { readTurn, RemoteTurnError, TurnError, type TurnResult, type TurnStep } from 'jarvis-opencode';
 import { realTime } from '../../../../src/core/real-time.js';
 import { Turn } from '../../../../src/client/turns/turn.js';
 
@@ -198,63 +188,4 @@ describe('turn.toResponse()', () => {
       expect(() => setUp().turn.toResponse(options as never)).toThrow(/heartbeatMs|headers|abortOnCancel/);
     },
   );
-});
-
-describe('readTurn()', () => {
-  const stream = (...frames: readonly unknown[]): Response =>
-    new Response(frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join(''));
-
-  it('rejects with ConnectionError when the response ends before the turn, after its steps', async () => {
-    const remote = readTurn(stream({ step: message }));
-    await expect(remote.result).rejects.toBeInstanceOf(ConnectionError);
-    const steps: unknown[] = [];
-    const reading = (async () => {
-      for await (const step of remote) steps.push(step);
-    })();
-    await expect(reading).rejects.toBeInstanceOf(ConnectionError);
-    expect(steps).toEqual([message]);
-  });
-
-  it('rejects with RequestError for a status that is not 2xx, with the body', async () => {
-    const problem = { type: 'about:blank', title: 'Not Found', status: 404, detail: 'No such chat.' };
-    const error = await readTurn(Response.json(problem, { status: 404 })).result.catch(
-      (caught: unknown) => caught,
-    );
-    expect(error).toBeInstanceOf(RequestError);
-    expect(error).toMatchObject({ status: 404, body: problem });
-  });
-
-  it.each([
-    ['an event that is no JSON', new Response('data: nonsense\n\n')],
-    ['an event without a step', stream({ other: {} })],
-    ['a step without a type', stream({ step: {} })],
-    ['a step that is null', stream({ step: null })],
-  ])('rejects with ResponseShapeError for %s', async (_what, response) => {
-    await expect(readTurn(response).result).rejects.toBeInstanceOf(ResponseShapeError);
-  });
-
-  it('rejects with ResponseTooLargeError for an event beyond maxEventBytes', async () => {
-    const body = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(600).fill(0x78)),
-    });
-    await expect(readTurn(new Response(body), { maxEventBytes: 1_000 }).result).rejects.toBeInstanceOf(
-      ResponseTooLargeError,
-    );
-  });
-
-  it('rejects with the reason of the signal, and leaves the turn alone', async () => {
-    const { turn, onAbort } = setUp();
-    const reading = new AbortController();
-    const remote = readTurn(turn.toResponse(), { signal: reading.signal });
-    const reason = new Error('enough');
-    reading.abort(reason);
-    await expect(remote.result).rejects.toBe(reason);
-    expect(onAbort).not.toHaveBeenCalled();
-    turn.settle({ result });
-  });
-
-  it('refuses what is no response', () => {
-    expect(() => readTurn('nonsense' as never)).toThrow('Expected a Response, got string.');
-    expect(() => readTurn(new Response(''), { sginal: 1 } as never)).toThrow("'signal'");
-  });
 });
