@@ -97,9 +97,7 @@ function freshPart<Ask extends AskType>(
 ): TurnStepOf<Ask> | undefined {
   if (given === undefined) return step;
   if (step === given) return undefined;
-  return 'delta' in step && 'delta' in given
-    ? { ...step, delta: step.delta.slice(given.delta.length) }
-    : step;
+  return isText(step) && isText(given) ? { ...step, delta: step.delta.slice(given.delta.length) } : step;
 }
 
 /** Merges two steps into one; `undefined` when both are needed. */
@@ -107,18 +105,29 @@ function merge<Ask extends AskType>(
   last: TurnStepOf<Ask>,
   step: TurnStepOf<Ask>,
 ): TurnStepOf<Ask> | undefined {
-  if ('delta' in step && 'delta' in last) {
+  if (isText(step) && isText(last)) {
     if (last.type !== step.type || last.partID !== step.partID) return undefined;
     if (last.delta.length + step.delta.length > MAX_DELTA_CHARACTERS) return undefined;
     return { ...step, delta: last.delta + step.delta };
   }
-  const isSame =
-    'callID' in step && 'callID' in last && last.callID === step.callID && last.status === step.status;
-  return isSame ? step : undefined;
+  if (!isTool(step) || !isTool(last)) return undefined;
+  return last.callID === step.callID && last.status === step.status ? step : undefined;
 }
 
 function charactersOf(step: TurnStepOf<AskType>): number {
-  if ('delta' in step) return MIN_STEP_CHARACTERS + step.delta.length;
-  if (!('callID' in step)) return MIN_STEP_CHARACTERS;
+  if (isText(step)) return MIN_STEP_CHARACTERS + step.delta.length;
+  if (!isTool(step)) return MIN_STEP_CHARACTERS;
   return MIN_STEP_CHARACTERS + JSON.stringify(step.input).length + (step.output?.length ?? 0);
 }
+
+// By the type: a step of one that this version does not know may have any fields.
+
+function isText(step: TurnStepOf<AskType>): step is StepOfType<'text' | 'reasoning'> {
+  return step.type === 'text' || step.type === 'reasoning';
+}
+
+function isTool(step: TurnStepOf<AskType>): step is StepOfType<'tool'> {
+  return step.type === 'tool';
+}
+
+type StepOfType<Type> = Extract<TurnStepOf<AskType>, { readonly type: Type }>;

@@ -56,13 +56,67 @@ describe('readTurn()', () => {
     expect(error).toMatchObject({ status: 404, body });
   });
 
+  it('rejects with ConnectionError when an event stream ends before its first event', async () => {
+    const response = new Response('', { headers: { 'content-type': 'text/event-stream; charset=utf-8' } });
+    await expect(readTurn(response).result).rejects.toBeInstanceOf(ConnectionError);
+  });
+
   it.each([
     ['an event that is no JSON', new Response('data: nonsense\n\n')],
     ['an event without a step', stream({ other: {} })],
-    ['a step without a type', stream({ step: {} })],
-    ['a step that is null', stream({ step: null })],
+    ['an event whose result is a list', stream({ result: [] })],
+    ['a step beside an error that is null', stream({ step: null, error: {} })],
+    ['a web page', new Response('<html></html>', { headers: { 'content-type': 'text/html' } })],
+    ['JSON', Response.json({ text: 'Hello' })],
+    ['an empty answer', new Response('')],
+    ['an answer without a body', new Response(null)],
+    ['an answer with status 204', new Response(null, { status: 204 })],
   ])('rejects with ResponseShapeError for %s', async (_what, response) => {
     await expect(readTurn(response).result).rejects.toBeInstanceOf(ResponseShapeError);
+  });
+
+  const text = { type: 'text', delta: 'Hello', messageID: 'msg_1', partID: 'prt_1' };
+  const tool = {
+    type: 'tool',
+    sessionID: 'ses_1',
+    tool: 'bash',
+    callID: 'call_1',
+    status: 'running',
+    input: {},
+  };
+  const deep = `{"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+
+  it.each([
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['an object without a type', '{}'],
+    ['a text without its delta', JSON.stringify({ ...text, delta: undefined })],
+    ['a text whose delta is a number', JSON.stringify({ ...text, delta: 5 })],
+    ['a text without its part', JSON.stringify({ ...text, partID: undefined })],
+    ['a reasoning whose delta is null', JSON.stringify({ ...text, type: 'reasoning', delta: null })],
+    ['a tool without its input', JSON.stringify({ ...tool, input: undefined })],
+    ['a tool whose output is a number', JSON.stringify({ ...tool, output: 5 })],
+    ['a permission request without the request', '{"type":"permission","directory":"/srv/app"}'],
+    ['a tool whose input is nested too deep', JSON.stringify(tool).replace('{}', () => deep)],
+  ])('rejects with ResponseShapeError for a step that is %s, and ends its text so', async (_what, step) => {
+    const remote = readTurn(new Response(`data: {"step":${step}}\n\n${framesOf([{ result }])}`));
+    const error = await remote.result.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ResponseShapeError);
+    await expect(remote.text[Symbol.asyncIterator]().next()).rejects.toBe(error);
+  });
+
+  it('passes steps on whose type it does not know, whatever their fields are', async () => {
+    const steps = [
+      { type: 'news', delta: 5 },
+      { type: 'news', delta: null },
+      { type: 'news', callID: 'call_1', status: 'new' },
+      { type: 'toString' },
+    ];
+    const remote = readTurn(stream(...steps.map((step) => ({ step })), { result }));
+    const read: unknown[] = [];
+    for await (const step of remote) read.push(step);
+    expect(read).toEqual(steps);
+    expect(await remote.result).toEqual(result);
   });
 
   it('has its answer when the response gives it, and cancels one that stays open', async () => {
