@@ -10,8 +10,8 @@ const MAX_DELTA_CHARACTERS = 1024 * 1024;
 
 /** A step and its length, which is measured once: the input of a tool may be long. */
 interface Entry<Ask extends AskType> {
-  readonly step: TurnStepOf<Ask>;
-  readonly characters: number;
+  step: TurnStepOf<Ask>;
+  characters: number;
 }
 
 /**
@@ -30,14 +30,14 @@ export class StepLog<Ask extends AskType> {
   push(step: TurnStepOf<Ask>): void {
     const last = this.#entries.at(-1);
     const merged = last && merge(last.step, step);
+    const added = { step: merged ?? step, characters: charactersOf(merged ?? step) };
+    this.#characters += added.characters;
     if (last !== undefined && merged !== undefined) {
-      this.#entries.pop();
       this.#characters -= last.characters;
+      Object.assign(last, added);
+    } else {
+      this.#entries.push(added);
     }
-    const kept = merged ?? step;
-    const entry = { step: kept, characters: charactersOf(kept) };
-    this.#entries.push(entry);
-    this.#characters += entry.characters;
     while (this.#characters > MAX_CHARACTERS && this.#entries.length > 1) this.#drop();
     this.#notify();
   }
@@ -51,15 +51,23 @@ export class StepLog<Ask extends AskType> {
   /** Reads every step from the beginning, until the log ends or `signal` aborts. */
   async *read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
     let index = 0;
-    /** The step at `index` as it was given last; it may have grown since. */
+    let entry: Entry<Ask> | undefined;
+    /** The step of `entry` as it was given last; it may have grown since. */
     let given: TurnStepOf<Ask> | undefined;
     while (signal?.aborted !== true) {
       if (index < this.#dropped) {
-        yield { type: 'dropped', count: this.#dropped - index };
+        // What the reader was given whole is not missing.
+        if (given !== undefined && given === entry?.step) index += 1;
+        const count = this.#dropped - index;
         index = this.#dropped;
         given = undefined;
+        if (count > 0) {
+          yield { type: 'dropped', count };
+          continue;
+        }
       }
-      const step = this.#entries[index - this.#dropped]?.step;
+      entry = this.#entries[index - this.#dropped];
+      const step = entry?.step;
       const fresh = step && freshPart(step, given);
       if (fresh !== undefined) {
         given = step;
