@@ -1,4 +1,5 @@
 import { abortable, deferred, type Deferred } from '../../../core/abort.js';
+import { endAtOnce } from './end-at-once.js';
 import type { AskType, TurnStepOf } from './turn-step.js';
 
 /** How much is kept for late readers, in characters of text, tool inputs and tool outputs. */
@@ -49,12 +50,17 @@ export class StepLog<Ask extends AskType> {
   }
 
   /** Reads every step from the beginning, until the log ends or `signal` aborts. */
-  async *read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
+  read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
+    const ended = new AbortController();
+    return endAtOnce(this.#read(ended.signal, signal), () => ended.abort());
+  }
+
+  async *#read(ended: AbortSignal, signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
     let index = 0;
     let entry: Entry<Ask> | undefined;
     /** The step of `entry` as it was given last; it may have grown since. */
     let given: TurnStepOf<Ask> | undefined;
-    while (signal?.aborted !== true) {
+    while (!ended.aborted && signal?.aborted !== true) {
       if (index < this.#dropped) {
         // What the reader was given whole is not missing.
         if (given !== undefined && given === entry?.step) index += 1;
@@ -80,7 +86,7 @@ export class StepLog<Ask extends AskType> {
         return;
       } else {
         this.#changed ??= deferred();
-        await abortable(this.#changed.promise, signal).catch(() => undefined);
+        await abortable(abortable(this.#changed.promise, signal), ended).catch(() => undefined);
       }
     }
   }
