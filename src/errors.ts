@@ -688,7 +688,11 @@ export class RemoteTurnError extends JarvisError {
   readonly problem: Problem;
 
   constructor(problem: Problem, options?: ErrorOptions) {
-    super(`The turn failed: ${problem.detail}`, options);
+    const detail: unknown = problem.detail;
+    super(
+      typeof detail === 'string' && detail !== '' ? `The turn failed: ${detail}` : 'The turn failed.',
+      options,
+    );
     this.problem = problem;
   }
 

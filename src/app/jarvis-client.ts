@@ -143,7 +143,7 @@ export class JarvisClient implements AsyncDisposable {
    *
    * @throws {ClosedError} after `close()`.
    * @throws {TypeError} {@link RangeError} for an invalid option, and for directories that are no list.
-   * @throws what `onProgress` throws.
+   * @throws what `onProgress` throws or rejects with.
    * @example
    * ```ts
    * const results = await jarvis.map(directories, (repo, _directory, _index, { signal }) =>

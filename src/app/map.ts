@@ -45,8 +45,11 @@ export interface MapOptions<T> extends UseOptions {
    * @default `idle.maxLoaded`; 8 with `idle: false`
    */
   readonly concurrency?: number | undefined;
-  /** Called each time a directory is done. If it throws, nothing more begins, what runs goes on, and `map()` rejects with what it threw. */
-  readonly onProgress?: ((progress: MapProgress<T>) => void) | undefined;
+  /**
+   * Called each time a directory is done; a promise that it returns is awaited before another directory takes the place. If it throws or
+   * rejects, nothing more begins, what runs goes on, and `map()` rejects with the same.
+   */
+  readonly onProgress?: ((progress: MapProgress<T>) => unknown) | undefined;
 }
 
 /** Works on one directory. */
@@ -103,7 +106,7 @@ export async function mapDirectories<T>(
       const result = await settle(all[index] as string, index);
       results[index] = result;
       done += 1;
-      if (!hasFailed) onProgress?.({ result, index, done, total: all.length });
+      if (!hasFailed) await onProgress?.({ result, index, done, total: all.length });
     }
   };
   try {

@@ -32,7 +32,12 @@ export function toProblem(error: unknown): Problem {
 }
 
 function problem(status: number, detail: string): Problem {
-  return { type: 'about:blank', title: TITLES[status] ?? '', status, detail };
+  return {
+    type: 'about:blank',
+    title: TITLES[status] ?? (status < 500 ? 'Client Error' : 'Server Error'),
+    status,
+    detail,
+  };
 }
 
 function statusOf(error: AnyJarvisError): number {
@@ -67,7 +72,7 @@ function statusOf(error: AnyJarvisError): number {
     case 'CLOSED':
       return 503;
     case 'REMOTE_TURN_FAILED':
-      return error.problem.status;
+      return remoteStatusOf(error.problem);
     default:
       return 502;
   }
@@ -76,6 +81,11 @@ function statusOf(error: AnyJarvisError): number {
 /** The statuses of OpenCode that say the same of the application; the others are between the two servers. */
 function passedOn(status: number): number {
   return status === 404 || status === 409 || status === 429 ? status : 502;
+}
+
+/** The back end that sent the problem may be none of this library. */
+function remoteStatusOf({ status }: Problem): number {
+  return Number.isInteger(status) && status >= 400 && status < 600 ? status : 502;
 }
 
 function turnStatusOf({ reason }: TurnError): number {

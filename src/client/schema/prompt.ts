@@ -174,14 +174,12 @@ export type CommandInput = z.input<ReturnType<typeof commandInputSchema>>;
 export const shellInputSchema = lazy(() =>
   z.strictObject({
     command: z.string().min(1),
-    agent: z.string().min(1),
+    agent: z.string().min(1).optional(),
     model: modelSchema().transform(refOf).optional(),
   }),
 );
 /** A command line for the server's shell, and the agent in whose name it is recorded: by default the session's. @useDeclaredType */
-export type ShellInput = Omit<z.input<ReturnType<typeof shellInputSchema>>, 'agent'> & {
-  readonly agent?: string | undefined;
-};
+export type ShellInput = z.input<ReturnType<typeof shellInputSchema>>;
 
 export const initInputSchema = lazy(() => modelSchema().transform(refOf));
 /** The model that writes `AGENTS.md`. */

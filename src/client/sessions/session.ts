@@ -247,7 +247,7 @@ export class Session {
    */
   async shell(input: string | ShellInput, options?: TurnOptions): Promise<ShellResult> {
     const { agent = DEFAULT_AGENT } = this.#context.choices.of(this.id) ?? {};
-    const request = shellRequest({ agent, ...(typeof input === 'string' ? { command: input } : input) });
+    const request = shellRequest(typeof input === 'string' ? { command: input } : input, agent);
     const result = await this.#turn(request, options, false).result;
     return { ...result, output: outputOf(result) };
   }

@@ -1,4 +1,4 @@
-import { deferred } from '../../core/abort.js';
+import { AbortScope, deferred } from '../../core/abort.js';
 import { aSignal, assertOptions, positiveInteger, type OptionChecks } from '../../core/checks.js';
 import {
   ConnectionError,
@@ -8,7 +8,7 @@ import {
   ResponseTooLargeError,
   type RequestTarget,
 } from '../../errors.js';
-import { DEFAULT_MAX_EVENT_BYTES, readFrames } from '../events/sse.js';
+import { DEFAULT_MAX_EVENT_BYTES, isRecord, readFrames } from '../events/sse.js';
 import { readErrorBody } from '../http/response.js';
 import { StepLog } from './steps/step-log.js';
 import { textOf } from './steps/text-of.js';
@@ -74,36 +74,46 @@ export function readTurn<T = unknown>(response: Response, options: ReadTurnOptio
   };
 }
 
-/** The names of what an event says. */
-const MEMBERS = ['step', 'result', 'error'];
-
-/** Reads the response to its end. */
+/** Reads the response until it says how the turn ended; what comes later does not matter. */
 async function follow<T>(
   response: Response,
   steps: StepLog<RemoteAsk>,
   { signal, maxEventBytes = DEFAULT_MAX_EVENT_BYTES }: ReadTurnOptions,
 ): Promise<TurnResult<T>> {
   const target = { method: 'GET', path: pathOf(response.url) };
-  if (!response.ok || response.body === null) {
+  if (!response.ok) {
     throw new RequestError({ ...target, status: response.status, body: await readErrorBody(response) });
   }
+  if (response.body === null) throw noTurn(target, 'the response has no body');
   let end: Exclude<TurnMessage, { step: unknown }> | undefined;
+  let hasEvents = false;
+  const reading = new AbortScope([signal]);
   const onFrame = (data: string): void => {
+    if (end !== undefined) return;
+    hasEvents = true;
     const message = parse(target, data);
-    if ('step' in message) steps.push(message.step);
-    else end = message;
+    if ('step' in message) return keep(target, steps, message.step);
+    end = message;
+    reading.abort(undefined);
   };
+  let failure: unknown;
   try {
-    const limits = { signal, maxFrameBytes: maxEventBytes, target };
+    const limits = { signal: reading.signal, maxFrameBytes: maxEventBytes, target };
     await readFrames(response.body, { onFrame, onActivity: () => undefined }, limits);
+    // An event stream without an event was cut; anything else without one, e.g. a web page, never was a turn.
+    failure =
+      hasEvents || isEventStream(response)
+        ? new Error('the response ended before the turn')
+        : noTurn(target, 'the response is no event stream');
   } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof ResponseShapeError || error instanceof ResponseTooLargeError) throw error;
-    throw new ConnectionError(target, { cause: error });
+    failure = error;
+  } finally {
+    reading.end();
   }
-  signal?.throwIfAborted();
   if (end === undefined) {
-    throw new ConnectionError(target, { cause: new Error('the response ended before the turn') });
+    signal?.throwIfAborted();
+    if (failure instanceof ResponseShapeError || failure instanceof ResponseTooLargeError) throw failure;
+    throw new ConnectionError(target, { cause: failure });
   }
   if ('error' in end) throw new RemoteTurnError(end.error);
   return end.result as TurnResult<T>;
@@ -114,19 +124,72 @@ function pathOf(url: string): string {
   return URL.canParse(url) ? new URL(url).pathname : '/';
 }
 
+function isEventStream({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('text/event-stream') === true;
+}
+
+function noTurn(target: RequestTarget, message: string, options?: ErrorOptions): ResponseShapeError {
+  return new ResponseShapeError(target, [{ path: '', message }], options);
+}
+
 function parse(target: RequestTarget, data: string): TurnMessage {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(data);
-    if (typeof value === 'object' && value !== null && hasMember(value)) return value as TurnMessage;
+    value = JSON.parse(data);
   } catch {
     // It is no JSON, which is said below.
   }
-  throw new ResponseShapeError(target, [{ path: '', message: 'an event is no message of a turn' }]);
+  if (isRecord(value)) {
+    if ('step' in value ? isStep(value.step) : isRecord(value.result) || isRecord(value.error))
+      return value as unknown as TurnMessage;
+  }
+  throw noTurn(target, 'an event is no message of a turn');
 }
 
-function hasMember(value: object): boolean {
-  return MEMBERS.some((name) => {
-    const member = (value as Readonly<Record<string, unknown>>)[name];
-    return typeof member === 'object' && member !== null && (name !== 'step' || 'type' in member);
-  });
+/** Keeps a step for the readers. One that is nested too deep overflows the stack, which counts as a wrong shape. */
+function keep(target: RequestTarget, steps: StepLog<RemoteAsk>, step: RemoteTurnStep): void {
+  try {
+    steps.push(step);
+  } catch (cause) {
+    throw noTurn(target, 'a step cannot be kept', { cause });
+  }
+}
+
+/** The fields of each type of step, as `typeof` says it. */
+type StepFields = {
+  readonly [Type in RemoteTurnStep['type']]: {
+    readonly [Field in Exclude<keyof Extract<RemoteTurnStep, { type: Type }>, 'type' | 'output'>]:
+      'string' | 'number' | 'object';
+  };
+};
+
+const STEP_FIELDS: StepFields = {
+  message: { messageID: 'string' },
+  text: { delta: 'string', messageID: 'string', partID: 'string' },
+  reasoning: { delta: 'string', messageID: 'string', partID: 'string' },
+  tool: { sessionID: 'string', tool: 'string', callID: 'string', status: 'string', input: 'object' },
+  permission: { request: 'object', directory: 'string' },
+  question: { request: 'object', directory: 'string' },
+  waiting: { sessionID: 'string' },
+  child: { sessionID: 'string', title: 'string', status: 'string' },
+  retry: { attempt: 'number', message: 'string', next: 'number' },
+  usage: { sessionID: 'string', cost: 'number', tokens: 'object' },
+  dropped: { count: 'number' },
+};
+
+/** Whether a value is a step. One of a type that this version does not know is, for a newer back end. */
+function isStep(value: unknown): boolean {
+  if (!isRecord(value) || typeof value.type !== 'string') return false;
+  const isKnown = Object.hasOwn(STEP_FIELDS, value.type);
+  const fields: Readonly<Record<string, string>> = isKnown
+    ? STEP_FIELDS[value.type as RemoteTurnStep['type']]
+    : {};
+  return (
+    Object.entries(fields).every(([field, type]) => isA(type, value[field])) &&
+    (value.type !== 'tool' || value.output === undefined || typeof value.output === 'string')
+  );
+}
+
+function isA(type: string, value: unknown): boolean {
+  return type === 'object' ? isRecord(value) : typeof value === type;
 }

@@ -98,9 +98,13 @@ export function commandRequest(input: CommandInput): TurnRequest {
   };
 }
 
-/** @throws {TypeError} for an invalid shell command. */
-export function shellRequest(input: ShellInput): TurnRequest {
-  return blockingRequest('shell', parseInput(shellInputSchema, 'shell command', input));
+/**
+ * @param defaultAgent - in whose name a command line without an agent is recorded.
+ * @throws {TypeError} for an invalid shell command.
+ */
+export function shellRequest(input: ShellInput, defaultAgent: string): TurnRequest {
+  const { agent = defaultAgent, ...rest } = parseInput(shellInputSchema, 'shell command', input);
+  return blockingRequest('shell', { agent, ...rest });
 }
 
 /** @throws {TypeError} for an invalid model. */

@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../../core/clock.js';
 import { realTime } from '../../core/real-time.js';
 import {
   aBoolean,
@@ -14,8 +15,8 @@ import type { TurnResult } from './result/turn-result.js';
 
 /** Options of `turn.toResponse()`. */
 export interface TurnResponseOptions {
-  /** Headers to add or replace, e.g. those of CORS. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Headers to add or replace, e.g. those of CORS; one that is `undefined` is left out. */
+  readonly headers?: Headers | Readonly<Record<string, string | undefined>> | undefined;
   /**
    * Milliseconds without a step after which a comment is sent, so that no proxy takes the connection for dead; `false` for never.
    *
@@ -32,7 +33,7 @@ const optionChecks: OptionChecks<TurnResponseOptions> = {
   abortOnCancel: aBoolean,
 };
 
-const HEADERS = {
+const HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   // Nginx collects an answer before it passes it on, unless this is said.
@@ -50,7 +51,8 @@ export interface RespondingTurn {
 /** Makes the response of `turn.toResponse()`. */
 export function turnResponse(turn: RespondingTurn, options: TurnResponseOptions = {}): Response {
   assertOptions('turn.toResponse()', optionChecks, options);
-  const { headers, heartbeatMs = 15_000, abortOnCancel = false } = options;
+  const { heartbeatMs = 15_000, abortOnCancel = false } = options;
+  const headers = headersWith(options.headers);
   const gone = new AbortController();
   const frames = framesOf(turn, gone.signal);
   const encoder = new TextEncoder();
@@ -63,7 +65,8 @@ export function turnResponse(turn: RespondingTurn, options: TurnResponseOptions 
           arm();
         };
         const arm = (): void => {
-          if (heartbeatMs !== false) timer = realTime.setTimeout(beat, heartbeatMs);
+          if (heartbeatMs === false) return;
+          timer = realTime.setTimeout(beat, Math.min(heartbeatMs, MAX_TIMER_MS));
         };
         arm();
         const next = await frames.next();
@@ -83,7 +86,16 @@ export function turnResponse(turn: RespondingTurn, options: TurnResponseOptions 
     // Steps are read only as fast as the client takes them: those that wait are joined.
     { highWaterMark: 0 },
   );
-  return new Response(body, { headers: { ...HEADERS, ...headers } });
+  return new Response(body, { headers });
+}
+
+/** The headers of the caller, and those of a response that he did not give. */
+function headersWith(given: TurnResponseOptions['headers'] = {}): Headers {
+  // By the method, not the class: a test environment may have a `Headers` of its own.
+  const pairs = Symbol.iterator in given ? [...given] : Object.entries(given);
+  const headers = new Headers(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined));
+  for (const [name, value] of Object.entries(HEADERS)) if (!headers.has(name)) headers.set(name, value);
+  return headers;
 }
 
 async function* framesOf(turn: RespondingTurn, gone: AbortSignal): AsyncGenerator<string, void, undefined> {

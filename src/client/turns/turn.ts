@@ -3,6 +3,7 @@ import type { PermissionPolicy, QuestionPolicy } from '../asks/policy.js';
 import type { PermissionAsk, QuestionAsk } from '../asks/reply.js';
 import type { RequestOptions } from '../http/request-options.js';
 import type { AnswerFormat } from '../schema/prompt.js';
+import { endAtOnce } from './steps/end-at-once.js';
 import { StepLog } from './steps/step-log.js';
 import { textOf } from './steps/text-of.js';
 import type { TurnStep } from './steps/turn-step.js';
@@ -161,10 +162,18 @@ export class Turn<T = unknown> implements AsyncIterable<TurnStep> {
   }
 
   /** @internal Reads the steps until the turn ends or `signal` aborts. */
-  async *read(signal?: AbortSignal): AsyncGenerator<TurnStep, void, undefined> {
+  read(signal?: AbortSignal): AsyncGenerator<TurnStep, void, undefined> {
+    const steps = this.#steps.read(signal);
+    return endAtOnce(this.#counted(steps), () => void steps.return());
+  }
+
+  /** Counts the reader while it reads. */
+  async *#counted(
+    steps: AsyncGenerator<TurnStep, void, undefined>,
+  ): AsyncGenerator<TurnStep, void, undefined> {
     this.#readers += 1;
     try {
-      yield* this.#steps.read(signal);
+      yield* steps;
     } finally {
       this.#readers -= 1;
     }

@@ -120,6 +120,21 @@ describe('mapping directories', () => {
     expect(called).toEqual(['/srv/a']);
   });
 
+  it('stops when the promise of onProgress rejects, and rejects with that', async () => {
+    const called: string[] = [];
+    const failure = new Error('mine');
+    const mapping = aClient().map(['/srv/a', '/srv/b'], (_repo, directory) => called.push(directory), {
+      concurrency: 1,
+      onProgress: async () => {
+        await settle();
+        throw failure;
+      },
+    });
+    await expect(mapping).rejects.toBe(failure);
+    await settle();
+    expect(called).toEqual(['/srv/a']);
+  });
+
   it('rejects what is left when the client is closed, and begins nothing afterwards', async () => {
     const jarvis = aClient({ idle: { maxLoaded: 1 } });
     const mapping = jarvis.map(['/srv/a', '/srv/b'], () => new Promise(() => undefined));

@@ -1,4 +1,5 @@
 import { abortable, deferred, type Deferred } from '../../../core/abort.js';
+import { endAtOnce } from './end-at-once.js';
 import type { AskType, TurnStepOf } from './turn-step.js';
 
 /** How much is kept for late readers, in characters of text, tool inputs and tool outputs. */
@@ -10,8 +11,8 @@ const MAX_DELTA_CHARACTERS = 1024 * 1024;
 
 /** A step and its length, which is measured once: the input of a tool may be long. */
 interface Entry<Ask extends AskType> {
-  readonly step: TurnStepOf<Ask>;
-  readonly characters: number;
+  step: TurnStepOf<Ask>;
+  characters: number;
 }
 
 /**
@@ -30,14 +31,14 @@ export class StepLog<Ask extends AskType> {
   push(step: TurnStepOf<Ask>): void {
     const last = this.#entries.at(-1);
     const merged = last && merge(last.step, step);
+    const added = { step: merged ?? step, characters: charactersOf(merged ?? step) };
+    this.#characters += added.characters;
     if (last !== undefined && merged !== undefined) {
-      this.#entries.pop();
       this.#characters -= last.characters;
+      Object.assign(last, added);
+    } else {
+      this.#entries.push(added);
     }
-    const kept = merged ?? step;
-    const entry = { step: kept, characters: charactersOf(kept) };
-    this.#entries.push(entry);
-    this.#characters += entry.characters;
     while (this.#characters > MAX_CHARACTERS && this.#entries.length > 1) this.#drop();
     this.#notify();
   }
@@ -49,17 +50,30 @@ export class StepLog<Ask extends AskType> {
   }
 
   /** Reads every step from the beginning, until the log ends or `signal` aborts. */
-  async *read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
+  read(signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
+    const ended = new AbortController();
+    return endAtOnce(this.#read(ended.signal, signal), () => ended.abort());
+  }
+
+  async *#read(ended: AbortSignal, signal?: AbortSignal): AsyncGenerator<TurnStepOf<Ask>, void, undefined> {
     let index = 0;
-    /** The step at `index` as it was given last; it may have grown since. */
+    let entry: Entry<Ask> | undefined;
+    /** The step of `entry` as it was given last; it may have grown since. */
     let given: TurnStepOf<Ask> | undefined;
-    while (signal?.aborted !== true) {
+    while (!ended.aborted && signal?.aborted !== true) {
       if (index < this.#dropped) {
-        yield { type: 'dropped', count: this.#dropped - index };
+        // What the reader was given whole is not missing.
+        if (given !== undefined && given === entry?.step) index += 1;
+        const count = this.#dropped - index;
         index = this.#dropped;
         given = undefined;
+        if (count > 0) {
+          yield { type: 'dropped', count };
+          continue;
+        }
       }
-      const step = this.#entries[index - this.#dropped]?.step;
+      entry = this.#entries[index - this.#dropped];
+      const step = entry?.step;
       const fresh = step && freshPart(step, given);
       if (fresh !== undefined) {
         given = step;
@@ -72,7 +86,7 @@ export class StepLog<Ask extends AskType> {
         return;
       } else {
         this.#changed ??= deferred();
-        await abortable(this.#changed.promise, signal).catch(() => undefined);
+        await abortable(abortable(this.#changed.promise, signal), ended).catch(() => undefined);
       }
     }
   }
@@ -97,9 +111,7 @@ function freshPart<Ask extends AskType>(
 ): TurnStepOf<Ask> | undefined {
   if (given === undefined) return step;
   if (step === given) return undefined;
-  return 'delta' in step && 'delta' in given
-    ? { ...step, delta: step.delta.slice(given.delta.length) }
-    : step;
+  return isText(step) && isText(given) ? { ...step, delta: step.delta.slice(given.delta.length) } : step;
 }
 
 /** Merges two steps into one; `undefined` when both are needed. */
@@ -107,18 +119,29 @@ function merge<Ask extends AskType>(
   last: TurnStepOf<Ask>,
   step: TurnStepOf<Ask>,
 ): TurnStepOf<Ask> | undefined {
-  if ('delta' in step && 'delta' in last) {
+  if (isText(step) && isText(last)) {
     if (last.type !== step.type || last.partID !== step.partID) return undefined;
     if (last.delta.length + step.delta.length > MAX_DELTA_CHARACTERS) return undefined;
     return { ...step, delta: last.delta + step.delta };
   }
-  const isSame =
-    'callID' in step && 'callID' in last && last.callID === step.callID && last.status === step.status;
-  return isSame ? step : undefined;
+  if (!isTool(step) || !isTool(last)) return undefined;
+  return last.callID === step.callID && last.status === step.status ? step : undefined;
 }
 
 function charactersOf(step: TurnStepOf<AskType>): number {
-  if ('delta' in step) return MIN_STEP_CHARACTERS + step.delta.length;
-  if (!('callID' in step)) return MIN_STEP_CHARACTERS;
+  if (isText(step)) return MIN_STEP_CHARACTERS + step.delta.length;
+  if (!isTool(step)) return MIN_STEP_CHARACTERS;
   return MIN_STEP_CHARACTERS + JSON.stringify(step.input).length + (step.output?.length ?? 0);
 }
+
+// By the type: a step of one that this version does not know may have any fields.
+
+function isText(step: TurnStepOf<AskType>): step is StepOfType<'text' | 'reasoning'> {
+  return step.type === 'text' || step.type === 'reasoning';
+}
+
+function isTool(step: TurnStepOf<AskType>): step is StepOfType<'tool'> {
+  return step.type === 'tool';
+}
+
+type StepOfType<Type> = Extract<TurnStepOf<AskType>, { readonly type: Type }>;

@@ -4,6 +4,7 @@ import {
   ConnectionError,
   FilePathError,
   OperationRefusedError,
+  RemoteTurnError,
   RepoPathError,
   RequestError,
   SessionDirectoryError,
@@ -45,6 +46,22 @@ describe('toProblem()', () => {
     expect(toProblem(turn('stalled'))).toMatchObject({ code: 'TURN_FAILED', reason: 'stalled' });
     expect(toProblem(new ClosedError())).not.toHaveProperty('reason');
   });
+
+  it.each([
+    [{ status: 409, detail: 'No luck.' }, 409, 'Conflict', 'The turn failed: No luck.'],
+    [{ status: 418, detail: 'No luck.' }, 418, 'Client Error', 'The turn failed: No luck.'],
+    [{ status: 599, detail: 'No luck.' }, 599, 'Server Error', 'The turn failed: No luck.'],
+    [{ status: 200, detail: 'No luck.' }, 502, 'Bad Gateway', 'The turn failed: No luck.'],
+    [{ status: 600, detail: '' }, 502, 'Bad Gateway', 'The turn failed.'],
+    [{ status: 404.5, detail: {} }, 502, 'Bad Gateway', 'The turn failed.'],
+    [{ status: '404', title: 5 }, 502, 'Bad Gateway', 'The turn failed.'],
+    [{}, 502, 'Bad Gateway', 'The turn failed.'],
+  ])(
+    'makes a problem that can be answered with of the problem %o of a remote turn',
+    (remote, status, title, detail) => {
+      expect(toProblem(new RemoteTurnError(remote as never))).toMatchObject({ status, title, detail });
+    },
+  );
 
   it.each([new Error('password hunter2'), 'password hunter2', undefined, { message: 'hunter2' }])(
     'says nothing about an error of others: %s',

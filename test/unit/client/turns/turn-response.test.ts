@@ -1,15 +1,6 @@
-import { describe, expect, it, vi } from 'vitest';
-import {
-  ConnectionError,
-  readTurn,
-  RemoteTurnError,
-  RequestError,
-  ResponseShapeError,
-  ResponseTooLargeError,
-  TurnError,
-  type TurnResult,
-  type TurnStep,
-} from 'jarvis-opencode';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { readTurn, RemoteTurnError, TurnError, type TurnResult, type TurnStep } from 'jarvis-opencode';
+import { realTime } from '../../../../src/core/real-time.js';
 import { Turn } from '../../../../src/client/turns/turn.js';
 
 const message: TurnStep = { type: 'message', messageID: 'msg_1' };
@@ -72,6 +63,30 @@ describe('turn.toResponse()', () => {
     expect(await response.text()).toBe(`data: ${JSON.stringify({ result })}\n\n`);
   });
 
+  it.each([
+    ['an object', { 'Cache-Control': 'no-store', 'X-Nothing': undefined }],
+    ['Headers', new Headers({ 'Cache-Control': 'no-store' })],
+  ])(
+    'replaces its own headers by those of the caller however they are spelled, given as %s',
+    (_what, headers) => {
+      const { turn } = setUp();
+      turn.settle({ result });
+      expect(Object.fromEntries(turn.toResponse({ headers }).headers)).toEqual({
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+    },
+  );
+
+  it('keeps every cookie of the headers of the caller', () => {
+    const { turn } = setUp();
+    turn.settle({ result });
+    const headers = new Headers();
+    for (const cookie of ['a=1', 'b=2']) headers.append('set-cookie', cookie);
+    expect(turn.toResponse({ headers }).headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+  });
+
   it('gives readTurn() the same steps and the same result, twice', async () => {
     const { turn } = setUp();
     const steps = [message, text('Hel'), { type: 'retry', attempt: 1, message: 'slow', next: 5 }] as const;
@@ -118,6 +133,18 @@ describe('turn.toResponse()', () => {
     await reader?.cancel();
   });
 
+  it('waits as long as a timer can for a heartbeatMs that no timer can measure', async () => {
+    const { turn } = setUp();
+    const setTimer = vi.spyOn(realTime, 'setTimeout');
+    onTestFinished(() => setTimer.mockRestore());
+    const reader = turn.toResponse({ heartbeatMs: 3_000_000_000 }).body?.getReader();
+    const waiting = reader?.read();
+    await vi.waitFor(() => expect(setTimer).toHaveBeenCalled());
+    expect(setTimer.mock.calls.map(([, ms]) => ms)).toEqual([2_147_483_647]);
+    await reader?.cancel();
+    await waiting;
+  });
+
   it('lets the turn go on when the client goes away, and stops reading', async () => {
     const { turn, onAbort } = setUp();
     turn.push(message);
@@ -161,63 +188,4 @@ describe('turn.toResponse()', () => {
       expect(() => setUp().turn.toResponse(options as never)).toThrow(/heartbeatMs|headers|abortOnCancel/);
     },
   );
-});
-
-describe('readTurn()', () => {
-  const stream = (...frames: readonly unknown[]): Response =>
-    new Response(frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join(''));
-
-  it('rejects with ConnectionError when the response ends before the turn, after its steps', async () => {
-    const remote = readTurn(stream({ step: message }));
-    await expect(remote.result).rejects.toBeInstanceOf(ConnectionError);
-    const steps: unknown[] = [];
-    const reading = (async () => {
-      for await (const step of remote) steps.push(step);
-    })();
-    await expect(reading).rejects.toBeInstanceOf(ConnectionError);
-    expect(steps).toEqual([message]);
-  });
-
-  it('rejects with RequestError for a status that is not 2xx, with the body', async () => {
-    const problem = { type: 'about:blank', title: 'Not Found', status: 404, detail: 'No such chat.' };
-    const error = await readTurn(Response.json(problem, { status: 404 })).result.catch(
-      (caught: unknown) => caught,
-    );
-    expect(error).toBeInstanceOf(RequestError);
-    expect(error).toMatchObject({ status: 404, body: problem });
-  });
-
-  it.each([
-    ['an event that is no JSON', new Response('data: nonsense\n\n')],
-    ['an event without a step', stream({ other: {} })],
-    ['a step without a type', stream({ step: {} })],
-    ['a step that is null', stream({ step: null })],
-  ])('rejects with ResponseShapeError for %s', async (_what, response) => {
-    await expect(readTurn(response).result).rejects.toBeInstanceOf(ResponseShapeError);
-  });
-
-  it('rejects with ResponseTooLargeError for an event beyond maxEventBytes', async () => {
-    const body = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(600).fill(0x78)),
-    });
-    await expect(readTurn(new Response(body), { maxEventBytes: 1_000 }).result).rejects.toBeInstanceOf(
-      ResponseTooLargeError,
-    );
-  });
-
-  it('rejects with the reason of the signal, and leaves the turn alone', async () => {
-    const { turn, onAbort } = setUp();
-    const reading = new AbortController();
-    const remote = readTurn(turn.toResponse(), { signal: reading.signal });
-    const reason = new Error('enough');
-    reading.abort(reason);
-    await expect(remote.result).rejects.toBe(reason);
-    expect(onAbort).not.toHaveBeenCalled();
-    turn.settle({ result });
-  });
-
-  it('refuses what is no response', () => {
-    expect(() => readTurn('nonsense' as never)).toThrow('Expected a Response, got string.');
-    expect(() => readTurn(new Response(''), { sginal: 1 } as never)).toThrow("'signal'");
-  });
 });

@@ -130,4 +130,36 @@ describe('StepLog', () => {
     expect(rest.length).toBeLessThan(65);
     expect(new Set(rest.map((step) => step.type))).toEqual(new Set(['text']));
   });
+
+  const large = (callID: string): Step => tool('completed', 'x'.repeat(40 * 1024 * 1024), callID);
+
+  it('says nothing of dropped steps to a reader that got them', async () => {
+    const log = new StepLog<RemoteAsk>();
+    const reader = log.read();
+    for (const step of [large('call_1'), large('call_2'), large('call_3')]) {
+      log.push(step);
+      expect((await reader.next()).value).toBe(step);
+    }
+  });
+
+  it('tells a reader of a dropped text of which it had only the beginning', async () => {
+    const log = new StepLog<RemoteAsk>();
+    const reader = log.read();
+    log.push(text('one '));
+    await reader.next();
+    log.push(text('two'));
+    for (const step of [large('call_1'), large('call_2')]) log.push(step);
+    expect((await reader.next()).value).toEqual({ type: 'dropped', count: 2 });
+    expect((await reader.next()).value).toMatchObject({ callID: 'call_2' });
+  });
+
+  it('tells a reader of the steps too that were dropped while it had a step of type dropped', async () => {
+    const log = new StepLog<RemoteAsk>();
+    const reader = log.read();
+    for (const step of [large('call_1'), large('call_2'), large('call_3')]) log.push(step);
+    expect((await reader.next()).value).toEqual({ type: 'dropped', count: 2 });
+    log.push(large('call_4'));
+    expect((await reader.next()).value).toEqual({ type: 'dropped', count: 1 });
+    expect((await reader.next()).value).toMatchObject({ callID: 'call_4' });
+  });
 });
