@@ -258,6 +258,18 @@ describe('turns.concurrency', () => {
     expect(sent()).toEqual([running.messageID]);
   });
 
+  it('rejects a prompt that would have to wait for another client while the client drains', async () => {
+    const { jarvis, start } = setUp();
+    server.busy.add('ses_3');
+    const turn = start('ses_3');
+    const refused = expect(turn.result).rejects.toMatchObject({ name: 'ClosedError', isDraining: true });
+    const closing = jarvis.close({ drainMs: 600_000 });
+    await settle();
+    await refused;
+    await closing;
+    expect(sent()).toEqual([]);
+  });
+
   it('sends the turns of a running use() while the client drains', async () => {
     const { jarvis, repo, start } = setUp();
     const end = deferred();

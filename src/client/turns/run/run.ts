@@ -65,6 +65,8 @@ export class TurnRun {
   /** Whether the caller no longer waits for a turn that is not his: it goes on. */
   #hasLeft = false;
   #state: RunState = 'queued';
+  /** Why it may not wait any more before it is sent. */
+  #refusal: ClosedError | undefined;
   /** Aborts when the turn has ended in the queue. */
   readonly #leftQueue = new AbortController();
   /** Aborts when the caller no longer waits: signal, time limit or close. */
@@ -143,8 +145,9 @@ export class TurnRun {
     return this.#context.transport.directory;
   }
 
-  /** Ends the turn if it waits in the queue, or for the work of another client. */
+  /** Ends the turn if it waits in the queue, or for the work of another client, now or later. What is about to be sent goes on. */
   refuse(reason: ClosedError): void {
+    this.#refusal = reason;
     if (this.#state === 'queued' || this.#state === 'held-up') this.#cancel(reason);
   }
 
@@ -196,6 +199,7 @@ export class TurnRun {
   /** The session is busy with what no turn of this client runs. */
   #holdUp(): void {
     const { sessionID, messageID } = this.turn;
+    if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#whenBusy === 'reject') throw new TurnError({ reason: 'busy', sessionID, messageID });
     this.#state = 'held-up';
     const text = 'somebody else keeps the session at work: the prompt waits until it is idle';
