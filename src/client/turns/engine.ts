@@ -163,7 +163,7 @@ export class TurnEngine {
   }
 
   /**
-   * Rejects the turns whose prompts are not sent yet, and all that come.
+   * Rejects the turns that wait, now or later, and all that come.
    *
    * @param goesOn - whether what comes in a repository belongs to running work; its turns are not rejected.
    */
