@@ -25,7 +25,7 @@ import { loggerOfUser, type Logger } from '../core/logger.js';
 import { untraced } from '../core/tracing.js';
 import { abortable } from '../core/abort.js';
 import { ClosedError, type ServerLostError } from '../errors.js';
-import { acquireThrough, goesOn } from '../instances/acquire.js';
+import { acquireThrough, assertGoesOn, goesOn } from '../instances/acquire.js';
 import { InstanceControl } from '../instances/instance-control.js';
 import { isOwnServer, type CloseOptions, type ServerHandle } from '../lifecycle/server/handle.js';
 import type { InstanceEntry } from '../registry/instance-entry.js';
@@ -413,8 +413,7 @@ export class Backend {
       },
       holdTurn: (detail) => {
         this.#membership?.check(directory);
-        if (this.#instances.isDraining && !goesOn(entry, 'turn'))
-          throw new ClosedError(undefined, { isDraining: true });
+        if (this.#instances.isDraining) assertGoesOn(entry, 'turn');
         return entry.hold('turn', detail);
       },
       stats: () => this.#instances.stats(entry),

@@ -15,6 +15,11 @@ export function goesOn(entry: InstanceEntry, kind: 'turn' | 'request'): boolean 
   return entry.isHeldBy(GOES_ON[kind]);
 }
 
+/** @throws {ClosedError} unless another turn or request of a repository belongs to what runs there; for a client that is draining. */
+export function assertGoesOn(entry: InstanceEntry, kind: 'turn' | 'request'): void {
+  if (!goesOn(entry, kind)) throw new ClosedError(undefined, { isDraining: true });
+}
+
 /** What else happens when a request takes a hold. */
 export interface AcquireHooks {
   /** Called each time a hold was taken. */
@@ -37,8 +42,7 @@ export function acquireThrough(
   const always = new AbortController().signal;
   const acquire: AcquireInstance = async (kind, detail, signal = always, suspend) => {
     for (;;) {
-      if (isDraining?.() === true && !goesOn(entry, kind))
-        throw new ClosedError(undefined, { isDraining: true });
+      if (isDraining?.() === true) assertGoesOn(entry, kind);
       if (!link.isReady) await link.untilUp(signal);
       const release = await entry.acquire(kind, detail, signal, suspend);
       if (link.isReady) {

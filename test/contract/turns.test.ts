@@ -10,6 +10,7 @@ import {
   TurnError,
   type JarvisOpenCode,
   type RepoClient,
+  type Session,
   type Turn,
   type TurnStep,
 } from 'jarvis-opencode';
@@ -36,6 +37,18 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     await vi.waitFor(async () => expect(await repo.sessions.status()).toEqual({}), PATIENCE);
     world.script(() => [text('still here')]);
     expect((await repo.sessions.session(sessionID).prompt('Are you there?')).text).toBe('still here');
+  }
+
+  /** The turn of the prompt 'first', as soon as it has come to a step of a type. */
+  async function firstTurn(session: Session, type: TurnStep['type'] = 'text'): Promise<Turn> {
+    const turn = session.stream('first');
+    for await (const step of turn) if (step.type === type) break;
+    return turn;
+  }
+
+  /** The same session, of another client. */
+  async function ofAnotherClient({ id }: Session): Promise<Session> {
+    return (await world.connect({ idle: false })).forRepo(repo.directory).sessions.session(id);
   }
 
   it('answers a turn with the text, the message, its parts and its usage', async () => {
@@ -364,8 +377,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     const end = gate();
     world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
     const session = await repo.sessions.create();
-    const first = session.stream('first');
-    for await (const step of first) if (step.type === 'text') break;
+    const first = await firstTurn(session);
     const second = session.prompt('second', { queueTimeoutMs: 50 });
     await expect(second).rejects.toMatchObject({ name: 'TimeoutError', phase: 'queue', timeoutMs: 50 });
     const third = session.prompt('third', { timeoutMs: PATIENCE.timeout });
@@ -395,8 +407,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
       prompt === 'first' ? [text('One '), waitFor(end.promise), text('done.')] : [text('Two done.')],
     );
     const session = await repo.sessions.create();
-    const first = session.stream('first');
-    for await (const step of first) if (step.type === 'text') break;
+    const first = await firstTurn(session);
     const lines: string[] = [];
     const info = (line: string): number => lines.push(line);
     const logger = { debug: () => undefined, info, warn: info, error: info };
@@ -436,11 +447,8 @@ describe.each(worlds)('turns in $name', ({ open }) => {
       prompt === 'first' ? [waitFor(end.promise), fail('APIError', 'refused')] : [text('Two done.')],
     );
     const session = await repo.sessions.create();
-    const first = session.stream('first');
-    for await (const step of first) if (step.type === 'message') break;
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const first = await firstTurn(session, 'message');
+    const elsewhere = await ofAnotherClient(session);
     const second = elsewhere.stream('second');
     for await (const step of second) if (step.type === 'waiting') end.open();
     expect((await second.result).text).toBe('Two done.');
@@ -454,11 +462,8 @@ describe.each(worlds)('turns in $name', ({ open }) => {
         : [text('Two '), wait(1_000), text('done.')],
     );
     const session = await repo.sessions.create();
-    const first = session.stream('first');
-    for await (const step of first) if (step.type === 'text') break;
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const first = await firstTurn(session);
+    const elsewhere = await ofAnotherClient(session);
     const joined = await elsewhere.attach();
     const second = elsewhere.stream('second');
     for await (const step of second) {
@@ -473,11 +478,8 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     const end = gate();
     world.script(() => [text('One '), waitFor(end.promise), text('done.')]);
     const session = await repo.sessions.create();
-    const first = session.stream('first');
-    for await (const step of first) if (step.type === 'text') break;
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const first = await firstTurn(session);
+    const elsewhere = await ofAnotherClient(session);
     const second = elsewhere.prompt('second', { whenBusy: 'join' });
     await vi.waitFor(async () => {
       expect((await session.messages()).filter(({ info }) => info.role === 'user')).toHaveLength(2);
@@ -513,9 +515,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
   it('joins a turn that ends meanwhile whole or not at all', async () => {
     world.script(() => [text('Short.')]);
     const session = await repo.sessions.create();
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const elsewhere = await ofAnotherClient(session);
     for (let round = 0; round < 3; round++) {
       const turn = session.stream('Quick');
       const joining: Promise<Turn | undefined>[] = [];
@@ -536,9 +536,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
     const session = await repo.sessions.create();
     const turn = session.stream('Think');
     for await (const step of turn) if (step.type === 'text') break;
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const elsewhere = await ofAnotherClient(session);
     const caller = new AbortController();
     const left = await elsewhere.attach({ signal: caller.signal });
     const late = await elsewhere.attach({ timeoutMs: 1 });
@@ -570,9 +568,7 @@ describe.each(worlds)('turns in $name', ({ open }) => {
 
   it('reads the result of the last turn that has ended from what is stored', async () => {
     const session = await repo.sessions.create();
-    const elsewhere = (await world.connect({ idle: false }))
-      .forRepo(repo.directory)
-      .sessions.session(session.id);
+    const elsewhere = await ofAnotherClient(session);
     expect(await elsewhere.lastResult()).toBeUndefined();
     await session.addContext('Only context');
     expect(await elsewhere.lastResult()).toBeUndefined();

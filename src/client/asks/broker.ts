@@ -63,7 +63,7 @@ export class AskBroker {
   #unlisten: (() => void) | undefined;
   /** Whether policies are at work, so that listening does not end with a turn. */
   #isWatching = false;
-  /** Ends what is read in the present listening period; made with the first reading, which most turns do without. */
+  /** Of {@link #reads}; made with the first reading, which most turns do without. */
   #listening: AbortController | undefined;
   /** Signal of the listening period the current read belongs to. */
   #reading: AbortSignal | undefined;
@@ -146,7 +146,7 @@ export class AskBroker {
   resync(listed: ListedAsks | undefined): void {
     this.#wasResynced = listed !== undefined && this.#isListening;
     if (listed === undefined || !this.#isListening) return;
-    const { signal } = (this.#listening ??= new AbortController());
+    const signal = this.#reads;
     const before = this.#pending.ids;
     this.#withoutEnded(this.#asksOf(listed), { ...OWN_REQUEST, signal }).then(
       (asks) => {
@@ -200,6 +200,11 @@ export class AskBroker {
 
   get #isListening(): boolean {
     return this.#unlisten !== undefined;
+  }
+
+  /** Aborts when the present listening period ends, and what is read in it. */
+  get #reads(): AbortSignal {
+    return (this.#listening ??= new AbortController()).signal;
   }
 
   #listen(): void {
@@ -334,7 +339,7 @@ export class AskBroker {
 
   /** Reads what is pending, and once more for each call that comes meanwhile. Never rejects. */
   async #read(): Promise<void> {
-    const { signal } = (this.#listening ??= new AbortController());
+    const signal = this.#reads;
     this.#readAgain = true;
     if (this.#reading === signal) return;
     this.#reading = signal;

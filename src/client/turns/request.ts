@@ -138,20 +138,13 @@ function blockingRequest(route: TurnRequest['route'], body: object): TurnRequest
   };
 }
 
-/** Random numbers, made for 64 ids at a time: that costs as much as for one. */
-const randoms = { words: new Uint32Array(256), used: 256 };
-
 /**
  * Makes a message id. It tells this turn's answer from others, and the server keeps one prompt of that id, however
  * often it arrives.
  */
 export function newMessageID(): string {
   // Does not use `randomUUID()`: a page loaded by plain http from another machine does not have it.
-  if (randoms.used === randoms.words.length) {
-    crypto.getRandomValues(randoms.words);
-    randoms.used = 0;
-  }
-  const words = randoms.words.subarray(randoms.used, (randoms.used += 4));
+  const words = crypto.getRandomValues(new Uint32Array(4));
   return `msg_${Array.from(words, (word) => word.toString(16).padStart(8, '0')).join('')}`;
 }
 
